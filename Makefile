@@ -1,0 +1,51 @@
+# Waterflow's commands. Each sets up what it needs: Python 3.11+ and make are enough to begin.
+SHELL := /bin/bash
+PYTHON ?= python3
+TOOLS := .tools
+UV := $(or $(shell command -v uv),$(TOOLS)/bin/uv)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test lint bench bench-peers ui lock clean
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+$(TOOLS)/bin/uv:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target $(TOOLS) uv
+
+$(READY): requirements.lock pyproject.toml | $(filter $(TOOLS)/%,$(UV))
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from the cache
+	$(BIN)/waterflow run pipelines/fraud_detection
+	$(BIN)/waterflow run pipelines/fraud_detection
+
+test: $(READY) ## Run the tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: $(READY) ## Check style, types and the import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+bench: $(READY) ## Measure speed as ratios, with a table at the end
+	$(BIN)/python -m tests.bench
+
+bench-peers: $(READY) ## The same chain under ZenML, Metaflow and Kedro, each in a throw-away environment
+	$(BIN)/python -m tests.bench.peers
+
+ui: $(READY) ## Open the MLflow UI on this project's runs
+	$(BIN)/waterflow ui
+
+lock: | $(filter $(TOOLS)/%,$(UV)) ## Resolve requirements.lock anew
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  -o requirements.lock pyproject.toml
+
+clean: ## Remove what the commands made
+	rm -rf .venv $(TOOLS) .waterflow .pytest_cache .ruff_cache .hypothesis dist

@@ -1,0 +1,356 @@
+"""The effects: starts, watches, stops and reads runs; folders and processes are the service."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow import bundle, data, spec
+from waterflow.cache import text_digest
+from waterflow.errors import ConfigurationError, NotFoundError, ProviderError
+from waterflow.provider import Artifact, CacheSize, LogLine, Sent
+from waterflow.runtime import artifacts
+from waterflow.tracking.writer import Tail
+from waterflow_local import environments, runner
+from waterflow_local.folders import Lock, RunFolder, State, read_json, write_json
+from waterflow_local.journal import Reader, finished
+from waterflow_local.processes import Inline
+from waterflow_local.store import Store, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from waterflow.provider import Build, Document, Submission
+    from waterflow.run import RunState
+    from waterflow_local.profile import LocalSettings
+
+_POLL: Final = 0.05
+"""Seconds between two looks at a growing file."""
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
+TRACKING_PATIENCE: Final = 10.0
+"""Seconds without progress after which a run's end no longer waits for tracking."""
+
+
+class Client:
+    """The runs of one project.
+
+    Args:
+        root: The project's folder.
+        state: Its state folder.
+        settings: The profile's settings.
+    """
+
+    def __init__(self, root: Path, state: State, settings: LocalSettings) -> None:
+        self.root, self.state, self.settings = root, state, settings
+        self.store = Store(state)
+        self._readers: dict[str, Reader] = {}
+        self._attached: list[int] = []
+
+    # --- starting ------------------------------------------------------------------------------
+
+    def submit(
+        self, build: Build, document: Document, submission: Submission, tracking: dict[str, Any]
+    ) -> None:
+        """Start a run, unless one with its id was started before."""
+        if not _RUN_ID.fullmatch(submission.run_id):
+            raise ConfigurationError(
+                f"{submission.run_id!r} cannot be a run's id: use letters, digits, '.', '_', '-'."
+            )
+        folder = self.state.run(submission.run_id)
+        if folder.folder.exists():
+            return
+        if submission.resume is not None:
+            self._known(submission.resume)
+        for found in {one.digest: one for one in build.bundles.values()}.values():
+            bundle.write(found, self.state.bundles)
+        lock = self._lay_out(folder, build, document, submission, tracking)
+        if lock is None:
+            return
+        try:
+            if submission.inline:
+                write_json(folder.process, {"pid": os.getpid()})
+                runner.run(folder, self.state, Inline(self.root))
+            else:
+                self._spawn(folder, lock, submission.attached)
+        finally:
+            lock.release()
+
+    def _lay_out(
+        self,
+        folder: RunFolder,
+        build: Build,
+        document: Document,
+        submission: Submission,
+        tracking: dict[str, Any],
+    ) -> Lock | None:
+        """Write the run's folder in one stroke; None when another submit was faster."""
+        self.state.runs.mkdir(parents=True, exist_ok=True)
+        building = RunFolder(Path(tempfile.mkdtemp(prefix=".run-", dir=self.state.runs)))
+        try:
+            building.folder.chmod(0o755)
+            lock = Lock(building.lock)
+            lock.take(wait=True)
+            self._write(building, build, document, submission, tracking)
+            try:
+                building.folder.rename(folder.folder)
+            except OSError:
+                if not folder.folder.is_dir():
+                    raise
+                lock.release()
+                return None
+        finally:
+            shutil.rmtree(building.folder, ignore_errors=True)
+        return lock
+
+    def _write(
+        self,
+        folder: RunFolder,
+        build: Build,
+        document: Document,
+        submission: Submission,
+        tracking: dict[str, Any],
+    ) -> None:
+        stored = {uri: self._bring(pinned) for uri, pinned in build.data.items()}
+        names = [n for n, p in build.spec.parameters.items() if p.type == "data"]
+        write_json(folder.document, document.content)
+        for name, text in tracking["files"].items():
+            (folder.folder / name).write_text(text)
+        write_json(folder.folder / "tracking-settings.json", {
+            "uri": tracking["uri"], "experiment": tracking["experiment"],
+            "state": str(self.state.folder),
+        })  # fmt: skip
+        write_json(folder.submission, {
+            "created": int(time.time() * 1000),
+            "root": str(self.root),
+            "parameters": dict(submission.parameters),
+            "data": {uri: asdict(found) for uri, found in stored.items()},
+            "data_parameters": names,
+            "datasets": [
+                {"name": Path(uri).name or uri, "digest": found.digest, "source": uri,
+                 "source_type": "uri" if "://" in uri else "local", "context": "input"}
+                for uri, found in stored.items()
+            ],
+            "cache": submission.cache,
+            "resume": submission.resume,
+            "interpreters": environments.interpreters(build.spec, self.state.environments),
+            "settings": {
+                "fork": self._fork(), "grace": self.settings.grace, "images": self.settings.images,
+                "tracking_patience": TRACKING_PATIENCE,
+            },
+            "tracking": {"uri": tracking["uri"], "experiment": tracking["experiment"]},
+            "tags": tracking["tags"],
+            "files": {name: name for name in tracking["files"]},
+        })  # fmt: skip
+
+    def _fork(self) -> bool:
+        # macOS has fork, but its own frameworks do not survive it.
+        return self.settings.start == "fork" or (
+            self.settings.start == "auto" and sys.platform == "linux"
+        )
+
+    def _bring(self, pinned: data.Pinned) -> Stored:
+        identity = pinned.sha256 or pinned.version
+        name = None if identity is None else text_digest(f"{pinned.uri}\0{identity}")
+        return self.store.keep_data(name, lambda folder: data.fetch(pinned, folder))
+
+    def _spawn(self, folder: RunFolder, lock: Lock, attached: bool) -> None:
+        """Start the runner; it inherits the run's lock, so a dead run is seen as such."""
+        arguments = [sys.executable, "-m", "waterflow_local", str(folder.folder)]
+        inherited = [lock.fileno()]
+        ours: int | None = None
+        theirs: int | None = None
+        if attached:
+            theirs, ours = os.pipe()
+            arguments.append(str(theirs))
+            inherited.append(theirs)
+            self._attached.append(ours)
+        with folder.runner_log.open("ab") as log:
+            process = subprocess.Popen(
+                arguments, pass_fds=inherited, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        if theirs is not None:
+            os.close(theirs)
+        _CHILDREN.append(process)
+
+    # --- watching ------------------------------------------------------------------------------
+
+    def _known(self, run_id: str) -> RunFolder:
+        folder = self.state.run(run_id)
+        if not _RUN_ID.fullmatch(run_id) or not folder.submission.is_file():
+            raise NotFoundError(
+                f"There is no run '{run_id}' in {self.state.runs}. List them: waterflow runs",
+                provider="local", operation="find run",
+            )  # fmt: skip
+        return folder
+
+    def status(self, run_id: str) -> RunState:
+        """Return a run's state."""
+        _reap()
+        folder = self._known(run_id)
+        reader = self._readers.get(run_id)
+        if reader is None:
+            reader = self._readers[run_id] = Reader(folder)
+        state = reader.refresh()
+        if state.status.final:
+            state.sending = Lock(folder.lock).held()
+            state.unsent = unsent(folder)
+        return state
+
+    def runs(self) -> Iterator[RunState]:
+        """Yield all runs, newest first."""
+        if not self.state.runs.is_dir():
+            return
+        folders = [RunFolder(found) for found in self.state.runs.iterdir() if found.name[0] != "."]
+        for folder in sorted(folders, key=lambda f: f.submission.stat().st_mtime_ns, reverse=True):
+            yield self.status(folder.id)
+
+    def logs(self, run_id: str, step: str | None, follow: bool) -> Iterator[LogLine]:
+        """Yield the lines of steps' logs, attempt after attempt, as they grow."""
+        folder = self._known(run_id)
+        state = self.status(run_id)
+        if step is not None and step not in state.steps:
+            raise NotFoundError(
+                f"Run '{run_id}' has no step '{step}'; it has: {', '.join(state.steps)}.",
+                provider="local", operation="read logs",
+            )  # fmt: skip
+        offsets: dict[Path, int] = {}
+        while True:
+            over = state.status.final
+            for name in [step] if step else state.steps:
+                for attempt in range(1, state.steps[name].attempt + 1):
+                    log = folder.log(name, attempt)
+                    lines, offsets[log] = _lines(log, offsets.get(log, 0), whole=over)
+                    for line in lines:
+                        yield LogLine(step=name, text=line)
+            if over or not follow:
+                return
+            time.sleep(_POLL)
+            state = self.status(run_id)
+
+    def cancel(self, run_id: str) -> None:
+        """Ask the runner to stop the run, and wait until it has."""
+        folder = self._known(run_id)
+        while not self.status(run_id).status.final:
+            with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, ProcessLookupError):
+                os.kill(read_json(folder.process)["pid"], signal.SIGTERM)
+            deadline = time.monotonic() + self.settings.grace + 5
+            while time.monotonic() < deadline and not self.status(run_id).status.final:
+                time.sleep(_POLL)
+
+    # --- artifacts -----------------------------------------------------------------------------
+
+    def artifacts(self, run_id: str) -> list[Artifact]:
+        """Return what a run's steps have made."""
+        found: list[Artifact] = []
+        for event in finished(self._known(run_id)):
+            for output, entry in event["outputs"].items():
+                stored = None if entry["digest"] is None else Stored(**entry)
+                found.append(Artifact(
+                    step=event["step"], output=output, type=entry["type"],
+                    sha256=entry["digest"], size=entry["size"],
+                    uri=self.store.place(stored).as_uri() if stored else "",
+                ))  # fmt: skip
+        return found
+
+    def download(self, run_id: str, step: str, output: str) -> Path:
+        """Return an artifact's folder, verified."""
+        known = {(a.step, a.output): a for a in self.artifacts(run_id)}
+        found = known.get((step, output))
+        if found is None or found.sha256 is None:
+            raise NotFoundError(
+                f"Run '{run_id}' has no artifact '{step}.{output}'. "
+                f"List them: waterflow artifacts {run_id}",
+                provider="local", operation="read artifact",
+            )  # fmt: skip
+        folder = self.store.place(Stored(found.type, found.sha256, found.size))
+        artifacts.verify(folder)
+        return folder
+
+    # --- what the local provider has besides ---------------------------------------------------
+
+    def run_spec(self, run_id: str) -> spec.Pipeline | None:
+        """Return the spec that a run was started with."""
+        kept = self._known(run_id).folder / "spec.json"
+        return spec.decode(kept.read_bytes()) if kept.is_file() else None
+
+    def sync(self, run_id: str) -> Sent:
+        """Send what MLflow has not got yet of a run."""
+        from waterflow.tracking.writer import sync
+
+        done = sync(self._known(run_id).folder)
+        return Sent(sent=done.sent, left=done.left, error=done.error)
+
+    def cache_size(self) -> CacheSize:
+        """Return what the project's cache holds."""
+        results, count, size = self.store.size()
+        return CacheSize(place=str(self.state.folder), results=results, artifacts=count, size=size)
+
+    def clear_cache(self, older_than: float | None) -> tuple[int, int]:
+        """Forget results and remove artifacts that nothing names."""
+        return prune(self.state, math.inf if older_than is None else older_than)
+
+
+_CHILDREN: list[subprocess.Popen[bytes]] = []
+
+
+def _reap() -> None:
+    """Collect runners that this process started and that have ended."""
+    _CHILDREN[:] = [process for process in _CHILDREN if process.poll() is None]
+
+
+def _lines(path: Path, offset: int, *, whole: bool) -> tuple[list[str], int]:
+    """Return the lines after an offset and the new offset; a line still being written waits."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            text = file.read()
+    except FileNotFoundError:
+        return [], offset
+    end = len(text) if whole else text.rfind(b"\n") + 1
+    return text[:end].decode(errors="replace").splitlines(), offset + end
+
+
+def unsent(folder: RunFolder) -> int:
+    """Return how many tracking events MLflow has not got yet."""
+    return Tail(folder.folder).left()
+
+
+def prune(state: State, older_than: float) -> tuple[int, int]:
+    """Forget cached results and remove artifacts that no run and no result names.
+
+    Args:
+        state: The project's state.
+        older_than: Seconds.
+
+    Raises:
+        ProviderError: A run is under way.
+    """
+    lock = Lock(state.folder / "prune.lock")
+    if not lock.take():
+        raise ProviderError(
+            "A run is under way, which may need what would be removed. Wait for it: waterflow runs",
+            provider="local", operation="prune",
+        )  # fmt: skip
+    try:
+        in_use: set[str] = set()
+        for folder in state.runs.glob("[!.]*"):
+            for event in finished(RunFolder(folder)):
+                in_use.update(e["digest"] for e in event["outputs"].values() if e["digest"])
+            for entry in read_json(RunFolder(folder).submission)["data"].values():
+                in_use.add(entry["digest"])
+        return Store(state).prune(older_than, in_use)
+    finally:
+        lock.release()

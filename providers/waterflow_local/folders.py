@@ -1,0 +1,174 @@
+"""Where the local provider keeps things below `.waterflow`, and how they are written safely."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class State:
+    """The project's state folder: what all runs of a project share."""
+
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run."""
+        return self.folder / "runs"
+
+    @property
+    def artifacts(self) -> Path:
+        """Artifacts by their content."""
+        return self.folder / "artifacts"
+
+    @property
+    def cache(self) -> Path:
+        """Results of steps by the digest of all that went into them."""
+        return self.folder / "cache"
+
+    @property
+    def bundles(self) -> Path:
+        """Code bundles by their digest."""
+        return self.folder / "bundles"
+
+    @property
+    def environments(self) -> Path:
+        """Virtual environments of steps with requirements of their own."""
+        return self.folder / "environments"
+
+    @property
+    def data(self) -> Path:
+        """Which artifact holds which outside data."""
+        return self.folder / "data"
+
+    def run(self, run_id: str) -> RunFolder:
+        """Return a run's folder, whether it is there or not."""
+        return RunFolder(self.runs / run_id)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's folder."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.folder.name
+
+    @property
+    def document(self) -> Path:
+        """The compiled document."""
+        return self.folder / "document.json"
+
+    @property
+    def submission(self) -> Path:
+        """How the run was started."""
+        return self.folder / "submission.json"
+
+    @property
+    def journal(self) -> Path:
+        """What happened, one event a line: the run's only truth."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever runs the run, for as long as that lives."""
+        return self.folder / "runner.lock"
+
+    @property
+    def runner_log(self) -> Path:
+        """What the runner itself printed."""
+        return self.folder / "runner.log"
+
+    @property
+    def process(self) -> Path:
+        """The runner's process id."""
+        return self.folder / "runner.json"
+
+    def step_file(self, step: str) -> Path:
+        """STEP.json of a step."""
+        return self.folder / "steps" / step / "STEP.json"
+
+    def attempt(self, step: str, attempt: int) -> Path:
+        """The folder of one attempt."""
+        return self.folder / "steps" / step / str(attempt)
+
+    def log(self, step: str, attempt: int) -> Path:
+        """What one attempt printed."""
+        return self.attempt(step, attempt) / "output.log"
+
+
+class Lock:
+    """A lock that the kernel frees when its holder dies.
+
+    Args:
+        path: The lock's file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    def take(self, *, wait: bool = False, shared: bool = False) -> bool:
+        """Take the lock; return False when another holds it and `wait` is not asked."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(fd, kind | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        self._fd = fd
+        return True
+
+    def held(self) -> bool:
+        """Say whether somebody holds the lock now."""
+        if self.take():
+            self.release()
+            return False
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor that holds the lock, to hand to a child."""
+        if self._fd is None:
+            raise ValueError(f"{self.path} is not held")
+        return self._fd
+
+    def release(self) -> None:
+        """Let go."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> Self:
+        self.take(wait=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file so that a reader sees the old one or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(fd, "w") as file:
+            json.dump(value, file, separators=(",", ":"))
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(path.read_bytes())

@@ -1,0 +1,152 @@
+"""The journal of a run: events appended by its runner, and the state that follows from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from waterflow.state import RunState, Status, StepState
+from waterflow.tracking.spool import read
+from waterflow_local.folders import Lock, RunFolder, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Journal:
+    """Appends a run's events.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._fd = os.open(folder.journal, flags, 0o644)
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")  # the last writer was killed within a line
+        self._count = 0
+        self._session = size
+
+    def append(
+        self, kind: str, step: str | None = None, attempt: int | None = None, **fields: Any
+    ) -> None:
+        """Write one event: whole, or not at all."""
+        self._count += 1
+        event = {
+            "id": f"journal/{self._session}/{self._count}",
+            "kind": kind,
+            "time": int(time.time() * 1000),
+            "execution": self._folder.id,
+            "step": step,
+            "attempt": attempt,
+            **fields,
+        }
+        os.write(self._fd, json.dumps(event, separators=(",", ":")).encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+class Reader:
+    """Follows a run's journal and keeps its state.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        document = read_json(folder.document)
+        submission = read_json(folder.submission)
+        self.state = RunState(
+            run=folder.id,
+            pipeline=document["pipeline"],
+            steps={name: StepState(name=name) for name in document["jobs"]},
+            started=submission["created"],
+            tracking_uri=submission["tracking"]["uri"],
+        )
+        self._offset = 0
+
+    def refresh(self) -> RunState:
+        """Read what has come since, see whether the runner still lives, and return the state."""
+        self._read()
+        if not self.state.status.final:
+            lock = Lock(self._folder.lock)
+            if lock.take():
+                try:
+                    self._read()
+                    if not self.state.status.final:
+                        self._bury()
+                        self._read()
+                finally:
+                    lock.release()
+        return self.state
+
+    def _bury(self) -> None:
+        """Write the end that a killed runner could not write."""
+        journal = Journal(self._folder)
+        error = {"type": "RunnerDied", "message": "the process that ran it was killed"}
+        for step in self.state.steps.values():
+            if step.status is Status.RUNNING:
+                journal.append(
+                    "step.end", step.name, step.attempt, status="failed", outputs={}, error=error
+                )
+        journal.append("run.end", status="failed", error=error)
+        journal.close()
+
+    def _read(self) -> None:
+        if not self._folder.journal.exists():
+            return
+        for event, offset in read(self._folder.journal, self._offset):
+            apply(self.state, event)
+            self._offset = offset
+
+
+def apply(state: RunState, event: dict[str, Any]) -> None:
+    """Let one event change a run's state."""
+    kind, time_ = event["kind"], event["time"]
+    if kind == "run.start":
+        state.move(Status.RUNNING)
+        state.started = time_
+    elif kind == "run.end":
+        state.ended = time_
+        error = event.get("error")
+        state.error = error["message"] if error else None
+        state.move(Status(event["status"]))
+    elif event.get("step") in state.steps:
+        _apply_step(state.steps[event["step"]], event)
+
+
+def _apply_step(step: StepState, event: dict[str, Any]) -> None:
+    kind = event["kind"]
+    if kind == "step.start":
+        step.move(Status.RUNNING)
+        step.attempt = event["attempt"]
+        step.started = step.started or event["time"]
+        step.error = step.detail = None
+    elif kind == "step.cached":
+        step.started = step.ended = event["time"]
+        step.move(Status.CACHED)
+    elif kind == "step.end":
+        step.ended = event["time"]
+        error = event.get("error")
+        if error:
+            step.error, step.detail = f"{error['type']}: {error['message']}", error.get("traceback")
+        if event.get("retry_in") is None:
+            step.move(Status(event["status"]))
+
+
+def finished(folder: RunFolder) -> Iterable[dict[str, Any]]:
+    """Yield the events that tell a step's results: ends and answers from the cache."""
+    if folder.journal.exists():
+        for event, _ in read(folder.journal):
+            if event["kind"] == "step.cached" or (
+                event["kind"] == "step.end" and event["status"] in ("succeeded", "skipped")
+            ):
+                yield event

@@ -1,0 +1,220 @@
+"""The fork server: imports libraries once, then forks a process for each attempt of a step.
+
+It is started by the runner with a socket, computes nothing, imports no code of the user's, and
+ends with the runner: when the socket closes it kills what still runs. Requests and answers are
+JSON, one a line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from waterflow.runtime import execute
+from waterflow.runtime.contract import BAD_CODE
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_OWN: Final = (
+    "waterflow.pipeline", "waterflow.serializers.plain", "waterflow.serializers.tables",
+    "waterflow.serializers.estimators", "waterflow.serializers.files", "waterflow.runtime.fan",
+)  # fmt: skip
+"""Waterflow's own modules that a step's process needs."""
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Launcher:
+    """The server's state: the children that run.
+
+    Args:
+        connection: The socket to the runner.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.children: dict[int, int] = {}
+        self.buffer = b""
+        self.may_fork = False
+        self.wake_read, self.wake_write = os.pipe()
+        os.set_blocking(self.wake_write, False)
+        os.set_blocking(self.wake_read, False)
+        signal.signal(signal.SIGCHLD, _nothing)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        for ignored in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ignored, signal.SIG_IGN)  # the runner decides; its end closes the socket
+
+    def serve(self) -> None:
+        """Answer requests until the runner has gone."""
+        while True:
+            ready, _, _ = select.select([self.connection, self.wake_read], [], [])
+            if self.wake_read in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self.wake_read, 4096)
+                self._reap()
+            if self.connection in ready:
+                received = self.connection.recv(1 << 20)
+                if not received:
+                    self._end_all()
+                    return
+                self.buffer += received
+                *lines, self.buffer = self.buffer.split(b"\n")
+                for line in lines:
+                    self._request(json.loads(line))
+
+    def _request(self, request: dict[str, Any]) -> None:
+        if request["do"] == "preload":
+            self._preload(request)
+        elif request["do"] == "launch":
+            self._launch(request)
+        else:
+            number = signal.Signals(request["signal"])
+            for pid, job in self.children.items():
+                if job == request["job"]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(pid, number)
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.sendall(json.dumps(answer).encode() + b"\n")
+
+    def _preload(self, request: dict[str, Any]) -> None:
+        hidden = [name for name in request["without"] if name not in sys.modules]
+        sys.modules.update(dict.fromkeys(hidden))  # pyright: ignore[reportArgumentType]
+        for name in (*_OWN, *request["modules"]):
+            with contextlib.suppress(Exception):  # the step itself will tell, in its own log
+                importlib.import_module(name)
+        for name in hidden:
+            del sys.modules[name]
+        gc.collect()
+        gc.freeze()
+        self.may_fork = request["fork"] and _threads() == 1
+        self._answer({"fork": self.may_fork, "threads": _threads()})
+
+    def _launch(self, request: dict[str, Any]) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._child(request)
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        self.children[pid] = request["job"]
+        self._answer({"job": request["job"], "pid": pid})
+
+    def _child(self, request: dict[str, Any]) -> NoReturn:
+        code = BAD_CODE
+        try:
+            with contextlib.suppress(OSError):
+                os.setpgid(0, 0)
+            _end_with_parent()
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            self.connection.close()
+            os.close(self.wake_read)
+            os.close(self.wake_write)
+            _redirect(request["log"])
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            os.chdir(request["folder"])
+            if request["program"] is not None or not self.may_fork:
+                program = request["program"] or [
+                    sys.executable, "-m", "waterflow.runtime.execute", *request["arguments"]
+                ]  # fmt: skip
+                try:
+                    os.execvpe(program[0], program, os.environ)  # noqa: S606
+                except OSError as error:
+                    print(
+                        f"waterflow: {program[0]} cannot be run: {error.strerror}", file=sys.stderr
+                    )
+                    sys.stderr.flush()
+                    os._exit(127)
+            sys.path[:0] = request["path"]
+            _limit_threads(request["threads"])
+            code = execute.main(request["arguments"])
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        while self.children:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # whatever the step has left behind
+            job = self.children.pop(pid, None)
+            code = os.waitstatus_to_exitcode(status)
+            self._answer({"job": job, "code": code if code >= 0 else 128 - code})
+
+    def _end_all(self) -> None:
+        for pid in self.children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+
+
+def _nothing(_signal: int, _frame: FrameType | None) -> None:
+    """Take SIGCHLD, so that it wakes the server."""
+
+
+def _threads() -> int:
+    """Return how many threads this process has; a fork keeps just one of them."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir()))
+    except OSError:
+        return threading.active_count()
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to kill this process when the server dies (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _redirect(log: str) -> None:
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _limit_threads(threads: int) -> None:
+    """Give numerical libraries the step's CPUs; they were imported with one."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    if threads > 1:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("threadpoolctl").threadpool_limits(threads)
+
+
+def main() -> None:
+    """Serve on the socket whose descriptor is the first argument; the second is for nice."""
+    os.nice(int(sys.argv[2]))
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        Launcher(connection).serve()
+
+
+if __name__ == "__main__":
+    main()

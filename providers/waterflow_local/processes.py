@@ -1,0 +1,210 @@
+"""The runner's side of its processes: the fork server, and this process itself for `--inline`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from waterflow.runtime import execute
+from waterflow.runtime.contract import TIMED_OUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from waterflow_local.serving import Server
+
+_DIED: Final = 128 + signal.SIGKILL
+
+
+class Launch(Protocol):
+    """Starts an attempt and waits for its end."""
+
+    def begin(self) -> None:
+        """Get ready for what is sure to come."""
+        ...
+
+    async def run(self, request: dict[str, Any], timeout: float | None) -> int:
+        """Run one attempt and return its exit code."""
+        ...
+
+    async def stop(self) -> None:
+        """End what still runs."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+class Forked:
+    """Attempts as children of a fork server.
+
+    Args:
+        server: The server, started.
+        preload: Modules to import before the first fork, and which to go without meanwhile.
+        fork: Whether forking without exec is wanted.
+        grace: Seconds between SIGTERM and SIGKILL.
+    """
+
+    def __init__(
+        self, server: Server, preload: dict[str, list[str]], fork: bool, grace: float
+    ) -> None:
+        self._server, self._preload, self._fork, self._grace = server, preload, fork, grace
+        self._ready: asyncio.Task[None] | None = None
+        self._jobs: dict[int, asyncio.Future[int]] = {}
+        self._count = 0
+        self._stopping = False
+        self._writer: asyncio.StreamWriter | None = None
+        self._listener: asyncio.Task[None] | None = None
+
+    async def _start(self) -> None:
+        reader, self._writer = await asyncio.open_unix_connection(
+            sock=self._server.connection, limit=1 << 22
+        )
+        self._send({"do": "preload", "fork": self._fork, **self._preload})
+        await reader.readline()
+        self._listener = asyncio.create_task(self._listen(reader))
+
+    def begin(self) -> None:
+        """Let the server import its libraries."""
+        if self._ready is None:
+            self._ready = asyncio.create_task(self._start())
+
+    def _send(self, request: dict[str, Any]) -> None:
+        if self._writer is not None:
+            self._writer.write(json.dumps(request).encode() + b"\n")
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            answer = json.loads(line)
+            if "code" in answer:
+                job = self._jobs.pop(answer["job"], None)
+                if job is not None and not job.done():
+                    job.set_result(answer["code"])
+        for job in self._jobs.values():  # the server was killed, and its children with it
+            if not job.done():
+                job.set_result(_DIED)
+        self._jobs.clear()
+
+    async def run(self, request: dict[str, Any], timeout: float | None) -> int:
+        """Run one attempt and return its exit code; 124 when it took longer than it may."""
+        self.begin()
+        await asyncio.shield(cast("asyncio.Task[None]", self._ready))
+        if self._stopping:
+            return _DIED
+        self._count += 1
+        number = self._count
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._jobs[number] = ended
+        self._send({"do": "launch", "job": number, **request})
+        if self._listener is not None and self._listener.done():
+            return _DIED
+        try:
+            return await asyncio.wait_for(asyncio.shield(ended), timeout)
+        except TimeoutError:
+            await self._end(number, ended)
+            return TIMED_OUT
+
+    async def _end(self, number: int, ended: asyncio.Future[int]) -> None:
+        for name, patience in ((signal.SIGTERM, self._grace), (signal.SIGKILL, None)):
+            self._send({"do": "signal", "job": number, "signal": int(name)})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(ended), patience)
+                return
+
+    async def stop(self) -> None:
+        """Ask every attempt to end, then make it; none starts any more."""
+        self._stopping = True
+        await asyncio.gather(*(self._end(n, job) for n, job in list(self._jobs.items())))
+
+    async def close(self) -> None:
+        """End the server."""
+        if self._ready is not None:
+            with contextlib.suppress(Exception):
+                await self._ready
+        if self._listener is not None:
+            self._listener.cancel()
+        if self._writer is not None:
+            self._writer.close()
+        self._server.connection.close()
+        await asyncio.to_thread(self._server.process.wait)
+
+
+class Servers:
+    """Attempts by several fork servers, each with libraries of its own.
+
+    Args:
+        servers: The server that a request names -> how it starts attempts.
+        early: The server that gets ready at once.
+    """
+
+    def __init__(self, servers: dict[str, Forked], early: str) -> None:
+        self._servers, self._early = servers, early
+
+    def begin(self) -> None:
+        """Let the early server import its libraries while others work."""
+        if self._early in self._servers:
+            self._servers[self._early].begin()
+
+    async def run(self, request: dict[str, Any], timeout: float | None) -> int:
+        """Run one attempt on the server that the request names, and return its exit code."""
+        return await self._servers[request["server"]].run(request, timeout)
+
+    async def stop(self) -> None:
+        """Ask every attempt to end, then make it; none starts any more."""
+        await asyncio.gather(*(server.stop() for server in self._servers.values()))
+
+    async def close(self) -> None:
+        """End the servers."""
+        await asyncio.gather(*(server.close() for server in self._servers.values()))
+
+
+class Inline:
+    """Attempts in this very process, one after the other, from the author's own tree.
+
+    Args:
+        root: The project's folder, from which modules are imported.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def begin(self) -> None:
+        """Nothing is needed beforehand."""
+
+    async def run(self, request: dict[str, Any], timeout: float | None) -> int:
+        """Run one attempt; its output goes to the terminal, and breakpoints work."""
+        del timeout  # a debugger takes its time
+        if request["program"] is not None:
+            done = await asyncio.to_thread(
+                subprocess.run,
+                request["program"],
+                check=False,
+                env=request["environment"],
+                cwd=request["folder"],
+            )
+            return done.returncode
+        before, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
+        path = sys.path[:]
+        try:
+            os.environ.update(request["environment"])
+            if str(self._root) not in sys.path:
+                sys.path.insert(0, str(self._root))
+            return execute.main(request["arguments"])
+        finally:
+            sys.path[:] = path
+            os.environ.clear()
+            os.environ.update(before)
+            signal.signal(signal.SIGTERM, handler)
+
+    async def stop(self) -> None:
+        """Nothing runs beside this."""
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,29 @@
+"""The local provider's settings, as a profile writes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+
+class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """Settings of a local profile.
+
+    Attributes:
+        cpu: CPUs that steps may use together; default: all of this machine.
+        memory: Memory that steps may use together, such as "16GiB"; default: all of this machine.
+        gpu: "require" refuses a step that asks for accelerators; "ignore" runs it without.
+        instances: "require" refuses a step that asks for several machines; "single" runs it on one.
+        images: Container image -> folder whose programs stand for it (`""`: this machine's own).
+        start: How a step's process starts: "fork" from a warm server, "spawn" anew, or "auto".
+        grace: Seconds that a step has to end by itself when it is stopped.
+    """
+
+    cpu: float | None = None
+    memory: str | None = None
+    gpu: Literal["require", "ignore"] = "require"
+    instances: Literal["require", "single"] = "require"
+    images: dict[str, str] = field(default_factory=dict[str, str])
+    start: Literal["auto", "fork", "spawn"] = "auto"
+    grace: float = 10.0

@@ -1,0 +1,125 @@
+"""The local provider: glue between the core's contract and the runner on this machine."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from waterflow.project import state_folder
+from waterflow.provider import Capabilities, Provider
+from waterflow.validate import check_capabilities
+from waterflow_local.compiler import compile_local
+from waterflow_local.folders import State
+from waterflow_local.machines import this_machine
+from waterflow_local.profile import LocalSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from waterflow import spec
+    from waterflow.provider import Artifact, Build, CacheSize, Document, LogLine, Sent, Submission
+    from waterflow.state import RunState
+    from waterflow_local.client import Client
+
+
+class LocalProvider(Provider):
+    """Runs pipelines as processes of this machine."""
+
+    name: ClassVar[str] = "local"
+
+    @cached_property
+    def settings(self) -> LocalSettings:
+        """The profile's settings."""
+        return self.profile.convert(LocalSettings)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this machine can do."""
+        settings = self.settings
+        return Capabilities(
+            images=frozenset(settings.images),
+            gpu=settings.gpu == "ignore" or shutil.which("nvidia-smi") is not None,
+            instances=1 if settings.instances == "require" else 10**6,
+            spot=True,
+            timeouts=True,
+            secrets=True,
+            requirements=True,
+            inline=True,
+            resume=True,
+            detached=False,
+            hints={
+                "containers": (
+                    "Name a folder whose programs stand for the image: "
+                    f"[profiles.{self.profile.name}.images] in waterflow.toml, "
+                    '"" for this machine\'s own programs.'
+                ),
+                "gpu": f'Set gpu = "ignore" under [profiles.{self.profile.name}] to run without.',
+                "instances": (
+                    f'Set instances = "single" under [profiles.{self.profile.name}] '
+                    "to run it on one machine."
+                ),
+            },
+        )
+
+    @cached_property
+    def _client(self) -> Client:
+        from waterflow_local.client import Client
+
+        return Client(self.root, State(state_folder(self.root)), self.settings)
+
+    def compile(self, build: Build) -> Document:
+        """Translate a pipeline for the local runner."""
+        check_capabilities(build.spec, self.name, self.capabilities)
+        return compile_local(build, this_machine(self.settings))
+
+    def submit(self, build: Build, document: Document, submission: Submission) -> None:
+        """Start a run."""
+        from waterflow.lineage import tracking_record
+
+        self.check_submission(submission)
+        self._client.submit(
+            build, document, submission,
+            tracking_record(build, document, self.profile, self._client.state.folder),
+        )  # fmt: skip
+
+    def status(self, run_id: str) -> RunState:
+        """Return a run's state."""
+        return self._client.status(run_id)
+
+    def runs(self) -> Iterator[RunState]:
+        """Yield the project's runs, newest first."""
+        return self._client.runs()
+
+    def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[LogLine]:
+        """Yield log lines."""
+        return self._client.logs(run_id, step, follow)
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run."""
+        self._client.cancel(run_id)
+
+    def artifacts(self, run_id: str) -> list[Artifact]:
+        """Return what a run has made."""
+        return self._client.artifacts(run_id)
+
+    def download(self, run_id: str, step: str, output: str) -> Path:
+        """Return an artifact's folder."""
+        return self._client.download(run_id, step, output)
+
+    def run_spec(self, run_id: str) -> spec.Pipeline | None:
+        """Return the spec that a run was started with."""
+        return self._client.run_spec(run_id)
+
+    def sync(self, run_id: str) -> Sent:
+        """Send what MLflow has not got yet of a run."""
+        return self._client.sync(run_id)
+
+    def cache_size(self) -> CacheSize:
+        """Return what the project's cache holds."""
+        return self._client.cache_size()
+
+    def clear_cache(self, older_than: float | None) -> tuple[int, int]:
+        """Forget cached results, and remove artifacts that nothing names any more."""
+        return self._client.clear_cache(older_than)

@@ -1,0 +1,426 @@
+"""The runner of one run: decides what each step does next, and writes down what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from waterflow import spec
+from waterflow.cache import content_key
+from waterflow.conditions import SKIPPED, holds
+from waterflow.errors import ArtifactError
+from waterflow.runtime import contract
+from waterflow_local import serving
+from waterflow_local.attempt import Attempt, StepRun
+from waterflow_local.compiler import REGISTRY, STEPS
+from waterflow_local.folders import Lock, RunFolder, State, read_json, write_json
+from waterflow_local.journal import Journal, finished
+from waterflow_local.processes import Forked, Launch, Servers
+from waterflow_local.store import Result, Store, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from waterflow_local.serving import Server
+
+
+_STARTING: Final = 6
+"""How much more patience the writer has before its first word: MLflow takes seconds to import."""
+
+_LATER: Final = 5
+"""How far the registry's server steps back: the user's steps come first."""
+
+
+@dataclass
+class Outcome:
+    """How a step ended: with results, or skipped."""
+
+    outputs: dict[str, Stored] = field(default_factory=dict[str, Stored])
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    skipped: bool = False
+
+
+class Slots:
+    """The machine's CPUs and memory, lent to steps first come, first served."""
+
+    def __init__(self, cpu: float, memory: int) -> None:
+        self._cpu, self._memory = cpu, memory
+        self._changed = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def take(self, cpu: float, memory: int) -> AsyncGenerator[None]:
+        """Hold a share for as long as the block runs."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._cpu >= cpu and self._memory >= memory)
+            self._cpu -= cpu
+            self._memory -= memory
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._cpu += cpu
+                self._memory += memory
+                self._changed.notify_all()
+
+
+class StepFailedError(Exception):
+    """A step failed for good, so the run does."""
+
+
+class Runner:
+    """Runs one submitted run to its end.
+
+    Args:
+        folder: The run's folder.
+        state: The project's state.
+        launch: How attempts are started.
+        attached: A pipe's reading end that closes with the submitter; None for a run of its own.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        state: State,
+        launch: Launch,
+        attached: int | None = None,
+    ) -> None:
+        self.folder, self.state, self.store = folder, state, Store(state)
+        self.document: dict[str, Any] = read_json(folder.document)
+        self.submission: dict[str, Any] = read_json(folder.submission)
+        self.jobs: dict[str, dict[str, Any]] = self.document["jobs"]
+        self.gates = {
+            name: msgspec.convert(gate["condition"], spec.Condition)  # pyright: ignore[reportArgumentType]
+            for name, gate in self.document["gates"].items()
+        }
+        self.journal = Journal(folder)
+        machine = self.document["machine"]
+        self.slots = Slots(machine["cpu"], machine["memory"])
+        self.launch = launch
+        self.outcomes: dict[str, Outcome] = {}
+        self.done = {name: asyncio.Event() for name in self.jobs}
+        self.failure: tuple[str, str] | None = None
+        self._stop = asyncio.Event()
+        self._active: set[str] = set()
+        self._attached = attached
+        self.earlier = self._earlier()
+
+    def _earlier(self) -> dict[str, dict[str, Any]]:
+        """Return the results of the run that this one goes on from, by step."""
+        resume = self.submission["resume"]
+        return {e["step"]: e for e in finished(self.state.run(resume))} if resume else {}
+
+    # --- the run -------------------------------------------------------------------------------
+
+    async def run(self) -> str:
+        """Run all steps and return "succeeded", "failed" or "cancelled"."""
+        submission = self.submission
+        self.journal.append(
+            "run.start",
+            pipeline=self.document["pipeline"],
+            parameters=submission["parameters"],
+            tags=submission["tags"],
+            files=submission["files"],
+            datasets=submission["datasets"],
+        )
+        self.launch.begin()
+        tasks = {name: asyncio.create_task(self._guarded(name)) for name in self.jobs}
+        everything = asyncio.gather(*tasks.values())
+        stopped = asyncio.create_task(self._stop.wait())
+        self._on_signals()
+        try:
+            await asyncio.wait({everything, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await self._wind_down(tasks, stopped)
+            with contextlib.suppress(StepFailedError, asyncio.CancelledError):
+                await everything
+        finally:
+            stopped.cancel()
+            status, error = self._end()
+            self.journal.append("run.end", status=status, **error)
+            await self.launch.close()
+            self.journal.close()
+        return status
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run is to stop."""
+        return self._stop.is_set()
+
+    def _on_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ValueError, NotImplementedError, RuntimeError):
+                loop.add_signal_handler(number, self._stop.set)
+        if self._attached is not None:
+            loop.add_reader(self._attached, self._submitter_gone)
+
+    def _submitter_gone(self) -> None:
+        """Stop with the submitter: its end of the pipe is closed."""
+        if self._attached is not None:
+            asyncio.get_running_loop().remove_reader(self._attached)
+        self._stop.set()
+
+    async def _wind_down(
+        self, tasks: dict[str, asyncio.Task[None]], stopped: asyncio.Task[Any]
+    ) -> None:
+        """After a failure let what runs end; after a cancellation stop it."""
+        for name, task in tasks.items():
+            if not task.done() and name not in self._active:
+                task.cancel()
+        left = [task for task in tasks.values() if not task.done()]
+        ending_ = asyncio.gather(*left, return_exceptions=True)
+        await asyncio.wait({ending_, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if self.cancelled:
+            await self.launch.stop()
+        await ending_
+
+    def _end(self) -> tuple[str, dict[str, Any]]:
+        if self.cancelled:
+            return "cancelled", {}
+        if self.failure is not None:
+            step, message = self.failure
+            return "failed", {
+                "error": {"type": "StepFailed", "message": f"step '{step}': {message}"}
+            }
+        if len(self.outcomes) < len(self.jobs):
+            return "failed", {"error": {"type": "RunnerFailed", "message": "see runner.log"}}
+        return "succeeded", {}
+
+    # --- one step ------------------------------------------------------------------------------
+
+    async def _guarded(self, name: str) -> None:
+        for before in self.jobs[name]["upstream"]:
+            await self.done[before].wait()
+        if self.failure is not None or self.cancelled:
+            return
+        outcome = await self._step(name)
+        self.outcomes[name] = outcome
+        self.done[name].set()
+
+    async def _step(self, name: str) -> Outcome:
+        job = self.jobs[name]
+        if not self._open(job) or self._input_skipped(job):
+            skipped = {
+                n: {"type": t, "digest": None, "size": 0} for n, t in job["step"]["outputs"].items()
+            }
+            self.journal.append("step.end", name, 1, status="skipped", outputs=skipped)
+            return Outcome(skipped=True)
+        inputs, parameters = self._bind(job)
+        key = self._key(job, inputs, parameters)
+        found = self._remembered(name, job, key)
+        if found is not None:
+            self.journal.append(
+                "step.cached", name, 1, origin=found.origin, key=key, values=found.values,
+                outputs={n: asdict(a) for n, a in found.outputs.items()},
+                metrics=found.metrics, seconds=found.seconds,
+            )  # fmt: skip
+            return Outcome(found.outputs, found.values)
+        return await self._attempts(StepRun(name, job, inputs, parameters, key))
+
+    def _open(self, job: dict[str, Any]) -> bool:
+        """Say whether every gate that the step stands behind lets it through."""
+        for gate, then in job["chain"]:
+            answer = holds(self.gates[gate], self._scalar)
+            if answer is None or answer != then:
+                return False
+        return True
+
+    def _scalar(self, operand: spec.Operand) -> Any:
+        """Return a condition's operand."""
+        if isinstance(operand, spec.FromValue):
+            return operand.value
+        if isinstance(operand, spec.FromParameter):
+            return self.submission["parameters"][operand.name]
+        outcome = self.outcomes[operand.step]
+        name = operand.output if operand.key is None else f"{operand.output}.{operand.key}"
+        return SKIPPED if outcome.skipped else outcome.values[name]
+
+    def _input_skipped(self, job: dict[str, Any]) -> bool:
+        alternatives = {n for group in job["alternatives"].values() for n in group}
+        sources = job["sources"]
+        for name, source in sources.items():
+            if (
+                "step" in source
+                and name not in alternatives
+                and self.outcomes[source["step"]].skipped
+            ):
+                return True
+        return any(
+            all(self.outcomes[sources[n]["step"]].skipped for n in group)
+            for group in job["alternatives"].values()
+        )
+
+    def _bind(self, job: dict[str, Any]) -> tuple[dict[str, Stored | None], dict[str, Any]]:
+        """Return the artifacts (None: skipped) and the parameter values that the step takes."""
+        inputs: dict[str, Stored | None] = {}
+        parameters: dict[str, Any] = {}
+        for name, source in job["sources"].items():
+            if "step" in source:
+                outcome = self.outcomes[source["step"]]
+                inputs[name] = None if outcome.skipped else outcome.outputs[source["output"]]
+            elif "data" in source:
+                inputs[name] = Stored(**self.submission["data"][source["data"]])
+            else:
+                value = self.submission["parameters"][source["parameter"]]
+                if source["parameter"] in self.submission["data_parameters"]:
+                    if value is not None:
+                        inputs[name] = Stored(**self.submission["data"][value])
+                else:
+                    parameters[name] = value
+        return inputs, parameters
+
+    def _key(
+        self, job: dict[str, Any], inputs: dict[str, Stored | None], parameters: dict[str, Any]
+    ) -> str:
+        return content_key(
+            code=job["bundle"],
+            step=job["step"],
+            inputs={n: f"{a.digest}.{a.type}" if a else "skipped" for n, a in inputs.items()},
+            parameters=parameters,
+            requirements={
+                name: job[name] for name in ("versions", "python", "requirements", "image")
+            },
+        )
+
+    def _remembered(self, name: str, job: dict[str, Any], key: str) -> Result | None:
+        event = self.earlier.get(name)
+        if event is not None and event.get("key") == key:
+            origin = event.get("origin") or {
+                "execution": event["execution"], "step": name, "attempt": event["attempt"]
+            }  # fmt: skip
+            found = self.store.restore({**event, "origin": origin})
+            if found is not None:
+                return found
+        if job["cache"] and self.submission["cache"]:
+            return self.store.get(key)
+        return None
+
+    # --- attempts ------------------------------------------------------------------------------
+
+    async def _attempts(self, step: StepRun) -> Outcome:
+        retry = step.job["step"]["retry"]
+        delay = float(retry["delay"])
+        write_json(self.folder.step_file(step.name), step.job["step"])
+        for number in range(1, retry["retries"] + 2):
+            again = delay if number <= retry["retries"] else None
+            async with self.slots.take(step.job["cpu"], step.job["memory"]):
+                if self.failure is not None or self.cancelled:
+                    raise asyncio.CancelledError
+                self._active.add(step.name)
+                try:
+                    outcome = await self._attempt(step, number, again)
+                finally:
+                    self._active.discard(step.name)
+            if outcome is not None:
+                return outcome
+            await asyncio.sleep(delay)
+            delay *= float(retry["backoff"])
+        raise AssertionError("the last attempt either succeeds or raises")
+
+    async def _attempt(self, step: StepRun, number: int, again: float | None) -> Outcome | None:
+        """Make one attempt; None means that another is to follow, `again` seconds later."""
+        attempt = Attempt(step, number, self.folder, self.state, self.submission)
+        self.journal.append(
+            "step.start", step.name, number, parameters=step.shown, inputs=step.digests,
+            tags={"waterflow.kind": step.job["step"]["run"]["kind"]},
+        )  # fmt: skip
+        began = time.monotonic()
+        code = await self.launch.run(attempt.request(), step.job["step"]["timeout"])
+        error: dict[str, Any] | None = None
+        if code == contract.OK:
+            try:
+                result = attempt.collect(time.monotonic() - began)
+                attempt.tidy()
+                return self._succeed(step, number, result)
+            except ArtifactError as problem:
+                error = {"type": "ArtifactError", "message": str(problem), "traceback": ""}
+        attempt.tidy()
+        if self.cancelled:
+            self.journal.append("step.end", step.name, number, status="cancelled", outputs={})
+            raise asyncio.CancelledError
+        error = error or attempt.error(code)
+        later = {} if again is None else {"retry_in": again}
+        self.journal.append(
+            "step.end", step.name, number, status="failed", outputs={}, error=error, code=code,
+            **later,
+        )  # fmt: skip
+        if again is not None:
+            return None
+        self.failure = self.failure or (step.name, f"{error['type']}: {error['message']}")
+        raise StepFailedError
+
+    def _succeed(self, step: StepRun, number: int, result: Result) -> Outcome:
+        if step.job["cache"]:
+            self.store.put(step.key, result)
+        self.journal.append(
+            "step.end", step.name, number, status="succeeded", key=step.key, values=result.values,
+            outputs={n: asdict(a) for n, a in result.outputs.items()},
+            metrics=result.metrics, seconds=result.seconds,
+        )  # fmt: skip
+        return Outcome(result.outputs, result.values)
+
+
+def forked(folder: RunFolder, server: Server) -> Launch:
+    """Return how a run's attempts are started by fork servers.
+
+    Args:
+        folder: The run's folder.
+        server: A server that was started already, for the user's steps.
+    """
+    settings = read_json(folder.submission)["settings"]
+    wanted: dict[str, Any] = read_json(folder.document)["servers"]
+    return Servers(
+        {
+            name: Forked(
+                server if name == STEPS else serving.start(_LATER),
+                preload, settings["fork"], settings["grace"],
+            )
+            for name, preload in wanted.items()
+        },
+        early=REGISTRY,
+    )  # fmt: skip
+
+
+def run(folder: RunFolder, state: State, launch: Launch, attached: int | None = None) -> str:
+    """Run one submitted run, tracking beside it, and return its status."""
+    submission = read_json(folder.submission)
+    with folder.runner_log.open("ab") as log:
+        writer = subprocess.Popen(
+            [sys.executable, "-m", "waterflow.tracking.writer", str(folder.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    in_use = Lock(state.folder / "prune.lock")
+    in_use.take(wait=True, shared=True)
+    try:
+        status = asyncio.run(Runner(folder, state, launch, attached).run())
+    finally:
+        in_use.release()
+        _await_writer(writer, folder, submission["settings"]["tracking_patience"])
+    return status
+
+
+def _await_writer(writer: subprocess.Popen[bytes], folder: RunFolder, patience: float) -> None:
+    """Let the writer send what is left, for as long as it gets on; what remains is kept."""
+    progress = folder.folder / "tracking.json"
+    seen, since = 0, time.monotonic()
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            writer.wait(0.05)
+            return
+        stamp = progress.stat().st_mtime_ns if progress.exists() else 0
+        if stamp != seen:
+            seen, since = stamp, time.monotonic()
+        elif time.monotonic() - since > patience * (1 if seen else _STARTING):
+            writer.terminate()
+            writer.wait()
+            return

@@ -1,0 +1,182 @@
+"""Artifacts by content and results by key: what lets one run use what another has made."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waterflow.runtime import artifacts
+from waterflow_local.folders import State, read_json, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from waterflow.runtime.artifacts import Manifest
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An artifact in the store: its type, digest and bytes."""
+
+    type: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a step made.
+
+    Attributes:
+        outputs: Output name -> artifact.
+        values: The scalars that conditions need.
+        origin: The run, step and attempt that did the work.
+        metrics: The metrics that were logged.
+        seconds: How long the attempt took.
+    """
+
+    outputs: dict[str, Stored]
+    values: dict[str, Any]
+    origin: dict[str, Any]
+    metrics: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    seconds: float = 0.0
+
+
+class Store:
+    """The project's artifacts and cache.
+
+    Args:
+        state: The project's state folder.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def place(self, artifact: Stored) -> Path:
+        """Return the folder of an artifact."""
+        return self.state.artifacts / artifact.digest[:2] / f"{artifact.digest}.{artifact.type}"
+
+    def has(self, artifact: Stored) -> bool:
+        """Say whether the artifact is there, whole."""
+        return (self.place(artifact) / artifacts.MANIFEST).is_file()
+
+    def take(self, folder: Path, manifest: Manifest | None = None) -> Stored:
+        """Move a sealed artifact into the store; an equal one that is there stays.
+
+        Args:
+            folder: The artifact's folder, on the store's own file system.
+            manifest: Its manifest, when it has just been read.
+
+        Raises:
+            ArtifactError: The folder has no manifest.
+        """
+        found = manifest or artifacts.read(folder)
+        stored = Stored(found.type, found.sha256 or "", found.size)
+        goal = self.place(stored)
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.rename(goal)
+        except OSError:
+            if not self.has(stored):
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+        return stored
+
+    def put(self, key: str, result: Result) -> None:
+        """Keep a result under its key."""
+        write_json(self._entry(key), {**asdict(result), "created": int(time.time() * 1000)})
+
+    def get(self, key: str) -> Result | None:
+        """Return the result under a key, if it is there with all its artifacts."""
+        try:
+            entry = read_json(self._entry(key))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return self.restore(entry)
+
+    def restore(self, entry: dict[str, Any]) -> Result | None:
+        """Return a result from its record, if all its artifacts are still there."""
+        outputs = {name: Stored(**found) for name, found in entry["outputs"].items()}
+        if not all(self.has(found) for found in outputs.values()):
+            return None
+        return Result(outputs, entry["values"], entry["origin"], entry["metrics"], entry["seconds"])
+
+    def _entry(self, key: str) -> Path:
+        return self.state.cache / key[:2] / f"{key}.json"
+
+    # --- outside data --------------------------------------------------------------------------
+
+    def keep_data(self, identity: str | None, fetch: Callable[[Path], object]) -> Stored:
+        """Bring outside data into the store, once for each version of it.
+
+        Args:
+            identity: What tells this version from others; None when nothing does.
+            fetch: Writes the data into the folder it is given.
+        """
+        index = self.state.data / f"{identity}.json"
+        if identity is not None:
+            with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+                known = Stored(**read_json(index))
+                if self.has(known):
+                    return known
+        self.state.artifacts.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".data-", dir=self.state.artifacts))
+        try:
+            fetch(building)
+            artifacts.seal(building, "data")
+            building.chmod(0o755)
+            stored = self.take(building)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        if identity is not None:
+            write_json(index, asdict(stored))
+        return stored
+
+    # --- what it holds -------------------------------------------------------------------------
+
+    def size(self) -> tuple[int, int, int]:
+        """Return the number of cached results, of artifacts, and the artifacts' bytes."""
+        entries = sum(1 for _ in self.state.cache.glob("*/*.json"))
+        count = total = 0
+        for folder in self.state.artifacts.glob("*/*"):
+            count += 1
+            for parent, _, names in os.walk(folder):
+                total += sum((Path(parent) / name).stat().st_size for name in names)
+        return entries, count, total
+
+    def prune(self, older_than: float, in_use: set[str]) -> tuple[int, int]:
+        """Forget results and remove artifacts that nothing names any more.
+
+        Args:
+            older_than: Seconds; younger results stay.
+            in_use: Digests of artifacts that runs still name.
+
+        Returns:
+            The number of results forgotten and of artifacts removed.
+        """
+        limit = (time.time() - older_than) * 1000
+        named = set(in_use)
+        forgotten = removed = 0
+        for path in self.state.cache.glob("*/*.json"):
+            entry = read_json(path)
+            if entry["created"] < limit:
+                path.unlink()
+                forgotten += 1
+            else:
+                named.update(found["digest"] for found in entry["outputs"].values())
+        for path in self.state.data.glob("*.json"):
+            named.add(read_json(path)["digest"])
+        for folder in self.state.artifacts.glob("*/*"):
+            if folder.name.partition(".")[0] not in named:
+                trash = self.state.artifacts / f".trash-{folder.name}"
+                folder.rename(trash)
+                shutil.rmtree(trash)
+                removed += 1
+        return forgotten, removed

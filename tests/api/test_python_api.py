@@ -1,0 +1,196 @@
+"""The Python API from a module, a script and a notebook, through the real local provider."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PIPELINE = """
+import math
+from typing import NamedTuple
+
+import pandas as pd
+
+import waterflow as wf
+
+FACTOR = 3
+
+
+class Parts(NamedTuple):
+    even: pd.DataFrame
+    odd: pd.DataFrame
+
+
+def scaled(value: int) -> int:
+    return value * FACTOR
+
+
+@wf.step
+def numbers(count: int) -> pd.DataFrame:
+    return pd.DataFrame({"n": [scaled(value) for value in range(count)]})
+
+
+@wf.step
+def parts(data: pd.DataFrame) -> Parts:
+    print("parting", len(data))
+    return Parts(data[data.n % 2 == 0], data[data.n % 2 == 1])
+
+
+@wf.step
+def root(data: pd.DataFrame) -> float:
+    return math.sqrt(data.n.sum())
+
+
+@wf.pipeline
+def roots(count: int = 4):
+    found = parts(numbers(count))
+    root(found.even)
+"""
+
+USE = """
+run = roots(count=5).submit()
+state = run.wait(timeout=120)
+assert run.status == "succeeded", run.status
+assert [step.status for step in state.steps.values()] == ["succeeded"] * 3
+assert abs(run.artifact("root").load() - math.sqrt(0 + 6 + 12)) < 1e-12
+assert run.artifact("parts.odd").load().n.tolist() == [3, 9]
+assert [line.text for line in run.logs("parts")] == ["parting 5"]
+again = wf.open_run(run.id)
+assert again.artifact("root").info == run.artifact("root").info
+cached = roots(5).submit()
+assert {step.status for step in cached.wait(120).steps.values()} == {"cached"}
+print("all well")
+"""
+
+
+def project(folder: Path) -> Path:
+    """Make an empty folder a project."""
+    (folder / "waterflow.toml").write_text("")
+    return folder
+
+
+def python(folder: Path, *arguments: str) -> str:
+    """Run Python in the project and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_module(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "mine.py").write_text(PIPELINE)
+    code = "import math, waterflow as wf\nfrom mine import roots\n" + USE
+    assert python(tmp_path, "-c", code) == "all well\n"
+
+
+@pytest.mark.parametrize("arguments", [["script.py"], ["-m", "script"]])
+def test_a_script_that_submits_itself(tmp_path: Path, arguments: list[str]) -> None:
+    project(tmp_path)
+    guarded = "\nif __name__ == '__main__':\n" + textwrap.indent(USE, "    ")
+    (tmp_path / "script.py").write_text(PIPELINE + guarded)
+    assert python(tmp_path, *arguments) == "all well\n"
+
+
+def test_a_notebook(tmp_path: Path) -> None:
+    project(tmp_path)
+    cells = [*PIPELINE.split("\n\n\n"), USE]
+    shell = f"""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    import sys
+    sys.modules["__main__"].__spec__ = None
+    for cell in {cells!r}:
+        outcome = shell.run_cell(cell, store_history=True)
+        outcome.raise_error()
+    """
+    (tmp_path / "cells.py").write_text(textwrap.dedent(shell))
+    assert "all well" in python(tmp_path, "cells.py")
+
+
+def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent(
+            """
+            import waterflow as wf
+            from waterflow.errors import DefinitionError
+
+            handle = open("waterflow.toml")
+
+
+            @wf.step
+            def length() -> int:
+                return len(handle.read())
+
+
+            @wf.pipeline
+            def lengths():
+                length()
+
+
+            if __name__ == "__main__":
+                try:
+                    lengths().submit()
+                except DefinitionError as error:
+                    print(error)
+                handle.close()
+            """
+        )
+    )
+    told = python(tmp_path, "script.py")
+    assert "handle" in told
+    assert "length" in told
+    assert not list((tmp_path / ".waterflow").glob("runs/*"))
+
+
+def test_a_failed_run_raises_with_the_users_lines(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        textwrap.dedent(
+            """
+            import waterflow as wf
+
+
+            def inner() -> int:
+                return 1 // 0
+
+
+            @wf.step
+            def divide() -> int:
+                print("dividing")
+                return inner()
+
+
+            @wf.pipeline
+            def failing():
+                divide()
+            """
+        )
+    )
+    code = textwrap.dedent(
+        """
+        from mine import failing
+        from waterflow.errors import StepFailed
+
+        try:
+            failing().submit().wait(120)
+        except StepFailed as error:
+            print(error.step, error.reason, sep="|")
+            print(error.log_tail)
+        """
+    )
+    lines = python(tmp_path, "-c", code).splitlines()
+    assert lines[0] == "divide|ZeroDivisionError: integer division or modulo by zero"
+    assert lines[1] == "dividing"
+    assert any(str(tmp_path / "mine.py") in line for line in lines)
+    assert not any("runtime" in line for line in lines)

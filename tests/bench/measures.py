@@ -1,0 +1,204 @@
+"""The measures: each runs Waterflow and its baseline in turn and returns ratios."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WATERFLOW: Final = str(Path(sys.executable).with_name("waterflow"))
+_ROUNDS: Final = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: both figures as text, their ratio, and its limit."""
+
+    name: str
+    ours: str
+    baseline: str
+    ratio: float
+    limit: float
+
+
+def _time(command: list[str], folder: Path) -> float:
+    begun = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    seconds = time.perf_counter() - begun
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return seconds
+
+
+def _run(folder: Path, pipeline: str, *options: str) -> dict[str, Any]:
+    command = [WATERFLOW, "run", f"small.py:{pipeline}", "--json", *options]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    state: dict[str, Any] = json.loads(done.stdout)
+    return state
+
+
+def _in_turn(rounds: int, *actions: Callable[[], float]) -> list[float]:
+    """Return each action's median over rounds in which they take turns, after one to warm up."""
+    for action in actions:
+        action()
+    found = [[action() for action in actions] for _ in range(rounds)]
+    return [statistics.median(values) for values in zip(*found, strict=True)]
+
+
+def help_text(folder: Path) -> list[Row]:
+    """`waterflow --help` against a bare Python that imports three modules of its own library."""
+    bare = [sys.executable, "-c", "import argparse, json, pathlib"]
+    ours, base = _in_turn(
+        9, lambda: _time([WATERFLOW, "--help"], folder), lambda: _time(bare, folder)
+    )
+    return [Row("waterflow --help / bare Python start", _ms(ours), _ms(base), ours / base, 4.0)]
+
+
+def chain(folder: Path) -> list[Row]:
+    """A step's marginal wall time in chains of 10, 50, 100 against plain functions with MLflow."""
+    plain = folder / "plain"
+    plain.mkdir()
+
+    def ours(steps: int) -> Callable[[], float]:
+        options = ["-p", f"steps={steps}", "--no-cache", "--json"]
+        return lambda: _time([WATERFLOW, "run", "tables.py:chain", *options], folder)
+
+    def base(steps: int) -> Callable[[], float]:
+        return lambda: _time([sys.executable, "plain.py", str(steps), str(plain)], folder)
+
+    few, few_base, some, some_base, many, many_base = _in_turn(
+        _ROUNDS, ours(10), base(10), ours(50), base(50), ours(100), base(100)
+    )
+    rows: list[Row] = []
+    for name, high, high_base, low, low_base, count in (
+        ("10 to 50", some, some_base, few, few_base, 40),
+        ("50 to 100", many, many_base, some, some_base, 50),
+        ("10 to 100", many, many_base, few, few_base, 90),
+    ):
+        step, step_base = (high - low) / count, (high_base - low_base) / count
+        rows.append(
+            Row(f"chain of {name}: a step more", _ms(step), _ms(step_base), step / step_base, 1.0)
+        )
+    return rows
+
+
+def cached(folder: Path) -> list[Row]:
+    """A run of 50 steps that is all cached against one of a single cached step."""
+
+    def run(steps: int) -> Callable[[], float]:
+        options = ["-p", f"steps={steps}", "--json"]
+        return lambda: _time([WATERFLOW, "run", "tables.py:chain", *options], folder)
+
+    many, one = _in_turn(5, run(50), run(1))
+    return [Row("50 cached steps / 1 cached step", _s(many), _s(one), many / one, 1.2)]
+
+
+def branches(folder: Path) -> list[Row]:
+    """32 branches that sleep 0.2 s on 8 slots, from submit to the last result, against a pool."""
+
+    def ours() -> float:
+        state = _run(folder, "branches", "--no-cache")
+        return (state["ended"] - state["started"]) / 1000
+
+    def pool() -> float:
+        return _time([sys.executable, "pool.py"], folder)
+
+    found, base = _in_turn(5, ours, pool)
+    return [
+        Row(
+            "32 sleeping branches on 8 slots / process pool", _s(found), _s(base), found / base, 1.3
+        )
+    ]
+
+
+def definition(folder: Path) -> list[Row]:
+    """From a pipeline of 1,000 steps to its spec, against 0.3 s."""
+    code = (
+        "import sys, time; sys.path.insert(0, '.'); import small; from waterflow import spec; "
+        "small.counting(steps=2).spec; begun = time.perf_counter(); "
+        "spec.digest(small.counting(steps=1000).spec); print(time.perf_counter() - begun)"
+    )
+
+    def ours() -> float:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    (found,) = _in_turn(5, ours)
+    return [Row("definition to spec, 1,000 steps / 0.3 s", _s(found), "0.30 s", found / 0.3, 1.0)]
+
+
+def memory(folder: Path) -> list[Row]:
+    """The runner's and the tracking writer's memory late in a run of 1,000 steps against early."""
+    command = [WATERFLOW, "run", "small.py:counting", "-p", "steps=1000", "--no-cache", "--json"]
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    samples: dict[str, list[tuple[int, int]]] = {}
+    while process.poll() is None:
+        done = _steps_done(folder)
+        for name, resident in _resident(str(folder)).items():
+            samples.setdefault(name, []).append((done, resident))
+        time.sleep(0.1)
+    if process.returncode:
+        raise RuntimeError(str(process.communicate()))
+    rows: list[Row] = []
+    for name in ("waterflow_local", "waterflow.tracking.writer"):
+        early = [size for done, size in samples[name] if 100 <= done < 200]
+        late = [size for done, size in samples[name] if done >= 900]
+        first, last = statistics.median(early), statistics.median(late)
+        who = "the runner" if name == "waterflow_local" else "the tracking writer"
+        label = f"memory of {who}, after 900 steps / after 100"
+        rows.append(Row(label, _mb(last), _mb(first), last / first, 1.1))
+    return rows
+
+
+def _steps_done(folder: Path) -> int:
+    journals = sorted((folder / ".waterflow" / "runs").glob("*/events.jsonl"))
+    return journals[-1].read_bytes().count(b'"step.end"') if journals else 0
+
+
+def _resident(folder: str) -> dict[str, int]:
+    """Return the resident bytes of this project's background processes by module."""
+    found: dict[str, int] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().decode().split("\0")
+            pages = int((entry / "statm").read_text().split()[1])
+        except (OSError, IndexError):
+            continue
+        if "-m" in words and any(folder in word for word in words):
+            found[words[words.index("-m") + 1]] = pages * os.sysconf("SC_PAGE_SIZE")
+    return found
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
+
+
+def _s(seconds: float) -> str:
+    return f"{seconds:.2f} s"
+
+
+def _mb(size: float) -> str:
+    return f"{size / 2**20:.0f} MiB"
+
+
+ALL: Final = (help_text, chain, cached, branches, definition, memory)

@@ -1,0 +1,122 @@
+"""Projects for the local provider's own tests, and what their processes are known by."""
+
+import contextlib
+import importlib
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from waterflow import discovery
+from waterflow import submit as submitting
+from waterflow.state import Status
+
+SOURCE = Path(__file__).with_name("local_pipelines.py")
+MARK = "WATERFLOW_TEST_MARK"
+
+
+def until(condition, seconds=60.0, what="it"):
+    """Poll until a condition holds, and return what it gave."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"{what} did not come about within {seconds} s"
+        time.sleep(0.01)
+    return found
+
+
+class Project:
+    """A project whose processes can be told from all others by a mark in their environment."""
+
+    def __init__(self, root, settings=""):
+        self.root = root
+        self.mark = f"{root.name}-{time.monotonic_ns()}"
+        shutil.copyfile(SOURCE, root / "local_pipelines.py")
+        (root / "waterflow.toml").write_text(f'[profiles.mine]\nprovider = "local"\n{settings}')
+        self.provider = discovery.open_provider(root, "mine")
+        self.state = root / ".waterflow"
+
+    @contextlib.contextmanager
+    def code(self):
+        sys.path.insert(0, str(self.root))
+        importlib.invalidate_caches()
+        sys.modules.pop("local_pipelines", None)
+        try:
+            yield importlib.import_module("local_pipelines")
+        finally:
+            sys.path.remove(str(self.root))
+            sys.modules.pop("local_pipelines", None)
+
+    def call(self, pipeline, **parameters):
+        with self.code() as module:
+            return getattr(module, pipeline)(**parameters)
+
+    def submit(self, pipeline, how=None, **parameters):
+        with self.code() as module, pytest.MonkeyPatch.context() as patch:
+            patch.setenv(MARK, self.mark)
+            call = getattr(module, pipeline)(**parameters)
+            return submitting.submit(call, profile="mine", root=self.root, **(how or {}))
+
+    def finish(self, run, seconds=120.0):
+        def ended():
+            state = run.state
+            return state if state.status.final and not state.sending else None
+
+        return until(ended, seconds, f"the end of {run.id}")
+
+    def digests(self, run):
+        return {one.step: one.sha256 for one in run.artifacts()}
+
+    def processes(self):
+        """Return the command lines of this project's processes by their pids."""
+        found = {}
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if f"{MARK}={self.mark}".encode() in (place / "environ").read_bytes().split(b"\0"):
+                    state = (place / "stat").read_text().rpartition(")")[2].split()[0]
+                    if state != "Z" and int(place.name) != os.getpid():
+                        found[int(place.name)] = (place / "cmdline").read_bytes().decode()
+        return found
+
+    def working(self):
+        """Return its processes but those that only send tracking."""
+        return {p: c for p, c in self.processes().items() if "tracking.writer" not in c}
+
+    def runner(self, run_id):
+        """Return the pid of the process that runs a run, or None."""
+        place = f"runs/{run_id}"
+        return next(
+            (p for p, c in self.working().items() if "waterflow_local" in c and place in c), None
+        )
+
+    def close(self):
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def project(tmp_path):
+    made = Project(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Return what makes a project with settings."""
+    made = []
+
+    def make(settings):
+        made.append(Project(tmp_path, settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+__all__ = ["MARK", "Project", "Status", "until"]

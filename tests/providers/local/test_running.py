@@ -1,0 +1,187 @@
+"""What the local provider promises beyond conformance: shares, ways of starting, environments."""
+
+import os
+import sys
+import time
+import zipfile
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from waterflow.errors import ConfigurationError
+from waterflow.runtime import artifacts
+from waterflow.state import Status
+from waterflow.testing import reference_digests
+
+from .conftest import until
+
+
+def overlaps(folder):
+    """Return the most that ran at once, by what the steps wrote down."""
+    times = [tuple(map(float, file.read_text().split())) for file in folder.iterdir()]
+    edges = sorted([(began, 1) for began, _ in times] + [(ended, -1) for _, ended in times])
+    running = most = 0
+    for _, change in edges:
+        running += change
+        most = max(most, running)
+    return most
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "at_once"),
+    [
+        ("cpu = 3\n", {"cpu": 1.0}, 3),
+        ("cpu = 1\n", {"cpu": 0.5}, 2),
+        ("cpu = 8\nmemory = '4GiB'\n", {"cpu": 0.1, "memory": "2GiB"}, 2),
+        ("cpu = 1\n", {"cpu": 16.0}, 1),
+    ],
+)
+def test_steps_run_at_once_as_far_as_their_shares_allow(
+    configured, tmp_path, settings, asked, at_once
+):
+    project = configured(settings)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    run = project.submit("crowd", folder=str(notes), **asked)
+    assert project.finish(run).status is Status.SUCCEEDED
+    assert overlaps(notes) == at_once
+
+
+def test_resuming_runs_what_failed_and_reuses_what_did_not(project, tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    failed = project.submit("resumable", folder=str(notes))
+    assert project.finish(failed).status is Status.FAILED
+    (notes / "repaired").touch()
+    run = project.submit("resumable", {"resume": failed.id}, folder=str(notes))
+    state = project.finish(run)
+    assert state.status is Status.SUCCEEDED
+    assert state.steps["first"].status is Status.CACHED, "finished, though cache=False"
+    assert (notes / "first").read_text() == "x"
+    assert (notes / "second").read_text() == "xx"
+    assert run.artifact("second").load() == "first second"
+    again = project.submit("resumable", folder=str(notes))
+    assert project.finish(again).steps["first"].status is Status.SUCCEEDED
+
+
+def test_inline_runs_in_this_process_with_the_same_digests(project, tmp_path):
+    with project.code():
+        run = project.submit("inline", {"inline": True})
+    assert run.status is Status.SUCCEEDED, "it has ended when submit returns"
+    assert run.artifact("who").load() == os.getpid()
+    with project.code() as module:
+        wanted = reference_digests(module.inline(), tmp_path / "reference")
+    found = project.digests(run)
+    assert found["words"] == wanted["words", "output"]
+    project.finish(run)
+
+
+def test_spawned_steps_give_the_digests_of_forked_ones(configured, tmp_path):
+    project = configured('start = "spawn"\n')
+    run = project.submit("folders", salt=3)
+    assert project.finish(run).status is Status.SUCCEEDED
+    with project.code() as module:
+        wanted = reference_digests(module.folders(salt=3), tmp_path / "reference")
+    assert project.digests(run) == {step: digest for (step, _), digest in wanted.items()}
+
+
+def wheel(folder, version):
+    """Write a wheel of one module."""
+    path = folder / f"waterflow_tiny-{version}-py3-none-any.whl"
+    info = f"waterflow_tiny-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("waterflow_tiny.py", f"VERSION = {version!r}\n")
+        packed.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: waterflow-tiny\nVersion: {version}\n"
+        )
+        packed.writestr(
+            f"{info}/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        packed.writestr(f"{info}/RECORD", "")
+    return f"waterflow-tiny @ {path.as_uri()}"
+
+
+def test_a_step_has_the_requirements_that_it_asks_for(project, tmp_path):
+    requirement = wheel(tmp_path, "1.5")
+    run = project.submit("own_requirement", wheel=requirement)
+    assert project.finish(run).status is Status.SUCCEEDED, list(run.logs())
+    assert run.artifact("tiny_version").load() == "1.5"
+
+
+def test_a_requirement_that_cannot_be_had_is_said_at_submit(project, tmp_path):
+    missing = f"waterflow-tiny @ {(tmp_path / 'waterflow_tiny-1-py3-none-any.whl').as_uri()}"
+    with pytest.raises(ConfigurationError, match="environment of a step"):
+        project.submit("own_requirement", wheel=missing)
+    assert list(project.provider.runs()) == []
+
+
+def test_an_image_stands_for_a_folder_of_programs(tmp_path, configured):
+    programs = tmp_path / "image" / "bin"
+    programs.mkdir(parents=True)
+    program = programs / "shout"
+    program.write_text('#!/bin/sh\ntr a-z A-Z < "$1/value.json" > "$2/told.txt"\n')
+    program.chmod(0o755)
+    project = configured(f"[profiles.mine.images]\n'registry/shout:1' = '{programs.parent}'\n")
+    (project.root / "local_pipelines.py").write_text(
+        (project.root / "local_pipelines.py").read_text() + SHOUT
+    )
+    run = project.submit("shouting")
+    assert project.finish(run).status is Status.SUCCEEDED, list(run.logs())
+    assert run.artifact("told").load() == '{"SALT":7}'
+
+
+SHOUT = """
+
+@wf.step
+def told(made: Path) -> str:
+    return (made / "told.txt").read_text()
+
+
+@wf.pipeline
+def shouting() -> None:
+    made = wf.container(
+        name="shout", image="registry/shout:1",
+        command=["shout", "{inputs.text}", "{outputs.made}"],
+        inputs={"text": words(7)}, outputs=["made"],
+    )
+    told(made.made)
+"""
+
+
+def resident(pid):
+    """Return a process's resident memory in KiB."""
+    with Path(f"/proc/{pid}/status").open() as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_runners_memory_does_not_grow_with_the_steps_done(project):
+    run = project.submit("many", count=300)
+    pid = until(lambda: project.runner(run.id), what="the runner")
+    seen = []
+
+    def look():
+        state = run.state
+        done = sum(step.status.final for step in state.steps.values())
+        if not state.status.final:
+            seen.append((done, resident(pid)))
+        return state.status.final
+
+    while not look():
+        time.sleep(0.05)
+    assert project.finish(run).status is Status.SUCCEEDED
+    early = next(memory for done, memory in seen if done >= 50)
+    late = [memory for done, memory in seen if done >= 250][-1]
+    assert late - early < 200 * 8, f"{(late - early) / 200:.1f} KiB a step"
+    assert all(a[0] <= b[0] for a, b in pairwise(seen))
+
+
+def test_every_artifact_of_a_run_is_verified_when_it_is_stored(project):
+    run = project.submit("folders", salt=9)
+    project.finish(run)
+    found = list((project.state / "artifacts").glob("[!.]*/*"))
+    assert len(found) == 7
+    for folder in found:
+        artifacts.verify(folder)

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.tracking.conftest import free_port
+from tests.tracking.journal import T0, Run, every
+from waterflow.errors import TrackingError
+from waterflow.tracking.client import (
+    child_tags,
+    experiment_id,
+    find_child,
+    find_parent,
+    parent_tags,
+)
+from waterflow.tracking.replay import Replayer
+
+
+@pytest.fixture
+def replayer(uri: str, state: Path) -> Replayer:
+    return make(uri, state)
+
+
+def make(uri: str, state: Path) -> Replayer:
+    return Replayer(uri, "exp", lease=state / "lease", artifact_location=str(state / "artifacts"))
+
+
+@pytest.fixture
+def client(uri: str) -> MlflowClient:
+    return MlflowClient(uri)
+
+
+def whole_run(folder: Path) -> list[dict[str, Any]]:
+    (folder / "spec.json").write_text("{}")
+    (folder / "fig.png").write_bytes(b"png")
+    run = Run("e1")
+    data = {
+        "name": "raw",
+        "digest": "f" * 64,
+        "source": "s3://b/k",
+        "source_type": "s3",
+        "context": "in",
+    }
+    run.start(
+        tags={"waterflow.git.commit": "abc"}, files={"spec.json": "spec.json"}, datasets=[data]
+    )
+    run.begin("train", tags={"waterflow.kind": "function"})
+    run.event("param", step="train", attempt=1, key="lr", value="0.1")
+    run.event("tag", step="train", attempt=1, key="team", value="risk")
+    run.event("artifact", step="train", attempt=1, path="plots/f.png", file="fig.png")
+    run.event("dataset", step="train", attempt=1, **data)
+    run.finish(
+        "train", status="failed", error={"type": "ValueError", "message": "no", "traceback": "TB"}
+    )
+    run.step("train", 2, auc=0.5)
+    run.event("metric", step="train", attempt=2, key="auc", value=0.75, at=1, timestamp=T0 + 500)
+    run.finish("skipped", status="skipped", outputs={})
+    run.end()
+    return run.events
+
+
+def by_name(client: MlflowClient) -> dict[str, dict[str, Any]]:
+    return {run["name"]: run for run in every(client, "exp")}
+
+
+def test_a_run_becomes_a_parent_and_a_child_per_attempt(
+    replayer: Replayer, client: MlflowClient, tmp_path: Path
+) -> None:
+    replayer.apply(whole_run(tmp_path), tmp_path)
+    runs = by_name(client)
+    assert set(runs) == {"e1", "train", "train (attempt 2)"}
+    parent, first, second = runs["e1"], runs["train"], runs["train (attempt 2)"]
+    assert (parent["status"], parent["start"], parent["params"]) == (
+        "FINISHED",
+        T0 + 1,
+        {"trees": "3"},
+    )
+    assert parent["tags"]["waterflow.git.commit"] == "abc"
+    assert parent["tags"]["waterflow.status"] == "succeeded"
+    assert parent["artifacts"] == ["spec.json"]
+    assert parent["datasets"] == first["datasets"] == [("raw", "f" * 36)]
+    assert [value for value, _, _ in parent["metrics"]["train.auc"]] == [0.75]
+    assert {first["parent"], second["parent"]} == {parent["id"]}
+    assert first["status"] == "FAILED"
+    assert first["params"] == {"depth": "2", "lr": "0.1"}
+    assert first["artifacts"] == ["error.txt", "plots/f.png"]
+    assert first["tags"] == {
+        "waterflow.execution": "e1", "waterflow.step": "train", "waterflow.attempt": "1",
+        "waterflow.kind": "function", "waterflow.status": "failed", "team": "risk",
+        "waterflow.error.type": "ValueError", "waterflow.error.message": "no",
+        "waterflow.input.data.sha256": "ab" * 32, "waterflow.output.out.sha256": "cd" * 32,
+    }  # fmt: skip
+    assert sorted(second["metrics"]["auc"]) == [(0.5, T0 + 9, 0), (0.75, T0 + 500, 1)]
+    assert parent["tags"]["waterflow.skipped.skipped"] == "true"
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (3, 8), tuple(range(1, 13))])
+def test_the_same_events_again_change_nothing(
+    uri: str, state: Path, client: MlflowClient, tmp_path: Path, cuts: tuple[int, ...]
+) -> None:
+    """A crash may come after any event was sent and before that was noted."""
+    events = whole_run(tmp_path)
+    for cut in cuts:
+        make(uri, state).apply(events[:cut], tmp_path)
+    replayer = make(uri, state)
+    replayer.apply(events, tmp_path)
+    before = every(client, "exp")
+    replayer.apply(events, tmp_path)
+    make(uri, state).apply(events, tmp_path)
+    assert every(client, "exp") == before
+    assert len(before) == 3
+
+
+def test_cancelled_is_killed_and_what_was_left_running_ends(
+    replayer: Replayer, client: MlflowClient, tmp_path: Path
+) -> None:
+    run = Run("e1")
+    run.start()
+    run.begin("a")
+    run.finish("a", status="cancelled", outputs={})
+    run.begin("b")
+    run.end("cancelled", error={"type": "RunCancelled", "message": "by hand"})
+    replayer.apply(run.events, tmp_path)
+    runs = by_name(client)
+    assert {name: found["status"] for name, found in runs.items()} == dict.fromkeys(
+        ("e1", "a", "b"), "KILLED"
+    )
+    assert runs["e1"]["tags"]["waterflow.error.message"] == "by hand"
+    assert runs["e1"]["artifacts"] == ["error.txt"]
+
+
+def test_a_cached_step_links_to_the_run_that_did_the_work(
+    replayer: Replayer, client: MlflowClient, tmp_path: Path
+) -> None:
+    first = Run("e1")
+    first.start()
+    first.step("train", auc=0.9)
+    first.end()
+    replayer.apply(first.events, tmp_path)
+    again = Run("e2")
+    again.start()
+    metrics = [{"key": "auc", "value": 0.9, "step": 4, "time": T0 + 3}]
+    for step, execution in (("train", "e1"), ("other", "gone")):
+        again.event(
+            "step.cached", step=step, attempt=1, metrics=metrics,
+            origin={"execution": execution, "step": "train", "attempt": 1},
+            outputs={"out": {"type": "json", "digest": "cd", "size": 1}},
+        )  # fmt: skip
+    again.end()
+    replayer.apply(again.events, tmp_path)
+    runs = by_name(client)
+    assert set(runs) == {"e1", "train", "e2"}
+    tags = runs["e2"]["tags"]
+    assert tags["waterflow.cached.train"] == "e1/train/1"
+    assert tags["waterflow.cached.train.run_id"] == runs["train"]["id"]
+    assert tags["waterflow.cached.other"] == "gone/train/1"
+    assert "waterflow.cached.other.run_id" not in tags
+    assert runs["e2"]["metrics"] == {
+        "train.auc": [(0.9, T0 + 3, 4)], "other.auc": [(0.9, T0 + 3, 4)]
+    }  # fmt: skip
+
+
+def test_limits_and_names_are_brought_into_mlflows_form(
+    replayer: Replayer, client: MlflowClient, tmp_path: Path
+) -> None:
+    run = Run("e1")
+    run.start(parameters={f"p{n}": n for n in range(250)} | {"long": "x" * 7000})
+    run.begin("a", tags={f"t{n}": "v" for n in range(250)} | {"long": "y" * 9000})
+    for n in range(2500):
+        run.event("metric", step="a", attempt=1, key="loss", value=n, at=n)
+    for key, value in (
+        ("a%b@1", 1.0),
+        ("/abs//x", 2.0),
+        ("k" * 300, 3.0),
+        ("nan", "NaN"),
+        ("inf", "Infinity"),
+    ):
+        run.event("metric", step="a", attempt=1, key=key, value=value, at=0)
+    run.finish("a")
+    run.end()
+    replayer.apply(run.events, tmp_path)
+    runs = by_name(client)
+    assert len(runs["e1"]["params"]) == 251
+    assert len(runs["e1"]["params"]["long"]) <= 6000
+    assert "[cut; whole: artifact waterflow/params/long.txt]" in runs["e1"]["params"]["long"]
+    whole = client.download_artifacts(runs["e1"]["id"], "waterflow/params/long.txt", str(tmp_path))
+    assert Path(whole).read_text() == "x" * 7000
+    assert len([tag for tag in runs["a"]["tags"] if tag.startswith("t")]) == 250
+    assert len(runs["a"]["tags"]["long"]) <= 8000
+    assert len(runs["a"]["metrics"]["loss"]) == 2500
+    assert {"a_b_1", "_abs__x", "nan", "inf"} <= set(runs["a"]["metrics"])
+    assert math.isnan(runs["a"]["metrics"]["nan"][0][0])
+    assert runs["a"]["metrics"]["inf"][0][0] > 1e300
+    assert max(map(len, runs["a"]["metrics"])) == 250
+
+
+def test_what_mlflow_refuses_is_kept_and_holds_nothing_else_up(
+    replayer: Replayer, client: MlflowClient, tmp_path: Path
+) -> None:
+    run = Run("e1")
+    run.start()
+    run.begin("a")
+    for key, value in (("x", "1"), ("x", "2"), ("y", "3")):
+        run.event("param", step="a", attempt=1, key=key, value=value)
+    run.event("artifact", step="a", attempt=1, path="gone.txt", file="files/gone.txt")
+    run.finish("a")
+    run.end()
+    replayer.apply(run.events, tmp_path)
+    found = by_name(client)["a"]
+    assert found["params"] == {"depth": "2", "x": "1", "y": "3"}
+    assert found["status"] == "FINISHED"
+    assert any(name.startswith("waterflow/refused/Param-x_2") for name in found["artifacts"])
+    assert "waterflow/refused/missing-gone.txt.json" in found["artifacts"]
+
+
+def test_a_register_steps_run_made_by_its_job_is_taken_over(
+    uri: str, state: Path, client: MlflowClient, tmp_path: Path
+) -> None:
+    run = Run("e1")
+    run.start()
+    events = [run.begin("register", tags={"waterflow.kind": "register"}), run.finish("register")]
+    experiment = experiment_id(client, "exp", str(state / "artifacts"))
+    parent = client.create_run(experiment, tags=parent_tags("e1")).info.run_id
+    made = client.create_run(experiment, tags=child_tags("e1", "register", 1, parent))
+    make(uri, state).apply([run.events[0], *events, run.end()], tmp_path)
+    runs = every(client, "exp")
+    assert len(runs) == 2
+    [child] = [found for found in runs if found["parent"]]
+    assert (child["id"], child["status"]) == (made.info.run_id, "FINISHED")
+
+
+def test_two_replayers_at_once_make_one_experiment_and_one_parent(
+    uri: str, state: Path, client: MlflowClient, tmp_path: Path
+) -> None:
+    run = Run("e1")
+    run.start()
+    with ThreadPoolExecutor() as pool:
+        done = [pool.submit(make(uri, state).apply, run.events, tmp_path) for _ in range(4)]
+    assert [future.result() for future in done] == [None] * 4
+    assert len(every(client, "exp")) == 1
+
+
+def test_a_deleted_experiment_is_told_with_the_way_back(
+    replayer: Replayer, client: MlflowClient, tmp_path: Path
+) -> None:
+    number = client.create_experiment("exp")
+    client.delete_experiment(number)
+    with pytest.raises(TrackingError, match=f"restore --experiment-id {number}"):
+        replayer.apply([Run("e1").start()], tmp_path)
+
+
+def test_a_dead_server_is_seen_soon_and_told(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    started = time.monotonic()
+    with pytest.raises(TrackingError, match=f"{url} could not be used.*waterflow sync"):
+        Replayer(url, "exp").apply([Run("e1").start()], tmp_path)
+    assert time.monotonic() - started < 10
+
+
+def test_runs_are_found_by_awkward_names(uri: str, client: MlflowClient) -> None:
+    experiment = client.create_experiment("exp")
+    execution = "arn:aws:x:1:pipeline/it's"
+    made = client.create_run(experiment, tags=parent_tags(execution)).info.run_id
+    client.create_run(experiment, tags=child_tags(execution, "train[0]", 1, made))
+    parent = find_parent(client, experiment, execution)
+    assert parent is not None
+    assert parent.info.run_id == made
+    assert find_child(client, experiment, execution, "train[0]", 1) is not None
+    assert find_child(client, experiment, execution, "train[0]", 2) is None

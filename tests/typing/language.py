@@ -1,0 +1,83 @@
+"""What type checkers see: steps keep their signatures, pipelines type their parameters."""
+
+from typing import Any, NamedTuple, assert_type
+
+import waterflow as wf
+from waterflow.pipeline import Call, Pipeline
+from waterflow.step import ContainerOutputs
+
+
+class Fitted:
+    """Stands for an estimator: what a step that takes a `wf.Model` may be given."""
+
+    def __init__(self, trees: int) -> None:
+        self.trees = trees
+
+
+class Split(NamedTuple):
+    train: list[float]
+    test: list[float]
+
+
+@wf.step
+def split(raw: list[float], share: float = 0.2) -> Split:
+    cut = int(len(raw) * share)
+    return Split(raw[:cut], raw[cut:])
+
+
+@wf.step(cpu=4, memory="16GiB", retries=2, timeout="2h")
+def train(data: list[float], trees: int = 200) -> Fitted:
+    return Fitted(trees * len(data))
+
+
+@wf.step
+def evaluate(model: wf.Model, test: list[float]) -> wf.Metrics:
+    return wf.Metrics(auc=1.0)
+
+
+@wf.step
+def notify(metrics: wf.Metrics) -> None: ...
+
+
+@wf.step
+def square(x: int, power: int = 2) -> int:
+    return x**power
+
+
+@wf.pipeline
+def bare(rows: int, folds: wf.Static[int] = 3, source: wf.Data | None = None) -> None:
+    for _ in range(folds):
+        square(rows)
+
+
+@wf.pipeline(schedule="0 3 * * 1")
+def fraud(raw: list[float], min_auc: float = 0.9) -> None:
+    sets = split(raw)
+    assert_type(sets, Split)
+    assert_type(sets.train, list[float])
+    first, second = split(raw, share=0.5)
+    assert_type(first, list[float])
+    model = train(sets.train, trees=3)
+    assert_type(model, Fitted)
+    metrics = evaluate(model, second)
+    assert_type(metrics, wf.Metrics)
+    assert_type(metrics["auc"], float)
+    with wf.when(metrics["auc"] >= min_auc) as gate:
+        made = wf.register(model, name="fraud", example=second, metrics=metrics, alias="best")
+        assert_type(made, dict[str, Any])
+        other = train(first)
+    with gate.otherwise():
+        assert_type(notify(metrics), None)
+        model = train(second)
+    assert_type(wf.first(model, other), Fitted)
+    assert_type(wf.map(square, [1, 2], power=3), list[int])
+    assert_type(wf.container(name="c", image="i", command=["x"]), ContainerOutputs)
+    assert_type(train.options(cpu=8)(first), Fitted)
+    assert_type(train.function(first, 3), Fitted)
+    assert_type(wf.secret("x").name, str)
+
+
+assert_type(square(3), int)
+assert_type(fraud([1.0], min_auc=0.5), Call)
+assert_type(bare(3, folds=5), Call)
+_checked: Pipeline[...] = fraud

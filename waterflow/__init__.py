@@ -1,0 +1,77 @@
+"""Waterflow: ML pipelines in plain Python, on your machine or on SageMaker, Azure ML and Vertex AI.
+
+The public names. All stand on the standard library alone, because a job may have nothing more, and
+most are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# At once, not lazily: importing the modules of these names later would put them in their place.
+from waterflow.pipeline import pipeline
+from waterflow.step import step
+
+if TYPE_CHECKING:
+    from waterflow.pipeline import first, register, when
+    from waterflow.pipeline import map_step as map  # noqa: A004 - `wf.map`
+    from waterflow.run import Run, open_run
+    from waterflow.runtime.context import checkpoint_dir, log_artifact, log_metrics
+    from waterflow.step import container
+    from waterflow.types import Data, Metrics, Static, secret
+
+    # A step that takes a `wf.Model` is given whatever estimator another step returns.
+    Model = Any
+
+__all__ = [
+    "Data",
+    "Metrics",
+    "Model",
+    "Run",
+    "Static",
+    "checkpoint_dir",
+    "container",
+    "first",
+    "log_artifact",
+    "log_metrics",
+    "map",
+    "open_run",
+    "pipeline",
+    "register",
+    "secret",
+    "step",
+    "when",
+]
+
+_HOMES = {
+    "Data": "types",
+    "Metrics": "types",
+    "Model": "types",
+    "Run": "run",
+    "Static": "types",
+    "checkpoint_dir": "runtime.context",
+    "container": "step",
+    "first": "pipeline",
+    "log_artifact": "runtime.context",
+    "log_metrics": "runtime.context",
+    "map": "pipeline:map_step",
+    "open_run": "run",
+    "register": "pipeline",
+    "secret": "types",
+    "when": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'waterflow' has no attribute {name!r}")
+    module, _, attribute = home.partition(":")
+    value = getattr(importlib.import_module(f"waterflow.{module}"), attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

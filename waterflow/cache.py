@@ -1,0 +1,45 @@
+"""Content keys: one digest over everything that a step's result depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def content_key(
+    *,
+    code: str | None,
+    step: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    requirements: Mapping[str, Any],
+) -> str:
+    """Return the key under which a step's result may be found again, in hex.
+
+    Args:
+        code: Digest of the step's code bundle; None for a container step.
+        step: STEP.json: what runs, the constants, the variables, the types of the outputs. The
+            pipeline's and the step's names, retries, timeout and threads do not count.
+        inputs: Input name -> artifact digest, with its type.
+        parameters: Input name -> JSON value.
+        requirements: What the step's environment is made of: versions, image, Python.
+    """
+    counted = ("run", "arguments", "outputs", "values", "variables", "secrets", "trusted_types")
+    document = {
+        "code": code,
+        "step": {name: step[name] for name in counted},
+        "inputs": dict(inputs),
+        "parameters": dict(parameters),
+        "requirements": dict(requirements),
+    }
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text_digest(text)
+
+
+def text_digest(text: str) -> str:
+    """Return the sha256 of a text's UTF-8 bytes, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()

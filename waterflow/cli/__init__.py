@@ -1,0 +1,56 @@
+"""The command line: `waterflow VERB`, one file per verb, each imported when it is asked for."""
+
+from __future__ import annotations
+
+import click
+
+from waterflow.cli.group import LazyGroup
+
+EPILOG = """\
+\b
+Exit codes:
+    0  done
+    1  the run failed
+    2  what was written is wrong: the command line, a pipeline, a parameter
+    3  the set-up is wrong: a profile, the project, a missing library or file
+    4  the provider refused or failed
+    5  MLflow could not be reached
+   70  an error of Waterflow's own
+  130  cancelled
+
+\b
+Shell completion: waterflow completion --help
+"""
+
+
+def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        click.echo(f"waterflow {version('waterflow')}")
+        context.exit()
+
+
+@click.group(
+    "waterflow",
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+    help="Show the version.",
+)  # fmt: skip
+@click.option(
+    "--debug", is_flag=True, envvar="WATERFLOW_DEBUG",
+    help="Show the traceback of every error (also: WATERFLOW_DEBUG=1).",
+)  # fmt: skip
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """ML pipelines in plain Python: on this machine, or as managed jobs of a cloud."""
+    context.meta["waterflow.debug"] = debug
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="waterflow")

@@ -1,0 +1,5 @@
+"""`python -m waterflow.cli`: the same as the command `waterflow`."""
+
+from waterflow.cli import main
+
+main()

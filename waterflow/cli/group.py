@@ -1,0 +1,123 @@
+"""The group of verbs: loads a verb when it is called, turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+from waterflow.errors import WaterflowError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+INTERNAL: Final = 70
+"""Exit code of an error that nobody foresaw."""
+CANCELLED: Final = 130
+
+VERBS: Final = {
+    "init": "Make a project that runs.",
+    "run": "Run a pipeline and watch it.",
+    "submit": "Start a run and return at once.",
+    "runs": "List the runs, newest first.",
+    "status": "Show a run and its steps.",
+    "logs": "Print what a run's steps have written.",
+    "cancel": "Stop a run.",
+    "artifacts": "List or fetch what a run has made.",
+    "validate": "Check a pipeline without running it.",
+    "graph": "Draw a pipeline.",
+    "compile": "Print what a pipeline becomes on a provider.",
+    "plan": "Show jobs, machines, prices and changes before a run.",
+    "profile": "List, show and import provider settings.",
+    "doctor": "Check this machine and this project.",
+    "schema": "Print the JSON Schema of a document.",
+    "ui": "Open the MLflow UI on the store in use.",
+    "sync": "Send to MLflow what it has not got yet.",
+    "cache": "Show, clear and prune cached results.",
+    "completion": "Print the script for shell completion.",
+}
+"""Verb -> its line in the help: written here so that help imports no verb."""
+
+
+class LazyGroup(click.Group):
+    """The verbs, each in `waterflow.cli.verbs.NAME` as `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's form
+        """Return the verbs in the order of their use."""
+        return list(VERBS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's form
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Import a verb."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"waterflow.cli.verbs.{cmd_name}")
+        command: click.Command = module.command
+        command.short_help = VERBS[cmd_name]
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which one may be meant."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(VERBS)}."
+            ctx.fail(f"No such command '{args[0]}'. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's form
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the list of verbs without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a verb without importing one."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=text)
+            for name, text in VERBS.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; an error ends it with one message and the documented exit code."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            click.echo("\nCancelled.", err=True)
+            ctx.exit(CANCELLED)
+        except WaterflowError as error:
+            _fail(ctx, error, str(error), error.exit_code)
+        except Exception as error:  # noqa: BLE001 - the last place that can say it in one line
+            kind = type(error).__name__
+            _fail(
+                ctx,
+                error,
+                f"Waterflow failed on its own account: {kind}: {error}\n"
+                "This is a bug. For the traceback, put --debug before the verb "
+                "(or set WATERFLOW_DEBUG=1).",
+                INTERNAL,
+            )
+
+
+def _fail(ctx: click.Context, error: Exception, message: str, code: int) -> NoReturn:
+    if ctx.meta.get("waterflow.debug"):
+        import traceback
+
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+    ctx.exit(code)

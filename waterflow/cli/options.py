@@ -1,0 +1,83 @@
+"""Arguments and options that several verbs share, with their shell completion."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+MOST = 50
+"""Run ids offered as completions."""
+
+
+def _profiles(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    with contextlib.suppress(Exception):
+        from waterflow.cli.project import here
+        from waterflow.profile import list_profiles
+
+        return [one.name for one in list_profiles(here()) if one.name.startswith(incomplete)]
+    return []
+
+
+def _runs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    with contextlib.suppress(Exception):
+        from itertools import islice
+
+        from waterflow.cli.project import open_here
+
+        found = islice(open_here(ctx.params.get("profile")).runs(), MOST)
+        return [state.run for state in found if state.run.startswith(incomplete)]
+    return []
+
+
+def _files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def target(function: F) -> F:
+    """Add the argument TARGET."""
+    return click.argument("target", metavar="TARGET", shell_complete=_files)(function)
+
+
+def parameters(function: F) -> F:
+    """Add `-p name=value`."""
+    return click.option(
+        "-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE",
+        help="A parameter of the pipeline; may be given several times.",
+    )(function)  # fmt: skip
+
+
+def profile(function: F) -> F:
+    """Add `--profile`."""
+    return click.option(
+        "--profile", metavar="NAME", shell_complete=_profiles,
+        help="The profile to use; by default the project's own.",
+    )(function)  # fmt: skip
+
+
+def as_json(function: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
+
+
+def run(*, required: bool) -> Callable[[F], F]:
+    """Add the argument RUN."""
+    return click.argument("run", metavar="RUN", required=required, shell_complete=_runs)
+
+
+def output(function: F) -> F:
+    """Add `-o FILE`."""
+    return click.option(
+        "-o", "--output", type=click.Path(dir_okay=False, writable=True), metavar="FILE",
+        help="Write to a file.",
+    )(function)  # fmt: skip

@@ -1,0 +1,119 @@
+"""How a run ended: totals, models, metrics, or what failed and what to type next."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from waterflow.cli.output import print_json, run_document, show_count, show_seconds
+from waterflow.cli.project import next_command
+from waterflow.cli.watch import settle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from waterflow.run import Run
+    from waterflow.state import RunState, StepState
+
+TAIL: Final = 20
+"""Lines of a failed step's log that are shown when it left no traceback."""
+_CODES: Final = {"failed": 1, "cancelled": 130}
+_MODEL: Final = {"name", "version", "uri"}
+
+
+def finish(run: Run, state: RunState, *, again: str, as_json: bool) -> int:
+    """Tell how a run ended.
+
+    Args:
+        run: The run.
+        state: Its final state.
+        again: The command that goes on from it.
+        as_json: As one JSON object on standard output.
+
+    Returns:
+        The exit code.
+    """
+    models, metrics = _results(run)
+    if as_json:
+        state = settle(run, state)
+        print_json(run_document(state) | {"models": models, "metrics": metrics})
+        return _CODES.get(str(state.status), 0)
+    root = run.provider.root
+    for step in state.steps.values():
+        if str(step.status) == "failed":
+            _tell_failure(run, root, step)
+    colour = {"succeeded": "green", "failed": "red"}.get(str(state.status), "magenta")
+    totals = ", ".join(_totals(state))
+    seconds = show_seconds(state.seconds)
+    click.echo(
+        f"\n{run.id} {click.style(str(state.status), fg=colour, bold=True)} in {seconds}: {totals}"
+    )
+    if state.error and not any(str(step.status) == "failed" for step in state.steps.values()):
+        click.echo(f"  {state.error}")
+    for step, values in metrics.items():
+        click.echo(f"  {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
+    for model in models:
+        click.echo(f"  model {model['name']}, version {model['version']} ({model['uri']})")
+    if str(state.status) != "succeeded":
+        click.echo(f"  go on from here: {again}")
+    click.echo(f"  look at it: {next_command(root, 'waterflow ui')}")
+    state = settle(run, state)
+    if state.unsent:
+        click.echo(
+            f"  MLflow has not got {state.unsent} of its tracking events yet; nothing is lost. "
+            f"Send them: {next_command(root, 'waterflow sync')}"
+        )
+    return _CODES.get(str(state.status), 0)
+
+
+def _totals(state: RunState) -> list[str]:
+    found: dict[str, int] = {}
+    for step in state.steps.values():
+        found[str(step.status)] = found.get(str(step.status), 0) + 1
+    return [
+        show_count(len(state.steps), "step"),
+        *(f"{count} {status}" for status, count in found.items()),
+    ]
+
+
+def _tell_failure(run: Run, root: Path, step: StepState) -> None:
+    attempts = f" (attempt {step.attempt})" if step.attempt > 1 else ""
+    head = click.style(f"{step.name} failed{attempts}:", fg="red", bold=True)
+    click.echo(f"\n{head} {step.error}")
+    text = step.detail
+    if not text:
+        with contextlib.suppress(Exception):
+            text = "\n".join(line.text for line in list(run.logs(step.name))[-TAIL:])
+    if text:
+        click.echo("\n".join(f"  {line}" for line in text.splitlines()))
+    if step.url:
+        click.echo(f"  {step.url}")
+    click.echo(
+        "  its whole log: " + next_command(root, f"waterflow logs {run.id} --step {step.name}")
+    )
+
+
+def _results(run: Run) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
+    """Return the model versions that a run registered, and its metrics by step.
+
+    They are an extra: an artifact that cannot be read here, or a slow provider's, is left out.
+    """
+    models: list[dict[str, Any]] = []
+    metrics: dict[str, dict[str, float]] = {}
+    with contextlib.suppress(Exception):
+        for found in run.artifacts():
+            if found.sha256 is None or found.type not in ("metrics", "json"):
+                continue
+            if found.size > 10_000:
+                continue
+            folder = run.provider.download(run.id, found.step, found.output)
+            value = json.loads((folder / "value.json").read_bytes())
+            if found.type == "metrics":
+                name = found.step if found.output == "output" else f"{found.step}.{found.output}"
+                metrics[name] = value
+            elif isinstance(value, dict) and set(value) >= _MODEL:  # pyright: ignore[reportUnknownArgumentType]
+                models.append({key: value[key] for key in sorted(_MODEL)})
+    return models, metrics

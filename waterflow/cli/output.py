@@ -1,0 +1,156 @@
+"""How answers look: JSON, tables (plain columns when not on a terminal), times, money."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from waterflow.state import RunState, StepState
+
+COLOURS: Final = {
+    "succeeded": "green",
+    "cached": "cyan",
+    "running": "yellow",
+    "failed": "red",
+    "cancelled": "magenta",
+}
+"""Status -> colour; the others have none."""
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a value, structs included, as indented JSON with sorted keys."""
+
+    def plain(found: object) -> Any:
+        import msgspec
+
+        return msgspec.to_builtins(found)
+
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=plain)
+
+
+def write(text: str, output: str | None) -> None:
+    """Print a text, or write it to a file.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+    """
+    if output is None:
+        click.echo(text.rstrip("\n"))
+        return
+    from waterflow.errors import ConfigurationError
+
+    try:
+        Path(output).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{output} cannot be written: {error.strerror}. Choose another file with -o"
+        ) from None
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; a column that is empty in every row is left out."""
+    kept = [i for i in range(len(columns)) if not rows or any(row[i] for row in rows)]
+    columns = [columns[i] for i in kept]
+    rows = [[row[i] for i in kept] for row in rows]
+    if not sys.stdout.isatty():
+        for line in aligned([columns, *rows]):
+            click.echo(line)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(name, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
+    Console().print(made)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines whose cells stand under each other."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def show_seconds(seconds: float | None) -> str:
+    """Return a length of time, or nothing when there is none."""
+    from waterflow.resources import show_duration
+
+    return "" if seconds is None else show_duration(seconds)
+
+
+def show_count(number: int, noun: str) -> str:
+    """Return "1 step", "2 steps"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def show_time(milliseconds: int | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """Return a moment in local time."""
+    if milliseconds is None:
+        return ""
+    from datetime import datetime
+
+    return datetime.fromtimestamp(milliseconds / 1000).astimezone().strftime(form)
+
+
+def show_money(dollars: float | None) -> str:
+    """Return an amount in US dollars."""
+    if dollars is None:
+        return ""
+    return f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"
+
+
+def step_seconds(step: StepState, now: int | None = None) -> float | None:
+    """Return how long a step has taken, in seconds: until `now` while it is under way."""
+    end = step.ended if step.status.final else now
+    if step.started is None or end is None:
+        return None
+    return max(0.0, (end - step.started) / 1000)
+
+
+def run_document(state: RunState) -> dict[str, Any]:
+    """Return a run's state as JSON with every field, whether set or not."""
+    return {
+        "run": state.run,
+        "pipeline": state.pipeline,
+        "status": str(state.status),
+        "started": state.started,
+        "ended": state.ended,
+        "seconds": state.seconds,
+        "error": state.error,
+        "unsent": state.unsent,
+        "tracking_uri": state.tracking_uri,
+        "url": state.url,
+        "steps": [
+            {
+                "name": step.name,
+                "status": str(step.status),
+                "attempt": step.attempt,
+                "started": step.started,
+                "ended": step.ended,
+                "seconds": step_seconds(step),
+                "error": step.error,
+                "detail": step.detail,
+                "job": step.job,
+                "url": step.url,
+            }
+            for step in state.steps.values()
+        ],
+    }

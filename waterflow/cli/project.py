@@ -1,0 +1,50 @@
+"""The project that a verb without a TARGET speaks of: the one around the working folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from waterflow.provider import Provider
+    from waterflow.state import RunState
+
+
+def here() -> Path:
+    """Return the root of the project around the working folder."""
+    from waterflow.project import find_root
+
+    return find_root(Path.cwd())
+
+
+def open_here(profile: str | None) -> Provider:
+    """Return the provider of a profile of this project.
+
+    Raises:
+        ConfigurationError: There is no such profile or provider.
+    """
+    from waterflow.discovery import open_provider
+
+    return open_provider(here(), profile)
+
+
+def latest(provider: Provider) -> RunState:
+    """Return the newest run.
+
+    Raises:
+        NotFoundError: There is none yet.
+    """
+    from waterflow.errors import NotFoundError
+
+    for state in provider.runs():
+        return state
+    raise NotFoundError(
+        f"There are no runs yet in {provider.root}. Start one: waterflow run TARGET",
+        provider=provider.name,
+        operation="list runs",
+    )
+
+
+def next_command(root: Path, command: str) -> str:
+    """Return a command as it is to be typed from the working folder."""
+    return command if here() == root else f"(cd {root} && {command})"

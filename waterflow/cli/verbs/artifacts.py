@@ -1,0 +1,103 @@
+"""`waterflow artifacts`: list or fetch what a run has made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from waterflow.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from waterflow.provider import Artifact, Provider
+
+
+@click.command("artifacts")
+@options.run(required=True)
+@click.argument("name", required=False)
+@click.option("--download", "folder", type=click.Path(file_okay=False), metavar="DIR",
+              help="Copy them, verified, into DIR/STEP.OUTPUT.")  # fmt: skip
+@options.profile
+@options.as_json
+def command(
+    run: str, name: str | None, folder: str | None, profile: str | None, as_json: bool
+) -> None:
+    """List the artifacts of RUN, or only NAME: a step, or STEP.OUTPUT."""
+    from pathlib import Path
+
+    from waterflow.cli import output
+    from waterflow.cli.project import open_here
+    from waterflow.errors import NotFoundError
+    from waterflow.resources import show_size
+
+    provider = open_here(profile)
+    known = provider.artifacts(run)
+    found = [one for one in known if name in (None, one.step, f"{one.step}.{one.output}")]
+    if name is not None and not found:
+        there = ", ".join(f"{one.step}.{one.output}" for one in known) or "none yet"
+        raise NotFoundError(
+            f"Run '{run}' has no artifact '{name}'. It has: {there}.",
+            provider=provider.name, operation="list artifacts",
+        )  # fmt: skip
+    copies = _download(provider, run, found, Path(folder)) if folder else {}
+    if as_json:
+        output.print_json([
+            {
+                "step": one.step, "output": one.output, "type": one.type, "sha256": one.sha256,
+                "size": one.size, "uri": one.uri, "skipped": one.sha256 is None,
+                "path": str(copies[at]) if (at := (one.step, one.output)) in copies else None,
+            }
+            for one in found
+        ])  # fmt: skip
+        return
+    output.table(
+        ("artifact", "type", "size", "sha256", "where"),
+        [
+            (
+                f"{one.step}.{one.output}",
+                one.type,
+                "skipped" if one.sha256 is None else show_size(one.size),
+                (one.sha256 or "")[:12],
+                str(copies.get((one.step, one.output), one.uri)),
+            )
+            for one in found
+        ],
+    )
+
+
+def _download(
+    provider: Provider, run: str, found: list[Artifact], folder: Path
+) -> dict[tuple[str, str], Path]:
+    """Copy artifacts into a folder: each whole or not at all."""
+    import shutil
+    import tempfile
+    from pathlib import Path
+
+    from waterflow.errors import ConfigurationError
+
+    copies: dict[tuple[str, str], Path] = {}
+    for one in found:
+        if one.sha256 is None:
+            continue
+        goal = folder / f"{one.step}.{one.output}"
+        if goal.exists():
+            raise ConfigurationError(
+                f"{goal} is there already. Remove it, or choose another folder"
+            )
+        source = provider.download(run, one.step, one.output)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            building = Path(tempfile.mkdtemp(prefix=".waterflow-", dir=folder))
+            try:
+                shutil.copytree(source, building / "copy")
+                (building / "copy").rename(goal)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{goal} cannot be written: {error.strerror}. Choose another folder"
+            ) from None
+        copies[one.step, one.output] = goal
+    return copies

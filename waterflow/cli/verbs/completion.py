@@ -1,0 +1,25 @@
+"""`waterflow completion`: print the script for shell completion."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("completion")
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+def command(shell: str) -> None:
+    """Print the script that completes verbs, options, profiles and run ids in SHELL.
+
+    \b
+    bash  waterflow completion bash > ~/.local/share/bash-completion/completions/waterflow
+    zsh   waterflow completion zsh > a folder in $fpath, as _waterflow
+    fish  waterflow completion fish > ~/.config/fish/completions/waterflow.fish
+    """  # noqa: D301 - click's mark for lines to keep
+    from click.shell_completion import get_completion_class
+
+    from waterflow.cli import cli
+
+    made = get_completion_class(shell)
+    if made is None:
+        raise click.UsageError(f"There is no completion for {shell}.")
+    click.echo(made(cli, {}, "waterflow", "_WATERFLOW_COMPLETE").source())

@@ -1,0 +1,40 @@
+"""`waterflow doctor`: check this machine and this project."""
+
+from __future__ import annotations
+
+import click
+
+from waterflow.cli import options
+
+
+@click.command("doctor")
+@options.profile
+@options.as_json
+@click.pass_context
+def command(context: click.Context, profile: str | None, as_json: bool) -> None:
+    """Check this machine and this project, with a hint for whatever is wrong.
+
+    Exit code 3 when something is broken that a run needs.
+    """
+    from waterflow.cli.checks import examine
+    from waterflow.cli.output import print_json, table
+    from waterflow.cli.project import here
+    from waterflow.errors import ConfigurationError
+
+    found = examine(here(), profile)
+    broken = any(check.state == "broken" for check in found)
+    if as_json:
+        print_json({
+            "ok": not broken,
+            "checks": [
+                {"name": c.name, "state": c.state, "found": c.found, "hint": c.hint or None}
+                for c in found
+            ],
+        })  # fmt: skip
+    else:
+        rows = [(c.name, c.state, c.found) for c in found]
+        table(("check", "state", "found"), rows)
+        for check in found:
+            if check.hint:
+                click.echo(f"{check.name}: {check.hint}")
+    context.exit(ConfigurationError.exit_code if broken else 0)

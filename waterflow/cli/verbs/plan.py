@@ -1,0 +1,98 @@
+"""`waterflow plan`: show what a run would be, what it may cost, and what changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from waterflow.cli import options
+
+if TYPE_CHECKING:
+    from waterflow.plan import Plan, PlannedStep
+
+
+@click.command("plan")
+@options.target
+@options.parameters
+@options.profile
+@options.as_json
+@click.pass_context
+def command(
+    context: click.Context,
+    target: str,
+    parameters: tuple[str, ...],
+    profile: str | None,
+    as_json: bool,
+) -> None:
+    """Show the jobs of the pipeline in TARGET before a run: machines, prices, times, changes.
+
+    Times are the median of a step's latest successful runs.
+    """
+    from waterflow.cli.output import print_json
+    from waterflow.cli.targets import load
+    from waterflow.errors import UnsupportedFeatureError
+    from waterflow.plan import make_plan
+
+    found = load(target)
+    plan = make_plan(found.call(parameters), found.root, profile)
+    if as_json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(plan))
+    else:
+        _show(plan)
+    context.exit(UnsupportedFeatureError.exit_code if plan.problems else 0)
+
+
+def _show(plan: Plan) -> None:
+    from waterflow.cli import output
+
+    click.echo(f"{plan.pipeline} on profile {plan.profile} (provider {plan.provider})")
+    output.table(
+        ("step", "job", "machine", "$/hour", "time", "cost", "cache", "options"),
+        [
+            (
+                step.name,
+                step.kind or "",
+                step.machine or "",
+                "" if step.price_per_hour is None else f"{step.price_per_hour:.4g}",
+                output.show_seconds(step.seconds),
+                output.show_money(step.cost),
+                step.cache,
+                _options(step),
+            )
+            for step in plan.steps
+        ],
+    )
+    for step in plan.steps:
+        for note in step.notes:
+            click.echo(f"note: {step.name} {note}")
+    times = [
+        *([f"about {output.show_seconds(plan.seconds)}"] if plan.seconds is not None else []),
+        *([output.show_money(plan.cost)] if plan.cost is not None else []),
+    ]
+    if times:
+        click.echo(f"in all: {', '.join(times)}, if nothing is cached")
+    if plan.last_run is not None:
+        click.echo(f"changes since {plan.last_run}:{'' if plan.changes else ' none'}")
+    for change in plan.changes:
+        sign = {"added": "+", "removed": "-", "changed": "~"}[change.change]
+        fields = f" ({'; '.join(change.fields)})" if change.fields else ""
+        click.echo(f"  {sign} {change.what} {change.name}{fields}")
+    for problem in plan.problems:
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {problem}", err=True)
+
+
+def _options(step: PlannedStep) -> str:
+    from waterflow.cli.output import show_seconds
+
+    words = [
+        *([step.when] if step.when else []),
+        *([f"{step.cpu:g} CPU"] if step.cpu != 1 else []),
+        *([f"{step.instances} machines"] if step.instances > 1 else []),
+        *(["spot"] if step.spot else []),
+        *([f"{step.retries} {'retry' if step.retries == 1 else 'retries'}"] * bool(step.retries)),
+        *([f"at most {show_seconds(step.timeout)}"] if step.timeout is not None else []),
+    ]
+    return ", ".join(words)

@@ -1,0 +1,103 @@
+"""`waterflow profile`: list, show and import provider settings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from waterflow.cli import options
+
+if TYPE_CHECKING:
+    from waterflow.profile import Profile
+
+
+@click.group("profile")
+def command() -> None:
+    """List, show and import profiles: named provider settings in waterflow.toml."""
+
+
+@command.command("list")
+@options.as_json
+def list_(as_json: bool) -> None:
+    """List the profiles of this project."""
+    from waterflow.cli import output
+    from waterflow.cli.project import here
+    from waterflow.profile import list_profiles, load
+
+    root = here()
+    found, default = list_profiles(root), load(root).name
+    if as_json:
+        output.print_json([_document(one) | {"default": one.name == default} for one in found])
+        return
+    output.table(
+        ("profile", "provider", "default", "from"),
+        [
+            (one.name, one.provider, "yes" if one.name == default else "", one.source)
+            for one in found
+        ],
+    )
+
+
+@command.command("show")
+@click.argument("name", required=False)
+@options.as_json
+def show(name: str | None, as_json: bool) -> None:
+    """Show a profile with the environment's overrides; by default the one in force."""
+    from waterflow.cli import output
+    from waterflow.cli.project import here
+    from waterflow.discovery import provider
+    from waterflow.profile import load
+
+    root = here()
+    found = load(root, name)
+    _ = provider(found.provider)(root, found).capabilities  # checks the settings
+    if as_json:
+        output.print_json(_document(found))
+        return
+    rows = [
+        ("profile", found.name),
+        ("provider", found.provider),
+        ("from", found.source),
+        ("tracking uri", found.tracking_uri or "(Waterflow's own)"),
+        ("experiment", found.experiment or "(the pipeline's name)"),
+        *((key, str(value)) for key, value in sorted(found.settings.items())),
+    ]
+    for line in output.aligned(rows):
+        click.echo(line)
+
+
+@command.command("import")
+@click.argument(
+    "source", metavar="FILE", type=click.Path(exists=True, dir_okay=False, allow_dash=True)
+)
+@click.option("--name", metavar="NAME", help="A name in place of the exported one.")
+@options.as_json
+def import_(source: str, name: str | None, as_json: bool) -> None:
+    """Write a profile that a stack exported (FILE, or - for standard input) into waterflow.toml.
+
+    \b
+    pulumi stack output profile --json | waterflow profile import -
+    """  # noqa: D301 - click's mark for lines to keep
+    from waterflow.cli.output import print_json
+    from waterflow.cli.project import here
+    from waterflow.profile import import_profile
+
+    text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    path = import_profile(here(), text, name)
+    if as_json:
+        print_json({"file": str(path)})
+    else:
+        click.echo(f"Written to {path}. Look at it: waterflow profile list")
+
+
+def _document(profile: Profile) -> dict[str, Any]:
+    return {
+        "name": profile.name,
+        "provider": profile.provider,
+        "settings": profile.settings,
+        "tracking": {"uri": profile.tracking_uri, "experiment": profile.experiment},
+        "source": profile.source,
+    }

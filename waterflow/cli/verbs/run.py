@@ -1,0 +1,69 @@
+"""`waterflow run`: submit a pipeline, watch it, and say what came of it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext, redirect_stdout
+
+import click
+
+from waterflow.cli import options
+
+
+@click.command("run")
+@options.target
+@options.parameters
+@options.profile
+@click.option("--no-cache", is_flag=True, help="Run every step, whatever earlier runs have made.")
+@click.option("--resume", metavar="RUN", help="Go on from this failed run: finished steps stand.")
+@click.option("--inline", is_flag=True, help="All steps in this process, for a debugger.")
+@click.option("--run-id", metavar="ID", help="An id of your own; the same id gives one run.")
+@options.as_json
+@click.pass_context
+def command(
+    context: click.Context,
+    target: str,
+    parameters: tuple[str, ...],
+    profile: str | None,
+    no_cache: bool,
+    resume: str | None,
+    inline: bool,
+    run_id: str | None,
+    as_json: bool,
+) -> None:
+    """Run the pipeline in TARGET and watch it.
+
+    TARGET is a folder with a pipeline.py or pipeline.yaml, a .py or .yaml file, or module:name;
+    :name chooses among several pipelines of a file. Ctrl-C cancels the run.
+
+    \b
+    waterflow run pipelines/fraud_detection -p trees=300
+    """  # noqa: D301 - click's mark for lines to keep
+    from waterflow.cli.outcome import finish
+    from waterflow.cli.project import next_command
+    from waterflow.cli.targets import load
+    from waterflow.cli.watch import best_view, watch
+    from waterflow.submit import submit
+
+    found = load(target)
+    call = found.call(parameters)
+    # Steps that run inline print here; with --json that is no part of the answer.
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        run = submit(
+            call,
+            profile=profile,
+            run_id=run_id,
+            cache=not no_cache,
+            resume=resume,
+            inline=inline,
+            attached=True,
+            root=found.root,
+        )
+    try:
+        state = watch(run, best_view(run, quiet=as_json))
+    except KeyboardInterrupt:
+        click.echo("Cancelling; waiting for the steps to end.", err=True)
+        run.cancel()
+        state = run.state
+    again = next_command(found.root, f"waterflow run {target} --resume {run.id}")
+    context.exit(finish(run, state, again=again, as_json=as_json))

@@ -1,0 +1,33 @@
+"""`waterflow schema`: print the JSON Schema of a document."""
+
+from __future__ import annotations
+
+import click
+
+from waterflow.cli import options
+
+
+@click.command("schema")
+@click.argument("document", metavar="DOCUMENT", type=click.Choice(["spec", "pipeline", "plan"]))
+@options.output
+@click.option("--json", "as_json", is_flag=True, help="Nothing else: the answer is always JSON.")
+def command(document: str, output: str | None, as_json: bool) -> None:
+    """Print the JSON Schema of DOCUMENT: spec, pipeline (for pipeline.yaml) or plan."""
+    del as_json
+    from waterflow.cli.output import json_text, write
+
+    if document == "spec":
+        from waterflow.spec import schema
+
+        found = schema()
+    elif document == "pipeline":
+        from waterflow.yaml_pipeline import schema
+
+        found = schema()
+    else:
+        import msgspec
+
+        from waterflow.plan import Plan
+
+        found = msgspec.json.schema(Plan)
+    write(json_text(found), output)

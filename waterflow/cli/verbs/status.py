@@ -1,0 +1,50 @@
+"""`waterflow status`: show a run and its steps."""
+
+from __future__ import annotations
+
+import click
+
+from waterflow.cli import options
+
+
+@click.command("status")
+@options.run(required=False)
+@options.profile
+@options.as_json
+def command(run: str | None, profile: str | None, as_json: bool) -> None:
+    """Show RUN and its steps; by default the latest run."""
+    import time
+
+    from waterflow.cli import output
+    from waterflow.cli.project import latest, open_here
+
+    provider = open_here(profile)
+    state = provider.status(run) if run else latest(provider)
+    if as_json:
+        output.print_json(output.run_document(state))
+        return
+    took = output.show_seconds(state.seconds)
+    click.echo(
+        f"{state.run} ({state.pipeline}) {state.status}{f' in {took}' if took else ''}, "
+        f"started {output.show_time(state.started)}"
+    )
+    if state.error:
+        click.echo(f"  {state.error}")
+    if state.url:
+        click.echo(f"  {state.url}")
+    now = int(time.time() * 1000)
+    output.table(
+        ("step", "state", "attempt", "time", "error"),
+        [
+            (
+                step.name,
+                str(step.status),
+                str(step.attempt) if step.attempt else "",
+                output.show_seconds(output.step_seconds(step, now)),
+                (step.error or "").partition("\n")[0],
+            )
+            for step in state.steps.values()
+        ],
+    )
+    if state.unsent and not state.sending:
+        click.echo(f"MLflow has not got {state.unsent} events yet. Send them: waterflow sync")

@@ -1,0 +1,47 @@
+"""`waterflow submit`: start a run and return at once."""
+
+from __future__ import annotations
+
+import click
+
+from waterflow.cli import options
+
+
+@click.command("submit")
+@options.target
+@options.parameters
+@options.profile
+@click.option("--no-cache", is_flag=True, help="Run every step, whatever earlier runs have made.")
+@click.option("--resume", metavar="RUN", help="Go on from this failed run: finished steps stand.")
+@click.option("--run-id", metavar="ID", help="An id of your own; the same id gives one run.")
+@options.as_json
+def command(
+    target: str,
+    parameters: tuple[str, ...],
+    profile: str | None,
+    no_cache: bool,
+    resume: str | None,
+    run_id: str | None,
+    as_json: bool,
+) -> None:
+    """Start a run of the pipeline in TARGET, print its id, and return."""
+    from waterflow.cli.output import print_json
+    from waterflow.cli.project import next_command
+    from waterflow.cli.targets import load
+    from waterflow.submit import submit
+
+    found = load(target)
+    run = submit(
+        found.call(parameters),
+        profile=profile,
+        run_id=run_id,
+        cache=not no_cache,
+        resume=resume,
+        root=found.root,
+    )
+    if as_json:
+        name = run.provider.profile.name
+        print_json({"run": run.id, "provider": run.provider.name, "profile": name})
+        return
+    click.echo(run.id)
+    click.echo(f"Watch it: {next_command(found.root, f'waterflow status {run.id}')}", err=True)

@@ -1,0 +1,44 @@
+"""`waterflow sync`: send to MLflow what it has not got yet."""
+
+from __future__ import annotations
+
+import click
+
+from waterflow.cli import options
+
+
+@click.command("sync")
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@options.profile
+@options.as_json
+@click.pass_context
+def command(
+    context: click.Context, runs: tuple[str, ...], profile: str | None, as_json: bool
+) -> None:
+    """Send the tracking events that MLflow has not got yet, of RUN... or of all runs.
+
+    Sending again what MLflow has changes nothing.
+    """
+    from waterflow.cli.output import print_json, table
+    from waterflow.cli.project import open_here
+    from waterflow.errors import TrackingError
+
+    provider = open_here(profile)
+    chosen = runs or tuple(
+        state.run for state in list(provider.runs()) if state.unsent and not state.sending
+    )
+    sent = {run: provider.sync(run) for run in chosen}
+    left = sum(one.left for one in sent.values() if one.error)
+    if as_json:
+        print_json([
+            {"run": run, "sent": one.sent, "left": one.left, "error": one.error}
+            for run, one in sent.items()
+        ])  # fmt: skip
+    elif not sent:
+        click.echo("MLflow has got everything.")
+    else:
+        rows = [(run, str(one.sent), str(one.left)) for run, one in sent.items()]
+        table(("run", "sent", "left"), rows)
+    for message in dict.fromkeys(one.error for one in sent.values() if one.error):
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+    context.exit(TrackingError.exit_code if left else 0)

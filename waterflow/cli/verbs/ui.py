@@ -1,0 +1,136 @@
+"""`waterflow ui`: the MLflow UI on the store in use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from waterflow.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import FrameType
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 5000
+_PATIENCE: Final = 90.0
+"""Seconds that the server has to answer for the first time."""
+_GRACE: Final = 5.0
+"""Seconds that the server has to end by itself."""
+
+
+@click.command("ui")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="PORT",
+              help=f"Default: {PORT}, or a free one when that is taken.")  # fmt: skip
+@click.option("--no-open", is_flag=True, help="Open no browser.")
+@options.profile
+def command(port: int | None, no_open: bool, profile: str | None) -> None:
+    """Show the runs and models of this project in MLflow's own UI; Ctrl-C ends it."""
+    from waterflow.cli.project import here
+    from waterflow.profile import load
+    from waterflow.project import state_folder
+    from waterflow.tracking.store import prepare, resolve_uri
+
+    root = here()
+    state = state_folder(root)
+    uri = resolve_uri(load(root, profile).tracking_uri, os.environ, state)
+    if uri.startswith(("http:", "https:")):
+        click.echo(f"The runs are tracked at {uri}")
+        if not no_open:
+            click.launch(uri)
+        return
+    if uri.startswith(("databricks", "uc")):
+        click.echo(f"The runs are tracked in {uri}: open the workspace's own UI.")
+        return
+    prepare(uri, state)
+    chosen = _port(port)
+    with _server(uri, chosen) as server:
+        url = f"http://{HOST}:{chosen}"
+        _await(server, url)
+        click.echo(f"MLflow UI on {url} ({uri}); Ctrl-C ends it")
+        if not no_open:
+            click.launch(url)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.wait()
+            raise _ended(server)
+
+
+def _port(asked: int | None) -> int:
+    """Return the port to use.
+
+    Raises:
+        ConfigurationError: The one asked for is taken.
+    """
+    for port in (asked or PORT, *(() if asked else (0,))):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((HOST, port))
+                return int(probe.getsockname()[1])
+    from waterflow.errors import ConfigurationError
+
+    raise ConfigurationError(f"Port {asked} is taken. Leave --port out, or name another one")
+
+
+@contextlib.contextmanager
+def _server(uri: str, port: int) -> Generator[subprocess.Popen[bytes]]:
+    """Run MLflow's server; it and its children end with the block, and with SIGTERM."""
+    # The job workers, which nothing here uses, take 2 GB of memory.
+    environment = os.environ | {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    command_line = [
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri,
+        "--host", HOST, "--port", str(port), "--workers", "1",
+    ]  # fmt: skip
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    # A session of its own: Ctrl-C reaches us alone, and all its processes can be stopped at once.
+    server = subprocess.Popen(
+        command_line, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield server
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(_GRACE)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _await(server: subprocess.Popen[bytes], url: str) -> None:
+    import urllib.request
+
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=2):  # noqa: S310 - our own server
+            return
+        time.sleep(0.1)
+    raise _ended(server)
+
+
+def _ended(server: subprocess.Popen[bytes]) -> Exception:
+    from waterflow.errors import TrackingError
+
+    code = server.poll()
+    what = "does not answer" if code is None else f"ended with exit code {code}"
+    return TrackingError(
+        f"MLflow's server {what}. See why: {sys.executable} -m mlflow server --help"
+    )

@@ -1,0 +1,77 @@
+"""`waterflow validate`: trace, check and compile a pipeline, starting nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from waterflow.cli import options
+
+if TYPE_CHECKING:
+    from waterflow.cli.targets import Target
+    from waterflow.errors import WaterflowError
+    from waterflow.pipeline import Call
+
+
+@click.command("validate")
+@options.target
+@options.parameters
+@options.profile
+@options.as_json
+@click.pass_context
+def command(
+    context: click.Context,
+    target: str,
+    parameters: tuple[str, ...],
+    profile: str | None,
+    as_json: bool,
+) -> None:
+    """Check the pipeline in TARGET: its definition, code, data, and what the provider lacks."""
+    from waterflow.cli.output import print_json, show_count
+    from waterflow.cli.targets import load
+
+    found = load(target)
+    call = found.call(parameters)
+    problems = _problems(found, call, profile)
+    name, count = call.spec.name, len(call.spec.steps)
+    if as_json:
+        print_json({
+            "valid": not problems,
+            "pipeline": name,
+            "steps": count,
+            "parameters": sorted(call.spec.parameters),
+            "problems": [
+                {"kind": type(problem).__name__, "message": str(problem)} for problem in problems
+            ],
+        })  # fmt: skip
+    elif not problems:
+        gates = show_count(len(call.spec.gates), "condition")
+        click.echo(f"{name} is valid: {show_count(count, 'step')}, {gates}")
+    for problem in problems:
+        if not as_json:
+            click.echo(f"{click.style('Error:', fg='red', bold=True)} {problem}", err=True)
+    context.exit(problems[0].exit_code if problems else 0)
+
+
+def _problems(target: Target, call: Call, profile: str | None) -> list[WaterflowError]:
+    """Return all that stands in the way of a run; what hides behind another problem waits."""
+    from waterflow.discovery import open_provider
+    from waterflow.errors import WaterflowError
+    from waterflow.submit import assemble
+    from waterflow.validate import unsupported
+
+    try:
+        provider = open_provider(target.root, profile)
+        found: list[WaterflowError] = [
+            *unsupported(call.spec, provider.name, provider.capabilities)
+        ]
+    except WaterflowError as error:
+        return [error]
+    try:
+        build = assemble(call, target.root)
+        if not found:
+            provider.compile(build)
+    except WaterflowError as error:
+        found.append(error)
+    return found

@@ -1,0 +1,88 @@
+"""Large pictures made small: steps that are alike become one box, then whole stretches do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from waterflow.graph.layout import ranks
+from waterflow.graph.picture import Box, Edge, Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+MOST_BOXES: Final = 150
+_MOST_CROSSINGS: Final = 3000
+_BANDS: Final = 40
+_NAMED: Final = 4
+
+
+def condense(picture: Picture) -> Picture:
+    """Return a picture small enough to be drawn and read.
+
+    Up to 150 boxes all are drawn. Beyond, boxes of one rank that are alike are drawn as one; if
+    that is not enough, each stretch of ranks is.
+    """
+    if _fits(picture):
+        return picture
+    rank = _ranks(picture)
+    alike = _group(picture, lambda box: (rank[box.id], box.kind, box.family))
+    if _fits(alike):
+        return alike
+    bands = max(rank.values()) // _BANDS + 1
+    return _group(picture, lambda box: rank[box.id] // bands)
+
+
+def _ranks(picture: Picture) -> dict[str, int]:
+    return ranks(list(picture.boxes), [(edge.tail, edge.head) for edge in picture.edges])
+
+
+def _fits(picture: Picture) -> bool:
+    if len(picture.boxes) > MOST_BOXES:
+        return False
+    rank = _ranks(picture)
+    return sum(rank[edge.head] - rank[edge.tail] for edge in picture.edges) <= _MOST_CROSSINGS
+
+
+def _group(picture: Picture, key: Callable[[Box], Hashable]) -> Picture:
+    members: dict[Hashable, list[Box]] = {}
+    for box in picture.boxes.values():
+        members.setdefault(key(box), []).append(box)
+    boxes: dict[str, Box] = {}
+    home: dict[str, str] = {}
+    for number, found in enumerate(members.values()):
+        box = found[0] if len(found) == 1 else _box(f"group:{number}", found)
+        boxes[box.id] = box
+        home |= {member.id: box.id for member in found}
+    labels: dict[tuple[str, str], Edge] = {}
+    for edge in picture.edges:
+        tail, head = home[edge.tail], home[edge.head]
+        if tail != head:
+            labels.setdefault((tail, head), Edge(tail, head, edge.label, edge.line))
+    return Picture(boxes, tuple(labels.values()))
+
+
+def _box(name: str, found: list[Box]) -> Box:
+    kinds = {box.kind for box in found}
+    if kinds == {"gate"}:
+        return Box(name, "gate", f"{len(found)} conditions", hint=_names(found))
+    families = Counter(box.family for box in found if box.kind not in ("first", "data"))
+    steps = [box for box in found if box.kind not in ("gate", "first", "data")]
+    if len(families) == 1 and len(kinds) == 1:
+        return Box(name, "group", f"{found[0].title} \u00d7 {len(found)}", hint=_names(found))
+    most = [f"{_short(family)} \u00d7 {count}" for family, count in families.most_common(_NAMED)]
+    more = len(families) - len(most)
+    detail = ", ".join(most) + (f" and {more} more" if more > 0 else "")
+    if not steps:
+        return Box(name, "group", f"{len(found)} inputs", hint=_names(found))
+    title = steps[0].title if len(steps) == 1 else f"{steps[0].title} … {steps[-1].title}"
+    return Box(name, "group", f"{title} ({len(steps)} steps)", detail, hint=_names(found))
+
+
+def _short(family: str) -> str:
+    return "conditions" if family == "gate" else family.split(" ", maxsplit=1)[0].rsplit(":", 1)[-1]
+
+
+def _names(found: list[Box]) -> str:
+    names = [box.title for box in found[:20]]
+    return ", ".join(names) + (f" and {len(found) - 20} more" if len(found) > 20 else "")

@@ -1,0 +1,55 @@
+"""The picture of a pipeline as a Mermaid flowchart, for READMEs and pull requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from waterflow.graph.picture import Box, draw
+
+if TYPE_CHECKING:
+    from waterflow import spec
+
+_SHAPES: Final = {
+    "function": ("[", "]"), "map": ("[[", "]]"), "container": ("[/", "/]"),
+    "register": ("([", "])"), "gate": ("{", "}"), "data": ("[(", ")]"), "first": ("((", "))"),
+}  # fmt: skip
+_LINES: Final = {
+    "data": "-->", "order": "-.->", "condition": "-->", "then": "==>", "otherwise": "==>",
+}  # fmt: skip
+
+
+def to_mermaid(pipeline: spec.Pipeline) -> str:
+    """Return the picture of a pipeline as Mermaid's text.
+
+    Gates are diamonds, edges carry the names of outputs, the parameters that a step takes stand
+    in its box.
+
+    Args:
+        pipeline: The spec.
+    """
+    picture = draw(pipeline)
+    names = {box: f"{found.kind}{at}" for at, (box, found) in enumerate(picture.boxes.items(), 1)}
+    lines = ["flowchart TD"]
+    for box, found in picture.boxes.items():
+        opened, closed = _SHAPES[found.kind]
+        lines.append(f'    {names[box]}{opened}"{_text(found)}"{closed}')
+    for edge in picture.edges:
+        label = f'|"{_escape(edge.label)}"|' if edge.label else ""
+        lines.append(f"    {names[edge.tail]} {_LINES[edge.line]}{label} {names[edge.head]}")
+    return "\n".join(lines) + "\n"
+
+
+def _text(box: Box) -> str:
+    parts = [_escape(box.title)]
+    if box.detail:
+        parts.append(f"<small>{_escape(box.detail)}</small>")
+    if box.chips:
+        parts.append(f"<small><i>{_escape(', '.join(box.chips))}</i></small>")
+    return "<br/>".join(parts)
+
+
+def _escape(text: str) -> str:
+    """Return text as Mermaid takes it between quotes: its own entities, which begin with `#`."""
+    for char, entity in (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;")):
+        text = text.replace(char, entity)
+    return text

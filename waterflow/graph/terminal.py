@@ -1,0 +1,184 @@
+"""The picture of a pipeline as plain text: its stages in order, gates as a tree."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from waterflow import spec
+from waterflow.graph.conditions import condition_text, reference_text, source_text
+from waterflow.graph.layout import ranks
+from waterflow.graph.picture import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WIDTH: Final = 100
+_ALIKE: Final = 6
+_MOST_LINES: Final = 400
+_KEPT: Final = 150
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A step or a gate, with the stage in which it can first run."""
+
+    stage: int
+    found: spec.Step | spec.Gate
+
+
+@dataclass(frozen=True)
+class _Row:
+    stage: str
+    left: str
+    right: str
+
+
+def to_terminal(pipeline: spec.Pipeline) -> str:
+    """Return the picture of a pipeline as plain text.
+
+    One line a step, in the order in which they can run; those of one stage, which can run at the
+    same time, are bracketed. What is behind a gate hangs below it. Steps that are alike are counted
+    rather than listed, and of a very long pipeline only the two ends are shown.
+
+    Args:
+        pipeline: The spec.
+    """
+    rows = list(_rows(pipeline))
+    if len(rows) > _MOST_LINES:
+        hidden = len(rows) - 2 * _KEPT
+        middle = _Row("", f"… {hidden} more lines …", "")
+        rows = [*rows[:_KEPT], middle, *rows[-_KEPT:]]
+    digits = max((len(row.stage) for row in rows), default=1)
+    column = max((len(row.left) for row in rows if len(row.left) <= _WIDTH // 2), default=0)
+    lines = list(_heading(pipeline))
+    for row in rows:
+        start = f"{row.stage:>{digits}} {row.left:<{column}}"
+        lines.append(_cut(f"{start}  {row.right}").rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _heading(pipeline: spec.Pipeline) -> Iterator[str]:
+    count = len(pipeline.steps)
+    schedule = f", every {pipeline.schedule!r} UTC" if pipeline.schedule else ""
+    yield f"{pipeline.name}: {count} step{'s' if count != 1 else ''}{schedule}"
+    line = "parameters: "
+    for number, (name, found) in enumerate(sorted(pipeline.parameters.items())):
+        default = "" if found.required else f" = {json.dumps(found.default, ensure_ascii=False)}"
+        text = f"{name}{default}" + ("," if number < len(pipeline.parameters) - 1 else "")
+        if len(line) + len(text) > _WIDTH and line.strip():
+            yield _cut(line.rstrip())
+            line = " " * 12
+        line += f"{text} "
+    if pipeline.parameters:
+        yield _cut(line.rstrip())
+    yield ""
+
+
+def _rows(pipeline: spec.Pipeline) -> Iterator[_Row]:
+    picture = draw(pipeline)
+    edges = [(edge.tail, edge.head) for edge in picture.edges]
+    # Data and junctions are no stages of their own.
+    rank = ranks(list(picture.boxes), edges)
+    stages = sorted({rank[box] for box in picture.boxes if box.startswith(("step:", "gate:"))})
+    number = {found: at for at, found in enumerate(stages, 1)}
+    inside: dict[spec.Branch | None, list[_Item]] = {}
+    for gate in pipeline.gates:
+        inside.setdefault(gate.within, []).append(_Item(number[rank[f"gate:{gate.name}"]], gate))
+    for step in pipeline.steps:
+        inside.setdefault(step.branch, []).append(_Item(number[rank[f"step:{step.name}"]], step))
+    for items in inside.values():
+        # Gates last: what hangs below one would part the others of its stage.
+        items.sort(key=lambda item: (item.stage, isinstance(item.found, spec.Gate)))
+    yield from _level(inside, None, "")
+
+
+def _level(
+    inside: dict[spec.Branch | None, list[_Item]], branch: spec.Branch | None, indent: str
+) -> Iterator[_Row]:
+    items = inside.get(branch, [])
+    at = 0
+    while at < len(items):
+        stage = items[at].stage
+        end = at
+        while end < len(items) and items[end].stage == stage:
+            end += 1
+        groups = _alike(items[at:end])
+        for turn, group in enumerate(groups):
+            mark = _bracket(turn, len(groups))
+            shown = str(stage) if turn == 0 else ""
+            found = group[0].found
+            if isinstance(found, spec.Gate):
+                yield _Row(shown, f"{indent}{mark} if {condition_text(found.condition)}", "")
+                yield from _sides(inside, found, indent + ("│ " if mark in "┬├" else "  "))
+            else:
+                yield from _steps(group, shown, f"{indent}{mark} ")
+        at = end
+
+
+def _sides(
+    inside: dict[spec.Branch | None, list[_Item]], gate: spec.Gate, indent: str
+) -> Iterator[_Row]:
+    sides = [
+        side for side in (spec.Branch(gate.name), spec.Branch(gate.name, False)) if side in inside
+    ]
+    for side in sides:
+        last = side is sides[-1]
+        word = "then" if side.then else "otherwise"
+        yield _Row("", f"{indent}{'└' if last else '├'} {word}", "")
+        yield from _level(inside, side, indent + ("  " if last else "│ "))
+
+
+def _alike(items: list[_Item]) -> list[list[_Item]]:
+    """Return items in groups: many calls of one function make one, everything else stands alone."""
+    groups: dict[object, list[_Item]] = {}
+    for at, item in enumerate(items):
+        run = item.found.run if isinstance(item.found, spec.Step) else None
+        key = (run.module, run.name) if isinstance(run, spec.Function) else at
+        groups.setdefault(key, []).append(item)
+    made: list[list[_Item]] = []
+    for group in groups.values():
+        made += [group] if len(group) > _ALIKE else [[item] for item in group]
+    return made
+
+
+def _bracket(turn: int, count: int) -> str:
+    if count == 1:
+        return "─"
+    return "┬" if turn == 0 else "└" if turn == count - 1 else "├"
+
+
+def _steps(group: list[_Item], stage: str, start: str) -> Iterator[_Row]:
+    steps = [item.found for item in group if isinstance(item.found, spec.Step)]
+    if len(steps) == 1:
+        yield _Row(stage, start + steps[0].name, _arrow(steps[0]))
+    else:
+        yield _Row(
+            stage,
+            f"{start}{steps[0].name} … {steps[-1].name} ({len(steps)} steps)",
+            _arrow(steps[0]),
+        )
+
+
+def _arrow(step: spec.Step) -> str:
+    """Return what a step takes: outputs, parameters and data, not what is fixed."""
+    taken: dict[str, None] = {}
+    for _, found in sorted(step.inputs.items()):
+        if not isinstance(found.source, spec.FromValue):
+            text = source_text(found.source)
+            if isinstance(found.source, spec.FromStep):
+                text = reference_text(found.source)
+            taken[text] = None
+    parts = [", ".join(taken)] if taken else []
+    if isinstance(step.run, spec.Container):
+        parts.append(f"in {step.run.image}")
+    elif isinstance(step.run, spec.Function) and step.run.over is not None:
+        parts.append(f"for each {step.run.over}")
+    if step.after:
+        parts.append(f"after {', '.join(step.after)}")
+    return f"← {'; '.join(parts)}" if parts else ""
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

@@ -1,0 +1,85 @@
+"""What looks like a secret: names, contents and settings that must not leave the machine."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Final
+
+_NAMES: Final = (
+    ".env*",
+    "*.pem",
+    "*.p12",
+    "*.pfx",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+    ".netrc",
+    "_netrc",
+    ".pypirc",
+)
+_PEM: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+# The vendor's documentation uses keys that end in EXAMPLE; they open nothing.
+_AWS: Final = re.compile(rb"(?<![A-Za-z0-9/+])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9/+=])")
+_KEYS: Final = re.compile(r"secret|passw(or)?d|token|credential|key$", re.IGNORECASE)
+_LOGIN: Final = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@:\s]*:[^/@\s]+@", re.IGNORECASE)
+_CONNECTION: Final = re.compile(
+    r"(AccountKey|SharedAccessKey|SharedAccessSignature)\s*=", re.IGNORECASE
+)
+_REFERENCES: Final = ("arn:", "projects/", "/subscriptions/", "https://", "secret:")
+_HEAD: Final = 8192
+
+
+def in_name(path: str) -> str | None:
+    """Say why a file of this path looks like a secret, or None.
+
+    Args:
+        path: The file's path with forward slashes.
+    """
+    parts = PurePosixPath(path)
+    name = parts.name.lower()
+    for pattern in _NAMES:
+        if fnmatchcase(name, pattern):
+            return f"files named {pattern} hold secrets"
+    if name == "credentials" and parts.parent.name == ".aws":
+        return "it is an AWS credentials file"
+    return None
+
+
+def in_content(path: str, content: bytes) -> str | None:
+    """Say why a file's content looks like a secret, or None. Binary files are not looked into."""
+    if b"\0" in content[:_HEAD]:
+        return None
+    if _PEM.search(content):
+        return "it holds a private key"
+    for found in _AWS.finditer(content):
+        if not found.group().endswith(b"EXAMPLE"):
+            return "it holds an AWS access key"
+    if PurePosixPath(path).name.lower() == "credentials.json" and b'"private_key"' in content:
+        return "it holds a service account's private_key"
+    return None
+
+
+def in_setting(key: str, value: object) -> str | None:
+    """Say why a setting looks like a secret, or None.
+
+    Args:
+        key: The setting's own name, without the tables it lies in.
+        value: Its value. A reference to a secret (an ARN, a resource path, an https address) is
+            none.
+    """
+    if isinstance(value, str):
+        if (why := in_content(key, value.encode())) is not None:
+            return why
+        if _LOGIN.search(value):
+            return "its address holds a password"
+        if _CONNECTION.search(value):
+            return "it is a connection string with a key"
+        literal = bool(value) and not value.startswith(_REFERENCES)
+    else:
+        literal = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if literal and _KEYS.search(key):
+        return "its name says that it holds a secret, and its value is written out"
+    return None

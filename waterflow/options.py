@@ -1,0 +1,163 @@
+"""What a step may ask for: the keywords of `@wf.step`, checked as they are written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow import resources
+from waterflow.errors import DefinitionError
+from waterflow.types import Secret
+from waterflow.values import definition_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from waterflow import spec
+
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+"""What steps, parameters, outputs and pipelines may be called; clouds allow 63 characters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a step asks for; each is one keyword of `@wf.step`."""
+
+    name: str | None = None
+    cpu: float = 1
+    memory: int | str | None = None
+    gpu: int | str | None = None
+    disk: int | str | None = None
+    spot: bool = False
+    instances: int = 1
+    retries: int = 0
+    retry_delay: float | str = 1
+    backoff: float = 2
+    timeout: float | str | None = None
+    cache: bool = True
+    requirements: Sequence[str] = ()
+    image: str | None = None
+    env: Mapping[str, str] | None = None
+    secrets: Mapping[str, Secret] | None = None
+    include: Sequence[str] = ()
+    kind: str = "processing"
+    after: Sequence[object] = ()
+
+    def check(self) -> None:
+        """Read every option once.
+
+        Raises:
+            DefinitionError: One has a value that it cannot have.
+        """
+        resources.check_cpu(self.cpu)
+        for what in ("memory", "disk"):
+            if getattr(self, what) is not None:
+                resources.parse_size(getattr(self, what), what)
+        resources.parse_gpu(self.gpu)
+        resources.check_count(self.instances, "instances", 1)
+        resources.check_count(self.retries, "retries", 0)
+        resources.parse_duration(self.retry_delay, "retry_delay")
+        if self.timeout is not None:
+            resources.parse_duration(self.timeout, "timeout")
+        if not isinstance(self.backoff, (int, float)) or self.backoff < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DefinitionError(f"backoff={self.backoff!r} is not a factor of at least 1.")
+        for what in ("spot", "cache"):
+            if not isinstance(getattr(self, what), bool):
+                raise DefinitionError(f"{what}={getattr(self, what)!r} is neither True nor False.")
+        if self.kind not in ("processing", "training"):
+            raise DefinitionError(f'kind={self.kind!r} is neither "processing" nor "training".')
+        self._check_names()
+        self._check_environment()
+
+    def _check_names(self) -> None:
+        if self.name is not None:
+            check_name(self.name, "step")
+        for what in ("requirements", "include", "after"):
+            if isinstance(getattr(self, what), str):
+                raise DefinitionError(f"{what}={getattr(self, what)!r} must be a list.")
+
+    def _check_environment(self) -> None:
+        for variable, value in (self.env or {}).items():
+            if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise DefinitionError(f"env: {variable}={value!r} is no text.")
+        for variable, value in (self.secrets or {}).items():
+            if not isinstance(value, Secret):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise DefinitionError(
+                    f"secrets: {variable} holds a plain value. A secret is only ever a reference: "
+                    f'secrets={{"{variable}": wf.secret("its-name-in-the-store")}}'
+                )
+
+    def to_resources(self) -> spec.Resources:
+        """Return what the step's machine must offer."""
+        from waterflow import spec
+
+        gpu = resources.parse_gpu(self.gpu)
+        return spec.Resources(
+            cpu=float(self.cpu),
+            memory=None if self.memory is None else resources.parse_size(self.memory, "memory"),
+            gpu=spec.Gpu(*gpu) if gpu else None,
+            disk=None if self.disk is None else resources.parse_size(self.disk, "disk"),
+            spot=self.spot,
+            instances=self.instances,
+        )
+
+    def to_retry(self) -> spec.Retry:
+        """Return how often the step is tried again."""
+        from waterflow import spec
+
+        delay = resources.parse_duration(self.retry_delay, "retry_delay")
+        return (
+            spec.Retry(self.retries, delay, float(self.backoff)) if self.retries else spec.Retry()
+        )
+
+    def to_environment(self) -> spec.Environment:
+        """Return what the step runs in."""
+        from waterflow import spec
+
+        return spec.Environment(
+            requirements=tuple(self.requirements),
+            image=self.image,
+            variables=dict(self.env or {}),
+            secrets={variable: secret.name for variable, secret in (self.secrets or {}).items()},
+        )
+
+    def seconds(self) -> float | None:
+        """Return the time an attempt may take, in seconds."""
+        return None if self.timeout is None else resources.parse_duration(self.timeout, "timeout")
+
+
+_OPTION_NAMES: Final = tuple(option.name for option in fields(Options))
+
+
+def make_options(base: Options, changes: dict[str, Any]) -> Options:
+    """Return options with changes, checked.
+
+    Raises:
+        DefinitionError: An unknown option, or a value that it cannot have.
+    """
+    unknown = sorted(set(changes) - set(_OPTION_NAMES))
+    if unknown:
+        raise definition_error(
+            f"Unknown step option '{unknown[0]}'. The options are: {', '.join(_OPTION_NAMES)}."
+        )
+    made = replace(base, **changes)
+    try:
+        made.check()
+    except DefinitionError as error:
+        raise (error if error.location else definition_error(str(error))) from None
+    return made
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse a name that some cloud or file system could not bear.
+
+    Raises:
+        DefinitionError: It has other characters than letters, digits, `_` and `-`, does not begin
+            with a letter or `_`, or is longer than 63 characters.
+    """
+    if not NAME.fullmatch(name):
+        raise definition_error(
+            f"{name!r} cannot name a {what}: use up to 63 letters, digits, '_' and '-', "
+            "beginning with a letter."
+        )

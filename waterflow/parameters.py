@@ -1,0 +1,192 @@
+"""A pipeline's parameters: declared by its signature, given at submit, carried as JSON text."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.errors import DefinitionError
+from waterflow.signature import NO_DEFAULT, Argument
+from waterflow.types import Data
+from waterflow.values import definition_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow import spec
+
+TYPES: Final = ("integer", "number", "boolean", "string", "json", "data")
+"""What a pipeline's parameter may be."""
+
+_PYTHON: Final = {
+    "integer": "a whole number", "number": "a number", "boolean": "true or false",
+    "string": "text", "json": "JSON", "data": "a path or URI",
+}  # fmt: skip
+
+
+def declare(
+    pipeline: str, arguments: Mapping[str, Argument], location: str
+) -> dict[str, spec.Parameter]:
+    """Return the spec's parameters for a pipeline function's arguments.
+
+    Raises:
+        DefinitionError: A type that no parameter can have, or a default that it cannot hold.
+    """
+    import msgspec
+
+    from waterflow import spec
+
+    declared: dict[str, spec.Parameter] = {}
+    for name, argument in arguments.items():
+        kind = "json" if argument.type in ("any", "metrics", "null") else argument.type
+        if kind not in TYPES:
+            raise DefinitionError(
+                f"Pipeline '{pipeline}': parameter '{name}' has type {kind}. A parameter is a "
+                "number, text, a boolean, plain data or wf.Data; artifacts are made by steps.",
+                location,
+            )
+        required = argument.default is NO_DEFAULT
+        parameter = spec.Parameter(
+            type=kind,
+            required=required,
+            optional=argument.optional,
+            choices=tuple(argument.choices),
+            static=argument.static,
+        )
+        if not required:
+            default = _checked(pipeline, name, parameter, argument.default, location)
+            parameter = msgspec.structs.replace(parameter, default=default)
+        declared[name] = parameter
+    return declared
+
+
+def bake(
+    pipeline: str, name: str, parameter: spec.Parameter, given: Mapping[str, object]
+) -> spec.Parameter:
+    """Return a static parameter with the value that the trace uses as its default.
+
+    Raises:
+        DefinitionError: It is required and not given.
+    """
+    import msgspec
+
+    if parameter.required and name not in given:
+        raise definition_error(
+            f"Pipeline '{pipeline}': static parameter '{name}' must be known while it is defined. "
+            f"Give it: {pipeline}({name}=...), or -p {name}=... on the command line."
+        )
+    value = given.get(name, parameter.default)
+    return msgspec.structs.replace(parameter, default=value, required=False)
+
+
+def check_arguments(
+    pipeline: str, declared: Mapping[str, spec.Parameter], values: Mapping[str, object]
+) -> dict[str, Any]:
+    """Return given parameters as JSON values.
+
+    Raises:
+        DefinitionError: A name that is not declared, or a value of another type.
+    """
+    for name in values:
+        if name not in declared:
+            raise definition_error(_unknown(pipeline, name, declared))
+    return {
+        name: _checked(pipeline, name, declared[name], value, None)
+        for name, value in values.items()
+    }
+
+
+def _unknown(pipeline: str, name: str, declared: Mapping[str, spec.Parameter]) -> str:
+    near = difflib.get_close_matches(name, declared, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return (
+        f"Pipeline '{pipeline}' has no parameter '{name}'.{hint} "
+        f"It has: {', '.join(declared) or 'none'}."
+    )
+
+
+def resolve(spec_: spec.Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of every parameter of a run: given ones, otherwise defaults.
+
+    Raises:
+        DefinitionError: A required one is not given.
+    """
+    missing = [n for n, p in spec_.parameters.items() if p.required and n not in given]
+    if missing:
+        raise DefinitionError(
+            f"Pipeline '{spec_.name}' needs a value for {', '.join(missing)}. "
+            f"Give it: -p {missing[0]}=VALUE"
+        )
+    return {name: given.get(name, p.default) for name, p in spec_.parameters.items()}
+
+
+def parse_text(pipeline: str, declared: Mapping[str, spec.Parameter], text: str) -> tuple[str, Any]:
+    """Read `name=value` as the command line gives it.
+
+    Args:
+        pipeline: The pipeline's name, for messages.
+        declared: Its parameters.
+        text: "name=value"; the value is read by the parameter's type.
+
+    Returns:
+        The name and the JSON value.
+
+    Raises:
+        DefinitionError: No `=`, an unknown name, or a value that the type cannot hold.
+    """
+    name, equals, raw = text.partition("=")
+    name = name.strip()
+    if not equals or not name:
+        raise DefinitionError(f"-p {text}: write it as -p name=value.")
+    if name not in declared:
+        raise DefinitionError(_unknown(pipeline, name, declared))
+    parameter = declared[name]
+    value: Any = raw
+    if parameter.optional and raw in ("null", "none", "None"):
+        value = None
+    elif parameter.type == "boolean":
+        value = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}.get(
+            raw.lower(), raw
+        )
+    elif parameter.type in ("integer", "number", "json"):
+        try:
+            value = json.loads(raw, parse_constant=lambda constant: constant)
+        except json.JSONDecodeError:
+            value = raw
+    return name, _checked(pipeline, name, parameter, value, f"-p {name}")
+
+
+def _checked(
+    pipeline: str, name: str, parameter: spec.Parameter, value: object, location: str | None
+) -> Any:
+    from waterflow.constants import unfit
+    from waterflow.serializers import compatible, infer
+
+    def wrong(why: str) -> DefinitionError:
+        message = f"Pipeline '{pipeline}', parameter '{name}': {value!r:.80} {why}."
+        return DefinitionError(message, location) if location else definition_error(message)
+
+    if value is None and (parameter.optional or parameter.type == "json"):
+        return None
+    if parameter.type == "data":
+        if isinstance(value, Data):
+            return value.uri
+        if isinstance(value, str) and value:
+            return value
+        raise wrong("is not wf.Data, a path or a URI")
+    reason = unfit(value)
+    if reason is not None:
+        raise wrong(f"cannot be written as JSON ({reason})")
+    if not compatible(infer(value), parameter.type):
+        raise wrong(f"is not {_PYTHON[parameter.type]}")
+    if parameter.choices and value not in parameter.choices:
+        raise wrong(f"is not one of {', '.join(map(repr, parameter.choices))}")
+    if parameter.type == "number" and isinstance(value, int):
+        return float(value)
+    return list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]
+
+
+def to_text(value: Any) -> str:
+    """Return a parameter's value as the JSON text in which it travels; floats round-trip."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,359 @@
+"""Pipelines: the `@pipeline` decorator, and what stands inside one: gates, maps, registration."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast, overload
+
+from waterflow.errors import DefinitionError
+from waterflow.options import Options, check_name, make_options
+from waterflow.signature import Argument, function_location, read_arguments
+from waterflow.step import Step
+from waterflow.trace import Trace, current, require
+from waterflow.values import ParameterSymbol, definition_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+
+    from waterflow import spec
+    from waterflow.run import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+V = TypeVar("V")
+
+
+class Pipeline(Generic[P]):
+    """A function whose calls of steps make a graph.
+
+    Calling it gives a `Call`: the pipeline with parameters, ready to submit.
+
+    Attributes:
+        name: The pipeline's name.
+        function: The plain function.
+        schedule: Cron expression with five fields, in UTC, or None.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, object],
+        name: str,
+        schedule: str | None,
+        trusted_types: Sequence[str],
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.schedule = schedule
+        self.trusted_types = tuple(trusted_types)
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call:
+        """Return the pipeline with these parameters.
+
+        Raises:
+            DefinitionError: An unknown parameter, or a value of another type.
+        """
+        if current() is not None:
+            with Trace(self.name):  # refuses: pipelines do not nest
+                pass
+        import inspect
+
+        try:
+            bound = inspect.signature(self.function).bind_partial(*args, **kwargs)
+        except TypeError as error:
+            known = ", ".join(self.arguments) or "none"
+            raise definition_error(
+                f"Pipeline '{self.name}': {error}. Its parameters: {known}."
+            ) from None
+        return self.with_arguments(bound.arguments)
+
+    def with_arguments(self, values: Mapping[str, object]) -> Call:
+        """Return the pipeline with parameters given by name.
+
+        Raises:
+            DefinitionError: An unknown parameter, or a value of another type.
+        """
+        return Call(self, dict(values))
+
+    @functools.cached_property
+    def arguments(self) -> dict[str, Argument]:
+        """The parameters as the function declares them."""
+        return read_arguments(self.function, f"Pipeline '{self.name}'")[0]
+
+    @property
+    def source(self) -> Path:
+        """The file in which the pipeline is defined."""
+        return Path(self.function.__code__.co_filename)
+
+    @property
+    def location(self) -> str:
+        """`file:line` of the definition, for messages."""
+        return function_location(self.function)
+
+    @property
+    def description(self) -> str:
+        """What the pipeline is for: the first paragraph of the docstring, on one line."""
+        about = (self.function.__doc__ or "").strip().split("\n\n")[0]
+        return " ".join(about.split())
+
+    def define(self, bindings: dict[str, Any]) -> None:
+        """Make the pipeline's calls, for the trace under way."""
+        call: Any = self.function
+        call(**bindings)
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}>"
+
+
+class Call:
+    """A pipeline with parameters: what is compiled, priced and submitted.
+
+    Attributes:
+        pipeline: The pipeline.
+        parameters: The parameters that were given; the others have their defaults.
+        spec: The spec, traced once.
+        steps: Step name -> the function step behind it.
+    """
+
+    def __init__(self, pipeline: Pipeline[...], values: dict[str, object]) -> None:
+        from waterflow.parameters import check_arguments, declare
+
+        self.pipeline = pipeline
+        declared = declare(pipeline.name, pipeline.arguments, pipeline.location)
+        given = check_arguments(pipeline.name, declared, values)
+        self.spec, self.steps = self._trace(declared, given)
+        static = {name for name, parameter in declared.items() if parameter.static}
+        self.parameters = {name: value for name, value in given.items() if name not in static}
+
+    def _trace(
+        self, declared: dict[str, spec.Parameter], given: dict[str, object]
+    ) -> tuple[spec.Pipeline, dict[str, Step[Any, Any]]]:
+        from waterflow import spec
+        from waterflow.parameters import bake
+        from waterflow.validate import check_graph
+
+        pipeline = self.pipeline
+        with Trace(pipeline.name) as trace:
+            bindings: dict[str, Any] = {}
+            parameters: dict[str, spec.Parameter] = {}
+            for name, parameter in declared.items():
+                if parameter.static:
+                    parameters[name] = bake(pipeline.name, name, parameter, given)
+                    bindings[name] = parameters[name].default
+                else:
+                    parameters[name] = parameter
+                    bindings[name] = ParameterSymbol(name, parameter.type, trace)
+            pipeline.define(bindings)
+        if not trace.steps:
+            raise DefinitionError(f"Pipeline '{pipeline.name}' calls no step.", pipeline.location)
+        made = spec.Pipeline(
+            name=pipeline.name,
+            description=pipeline.description,
+            parameters=parameters,
+            steps=tuple(trace.steps.values()),
+            gates=tuple(trace.gates.values()),
+            schedule=pipeline.schedule,
+            trusted_types=pipeline.trusted_types,
+        )
+        check_graph(made)
+        return made, trace.functions
+
+    def submit(
+        self, profile: str | None = None, *, run_id: str | None = None, cache: bool = True
+    ) -> Run:
+        """Start a run and return at once.
+
+        Args:
+            profile: The profile's name; None for the project's default.
+            run_id: An id of your own; submitting it twice gives one run.
+            cache: Whether earlier results may stand for steps.
+
+        Raises:
+            ConfigurationError: The profile, its provider or the project is set up wrongly.
+            UnsupportedFeatureError: The provider cannot honour a setting.
+            ProviderError: The provider refuses.
+        """
+        from waterflow.submit import submit
+
+        return submit(self, profile=profile, run_id=run_id, cache=cache)
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.pipeline.name} with {self.parameters}>"
+
+
+@overload
+def pipeline(function: Callable[P, object], /) -> Pipeline[P]: ...
+
+
+@overload
+def pipeline(
+    *, name: str | None = None, schedule: str | None = None, trusted_types: Sequence[str] = ()
+) -> Callable[[Callable[P, object]], Pipeline[P]]: ...
+
+
+def pipeline(
+    function: Callable[P, object] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    schedule: str | None = None,
+    trusted_types: Sequence[str] = (),
+) -> Any:
+    """Make a function a pipeline.
+
+    Args:
+        function: The function, when used without arguments.
+        name: The pipeline's name; default: the function's.
+        schedule: When to run it: a cron expression with five fields, in UTC.
+        trusted_types: Dotted names of classes that its model files may hold beyond Waterflow's
+            own allow-list.
+
+    Raises:
+        DefinitionError: The name or the schedule cannot be used.
+    """
+
+    def make(found: Callable[P, object]) -> Pipeline[P]:
+        chosen = name or found.__name__
+        check_name(chosen, "pipeline")
+        if schedule is not None:
+            check_schedule(schedule)
+        return Pipeline(found, chosen, schedule, trusted_types)
+
+    return make if function is None else make(function)
+
+
+def check_schedule(schedule: str) -> None:
+    """Refuse what is no cron expression of five fields.
+
+    Raises:
+        DefinitionError: It is not.
+    """
+    import re
+
+    bounds = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+    fields = schedule.split()
+    names = r"(?:\*|[A-Za-z]{3}|\d+)"
+    form = re.compile(rf"{names}(?:-{names})?(?:/\d+)?")
+    good = len(fields) == 5 and all(
+        form.fullmatch(part)
+        and all(low <= int(n) <= high for n in re.findall(r"(?<!/)\b\d+", part))
+        for found, (low, high) in zip(fields, bounds, strict=True)
+        for part in found.split(",")
+    )
+    if not good:
+        raise definition_error(
+            f"schedule={schedule!r} is no cron expression: five fields (minute, hour, day of "
+            'month, month, day of week) in UTC, for example "0 3 * * 1".'
+        )
+
+
+class Gate:
+    """A condition; `with` puts steps behind it, `otherwise()` on its other side."""
+
+    def __init__(self, trace: Trace, condition: object) -> None:
+        self._trace = trace
+        self._name = trace.gate(condition)
+
+    def __enter__(self) -> Self:
+        self._trace.enter(self._name, then=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._trace.leave()
+
+    @contextmanager
+    def otherwise(self) -> Generator[None]:
+        """Put steps where the condition does not hold."""
+        self._trace.enter(self._name, then=False)
+        try:
+            yield
+        finally:
+            self._trace.leave()
+
+
+def when(condition: object) -> Gate:
+    """Run the steps of the `with` block only if a condition holds at run time.
+
+    Args:
+        condition: A comparison of outputs, metrics or parameters, combined with `&`, `|`, `~`; or
+            a boolean output.
+
+    Raises:
+        DefinitionError: It is no condition, or this is no pipeline.
+    """
+    return Gate(require("wf.when"), condition)
+
+
+def first(*values: V) -> V:
+    """Return the first of several outputs whose step was not skipped.
+
+    Raises:
+        DefinitionError: Fewer than two outputs, or of different types.
+    """
+    return cast("V", require("wf.first").first(values))
+
+
+def map_step(
+    step: Step[..., R], over: Iterable[object], /, *, fan_out: str = "processes", **fixed: object
+) -> list[R]:
+    """Call a step once for each item of a list made at run time.
+
+    Args:
+        step: A step with one output. Its first argument that is not in `fixed` takes the items.
+        over: A list output of another step, or a plain list.
+        fan_out: "processes" (of one job, `cpu` at a time) or "jobs" (where the provider can).
+        fixed: The other arguments, the same for each call.
+
+    Returns:
+        The results, in the items' order.
+
+    Raises:
+        DefinitionError: `over` is no list, the step has not one output, and so on.
+    """
+    if not isinstance(step, Step):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise definition_error(f"wf.map takes a step, not {step!r}. Put @wf.step on the function.")
+    trace = current()
+    if trace is None:
+        free = next(name for name in step.signature.arguments if name not in fixed)
+        return [step.function(**{**fixed, free: item}) for item in over]
+    return cast("list[R]", trace.map(step, over, fixed, fan_out))
+
+
+def register(
+    model: object,
+    *,
+    name: str,
+    example: object = None,
+    metrics: object = None,
+    alias: str | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Add a step that makes a model a new version in MLflow's registry.
+
+    Args:
+        model: The output that holds the model.
+        name: The registered model's name.
+        example: Rows of its input, for the signature and the input example.
+        metrics: Metrics to write on the version.
+        alias: The alias to move to the version; it never moves back to an older run.
+        options: `name` is the model's; the step takes `retries`, `timeout`, `cpu`, `memory` and
+            the others of `@wf.step`, but is never cached.
+
+    Returns:
+        A symbol for `{"name", "version", "uri"}`.
+
+    Raises:
+        DefinitionError: Used outside a pipeline, or with something that is no model.
+    """
+    trace = require("wf.register")
+    settings = make_options(Options(retries=2, retry_delay=2), {**options, "cache": False})
+    arguments: dict[str, tuple[str, object]] = {
+        "model": ("model", model),
+        "name": ("string", name),
+        "example": ("any", example),
+        "metrics": ("metrics", metrics),
+        "alias": ("string", alias),
+    }
+    return cast("dict[str, Any]", trace.register(settings, arguments))

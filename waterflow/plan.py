@@ -1,0 +1,254 @@
+"""The plan: what a run would be on a provider, what it may cost, what changed since the last."""
+
+from __future__ import annotations
+
+import statistics
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from waterflow import spec
+from waterflow.discovery import open_provider
+from waterflow.errors import UnsupportedFeatureError
+from waterflow.state import Status
+from waterflow.submit import assemble
+from waterflow.validate import unsupported, upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from waterflow.pipeline import Call
+    from waterflow.provider import Job
+    from waterflow.state import RunState
+
+HISTORY: Final = 50
+"""Runs of a project that are looked at for durations."""
+SAMPLES: Final = 5
+"""Latest durations of a step of which the median is the estimate."""
+
+
+class PlannedStep(Struct, kw_only=True, frozen=True):
+    """What one step would be.
+
+    Attributes:
+        name: The step.
+        kind: The provider's kind of job; None when the provider refuses the pipeline.
+        machine: The machine type; None when the provider refuses the pipeline.
+        price_per_hour: US dollars; None when the machine costs nothing extra.
+        seconds: The median of its latest durations; None when it never succeeded.
+        cost: US dollars; None when the price or the duration is not known.
+        cpu: Virtual CPUs asked for.
+        spot: Whether an interruptible machine is welcome.
+        instances: Machines that work together on it.
+        retries: Further attempts after the first.
+        timeout: Seconds an attempt may take; None for no limit.
+        cache: "will run" where nothing may stand for it, otherwise "unknown": only the run knows
+            its inputs.
+        when: The gates that it stands behind: "when", or "not when" for the other side.
+        notes: What differs on this provider from what the step asks for.
+    """
+
+    name: str
+    kind: str | None = None
+    machine: str | None = None
+    price_per_hour: float | None = None
+    seconds: float | None = None
+    cost: float | None = None
+    cpu: float = 1.0
+    spot: bool = False
+    instances: int = 1
+    retries: int = 0
+    timeout: float | None = None
+    cache: Literal["will run", "unknown"] = "unknown"
+    when: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Change(Struct, kw_only=True, frozen=True):
+    """How a part of the definition differs from the last run's.
+
+    Attributes:
+        what: What it is a part of.
+        name: Its name.
+        change: What happened to it.
+        fields: The parts of a changed one that differ.
+    """
+
+    what: Literal["step", "parameter", "gate"]
+    name: str
+    change: Literal["added", "removed", "changed"]
+    fields: tuple[str, ...] = ()
+
+
+class Plan(Struct, kw_only=True, frozen=True):
+    """What a run would be.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        digest: The spec's digest.
+        provider: The provider's name.
+        profile: The profile's name.
+        steps: Its steps, in the pipeline's order.
+        problems: What the provider cannot honour; it refuses the pipeline unless this is empty.
+        seconds: The longest chain of steps, when every step has an estimate.
+        cost: US dollars for all steps, when every priced step has an estimate.
+        last_run: The run that `changes` compares with; None when there is none to compare with.
+        changes: What differs from that run's definition: steps, parameters and their defaults,
+            gates. Code inside a step's function is not compared.
+    """
+
+    pipeline: str
+    digest: str
+    provider: str
+    profile: str
+    steps: tuple[PlannedStep, ...]
+    problems: tuple[str, ...] = ()
+    seconds: float | None = None
+    cost: float | None = None
+    last_run: str | None = None
+    changes: tuple[Change, ...] = ()
+
+
+def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
+    """Plan a run, starting nothing.
+
+    Args:
+        call: The pipeline with parameters.
+        root: The project's folder.
+        profile: The profile's name; None for the project's default.
+
+    Raises:
+        ConfigurationError: There is no such profile or provider, or data is missing.
+        DefinitionError: Code that cannot be bundled.
+    """
+    provider = open_provider(root, profile)
+    build = assemble(call, root)
+    problems = list(unsupported(build.spec, provider.name, provider.capabilities))
+    jobs: dict[str, Job] = {}
+    if not problems:
+        try:
+            jobs = {job.step: job for job in provider.compile(build).jobs}
+        except UnsupportedFeatureError as error:
+            problems = [error]
+    runs = [s for s in islice(provider.runs(), HISTORY) if s.pipeline == build.spec.name]
+    durations = _durations(runs)
+    steps = tuple(
+        _planned(step, jobs.get(step.name), durations.get(step.name)) for step in build.spec.steps
+    )
+    last = next(((s.run, found) for s in runs if (found := provider.run_spec(s.run))), None)
+    priced = [step for step in steps if step.price_per_hour is not None]
+    return Plan(
+        pipeline=build.spec.name,
+        digest=build.digest,
+        provider=provider.name,
+        profile=provider.profile.name,
+        steps=steps,
+        problems=tuple(map(str, problems)),
+        seconds=_longest(build.spec, durations),
+        cost=_total(step.cost for step in priced),
+        last_run=last[0] if last else None,
+        changes=tuple(compare(last[1], build.spec)) if last else (),
+    )
+
+
+def _planned(step: spec.Step, job: Job | None, seconds: float | None) -> PlannedStep:
+    price = job.price if job else None
+    fresh = not step.cache or isinstance(step.run, spec.Register)
+    when = step.branch and (step.branch.gate if step.branch.then else f"not {step.branch.gate}")
+    machines = step.resources.instances
+    return PlannedStep(
+        name=step.name,
+        kind=job.kind if job else None,
+        machine=job.machine if job else None,
+        price_per_hour=price,
+        seconds=seconds,
+        cost=None if price is None or seconds is None else price * seconds / 3600 * machines,
+        cpu=step.resources.cpu,
+        spot=step.resources.spot,
+        instances=machines,
+        retries=step.retry.retries,
+        timeout=step.timeout,
+        cache="will run" if fresh else "unknown",
+        when=when,
+        notes=job.notes if job else (),
+    )
+
+
+# --- durations ------------------------------------------------------------------------------------
+
+
+def _durations(runs: Iterable[RunState]) -> dict[str, float]:
+    """Return the median of each step's latest durations, in seconds."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        for step in run.steps.values():
+            samples = found.setdefault(step.name, [])
+            whole = step.started is not None and step.ended is not None
+            if step.status is Status.SUCCEEDED and whole and len(samples) < SAMPLES:
+                samples.append(((step.ended or 0) - (step.started or 0)) / 1000)
+    return {name: statistics.median(samples) for name, samples in found.items() if samples}
+
+
+def _longest(pipeline: spec.Pipeline, durations: Mapping[str, float]) -> float | None:
+    """Return how long the longest chain of steps takes; None when a step has no estimate.
+
+    A step behind a gate may not run at all, so one that never ran counts as nothing.
+    """
+    ends: dict[str, float] = {}
+    for step in pipeline.steps:
+        own = durations.get(step.name)
+        if own is None and step.branch is None:
+            return None
+        before = max((ends.get(name, 0.0) for name in upstream(pipeline, step)), default=0.0)
+        ends[step.name] = before + (own or 0.0)
+    return max(ends.values(), default=None)
+
+
+def _total(costs: Iterable[float | None]) -> float | None:
+    found = list(costs)
+    known = [cost for cost in found if cost is not None]
+    return sum(known) if known and len(known) == len(found) else None
+
+
+# --- what changed ---------------------------------------------------------------------------------
+
+
+def compare(before: spec.Pipeline, after: spec.Pipeline) -> Iterable[Change]:
+    """Yield what differs between two specs of a pipeline: steps, parameters, gates."""
+    yield from _compare("step", *({s.name: s for s in one.steps} for one in (before, after)))
+    yield from _compare("parameter", before.parameters, after.parameters)
+    yield from _compare("gate", *({g.name: g for g in one.gates} for one in (before, after)))
+
+
+def _compare(
+    what: Literal["step", "parameter", "gate"], old: Mapping[str, Any], new: Mapping[str, Any]
+) -> Iterable[Change]:
+    for name, one in new.items():
+        if name not in old:
+            yield Change(what=what, name=name, change="added")
+        elif fields := tuple(_different(old[name], one)):
+            yield Change(what=what, name=name, change="changed", fields=fields)
+    for name in old:
+        if name not in new:
+            yield Change(what=what, name=name, change="removed")
+
+
+def _different(old: Struct, new: Struct) -> Iterable[str]:
+    for field in old.__struct_fields__:
+        one, other = getattr(old, field), getattr(new, field)
+        if one != other:
+            parts = ", ".join(_parts(one, other))
+            yield f"{field}: {parts}" if parts else field
+
+
+def _parts(one: Any, other: Any) -> Iterable[str]:
+    """Yield the keys or fields in which two values of one kind differ."""
+    if isinstance(one, Struct) and type(one) is type(other):
+        one, other = msgspec.structs.asdict(one), msgspec.structs.asdict(other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = dict.fromkeys([*one, *other])  # pyright: ignore[reportUnknownArgumentType]
+        missing = object()
+        yield from (k for k in keys if one.get(k, missing) != other.get(k, missing))

@@ -1,0 +1,1 @@
+"""What runs inside a job: on the standard library alone, until the user's function needs more."""

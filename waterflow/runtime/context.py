@@ -1,0 +1,105 @@
+"""What a step's code may ask for while it runs: metrics, artifacts, checkpoints, secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from waterflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow.tracking.spool import Spool
+
+
+@dataclass
+class Context:
+    """The step run under way in this process.
+
+    Attributes:
+        step: The step's name.
+        spool: Where tracking events go.
+        checkpoint: A folder that outlives an attempt, or None.
+        rank: This machine's number among several instances.
+    """
+
+    step: str
+    spool: Spool
+    checkpoint: Path | None = None
+    rank: int = 0
+
+
+_current: Context | None = None
+
+
+def enter(context: Context | None) -> None:
+    """Set the step run under way in this process."""
+    global _current  # noqa: PLW0603 - one step run a process
+    _current = context
+
+
+def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
+    """Log numbers of the step run under way.
+
+    Args:
+        values: Metric name -> number.
+        step: The iteration they belong to, such as an epoch; None for 0.
+
+    Outside a step's job, as in a unit test, it does nothing.
+    """
+    if _current is None or _current.rank:
+        return
+    for key, value in values.items():
+        _current.spool.append("metric", key=key, value=float(value), step=step or 0)
+
+
+def log_artifact(path: str | Path, artifact_path: str = "") -> None:
+    """Keep a file or folder with the step run under way in MLflow.
+
+    Args:
+        path: The file or folder; it is copied now.
+        artifact_path: The folder among the run's artifacts to put it in.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    found = Path(path)
+    if not found.exists():
+        raise FileNotFoundError(f"log_artifact: {found} does not exist")
+    if _current is None or _current.rank:
+        return
+    _current.spool.log_artifact(found, artifact_path)
+
+
+def checkpoint_dir() -> Path:
+    """Return a folder that outlives an attempt: what a retry finds again.
+
+    Outside a step's job it is a new temporary folder.
+    """
+    if _current is None or _current.checkpoint is None:
+        return Path(tempfile.mkdtemp(prefix="waterflow-checkpoint-"))
+    _current.checkpoint.mkdir(parents=True, exist_ok=True)
+    return _current.checkpoint
+
+
+def secret_variable(name: str) -> str:
+    """Return the environment variable in which a secret is looked up where no store is."""
+    return "WATERFLOW_SECRET_" + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+
+
+def resolve_secret(name: str) -> str:
+    """Return a secret from the environment: the store of this machine.
+
+    Raises:
+        ConfigurationError: It is not there.
+    """
+    variable = secret_variable(name)
+    value = os.environ.get(variable)
+    if value is None:
+        raise ConfigurationError(f"Secret '{name}' is not set here. Set it: export {variable}=...")
+    return value

@@ -1,0 +1,63 @@
+"""A register step's work: hands the model, verified, to the registry with what the job knows."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.errors import TrackingError
+from waterflow.runtime import contract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from waterflow.runtime.artifacts import Manifest
+
+URI: Final = "WATERFLOW_TRACKING_URI"
+EXPERIMENT: Final = "WATERFLOW_EXPERIMENT"
+STARTED: Final = "WATERFLOW_RUN_STARTED"
+TAGS: Final = "WATERFLOW_RUN_TAGS"
+
+
+def register(
+    document: Mapping[str, Any], model: Path, manifest: Manifest, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Register a model and return its name, version and uri.
+
+    Args:
+        document: STEP.json.
+        model: The model's artifact folder.
+        manifest: Its manifest, verified.
+        arguments: `name`, and where given `alias`, `example` and `metrics`.
+
+    Raises:
+        TrackingError: The registry cannot be reached, or the job was told of none.
+        ArtifactError: The artifact is no model that can be registered.
+    """
+    from waterflow.tracking.registration import register as make_version
+
+    uri = os.environ.get(URI)
+    if not uri:
+        raise TrackingError(
+            f"The job knows no registry: {URI} is not set. Name one in the profile: "
+            "[tracking] uri = ..."
+        )
+    found = make_version(
+        model,
+        name=arguments["name"],
+        alias=arguments.get("alias"),
+        example=arguments.get("example"),
+        metrics=arguments.get("metrics"),
+        trusted_types=tuple(document["trusted_types"]),
+        tracking_uri=uri,
+        experiment=os.environ.get(EXPERIMENT) or document["pipeline"],
+        execution=contract.execution_id(dict(document)),
+        step=document["step"],
+        attempt=contract.attempt(),
+        run_started_ms=int(os.environ.get(STARTED, "0")),
+        artifact_sha256=manifest.sha256 or "",
+        tags=json.loads(os.environ.get(TAGS, "{}")),
+    )
+    return {name: found[name] for name in ("name", "version", "uri")}

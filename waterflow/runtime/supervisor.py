@@ -1,0 +1,177 @@
+"""The supervisor of a job: runs each attempt in a child process, so that its death is seen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.runtime import artifacts, contract
+from waterflow.tracking import spool as spools
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from waterflow.runtime.contract import Job
+
+GRACE: Final = 10.0
+"""Seconds between SIGTERM and SIGKILL."""
+_POLL: Final = 0.1
+"""Seconds after which a signal or a timeout is noticed at the latest."""
+_FINAL: Final = (contract.USAGE,)
+"""Exit codes after which another attempt cannot go better."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run a step's attempts and return the exit code of the last."""
+    try:
+        job = contract.parse(arguments)
+    except contract.UsageError as error:
+        print(f"waterflow: {error}", file=sys.stderr)
+        return contract.USAGE
+    return _Supervisor(job, arguments).run()
+
+
+class _Supervisor:
+    """The attempts of one job."""
+
+    def __init__(self, job: Job, arguments: list[str]) -> None:
+        self.job, self.arguments = job, arguments
+        self.stopped = False
+        os.environ.setdefault(contract.SPOOL, str(self._beside_outputs()))
+
+    def _beside_outputs(self) -> Path:
+        if self.job.outputs:
+            return min(self.job.outputs.values()).parent / "spool.jsonl"
+        return Path.cwd() / "spool.jsonl"
+
+    def run(self) -> int:
+        """Run attempts until one succeeds or none is left."""
+        signal.signal(signal.SIGTERM, self._stop)
+        retry = self.job.document["retry"]
+        delay = float(retry["delay"])
+        code = contract.OK
+        for attempt in range(1, int(retry["retries"]) + 2):
+            code = self._attempt(attempt)
+            if code == contract.OK or code in _FINAL or attempt > int(retry["retries"]):
+                break
+            if not self.stopped:
+                print(f"waterflow: attempt {attempt} ended with {code}; next in {delay:g}s",
+                      file=sys.stderr)  # fmt: skip
+                self._pause(delay)
+            if self.stopped:
+                return 128 + signal.SIGTERM
+            delay *= float(retry["backoff"])
+        return code
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, but not once the job is to end."""
+        until = time.monotonic() + seconds
+        while not self.stopped and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _POLL))
+
+    def _attempt(self, attempt: int) -> int:
+        document = self.job.document
+        spool = spools.Spool(
+            Path(os.environ[contract.SPOOL]),
+            execution=contract.execution_id(document),
+            step=self.job.step,
+            attempt=attempt,
+            frames=sys.stdout if document.get("frames") else None,
+        )
+        with spool:
+            spool.append(
+                "step.start",
+                parameters=self.job.parameters,
+                inputs=self._digests(),
+                tags={"waterflow.kind": document["run"]["kind"]},
+            )
+            environment = {**os.environ, contract.ATTEMPT: str(attempt)}
+            child = subprocess.Popen(
+                [sys.executable, "-m", "waterflow.runtime.execute", *self.arguments],
+                env=environment,
+                start_new_session=True,
+            )
+            code = self._wait(child, document.get("timeout"))
+            spool.append("step.end", **self._ending(code, spool))
+        return code
+
+    def _wait(self, child: subprocess.Popen[bytes], timeout: float | None) -> int:
+        """Wait for the child; end it, with all that it started, when time is up or SIGTERM came."""
+        until = None if timeout is None else time.monotonic() + timeout
+        kill_at: float | None = None
+        late = False
+        while True:
+            try:
+                code = child.wait(_POLL)
+                break
+            except subprocess.TimeoutExpired:
+                now = time.monotonic()
+            if kill_at is None and (self.stopped or (until is not None and now > until)):
+                late = not self.stopped
+                if late:
+                    print(f"waterflow: the attempt took longer than {timeout:g}s", file=sys.stderr)
+                self._signal(child, signal.SIGTERM)
+                kill_at = now + GRACE
+            elif kill_at is not None and now > kill_at:
+                self._signal(child, signal.SIGKILL)
+        self._signal(child, signal.SIGKILL)  # whatever the step has left behind
+        if late:
+            return contract.TIMED_OUT
+        return code if code >= 0 else 128 - code
+
+    def _signal(self, child: subprocess.Popen[bytes], number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        # Only noted here: what waits for the child holds a lock that a handler would wait for.
+        self.stopped = True
+
+    def _digests(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, folder in self.job.inputs.items():
+            if (folder / artifacts.MANIFEST).is_file():
+                found[name] = artifacts.read(folder).sha256 or "skipped"
+        return found
+
+    def _ending(self, code: int, spool: spools.Spool) -> dict[str, Any]:
+        if code != contract.OK:
+            status = "cancelled" if self.stopped else "failed"
+            return {"status": status, "outputs": {}, "error": self._error(code, spool)}
+        outputs: dict[str, Any] = {}
+        skipped = False
+        for name, folder in self.job.outputs.items():
+            manifest = artifacts.read(folder)
+            skipped = skipped or manifest.skipped
+            outputs[name] = {
+                "type": manifest.type,
+                "digest": manifest.sha256,
+                "size": manifest.size,
+            }
+        return {"status": "skipped" if skipped else "succeeded", "outputs": outputs}
+
+    def _error(self, code: int, spool: spools.Spool) -> dict[str, str]:
+        told = [event for event, _ in spools.read(spool.path) if event["kind"] == "failure"]
+        if told and code < contract.TIMED_OUT:
+            return {key: told[-1][key] for key in ("type", "message", "traceback")}
+        return {"type": "ProcessEnded", "message": ending(code), "traceback": ""}
+
+
+def ending(code: int) -> str:
+    """Say what an exit code means, for attempts that could not tell themselves."""
+    if code == contract.TIMED_OUT:
+        return "it took longer than its timeout"
+    if code == 128 + signal.SIGKILL:
+        return "it was killed (SIGKILL), most often for want of memory: ask for more with memory="
+    if code > 128:
+        try:
+            return f"it was ended by {signal.Signals(code - 128).name}"
+        except ValueError:
+            return f"it was ended by signal {code - 128}"
+    return f"it ended with exit code {code}"

@@ -1,0 +1,107 @@
+"""The status machine: what a run and its steps can be, and how one becomes the other."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Status(StrEnum):
+    """What a run or a step run is; the last six are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    CACHED = "cached"
+    NOT_RUN = "not run"
+
+    @property
+    def final(self) -> bool:
+        """Whether it never changes again."""
+        return self not in (Status.PENDING, Status.RUNNING)
+
+    @property
+    def good(self) -> bool:
+        """Whether what follows may go on."""
+        return self in (Status.SUCCEEDED, Status.CACHED, Status.SKIPPED)
+
+
+class StepState(Struct, kw_only=True, omit_defaults=True):
+    """A step run as its provider tells it.
+
+    Attributes:
+        name: The step.
+        status: What it is.
+        attempt: The attempt under way or last made; 0 before the first.
+        started: Milliseconds since the epoch of the first attempt's start.
+        ended: Milliseconds since the epoch.
+        error: Why it failed.
+        detail: The user's own traceback, when there is one.
+        job: The native job's id.
+        url: Where to look at it.
+    """
+
+    name: str
+    status: Status = Status.PENDING
+    attempt: int = 0
+    started: int | None = None
+    ended: int | None = None
+    error: str | None = None
+    detail: str | None = None
+    job: str | None = None
+    url: str | None = None
+
+    def move(self, status: Status) -> None:
+        """Take another status; a final one is never left."""
+        if not self.status.final:
+            self.status = status
+
+
+class RunState(Struct, kw_only=True, omit_defaults=True):
+    """A run as its provider tells it.
+
+    Attributes:
+        run: The run's id.
+        pipeline: The pipeline's name.
+        status: What it is.
+        steps: Its step runs, in the pipeline's order.
+        started: Milliseconds since the epoch.
+        ended: Milliseconds since the epoch.
+        error: Why it failed, when that is no step's fault alone.
+        unsent: Tracking events that MLflow has not got yet.
+        sending: Whether they are on their way: the run is over, its tracking is not.
+        tracking_uri: The MLflow store that the run writes to.
+        url: Where to look at it.
+    """
+
+    run: str
+    pipeline: str
+    status: Status = Status.PENDING
+    steps: dict[str, StepState] = {}
+    started: int | None = None
+    ended: int | None = None
+    error: str | None = None
+    unsent: int = 0
+    sending: bool = False
+    tracking_uri: str | None = None
+    url: str | None = None
+
+    def move(self, status: Status) -> None:
+        """Take another status; a final one is never left. The steps left open follow."""
+        if self.status.final:
+            return
+        self.status = status
+        if status.final:
+            for step in self.steps.values():
+                step.move(Status.CANCELLED if step.status is Status.RUNNING else Status.NOT_RUN)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took, or None before its end."""
+        if self.started is None or self.ended is None:
+            return None
+        return (self.ended - self.started) / 1000

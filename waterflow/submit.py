@@ -1,0 +1,185 @@
+"""From a pipeline with parameters to a started run: bundle, pin, compile, submit."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waterflow import data, discovery, lockfile, project, spec
+from waterflow.bundle import Bundle, Bundler, third_party_versions
+from waterflow.parameters import resolve
+from waterflow.provider import Build, Submission
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow.pipeline import Call
+    from waterflow.provider import Document, Provider
+    from waterflow.run import Run
+
+RUNTIME_MODULE = "waterflow.runtime"
+"""What the bundle of a step without code of the user's holds."""
+
+
+def project_root(call: Call) -> Path:
+    """Return the folder of the project that a pipeline belongs to."""
+    source = call.pipeline.source
+    return project.find_root(source if source.is_file() else Path.cwd())
+
+
+def assemble(call: Call, root: Path) -> Build:
+    """Find out all that a compiler needs to know about a pipeline's code and data.
+
+    Args:
+        call: The pipeline with parameters.
+        root: The project's folder.
+
+    Raises:
+        DefinitionError: Code that cannot be bundled or exported.
+        ConfigurationError: Data that is not there, secrets in the code, and so on.
+    """
+    pipeline, bundles = _with_code(call, root)
+    versions: dict[tuple[str, ...], dict[str, str]] = {}
+    for bundle in bundles.values():
+        if bundle.third_party not in versions:
+            versions[bundle.third_party] = third_party_versions(bundle.third_party)
+    state = project.state_folder(root)
+    return Build(
+        spec=pipeline,
+        digest=spec.digest(pipeline),
+        root=root,
+        bundles=bundles,
+        versions={name: versions[bundle.third_party] for name, bundle in bundles.items()},
+        data={uri: data.pin(uri, root, state) for uri in _uris(pipeline, call.parameters)},
+        lock=lockfile.read(root),
+        git=project.git_state(root),
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+    )
+
+
+def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]]:
+    """Return the spec and the bundle of each step that runs Python.
+
+    Steps of a notebook or a script are exported to a generated module, whose name then stands in
+    the spec.
+    """
+    bundler = Bundler(root)
+    bundles: dict[str, Bundle] = {}
+    steps: list[spec.Step] = []
+    for step in call.spec.steps:
+        run = step.run
+        if isinstance(run, spec.Function):
+            generated: Mapping[str, str] = {}
+            if run.module == "__main__":
+                run, generated = _importable(call, step.name, run)
+                step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
+            bundles[step.name] = bundler.build(run.module, run.include, generated=generated)
+        elif isinstance(run, spec.Register):
+            bundles[step.name] = bundler.build(RUNTIME_MODULE)
+        steps.append(step)
+    return _replace(call.spec, steps=tuple(steps)), bundles
+
+
+def _importable(
+    call: Call, name: str, run: spec.Function
+) -> tuple[spec.Function, Mapping[str, str]]:
+    """Return a step of `__main__` under a name that a job can import, and generated modules."""
+    from waterflow.export import export
+
+    started_as = getattr(sys.modules["__main__"], "__spec__", None)
+    if started_as is not None and started_as.name != "__main__":  # python -m package.module
+        return _replace(run, module=started_as.name.removesuffix(".__main__")), {}
+    module = f"waterflow_exported_{run.name}"
+    source = export(call.steps[name], module_name=module)
+    return _replace(run, module=module), {module: source}
+
+
+def _replace(struct: Any, **changes: Any) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(struct, **changes)
+
+
+def _uris(pipeline: spec.Pipeline, given: Mapping[str, Any]) -> list[str]:
+    found: dict[str, None] = {}
+    for step in pipeline.steps:
+        for input_ in step.inputs.values():
+            if isinstance(input_.source, spec.FromData):
+                found[input_.source.uri] = None
+    for name, parameter in pipeline.parameters.items():
+        uri = given.get(name, parameter.default)
+        if parameter.type == "data" and uri is not None:
+            found[uri] = None
+    return list(found)
+
+
+def new_run_id(pipeline: str) -> str:
+    """Return an id for a new run: the pipeline's name, the time in UTC, and something random."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"{pipeline}-{stamp}-{secrets.token_hex(2)}"
+
+
+def compile_call(
+    call: Call, root: Path | None = None, name: str | None = None
+) -> tuple[Provider, Build, Document]:
+    """Compile a pipeline for a profile, submitting nothing.
+
+    Args:
+        call: The pipeline with parameters.
+        root: The project's folder; found from the pipeline's file when None.
+        name: The profile's name; None for the project's default.
+
+    Raises:
+        UnsupportedFeatureError: The provider cannot honour a setting.
+    """
+    folder = root or project_root(call)
+    provider = discovery.open_provider(folder, name)
+    build = assemble(call, folder)
+    return provider, build, provider.compile(build)
+
+
+def submit(
+    call: Call,
+    *,
+    profile: str | None = None,
+    run_id: str | None = None,
+    cache: bool = True,
+    resume: str | None = None,
+    inline: bool = False,
+    attached: bool = False,
+    root: Path | None = None,
+) -> Run:
+    """Start a run and return at once (with `inline`, when it has ended).
+
+    Args:
+        call: The pipeline with parameters.
+        profile: The profile's name; None for the project's default.
+        run_id: An id of the caller's own; submitting it twice gives one run.
+        cache: Whether earlier results may stand for steps.
+        resume: A failed run to go on from.
+        inline: Run all steps in this process.
+        attached: The caller watches: a run on this machine ends with it.
+        root: The project's folder; found from the pipeline's file when None.
+
+    Raises:
+        DefinitionError: A parameter is missing.
+        UnsupportedFeatureError: The provider cannot honour a setting.
+        ProviderError: The provider refuses.
+    """
+    from waterflow.run import Run
+
+    parameters = resolve(call.spec, call.parameters)
+    provider, build, document = compile_call(call, root, profile)
+    submission = Submission(
+        run_id=run_id or new_run_id(call.pipeline.name),
+        parameters=parameters,
+        cache=cache,
+        resume=resume,
+        inline=inline,
+        attached=attached,
+    )
+    provider.submit(build, document, submission)
+    return Run(submission.run_id, provider, build.spec.trusted_types)

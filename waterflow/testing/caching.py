@@ -1,0 +1,122 @@
+"""Conformance: which earlier results may stand for a step, and which may not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from waterflow.state import Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from waterflow.run import Run
+    from waterflow.testing.world import World
+
+
+NAME = "conformance-1"
+"""A run id of the submitter's own."""
+
+
+class Caching:
+    """Three runs of one pipeline: the first, the same again, and one with four changes."""
+
+    def _first(self, world: World) -> Run:
+        if "cached" not in world.started:
+            source = world.root / "source.txt"
+            source.write_text("the original")
+            (world.root / "extra.txt").write_text("the extra")
+            call = world.call("cached", **self._given(world))
+            world.keep("cached", world.submit(call, run_id=NAME))
+            # The step that reads it has not begun: it waits for the file below.
+            source.write_text("edited after the submit")
+            world.submit(world.call("cached", hold="elsewhere"), run_id=NAME)
+            world.started.pop(NAME)
+            world.path("open").touch()
+            world.finish(world.started["cached"])
+            source.write_text("the original")
+        return world.started["cached"]
+
+    def _again(self, world: World) -> Run:
+        self._first(world)
+        if "cached again" not in world.started:
+            _edit(world.root / "kit_unrelated.py", "ANSWER = 42", "ANSWER = 43")
+            world.start("cached again", "cached", **self._given(world))
+        return world.started["cached again"]
+
+    def _changed(self, world: World) -> Run:
+        world.finish(self._again(world))
+        if "cached changed" not in world.started:
+            _edit(world.root / "kit_coded_helper.py", '"!"', '"?"')
+            (world.root / "source.txt").write_text("another")
+            given = self._given(world) | {"number": 5, "factor": 0.25, "extra": "extra.txt"}
+            world.start("cached changed", "cached", **given)
+        return world.started["cached changed"]
+
+    def _given(self, world: World) -> dict[str, object]:
+        return {"hold": str(world.path("open"))}
+
+    def test_data_is_what_it_was_at_submit(self, world: World) -> None:
+        run = self._first(world)
+        assert world.finish(run).status is Status.SUCCEEDED
+        assert run.artifact("read").load() == "the original"
+        assert run.artifact("maybe").load() == "none"
+
+    def test_submitting_twice_gives_one_run(self, world: World) -> None:
+        run = self._first(world)
+        world.finish(run)
+        assert run.id == NAME
+        world.submit(world.call("cached", hold="elsewhere"), run_id=NAME)
+        world.started.pop(NAME)
+        assert world.state(run).status is Status.SUCCEEDED
+        assert [found.run for found in world.provider.runs()].count(NAME) == 1
+        parent, children = world.tracked(run)
+        assert parent.data.params["hold"] == str(world.path("open"))
+        assert {attempt for _, attempt in children} == {1}
+
+    def test_the_second_run_is_all_cached(self, world: World) -> None:
+        first, again = self._first(world), self._again(world)
+        state = world.finish(again)
+        assert state.status is Status.SUCCEEDED
+        ran = {name for name, step in state.steps.items() if step.status is not Status.CACHED}
+        assert ran == {"dice", "always"}, "cache=False, and nothing else"
+        digests, before = world.digests(again), world.digests(first)
+        assert digests.pop(("dice", "output")) != before.pop(("dice", "output"))
+        assert digests == before
+
+    def test_a_cached_step_says_who_did_the_work(self, world: World) -> None:
+        first, again = self._first(world), self._again(world)
+        world.finish(again)
+        _, made = world.tracked(first)
+        parent, children = world.tracked(again)
+        assert set(children) == {("dice", 1), ("always", 1)}
+        for step in ("read", "scale", "coded"):
+            assert parent.data.tags[f"waterflow.cached.{step}"] == f"{first.id}/{step}/1"
+            told = parent.data.tags[f"waterflow.cached.{step}.run_id"]
+            assert told == made[step, 1].info.run_id
+
+    def test_what_changed_is_computed_anew_and_nothing_else(self, world: World) -> None:
+        run = self._changed(world)
+        state = world.finish(run)
+        assert state.status is Status.SUCCEEDED
+        ran = {name for name, step in state.steps.items() if step.status is Status.SUCCEEDED}
+        assert ran == {
+            "dice", "always",  # never cached
+            "read", "say",  # the data
+            "maybe",  # given now
+            "parity",  # its parameter; `after_parity` sees the same result as before
+            "scale", "after_scale",  # its parameter, and what follows
+            "coded",  # the module that its own imports
+        }  # fmt: skip
+        cached = {name for name, step in state.steps.items() if step.status is Status.CACHED}
+        assert cached == {"after_parity", "after_always"}
+        assert run.artifact("read").load() == "another"
+        assert run.artifact("maybe").load() == "the extra"
+        assert run.artifact("coded").load() == "coded?"
+        assert run.artifact("after_scale").load() == "0.75"
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    if old not in text:
+        raise AssertionError(f"{path} does not hold {old!r}")
+    path.write_text(text.replace(old, new))

@@ -1,0 +1,3 @@
+"""The part of `kit_coded`'s code that a test edits."""
+
+SUFFIX = "!"

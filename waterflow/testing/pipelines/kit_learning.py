@@ -1,0 +1,26 @@
+"""Steps that make a model to register."""
+
+import pandas as pd
+from kit_helpers import wait_for
+from sklearn.linear_model import LinearRegression
+
+import waterflow as wf
+
+
+@wf.step
+def examples() -> pd.DataFrame:
+    """Return rows that a model takes."""
+    return pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]})
+
+
+@wf.step
+def learn(rows: pd.DataFrame, slope: float, hold: str) -> LinearRegression:
+    """Fit a line once a file is there."""
+    wait_for(hold)
+    return LinearRegression().fit(rows, rows["x"] * slope)
+
+
+@wf.step
+def measure(model: wf.Model, rows: pd.DataFrame) -> wf.Metrics:
+    """Return how well it fits."""
+    return wf.Metrics(highest=float(model.predict(rows).max()))

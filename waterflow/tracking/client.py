@@ -1,0 +1,222 @@
+"""How Waterflow talks to MLflow: short waits, one kind of error, a lease for what is made once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from waterflow.errors import TrackingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+EXECUTION: Final = "waterflow.execution"
+STEP: Final = "waterflow.step"
+ATTEMPT: Final = "waterflow.attempt"
+KIND: Final = "waterflow.kind"
+PARENT: Final = "mlflow.parentRunId"
+PIPELINE: Final = "pipeline"
+"""The kind of a run that stands for a whole execution."""
+
+LEASE: Final = "WATERFLOW_TRACKING_LEASE"
+"""Environment variable: the file that processes of one machine lock to make runs one at a time."""
+
+_KIND: Final = "mlflow.experimentKind"
+_TRAINING: Final = "custom_model_development"
+"""Tells MLflow's pages to open with runs and models, not with traces of language models."""
+
+_PAGE: Final = 1000
+_LOCKED_FOR: Final = 30.0
+
+T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def short_waits(timeout: int = 10, retries: int = 1) -> Generator[None]:
+    """Let MLflow's client give up soon; what the user set in the environment stands.
+
+    Args:
+        timeout: Seconds without a byte after which a request has failed.
+        retries: Further tries of a request.
+    """
+    wanted = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries),
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }
+    ours = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in ours.items():
+            if os.environ.get(name) == value:
+                del os.environ[name]
+
+
+@contextlib.contextmanager
+def leased(path: Path | None) -> Generator[None]:
+    """Hold the lock on a file, waiting for whoever has it; without a path do nothing."""
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def connect(uri: str) -> MlflowClient:
+    """Return a client of the tracking server or store at `uri`.
+
+    Raises:
+        TrackingError: The URI is none that MLflow knows, or the store cannot be opened.
+    """
+    with short_waits():
+        from mlflow import MlflowClient
+
+        return call(uri, lambda: MlflowClient(tracking_uri=uri, registry_uri=uri))
+
+
+def error_code(error: Exception) -> str:
+    """Return MLflow's name of an error, or ""."""
+    return str(getattr(error, "error_code", ""))
+
+
+def is_refusal(error: Exception) -> bool:
+    """Say whether MLflow refused the request itself, so that it will never succeed."""
+    return error_code(error) in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE")
+
+
+def call(uri: str, do: Callable[[], T]) -> T:
+    """Call MLflow, waiting for a locked database to become free.
+
+    Raises:
+        MlflowException: MLflow refused the request, or the thing is not there or there already.
+        TrackingError: MLflow cannot be reached, or failed.
+    """
+    from mlflow.exceptions import MlflowException
+
+    until = time.monotonic() + _LOCKED_FOR
+    while True:
+        try:
+            return do()
+        except MlflowException as error:
+            if "database is locked" in str(error) and time.monotonic() < until:
+                time.sleep(0.1)
+                continue
+            if is_refusal(error) or error_code(error).startswith("RESOURCE_"):
+                raise
+            raise unreachable(uri, error) from error
+        except TrackingError:
+            raise
+        except Exception as error:
+            raise unreachable(uri, error) from error
+
+
+def unreachable(uri: str, error: Exception) -> TrackingError:
+    """Return the error that says MLflow could not be used, with its own words."""
+    words = " ".join(str(error).split())
+    if len(words) > 300:
+        words = words[:300] + "..."
+    return TrackingError(
+        f"MLflow at {uri} could not be used: {words}. Nothing is lost: it stays in the spool. "
+        "Once it can be reached: waterflow sync"
+    )
+
+
+def experiment_id(client: MlflowClient, name: str, artifact_location: str | None = None) -> str:
+    """Return the id of an experiment, which is made when it is missing.
+
+    Raises:
+        TrackingError: It was deleted, or MLflow cannot be used.
+    """
+    from mlflow.exceptions import MlflowException
+
+    uri = client.tracking_uri
+    found: Any = call(uri, lambda: client.get_experiment_by_name(name))
+    if found is None:
+        try:
+            return call(
+                uri, lambda: client.create_experiment(name, artifact_location, {_KIND: _TRAINING})
+            )
+        except MlflowException as error:
+            if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+                raise unreachable(uri, error) from error
+        found = call(uri, lambda: client.get_experiment_by_name(name))
+    if found.lifecycle_stage != "active":
+        raise TrackingError(
+            f"The experiment '{name}' at {uri} was deleted. Bring it back: "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        )
+    return found.experiment_id
+
+
+def find_runs(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Iterator[Run]:
+    """Yield an experiment's runs with all these tags."""
+    wanted = " and ".join(f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items())
+    token: str | None = None
+    while True:
+        page: Any = call(
+            client.tracking_uri,
+            lambda: client.search_runs(
+                [experiment],
+                wanted,
+                max_results=_PAGE,
+                page_token=token,  # noqa: B023
+            ),
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _quoted(value: str) -> str:
+    if "'" not in value:
+        return f"'{value}'"
+    return f'"{value}"'
+
+
+def find_parent(client: MlflowClient, experiment: str, execution: str) -> Run | None:
+    """Return the run that stands for an execution."""
+    tags = {EXECUTION: execution, KIND: PIPELINE}
+    return next(find_runs(client, experiment, tags), None)
+
+
+def find_child(
+    client: MlflowClient, experiment: str, execution: str, step: str, attempt: int
+) -> Run | None:
+    """Return the run that stands for an attempt of a step."""
+    tags = {
+        EXECUTION: execution,
+        STEP: step,
+        ATTEMPT: str(attempt),
+    }
+    return next(find_runs(client, experiment, tags), None)
+
+
+def parent_tags(execution: str) -> dict[str, str]:
+    """Return the tags by which an execution's run is found."""
+    return {EXECUTION: execution, KIND: PIPELINE}
+
+
+def child_tags(execution: str, step: str, attempt: int, parent: str) -> dict[str, str]:
+    """Return the tags by which an attempt's run is found, and which put it under its parent."""
+    return {EXECUTION: execution, STEP: step, ATTEMPT: str(attempt), PARENT: parent}
+
+
+def child_name(step: str, attempt: int) -> str:
+    """Return the name under which an attempt shows in MLflow."""
+    return step if attempt == 1 else f"{step} (attempt {attempt})"

@@ -1,0 +1,377 @@
+"""What a `register` step runs: one model version in MLflow's registry, with its alias."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.errors import ArtifactError, TrackingError
+from waterflow.tracking import store
+from waterflow.tracking.client import (
+    KIND,
+    LEASE,
+    call,
+    child_name,
+    child_tags,
+    connect,
+    error_code,
+    experiment_id,
+    find_child,
+    find_parent,
+    leased,
+    parent_tags,
+    short_waits,
+    unreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mlflow import MlflowClient
+
+_ARTIFACT: Final = "model"
+_DIGEST: Final = "waterflow.artifact_sha256"
+_STARTED: Final = "waterflow.run_started"
+_TYPES: Final = ("estimator", "model")
+_UPLOAD_TIMEOUT: Final = 120
+_EXAMPLE_ROWS: Final = 5
+
+
+def register(
+    model_folder: Path,
+    *,
+    name: str,
+    alias: str | None,
+    example: Any,
+    metrics: dict[str, float] | None,
+    trusted_types: Sequence[str],
+    tracking_uri: str,
+    experiment: str,
+    execution: str,
+    step: str,
+    attempt: int,
+    run_started_ms: int,
+    artifact_sha256: str,
+    tags: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Make a model version of a model artifact, unless the registry has one of the same bytes.
+
+    Args:
+        model_folder: The model's artifact folder: skops, with its manifest.
+        name: The registered model; made when it is missing.
+        alias: What is to point to the version. It only moves forward: a run that started earlier
+            never takes it from a later one.
+        example: Rows as the model takes them: what the signature is inferred from.
+        metrics: Metrics of the model: tags of the version.
+        trusted_types: Classes the model file may hold beyond Waterflow's own list.
+        tracking_uri: Where MLflow is.
+        experiment: The run's experiment.
+        execution: The run's id.
+        step: The register step's name.
+        attempt: Its attempt.
+        run_started_ms: When the run started, in ms since the epoch.
+        artifact_sha256: The digest the artifact must have.
+        tags: Further tags of the version: pipeline, code digest.
+
+    Returns:
+        name, version, uri (`models:/name/version`) and created, false when it was there already.
+
+    Raises:
+        ArtifactError: The artifact is not the one that was recorded, or no skops model.
+        TrackingError: The registry cannot be reached or refused.
+    """
+    folder = Path(model_folder)
+    _verify(folder, artifact_sha256)
+    lease = Path(os.environ[LEASE]) if os.environ.get(LEASE) else None
+    version_tags = {str(key): str(value) for key, value in (tags or {}).items()} | {
+        _DIGEST: artifact_sha256,
+        _STARTED: str(run_started_ms),
+        "waterflow.execution": execution,
+        "waterflow.step": step,
+    }
+    version_tags |= {f"metric.{key}": repr(float(value)) for key, value in (metrics or {}).items()}
+    try:
+        with short_waits(timeout=5, retries=1):
+            if tracking_uri.startswith("sqlite:") and lease is not None:
+                store.prepare(tracking_uri, lease.parent)
+            client = connect(tracking_uri)
+            # The first request shows within seconds whether there is anybody; the rest may be slow.
+            found_experiment = experiment_id(
+                client, experiment, store.artifact_location(tracking_uri, _state(lease))
+            )
+            run = _Run(client, found_experiment, execution, step, attempt, run_started_ms, lease)
+            run_id = run.find_or_create()
+        with short_waits(timeout=_UPLOAD_TIMEOUT, retries=2), leased(_model_lease(lease, name)):
+            registry = _Registry(client, name)
+            version, created = registry.find(artifact_sha256), False
+            if version is None:
+                source = _upload(client, run_id, folder, example, trusted_types, version_tags)
+                version, created = registry.create(source, run_id, version_tags, metrics), True
+            if alias:
+                registry.point(alias, version, run_started_ms)
+    except (TrackingError, ArtifactError):
+        raise
+    except Exception as error:
+        if type(error).__module__.startswith(("mlflow", "requests", "sqlalchemy", "urllib3")):
+            raise TrackingError(
+                f"Model '{name}' could not be registered: {unreachable(tracking_uri, error)}"
+            ) from error
+        raise
+    return {
+        "name": name,
+        "version": str(version),
+        "uri": f"models:/{name}/{version}",
+        "created": created,
+    }
+
+
+def _state(lease: Path | None) -> Path:
+    return lease.parent if lease is not None else Path.cwd()
+
+
+def _model_lease(lease: Path | None, name: str) -> Path | None:
+    """Return the lock of one model's versions: an upload must not hold up other runs."""
+    if lease is None:
+        return None
+    return lease.with_name(f"{lease.name}-{hashlib.sha256(name.encode()).hexdigest()[:16]}")
+
+
+def _verify(folder: Path, sha256: str) -> None:
+    """Check that a folder is the model artifact that was recorded.
+
+    Raises:
+        ArtifactError: It is not.
+    """
+    manifest_file = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(manifest_file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise ArtifactError(f"The model in {folder} has no whole manifest.json.") from None
+    if manifest.get("type") not in _TYPES:
+        raise ArtifactError(
+            f"A {manifest.get('type')!r} cannot be registered: register takes a scikit-learn "
+            f"estimator or a wf.Model (types {', '.join(_TYPES)}), kept as skops."
+        )
+    files: dict[str, dict[str, Any]] = manifest.get("files", {})
+    for name, entry in files.items():
+        try:
+            with (folder / name).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError:
+            found = "missing"
+        if found != entry["sha256"]:
+            raise ArtifactError(
+                f"The model file {folder / name} was altered: its sha256 is {found}, recorded is "
+                f"{entry['sha256']}. Run the step that made it again."
+            )
+    canonical = json.dumps(files, sort_keys=True, separators=(",", ":")).encode()
+    whole = hashlib.sha256(canonical).hexdigest()
+    digests = {whole} | (
+        {entry["sha256"] for entry in files.values()} if len(files) == 1 else set()
+    )
+    if sha256 not in digests or manifest.get("sha256") != sha256:
+        raise ArtifactError(
+            f"The model in {folder} is not the one to register: its sha256 is "
+            f"{manifest.get('sha256')}, asked for was {sha256}."
+        )
+
+
+class _Run:
+    """The MLflow run of this attempt: found, or made as the replayer would make it."""
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment: str,
+        execution: str,
+        step: str,
+        attempt: int,
+        started: int,
+        lease: Path | None,
+    ) -> None:
+        self.client, self.experiment, self.execution = client, experiment, execution
+        self.step, self.attempt, self.started, self.lease = step, attempt, started, lease
+
+    def find_or_create(self) -> str:
+        with leased(self.lease):
+            parent = find_parent(self.client, self.experiment, self.execution)
+            parent_id = (
+                parent.info.run_id
+                if parent is not None
+                else self._create(self.execution, parent_tags(self.execution), self.started)
+            )
+            child = find_child(
+                self.client, self.experiment, self.execution, self.step, self.attempt
+            )
+            if child is not None:
+                return child.info.run_id
+            tags = child_tags(self.execution, self.step, self.attempt, parent_id)
+            return self._create(
+                child_name(self.step, self.attempt), tags | {KIND: "register"}, None
+            )
+
+    def _create(self, name: str, tags: dict[str, str], start: int | None) -> str:
+        return call(
+            self.client.tracking_uri,
+            lambda: self.client.create_run(
+                self.experiment, start_time=start, tags=tags, run_name=name
+            ),
+        ).info.run_id
+
+
+def _upload(
+    client: MlflowClient,
+    run_id: str,
+    folder: Path,
+    example: Any,
+    trusted_types: Sequence[str],
+    metadata: dict[str, str],
+) -> str:
+    """Save the model in MLflow's form, log it to the run, and return where it is."""
+    import skops.io
+    from mlflow import sklearn as flavour  # pyright: ignore[reportPrivateImportUsage]
+    from mlflow.models import infer_signature
+
+    from waterflow.serializers import load_estimator
+
+    file = _model_file(folder)
+    save: Callable[..., None] = flavour.save_model
+    estimator = load_estimator(file, tuple(trusted_types))
+    signature = rows = None
+    if example is not None:
+        rows = example[:_EXAMPLE_ROWS]
+        with _quiet():
+            signature = infer_signature(example, estimator.predict(rows))
+    with tempfile.TemporaryDirectory() as temporary, _quiet():
+        path = Path(temporary, _ARTIFACT)
+        save(
+            estimator,
+            str(path),
+            serialization_format="skops",
+            # `load_estimator` has just checked that all of these may be.
+            skops_trusted_types=sorted(skops.io.get_untrusted_types(file=file)),
+            pip_requirements=_requirements(),
+            signature=signature,
+            input_example=rows,
+            metadata={_DIGEST: metadata[_DIGEST]},
+        )
+        call(
+            client.tracking_uri,
+            lambda: client.log_artifacts(run_id, str(path), _ARTIFACT),
+        )
+    run = call(client.tracking_uri, lambda: client.get_run(run_id))
+    return f"{str(run.info.artifact_uri).rstrip('/')}/{_ARTIFACT}"
+
+
+def _model_file(folder: Path) -> Path:
+    """Return the one skops file of a model artifact."""
+    files = sorted(folder.rglob("*.skops"))
+    if len(files) != 1:
+        raise ArtifactError(
+            f"The model in {folder} has {len(files)} .skops files; register takes a scikit-learn "
+            "estimator, which is one."
+        )
+    return files[0]
+
+
+def _requirements() -> list[str]:
+    """Return what loading the model needs, as installed here, so that nothing is guessed."""
+    found: list[str] = []
+    for package in ("mlflow", "scikit-learn", "skops", "numpy", "pandas", "scipy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{package}=={importlib.metadata.version(package)}")
+    return found
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Hush what MLflow says while it saves: integer columns, its own deprecations."""
+    import logging
+    import warnings
+
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+class _Registry:
+    """One registered model."""
+
+    def __init__(self, client: MlflowClient, name: str) -> None:
+        self.client, self.name, self.uri = client, name, client.tracking_uri
+
+    def _call(self, do: Callable[[], Any], unless: str = "") -> Any:
+        """Call the registry; an error of the code `unless` gives None."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return call(self.uri, do)
+        except MlflowException as error:
+            if unless and error_code(error) == unless:
+                return None
+            raise
+
+    def find(self, sha256: str) -> str | None:
+        """Return the version that has these bytes."""
+        quoted = self.name.replace("'", "''")
+        query = f"name = '{quoted}' and tags.`{_DIGEST}` = '{sha256}'"
+        found: Any = self._call(lambda: self.client.search_model_versions(query))
+        versions = [int(v.version) for v in found if v.tags.get(_DIGEST) == sha256]
+        return str(min(versions)) if versions else None
+
+    def create(
+        self, source: str, run_id: str, tags: dict[str, str], metrics: dict[str, float] | None
+    ) -> str:
+        """Make a version, and the model when it is the first."""
+        self._call(
+            lambda: self.client.create_registered_model(self.name), "RESOURCE_ALREADY_EXISTS"
+        )
+        text = ", ".join(f"{key} {value:.6g}" for key, value in sorted((metrics or {}).items()))
+        made: Any = self._call(
+            lambda: self.client.create_model_version(
+                self.name, source, run_id, tags=tags, description=text or None
+            )
+        )
+        return str(made.version)
+
+    def point(self, alias: str, version: str, started: int) -> None:
+        """Move an alias to the version, unless a later run's version has it."""
+        holder: Any = self._call(lambda: self._holder(alias))
+        if holder is not None and str(holder.version) != version:
+            # A version that Waterflow did not make counts from when it was made.
+            held_since = int(holder.tags.get(_STARTED) or holder.creation_timestamp or 0)
+            if held_since > started:
+                return
+        mine: Any = self._call(lambda: self.client.get_model_version(self.name, version))
+        if int(mine.tags.get(_STARTED) or 0) < started:
+            # The same bytes again from a later run: the version is now as late as that run.
+            self._call(
+                lambda: self.client.set_model_version_tag(
+                    self.name, version, _STARTED, str(started)
+                )
+            )
+        if holder is None or str(holder.version) != version:
+            self._call(lambda: self.client.set_registered_model_alias(self.name, alias, version))
+
+    def _holder(self, alias: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_model_version_by_alias(self.name, alias)
+        except MlflowException as error:
+            # SQL stores answer that the alias is not there with INVALID_PARAMETER_VALUE.
+            if error_code(error) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise

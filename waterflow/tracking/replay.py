@@ -1,0 +1,406 @@
+"""The replayer: tracking events in, MLflow runs out; the same events again change nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.errors import TrackingError
+from waterflow.tracking.client import (
+    ATTEMPT,
+    KIND,
+    STEP,
+    child_name,
+    child_tags,
+    connect,
+    experiment_id,
+    find_child,
+    find_parent,
+    find_runs,
+    leased,
+    parent_tags,
+    short_waits,
+    unreachable,
+)
+from waterflow.tracking.client import EXECUTION as EXECUTION_TAG
+from waterflow.tracking.names import valid_key
+from waterflow.tracking.sink import METRICS, TAGS, Pending, Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from mlflow import MlflowClient
+
+    from waterflow.tracking.spool import Event
+
+_ORIGINS: Final = 8
+_STATUS: Final = {
+    "succeeded": "FINISHED",
+    "failed": "FAILED",
+    "cancelled": "KILLED",
+    "skipped": "FINISHED",
+}
+
+_Key = tuple[str, str | None, int]
+"""Execution, step (None for the execution's own run) and attempt."""
+
+
+class Replayer:
+    """Writes tracking events to MLflow: a run per execution, and under it one per attempt.
+
+    Args:
+        uri: The tracking URI.
+        experiment: The experiment's name; made when it is missing.
+        lease: A file that is locked while a run that others may make too is searched and made.
+        artifact_location: Where the artifacts of an experiment made here go.
+
+    What MLflow holds is searched once, when the first event of an execution arrives; after an
+    error it is searched again, because a request that failed here may have succeeded there.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        *,
+        lease: Path | None = None,
+        artifact_location: str | None = None,
+    ) -> None:
+        self.uri, self.experiment = uri, experiment
+        self._lease, self._location = lease, artifact_location
+        self._handlers: dict[str, Callable[[Event, Path], None]] = {
+            "run.start": self._run_start,
+            "run.end": self._run_end,
+            "step.start": self._step_start,
+            "step.end": self._step_end,
+            "step.cached": self._step_cached,
+            "metric": self._user_metric,
+            "param": self._user_param,
+            "tag": self._user_tag,
+            "artifact": self._user_artifact,
+            "dataset": self._user_dataset,
+        }
+        self._connected: tuple[MlflowClient, str] | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pending: dict[_Key, Pending] = {}
+        self._parents: dict[str, str] = {}
+        self._known: dict[_Key, str] = {}
+        self._newest: tuple[int, int] = (0, 0)
+        self._origins: dict[str, dict[_Key, str]] = {}
+
+    def apply(self, events: Iterable[Event], folder: Path) -> None:
+        """Write events.
+
+        Args:
+            events: In the order in which they were written.
+            folder: What the paths in them are relative to.
+
+        Raises:
+            TrackingError: MLflow cannot be reached or failed; give the same events again later.
+        """
+        for event in events:
+            self.feed(event, folder)
+        self.flush()
+
+    def feed(self, event: Event, folder: Path) -> None:
+        """Take one event; it is written with the next `flush`, or before when much is waiting.
+
+        Raises:
+            TrackingError: As for `apply`.
+        """
+        handler = self._handlers.get(str(event.get("kind")))
+        if handler is None or "execution" not in event:
+            return  # a later release may write kinds that this one does not know
+        self._guarded(lambda: handler(event, folder))
+
+    def flush(self) -> None:
+        """Write all events taken so far.
+
+        Raises:
+            TrackingError: As for `apply`.
+        """
+        self._guarded(self._flush_all)
+
+    def _guarded(self, do: Callable[[], None]) -> None:
+        try:
+            with short_waits():
+                do()
+        except BaseException as error:
+            self._forget()
+            if isinstance(error, TrackingError) or not isinstance(error, Exception):
+                raise
+            raise unreachable(self.uri, error) from error
+
+    # --- the kinds of events ------------------------------------------------------------------
+
+    def _run_start(self, event: Event, folder: Path) -> None:
+        execution = event["execution"]
+        if execution in self._parents:
+            self._forget()  # told twice: go by what MLflow holds
+        pending = self._run(event)
+        pending.name = str(event.get("name") or execution)
+        pending.start = event["time"]
+        pending.tags |= {"waterflow.pipeline": str(event.get("pipeline", ""))}
+        pending.tags |= _texts(event.get("tags"))
+        self._add_params(pending, event.get("parameters"))
+        for name, path in (event.get("files") or {}).items():
+            pending.files.append((folder / path, name))
+        pending.datasets += event.get("datasets") or []
+
+    def _run_end(self, event: Event, _: Path) -> None:
+        self._flush_all()  # the steps first: their last values are read back
+        pending = self._run(event)
+        self._end(pending, event)
+        self._sum_up(event, pending)
+        self._flush_all()
+
+    def _step_start(self, event: Event, _: Path) -> None:
+        pending = self._run(event)
+        pending.start = event["time"]
+        pending.tags |= _texts(event.get("tags"))
+        # A register step needs the run before its first event here arrives, and makes it itself.
+        pending.search = pending.search or pending.tags.get(KIND) == "register"
+        for name, digest in (event.get("inputs") or {}).items():
+            if digest:
+                pending.tags[f"waterflow.input.{name}.sha256"] = str(digest)
+        self._add_params(pending, event.get("parameters"))
+
+    def _step_end(self, event: Event, _: Path) -> None:
+        if event["status"] == "skipped":
+            self._parent_of(event).tags[f"waterflow.skipped.{event['step']}"] = "true"
+            started = self._pending.get(self._key(event))
+            if started is not None and started.run_id is None:
+                del self._pending[self._key(event)]  # a job starts before it knows
+            if started is None or started.run_id is None:
+                return
+        pending = self._run(event)
+        pending.start = pending.start or event["time"]
+        pending.tags |= _output_tags(event)
+        self._end(pending, event)
+        self._flush(self._key(event))
+
+    def _step_cached(self, event: Event, _: Path) -> None:
+        """Let the execution's own run link to the run that did the work, and show its metrics."""
+        pending, step = self._parent_of(event), event["step"]
+        origin = event["origin"]
+        at: _Key = (str(origin["execution"]), origin["step"], int(origin["attempt"]))
+        pending.tags[f"waterflow.cached.{step}"] = f"{at[0]}/{at[1]}/{at[2]}"
+        run_id = self._find_origin(at)
+        if run_id is not None:
+            pending.tags[f"waterflow.cached.{step}.run_id"] = run_id
+        for metric in event.get("metrics") or []:
+            named = {**metric, "key": f"{step}.{metric['key']}"}
+            self._add_metric(pending, {"time": event["time"], **named})
+
+    def _parent_of(self, event: Event) -> Pending:
+        """Return what the execution's own run is to get."""
+        return self._run({"execution": event["execution"], "kind": "run.", "time": event["time"]})
+
+    def _user_metric(self, event: Event, _: Path) -> None:
+        pending = self._run(event)
+        self._add_metric(pending, event)
+        if len(pending.metrics) >= METRICS:
+            self._flush(self._key(event))
+
+    def _user_param(self, event: Event, _: Path) -> None:
+        pending = self._run(event)
+        if event["key"] in pending.params and pending.params[event["key"]] != event["value"]:
+            self._flush(self._key(event))  # so that MLflow itself decides, and the first stays
+            pending = self._run(event)
+        self._add_params(pending, {event["key"]: event["value"]})
+
+    def _user_tag(self, event: Event, _: Path) -> None:
+        self._run(event).tags[str(event["key"])] = str(event["value"])
+
+    def _user_artifact(self, event: Event, folder: Path) -> None:
+        pending = self._run(event)
+        pending.files.append((folder / event["file"], event["path"]))
+        if len(pending.files) >= TAGS:
+            self._flush(self._key(event))
+
+    def _user_dataset(self, event: Event, _: Path) -> None:
+        self._run(event).datasets.append(event)
+
+    # --- gathering what a run is to get -------------------------------------------------------
+
+    def _key(self, event: Event) -> _Key:
+        step = event.get("step")
+        if str(event["kind"]).startswith("run.") or not isinstance(step, str):
+            return event["execution"], None, 0
+        return event["execution"], step, int(event.get("attempt") or 1)
+
+    def _run(self, event: Event) -> Pending:
+        key = self._key(event)
+        found = self._pending.get(key)
+        if found is not None:
+            return found
+        pending = Pending(start=event["time"])
+        execution, step, attempt = key
+        if step is None:
+            pending.name = execution
+        else:
+            pending.name = child_name(step, attempt)
+            self._parent(execution)
+            pending.run_id = self._known.get(key)
+            if pending.run_id is None:
+                # Made only by who writes this journal, so one not seen before is new; but an
+                # event no newer than the newest may be told for the second time.
+                stamp = (int(event["time"]), _number(event))
+                starts = event["kind"] == "step.start"
+                pending.search = not starts or stamp <= self._newest
+                if starts:
+                    self._newest = max(self._newest, stamp)
+        self._pending[key] = pending
+        return pending
+
+    def _add_params(self, pending: Pending, params: dict[str, Any] | None) -> None:
+        for name, value in (params or {}).items():
+            text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            pending.params[str(name)] = text
+
+    def _add_metric(self, pending: Pending, event: Event) -> None:
+        at = event.get("at", event.get("step"))
+        stamp = int(event.get("timestamp") or event["time"])
+        value = float(event["value"])
+        pending.metrics.append(
+            (valid_key(str(event["key"])), value, stamp, at if isinstance(at, int) else 0)
+        )
+
+    def _end(self, pending: Pending, event: Event) -> None:
+        status = str(event["status"])
+        pending.tags["waterflow.status"] = status
+        pending.end = (_STATUS.get(status, "FAILED"), int(event["time"]))
+        error = event.get("error")
+        if not error:
+            return
+        if not isinstance(error, dict):
+            error = {"type": "Error", "message": str(error)}
+        pending.tags["waterflow.error.type"] = str(error.get("type", ""))
+        pending.tags["waterflow.error.message"] = str(error.get("message", ""))
+        text = error.get("traceback") or f"{error.get('type')}: {error.get('message')}\n"
+        pending.texts["error.txt"] = str(text)
+
+    # --- finding ------------------------------------------------------------------------------
+
+    def _client(self) -> tuple[MlflowClient, str]:
+        if self._connected is None:
+            client = connect(self.uri)
+            self._connected = client, experiment_id(client, self.experiment, self._location)
+        return self._connected
+
+    def _sink(self) -> Sink:
+        return Sink(self._client()[0])
+
+    def _parent(self, execution: str) -> str:
+        """Return the run of an execution, found or made; a found one's children are learnt."""
+        if execution in self._parents:
+            return self._parents[execution]
+        key: _Key = (execution, None, 0)
+        pending = self._pending.get(key) or Pending(name=execution)
+        client, experiment = self._client()
+        with leased(self._lease):
+            found = find_parent(client, experiment, execution)
+            if found is None:
+                run_id = self._sink().create(experiment, pending, parent_tags(execution))
+            else:
+                run_id = found.info.run_id
+                self._known |= self._children(execution)
+        self._parents[execution] = pending.run_id = run_id
+        return run_id
+
+    def _children(self, execution: str) -> dict[_Key, str]:
+        client, experiment = self._client()
+        found: dict[_Key, str] = {}
+        for run in find_runs(client, experiment, {EXECUTION_TAG: execution}):
+            tags = run.data.tags
+            if STEP in tags:
+                found[execution, tags[STEP], int(tags.get(ATTEMPT, "1"))] = run.info.run_id
+        return found
+
+    def _find_origin(self, key: _Key) -> str | None:
+        if key in self._known:
+            return self._known[key]
+        execution = key[0]
+        if execution not in self._origins:
+            while len(self._origins) >= _ORIGINS:
+                del self._origins[next(iter(self._origins))]
+            self._origins[execution] = self._children(execution)
+        return self._origins[execution].get(key)
+
+    def _sum_up(self, event: Event, pending: Pending) -> None:
+        """Give the execution's run the last value of each step's metrics; end what was left."""
+        client, experiment = self._client()
+        execution, end = event["execution"], int(event["time"])
+        latest: dict[str, tuple[int, float, int]] = {}
+        for run in find_runs(client, experiment, {EXECUTION_TAG: execution}):
+            step = run.data.tags.get(STEP)
+            if step is None:
+                continue
+            if run.info.status == "RUNNING" and event["status"] != "succeeded":
+                status = "KILLED" if event["status"] == "cancelled" else "FAILED"
+                self._sink().terminate(run.info.run_id, status, end)
+            attempt = int(run.data.tags.get(ATTEMPT, "1"))
+            for key, value in run.data.metrics.items():
+                name = valid_key(f"{step}.{key}")
+                if name not in latest or latest[name][0] <= attempt:
+                    latest[name] = attempt, float(value), int(run.info.end_time or end)
+        pending.metrics += [(name, value, stamp, 0) for name, (_, value, stamp) in latest.items()]
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def _flush_all(self) -> None:
+        # The execution's own run comes first: its children name it.
+        for key in sorted(self._pending, key=lambda key: key[1] is not None):
+            self._flush(key)
+
+    def _flush(self, key: _Key) -> None:
+        pending = self._pending[key]
+        execution, step, attempt = key
+        if step is None:
+            run_id = self._parent(execution)
+        else:
+            run_id = pending.run_id or self._child(execution, step, attempt, pending)
+        self._sink().write(run_id, pending)
+        del self._pending[key]
+        if step is not None:
+            if pending.end is None:
+                self._known[key] = run_id
+            else:
+                self._known.pop(key, None)  # so that memory does not grow with the steps done
+
+    def _child(self, execution: str, step: str, attempt: int, pending: Pending) -> str:
+        parent = self._parent(execution)
+        tags = child_tags(execution, step, attempt, parent)
+        client, experiment = self._client()
+        if not pending.search:
+            return self._sink().create(experiment, pending, tags)
+        with leased(self._lease):
+            found = find_child(client, experiment, execution, step, attempt)
+            if found is not None:
+                return found.info.run_id
+            return self._sink().create(experiment, pending, tags)
+
+
+def _texts(tags: dict[str, Any] | None) -> dict[str, str]:
+    return {
+        str(name): value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        for name, value in (tags or {}).items()
+        if value is not None
+    }
+
+
+def _output_tags(event: Event) -> dict[str, str]:
+    return {
+        f"waterflow.output.{name}.sha256": str(output["digest"])
+        for name, output in (event.get("outputs") or {}).items()
+        if output.get("digest")
+    }
+
+
+def _number(event: Event) -> int:
+    """Return an event's own number: what follows the last "/" of its id."""
+    tail = str(event.get("id", "")).rpartition("/")[2].rpartition(".")[2]
+    return int(tail) if tail.isdigit() else 0

@@ -1,0 +1,217 @@
+"""The sink: what is to be written to one MLflow run, and the few requests that write it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.tracking.client import call, is_refusal
+from waterflow.tracking.names import PARAM_LIMIT, TAG_LIMIT, cut, file_name, valid_key
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from waterflow.tracking.spool import Event
+
+METRICS: Final = 1000
+"""Entries that one request may have in all."""
+
+PARAMS: Final = 100
+"""Parameters that one request may have."""
+
+TAGS: Final = 100
+"""Tags that one request may have."""
+
+_DIGEST: Final = 36
+
+
+@dataclass
+class Pending:
+    """What is to be written to one run.
+
+    Attributes:
+        run_id: The run, once it is known.
+        search: Whether it may be there already, so that it is searched before it is made.
+        name: The name it shows under.
+        start: When it started, in ms since the epoch.
+        end: Its status in MLflow's words and when it ended; None while it runs.
+        metrics: Key, value, timestamp in ms, step.
+        files: A local file, and its name among the run's artifacts.
+        texts: Artifacts that are written here: name and text.
+        datasets: Events of the kind `dataset`.
+    """
+
+    run_id: str | None = None
+    search: bool = False
+    name: str = ""
+    start: int = 0
+    end: tuple[str, int] | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: list[tuple[str, float, int, int]] = field(default_factory=list)
+    files: list[tuple[Path, str]] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    datasets: list[Event] = field(default_factory=list)
+
+
+def fit(pending: Pending) -> None:
+    """Make names and values such as MLflow takes; what is cut is kept whole as an artifact."""
+    for what, limit in (("params", PARAM_LIMIT), ("tags", TAG_LIMIT)):
+        entries: dict[str, str] = getattr(pending, what)
+        fitted: dict[str, str] = {}
+        for key, value in entries.items():
+            name = valid_key(key)
+            artifact = f"waterflow/{what}/{file_name(key)}.txt"
+            fitted[name] = cut(value, limit, artifact)
+            if fitted[name] != value:
+                pending.texts[artifact] = value
+        setattr(pending, what, fitted)
+
+
+class Sink:
+    """Writes to the runs of one store.
+
+    Args:
+        client: The store's client.
+    """
+
+    def __init__(self, client: MlflowClient) -> None:
+        self.client, self.uri = client, client.tracking_uri
+
+    def write(self, run_id: str, pending: Pending) -> None:
+        """Write all that is pending to its run.
+
+        Raises:
+            MlflowException: The run is gone.
+            TrackingError: MLflow cannot be reached or failed.
+        """
+        fit(pending)
+        self._batches(run_id, pending)
+        self._files(run_id, pending)
+        self._datasets(run_id, pending)
+        if pending.end is not None:
+            self.terminate(run_id, *pending.end)
+
+    def create(self, experiment: str, pending: Pending, identity: dict[str, str]) -> str:
+        """Make a run with as many of its tags as one request takes; return its id."""
+        fit(pending)
+        first = dict(list(pending.tags.items())[: TAGS - len(identity)])
+        run: Any = call(
+            self.uri,
+            lambda: self.client.create_run(
+                experiment,
+                start_time=pending.start or None,
+                tags=first | identity,
+                run_name=pending.name,
+            ),
+        )
+        for key in first:
+            del pending.tags[key]
+        return run.info.run_id
+
+    def _batches(self, run_id: str, pending: Pending) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics = [Metric(*metric) for metric in pending.metrics]
+        params = [Param(key, value) for key, value in pending.params.items()]
+        tags = [RunTag(key, value) for key, value in pending.tags.items()]
+        while metrics or params or tags:
+            # 1000 entries in all fit one request.
+            batch_params, params = params[:PARAMS], params[PARAMS:]
+            batch_tags, tags = tags[:TAGS], tags[TAGS:]
+            room = METRICS - len(batch_params) - len(batch_tags)
+            batch_metrics, metrics = metrics[:room], metrics[room:]
+            self._batch(run_id, batch_metrics, batch_params, batch_tags, pending)
+
+    def _batch(
+        self, run_id: str, metrics: list[Any], params: list[Any], tags: list[Any], pending: Pending
+    ) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            call(self.uri, lambda: self.client.log_batch(run_id, metrics, params, tags))
+        except MlflowException as error:
+            if not is_refusal(error):
+                raise
+            if len(metrics) + len(params) + len(tags) > 1:
+                # One bad entry must not take the others with it.
+                for entry in metrics:
+                    self._batch(run_id, [entry], [], [], pending)
+                for entry in params:
+                    self._batch(run_id, [], [entry], [], pending)
+                for entry in tags:
+                    self._batch(run_id, [], [], [entry], pending)
+                return
+            entry = (metrics + params + tags)[0]
+            note = {"entry": dict(entry), "refused": error.message}
+            name = f"{type(entry).__name__}-{file_name(f'{entry.key}={entry.value}')}"
+            pending.texts[f"waterflow/refused/{name}.json"] = json.dumps(
+                note, default=str, indent=1
+            )
+
+    def _files(self, run_id: str, pending: Pending) -> None:
+        for path, name in {name: (path, name) for path, name in pending.files}.values():
+            if path.exists():
+                self._upload(run_id, path, name)
+            else:
+                note = f"waterflow/refused/missing-{file_name(name)}.json"
+                pending.texts[note] = json.dumps({"artifact": name, "refused": "the file is gone"})
+        for name, text in pending.texts.items():
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, Path(name).name)
+                path.write_text(text, encoding="utf-8")
+                self._upload(run_id, path, name)
+
+    def _upload(self, run_id: str, path: Path, name: str) -> None:
+        """Log a file under a name, which need not be the file's own."""
+        target = Path(name)
+        under = None if target.parent == Path() else target.parent.as_posix()
+
+        def send(local: Path) -> None:
+            if local.is_dir():
+                self.client.log_artifacts(run_id, str(local), name)
+            else:
+                self.client.log_artifact(run_id, str(local), under)
+
+        if path.is_dir() or path.name == target.name:
+            call(self.uri, lambda: send(path))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            linked = Path(folder, target.name)
+            linked.symlink_to(path.absolute())
+            call(self.uri, lambda: send(linked))
+
+    def _datasets(self, run_id: str, pending: Pending) -> None:
+        if not pending.datasets:
+            return
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(
+                Dataset(
+                    name=str(data["name"])[:500],
+                    # MLflow's digest has 36 characters; a sha256 is told apart by as many.
+                    digest=str(data.get("digest") or "unknown")[:_DIGEST],
+                    source_type=str(data.get("source_type") or "uri"),
+                    source=str(data.get("source") or ""),
+                ),
+                [InputTag("mlflow.data.context", str(data["context"])[:500])]
+                if data.get("context")
+                else [],
+            )
+            for data in pending.datasets
+        ]
+        call(self.uri, lambda: self.client.log_inputs(run_id, inputs))
+
+    def terminate(self, run_id: str, status: str, end: int) -> None:
+        """End a run.
+
+        Args:
+            run_id: The run.
+            status: MLflow's word.
+            end: When it ended, in ms since the epoch.
+        """
+        call(self.uri, lambda: self.client.set_terminated(run_id, status, end))

@@ -1,0 +1,116 @@
+"""The default store: a SQLite file in the project's state, or whichever a run's settings name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.errors import ConfigurationError, TrackingError
+from waterflow.tracking.client import leased
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SQLITE: Final = "sqlite:///"
+
+
+def default_uri(project_state: Path) -> str:
+    """Return the tracking URI of the store in a project's state folder (`.waterflow`)."""
+    return f"{_SQLITE}{project_state.absolute() / 'mlflow.db'}"
+
+
+def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path) -> str:
+    """Return the tracking URI: the profile's, else MLFLOW_TRACKING_URI, else the default.
+
+    Args:
+        profile_uri: The profile's setting.
+        environ: The environment.
+        state: The project's state folder; a relative SQLite path is seen from its parent.
+
+    Raises:
+        ConfigurationError: The URI names a folder: MLflow 3.13 gave up its file store.
+    """
+    uri = profile_uri or environ.get("MLFLOW_TRACKING_URI") or ""
+    if not uri or uri.startswith("waterflow-spool:"):
+        return default_uri(state)
+    if uri.startswith(_SQLITE):
+        return f"{_SQLITE}{state.absolute().parent / uri.removeprefix(_SQLITE)}"
+    if uri.startswith("file:") or ("://" not in uri and uri not in ("databricks", "uc")):
+        where = "the profile" if profile_uri else "MLFLOW_TRACKING_URI"
+        raise ConfigurationError(
+            f"The tracking URI {uri!r} of {where} is a folder, and MLflow no longer keeps runs in "
+            "folders. Name a database or a server, such as sqlite:///mlflow.db, or leave it out."
+        )
+    return uri
+
+
+def artifact_location(uri: str, state: Path) -> str | None:
+    """Return where an experiment made here keeps artifacts; None where the server decides."""
+    if "://" not in uri or uri.startswith(("http:", "https:", "databricks")):
+        return None
+    return str(state.absolute() / "mlartifacts")
+
+
+def prepare(uri: str, state: Path) -> None:
+    """Bring a SQLite store to the form that this MLflow needs, once, whoever else is at it.
+
+    Does nothing for any other URI. A store that is ready is known by a file beside it, without
+    importing MLflow.
+
+    Args:
+        uri: The tracking URI.
+        state: The project's state folder.
+
+    Raises:
+        TrackingError: The store is not to be opened, or is of another MLflow and not ours.
+    """
+    if not uri.startswith(_SQLITE):
+        return
+    database = Path(uri.removeprefix(_SQLITE))
+    version = importlib.metadata.version("mlflow")
+    ready = database.with_name(f"{database.name}.ready")
+    if _is_ready(database, ready, version):
+        return
+    # Several processes that migrate one fresh SQLite file crash each other.
+    with leased(database.with_name(f"{database.name}.lock")):
+        if not _is_ready(database, ready, version):
+            _initialise(uri, database, state)
+            ready.write_text(version, encoding="utf-8")
+
+
+def _is_ready(database: Path, ready: Path, version: str) -> bool:
+    try:
+        return database.exists() and ready.read_text(encoding="utf-8") == version
+    except FileNotFoundError:
+        return False
+
+
+def _initialise(uri: str, database: Path, state: Path) -> None:
+    import logging
+
+    import sqlalchemy
+    from mlflow.store.db import utils
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    # A hundred lines about migrations are no news to who runs a pipeline.
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    helpers: Any = utils
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with sqlite3.connect(database, timeout=30) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+        if uri == default_uri(state):
+            engine = sqlalchemy.create_engine(uri)
+            if helpers._all_tables_exist(engine):  # noqa: SLF001 - MLflow offers it as a command only
+                helpers._upgrade_db(engine)  # noqa: SLF001
+            engine.dispose()
+        SqlAlchemyStore(uri, artifact_location(uri, state) or "").engine.dispose()
+    except Exception as error:
+        raise TrackingError(
+            f"The MLflow store {database} cannot be opened: {error}. Move it away, or name "
+            "another one in the profile's tracking setting."
+        ) from error

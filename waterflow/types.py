@@ -1,0 +1,149 @@
+"""The types a user writes in a step's or a pipeline's signature beyond other libraries' own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+T = TypeVar("T")
+
+
+class StaticMarker:
+    """Marks a parameter that must be known while a pipeline is traced."""
+
+    def __repr__(self) -> str:
+        return "wf.Static"
+
+
+STATIC = StaticMarker()
+
+Static = Annotated[T, STATIC]
+"""A parameter known while tracing: `folds: wf.Static[int] = 5` may be given to `range`.
+
+Its value is baked into the spec, so another value makes another spec.
+"""
+
+
+class Data:
+    """Outside data: the only door by which a pipeline reads what it did not make.
+
+    Args:
+        uri: A local path (relative paths are seen from the project's root), or a URI whose
+            scheme is s3, gs, abfss, https or dvc.
+
+    A local file is stored under its content's digest at submit; a URI is pinned to a version or
+    etag. Inside a step, `path` is where its bytes are.
+    """
+
+    def __init__(self, uri: str | Path) -> None:
+        self.uri = str(uri)
+        self._path: Path | None = None
+
+    @classmethod
+    def at(cls, uri: str, path: Path) -> Data:
+        """Return data whose bytes are at a local path: what a step is handed."""
+        made = cls(uri)
+        made._path = path
+        return made
+
+    @property
+    def path(self) -> Path:
+        """The local file or folder.
+
+        Raises:
+            ArtifactError: A URI is asked for its path outside a step, where nothing fetched it.
+        """
+        if self._path is not None:
+            return self._path
+        if "://" in self.uri:
+            from waterflow.errors import ArtifactError
+
+            raise ArtifactError(
+                f"{self.uri} has no local path here: it is fetched for the step that takes it. "
+                "Give the wf.Data to a step, and read `.path` there."
+            )
+        return Path(self.uri)
+
+    def open(self) -> BinaryIO:
+        """Open the file for reading bytes."""
+        return self.path.open("rb")
+
+    def __repr__(self) -> str:
+        return f"wf.Data({self.uri!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Data) and other.uri == self.uri
+
+    def __hash__(self) -> int:
+        return hash(("waterflow.Data", self.uri))
+
+
+class Metrics(dict[str, float]):
+    """Named numbers of one evaluation: logged as metrics, and usable in `wf.when`."""
+
+    def __init__(
+        self, values: Mapping[str, float] | Iterable[tuple[str, float]] = (), **named: float
+    ) -> None:
+        super().__init__({str(k): float(v) for k, v in dict(values, **named).items()})
+
+
+class Model:
+    """A fitted model handed from step to step, whichever library made it.
+
+    Args:
+        estimator: The fitted object.
+        path: The artifact's folder, when it was read from one.
+    """
+
+    def __init__(self, estimator: Any, path: Path | None = None) -> None:
+        self.estimator = estimator
+        self.path = path
+
+    def predict(self, data: Any) -> Any:
+        """Return the model's predictions for the rows of `data`."""
+        return self.estimator.predict(data)
+
+    def predict_proba(self, data: Any) -> Any:
+        """Return the probability of each class, shape (rows, classes)."""
+        return self.estimator.predict_proba(data)
+
+    def __repr__(self) -> str:
+        return f"wf.Model({type(self.estimator).__name__})"
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A reference to a secret in the provider's store; the value exists only inside a job."""
+
+    name: str
+
+    def value(self) -> str:
+        """Return the secret itself, read with the job's own identity.
+
+        Raises:
+            ConfigurationError: There is no such secret, or this is not a step's job.
+        """
+        from waterflow.runtime.context import resolve_secret
+
+        return resolve_secret(self.name)
+
+
+def secret(name: str) -> Secret:
+    """Refer to a secret by its name in the provider's store.
+
+    Args:
+        name: The secret's name. Locally it is the environment variable
+            `WATERFLOW_SECRET_<NAME>`, upper case, with `-`, `.` and `/` as `_`.
+    """
+    return Secret(name)
+
+
+def as_items(value: object) -> list[Any] | None:
+    """Return a list's or tuple's items, or None when the value is neither."""
+    if isinstance(value, (list, tuple)):
+        return list(cast("list[Any]", value))
+    return None

@@ -1,0 +1,252 @@
+"""Checks of a whole spec: that its graph is sound, and that a provider can honour it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from waterflow import spec
+from waterflow.errors import DefinitionError, UnsupportedFeatureError
+from waterflow.values import SCALARS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from waterflow.provider import Capabilities
+
+
+def sources(source: spec.Source) -> Iterator[spec.FromStep | spec.FromParameter]:
+    """Yield what a source refers to: outputs and parameters."""
+    if isinstance(source, (spec.FromStep, spec.FromParameter)):
+        yield source
+    elif isinstance(source, spec.FromFirst):
+        yield from source.options
+    elif isinstance(source, spec.FromList):
+        for item in source.items:
+            yield from sources(item)
+
+
+def operands(condition: spec.Condition) -> Iterator[spec.Operand]:
+    """Yield the scalars that a condition reads."""
+    if isinstance(condition, spec.Compare):
+        yield condition.left
+        yield condition.right
+    elif isinstance(condition, spec.Not):
+        yield from operands(condition.part)
+    else:
+        for part in condition.parts:
+            yield from operands(part)
+
+
+def branches(pipeline: spec.Pipeline, branch: spec.Branch | None) -> tuple[spec.Branch, ...]:
+    """Return the sides of gates on which something stands, outermost first."""
+    gates = {gate.name: gate for gate in pipeline.gates}
+    chain: list[spec.Branch] = []
+    while branch is not None:
+        chain.append(branch)
+        branch = gates[branch.gate].within
+    return tuple(reversed(chain))
+
+
+def upstream(pipeline: spec.Pipeline, step: spec.Step) -> set[str]:
+    """Return the steps that must end before a step can begin: by data, by order, by gates."""
+    found = set(step.after)
+    for input_ in step.inputs.values():
+        found.update(s.step for s in sources(input_.source) if isinstance(s, spec.FromStep))
+    gates = {gate.name: gate for gate in pipeline.gates}
+    for branch in branches(pipeline, step.branch):
+        condition = gates[branch.gate].condition
+        found.update(o.step for o in operands(condition) if isinstance(o, spec.FromStep))
+    return found
+
+
+def values(pipeline: spec.Pipeline) -> dict[str, dict[str, spec.FromStep]]:
+    """Return the scalars that conditions need: step -> name of the value -> where it is.
+
+    The name is `output` or `output.key`.
+    """
+    found: dict[str, dict[str, spec.FromStep]] = {}
+    for gate in pipeline.gates:
+        for operand in operands(gate.condition):
+            if isinstance(operand, spec.FromStep):
+                found.setdefault(operand.step, {})[value_name(operand)] = operand
+    return found
+
+
+def value_name(reference: spec.FromStep) -> str:
+    """Return the name of a `--value`: `output`, or `output.key`."""
+    return reference.output if reference.key is None else f"{reference.output}.{reference.key}"
+
+
+def check_graph(pipeline: spec.Pipeline) -> None:
+    """Check that a spec's graph is sound, whoever wrote it.
+
+    Raises:
+        DefinitionError: A name used twice, a reference to nothing, types that do not fit, a
+            cycle, a step before what it depends on, or an output used outside its gate.
+    """
+    steps: dict[str, spec.Step] = {}
+    gates = {gate.name: gate for gate in pipeline.gates}
+    if len(gates) != len(pipeline.gates):
+        raise DefinitionError(f"Pipeline '{pipeline.name}': two gates have the same name.")
+    all_steps = {step.name: step for step in pipeline.steps}
+    if len(all_steps) != len(pipeline.steps):
+        raise DefinitionError(f"Pipeline '{pipeline.name}': two steps have the same name.")
+    for gate in pipeline.gates:
+        if gate.within is not None and gate.within.gate not in gates:
+            raise DefinitionError(f"Gate '{gate.name}' stands within an unknown gate.")
+    _check_nesting(gates)
+    _check_gates(pipeline, all_steps)
+    for step in pipeline.steps:
+        _check_step(pipeline, steps, all_steps, step)
+        steps[step.name] = step
+
+
+def _check_step(
+    pipeline: spec.Pipeline,
+    steps: dict[str, spec.Step],
+    all_steps: dict[str, spec.Step],
+    step: spec.Step,
+) -> None:
+    """Check one step, given those that stand before it and all of them."""
+    from waterflow.serializers import compatible
+
+    where = f"Step '{step.name}'"
+    if step.branch is not None and all(gate.name != step.branch.gate for gate in pipeline.gates):
+        raise DefinitionError(f"{where} stands behind the unknown gate '{step.branch.gate}'.")
+    for before in upstream(pipeline, step):
+        if before not in steps:
+            raise DefinitionError(f"{where} {_why_not(pipeline, all_steps, step, before)}")
+    chain = branches(pipeline, step.branch)
+    for name, input_ in step.inputs.items():
+        for source in sources(input_.source):
+            what = f"{where}, input '{name}'"
+            found, wanted = _type_of(pipeline, steps, source, what), input_.type
+            if isinstance(input_.source, spec.FromList):
+                wanted = wanted[5:-1] if wanted.startswith("list[") else "any"
+            if (found, wanted) != ("data", "path") and not compatible(found, wanted):
+                raise DefinitionError(f"{what} takes {wanted}, gets {found}.")
+            if isinstance(source, spec.FromStep) and not isinstance(input_.source, spec.FromFirst):
+                outer = branches(pipeline, steps[source.step].branch)
+                if chain[: len(outer)] != outer:
+                    raise DefinitionError(f"{what} uses step '{source.step}' outside its gate.")
+
+
+def _check_nesting(gates: dict[str, spec.Gate]) -> None:
+    for gate in gates.values():
+        seen = {gate.name}
+        inner = gate
+        while inner.within is not None:
+            if inner.within.gate in seen:
+                raise DefinitionError(f"Gate '{gate.name}' stands within itself.")
+            seen.add(inner.within.gate)
+            inner = gates[inner.within.gate]
+
+
+def _check_gates(pipeline: spec.Pipeline, steps: dict[str, spec.Step]) -> None:
+    for gate in pipeline.gates:
+        if gate.name in steps:
+            raise DefinitionError(f"'{gate.name}' names both a gate and a step.")
+        for operand in operands(gate.condition):
+            if not isinstance(operand, spec.FromValue):
+                found = _type_of(pipeline, steps, operand, f"Gate '{gate.name}'")
+                if found not in (*SCALARS, "any"):
+                    raise DefinitionError(
+                        f"Gate '{gate.name}' compares a value of type {found}, which is no scalar."
+                    )
+
+
+def _type_of(
+    pipeline: spec.Pipeline,
+    steps: dict[str, spec.Step],
+    source: spec.FromStep | spec.FromParameter,
+    where: str,
+) -> str:
+    if isinstance(source, spec.FromParameter):
+        if source.name not in pipeline.parameters:
+            raise DefinitionError(f"{where} names the unknown parameter '{source.name}'.")
+        return pipeline.parameters[source.name].type
+    step = steps.get(source.step)
+    if step is None:
+        raise DefinitionError(f"{where} names the unknown step '{source.step}'.")
+    if source.output not in step.outputs:
+        raise DefinitionError(
+            f"{where}: step '{source.step}' has no output '{source.output}'; "
+            f"it has: {', '.join(step.outputs) or 'none'}."
+        )
+    if source.key is not None:
+        return "number" if step.outputs[source.output].type == "metrics" else "any"
+    return step.outputs[source.output].type
+
+
+def _why_not(
+    pipeline: spec.Pipeline, steps: dict[str, spec.Step], step: spec.Step, before: str
+) -> str:
+    if before not in steps:
+        return f"depends on the unknown step '{before}'."
+    seen: set[str] = set()
+    todo = [before]
+    while todo:
+        name = todo.pop()
+        if name == step.name:
+            return f"and step '{before}' depend on each other: a pipeline has no cycles."
+        if name not in seen and name in steps:
+            seen.add(name)
+            todo.extend(upstream(pipeline, steps[name]))
+    return f"comes before step '{before}', on which it depends."
+
+
+def check_capabilities(pipeline: spec.Pipeline, provider: str, can: Capabilities) -> None:
+    """Refuse what a provider cannot honour.
+
+    Args:
+        pipeline: The spec.
+        provider: The provider's name.
+        can: What it can do.
+
+    Raises:
+        UnsupportedFeatureError: A setting that it cannot honour, with the alternative.
+    """
+    for error in unsupported(pipeline, provider, can):
+        raise error
+
+
+def unsupported(
+    pipeline: spec.Pipeline, provider: str, can: Capabilities
+) -> Iterator[UnsupportedFeatureError]:
+    """Yield all that a provider cannot honour; arguments as for `check_capabilities`."""
+    for step in pipeline.steps:
+        for feature, there, alternative in _asked(step, can):
+            if not there:
+                yield UnsupportedFeatureError(step.name, feature, provider, alternative)
+
+
+def _asked(step: spec.Step, can: Capabilities) -> Iterable[tuple[str, bool, str]]:
+    """Yield (the setting as written, whether it is there, what to do instead)."""
+    run, wants = step.run, step.resources
+    if isinstance(run, spec.Container):
+        known = can.containers or run.image in can.images
+        yield (f"image={run.image!r} (a container step)", known,
+               can.hints.get("containers", "Write the step as a Python function."))  # fmt: skip
+    elif step.environment.image is not None:
+        image = step.environment.image
+        yield (f"image={image!r}", can.containers or image in can.images,
+               can.hints.get("containers", "Leave `image` out, or use `requirements`."),
+        )  # fmt: skip
+    if isinstance(run, spec.Function) and run.over is not None:
+        yield ('fan_out="jobs"', run.fan_out == "processes" or can.map_jobs,
+               'Use fan_out="processes": the items run inside one job.')  # fmt: skip
+    if wants.gpu is not None:
+        yield (f"gpu={wants.gpu.count}", can.gpu,
+               can.hints.get("gpu", "Choose a provider with accelerators."))  # fmt: skip
+    if wants.instances > 1:
+        yield (f"instances={wants.instances}", wants.instances <= can.instances,
+               can.hints.get("instances", f"It runs at most {can.instances} for a step."),
+        )  # fmt: skip
+    if wants.spot:
+        yield "spot=True", can.spot, can.hints.get("spot", "Leave `spot` out.")
+    if step.timeout is not None:
+        yield f"timeout={step.timeout:g}s", can.timeouts, "Leave `timeout` out."
+    if step.environment.secrets:
+        yield "secrets", can.secrets, "Read the secret from the provider's own store."
+    if step.environment.requirements:
+        yield "requirements", can.requirements, "Add them to the profile's image."
