@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -11,8 +12,7 @@ import sys
 import tarfile
 import tempfile
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -321,13 +321,14 @@ def build(
 def write(bundle: Bundle, folder: Path) -> Path:
     """Extract a bundle and return where it is: `folder/<digest>`.
 
-    A bundle that is there already is not written again. Readers never see half of one.
+    A bundle that is there already is not written again, unless its files were altered. Readers
+    never see half of one. Its files and folders are read-only but for `__pycache__`.
 
     Raises:
         ConfigurationError: A file was changed since the bundle was built.
     """
     target = folder / bundle.digest
-    if target.is_dir():
+    if target.is_dir() and _is_whole(bundle, target):
         return target
     folder.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{bundle.digest[:12]}-", dir=folder))
@@ -336,16 +337,46 @@ def write(bundle: Bundle, folder: Path) -> Path:
             file = building / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-            file.chmod(0o755 if path in bundle.programs else 0o644)
+            file.chmod(0o555 if path in bundle.programs else 0o444)
         building.chmod(0o755)
+        if target.is_dir():
+            if _is_whole(bundle, target):  # Another process was faster: its copy is as good.
+                return target
+            _remove(target, Path(tempfile.mkdtemp(prefix=".trash-", dir=folder)))
         try:
             building.rename(target)
         except OSError:
-            if not target.is_dir():  # Another process was faster: its copy is as good.
+            if not target.is_dir():
                 raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return target
+
+
+_COMPILED: Final = "__pycache__"
+"""Where Python keeps what it has compiled, also in a bundle."""
+
+
+def _is_whole(bundle: Bundle, target: Path) -> bool:
+    """Say whether an extracted bundle holds its files, unaltered, and no others."""
+    found: dict[str, str] = {}
+    for parent, folders, names in os.walk(target):
+        folders[:] = [name for name in folders if name != _COMPILED]
+        for name in names:
+            file = Path(parent) / name
+            path = file.relative_to(target).as_posix()
+            try:
+                found[path] = hashlib.sha256(file.read_bytes()).hexdigest()
+            except FileNotFoundError:
+                return False  # another process is putting a whole one in its place
+    return found == bundle.hashes
+
+
+def _remove(folder: Path, trash: Path) -> None:
+    """Remove a bundle, after moving it to `trash` in one stroke."""
+    with contextlib.suppress(FileNotFoundError):  # another process was faster
+        folder.rename(trash / folder.name)
+    shutil.rmtree(trash, ignore_errors=True)
 
 
 def archive(bundle: Bundle) -> bytes:
@@ -365,37 +396,6 @@ def archive(bundle: Bundle) -> bytes:
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as stream:
         stream.write(tarred.getvalue())
     return packed.getvalue()
-
-
-def third_party_versions(modules: Iterable[str]) -> dict[str, str]:
-    """Return the installed distributions that give some top-level modules.
-
-    Args:
-        modules: Names of top-level modules.
-
-    Returns:
-        Distribution -> version, sorted; modules that no distribution gives are left out.
-    """
-    found: dict[str, str] = {}
-    for module in modules:
-        for name in _distributions(module):
-            found[name] = metadata.version(name)
-    return dict(sorted(found.items()))
-
-
-@cache
-def _distributions(module: str) -> tuple[str, ...]:
-    try:
-        # Most are called like their module; reading every installed package takes a second.
-        metadata.version(module)
-    except metadata.PackageNotFoundError:
-        return tuple(sorted(set(_all_distributions().get(module, ()))))
-    return (module,)
-
-
-@cache
-def _all_distributions() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
 
 
 def _contents(bundle: Bundle) -> Iterator[tuple[str, bytes]]:

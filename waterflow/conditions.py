@@ -6,7 +6,7 @@ import operator
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
-from waterflow.validate import operands
+from waterflow.references import operands
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from waterflow import leaks
 from waterflow.errors import ArtifactError, ConfigurationError, MissingDependencyError
 from waterflow.fingerprints import Fingerprints, digest, hash_file, walk
 from waterflow.project import git
+from waterflow.runtime.artifacts import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -72,9 +74,10 @@ def pin(uri_or_path: str, root: Path, state: Path) -> Pinned:
     scheme, separator, rest = uri_or_path.partition("://")
     if not separator:
         return _pin_local(uri_or_path, root / Path(uri_or_path).expanduser(), state)
-    if urlsplit(uri_or_path).password:
+    secret = leaks.in_address(uri_or_path)
+    if secret is not None:
         raise ConfigurationError(
-            f"The address of data at {urlsplit(uri_or_path).hostname} holds a password, and "
+            f"The address of data at {urlsplit(uri_or_path).hostname} holds {secret}, and "
             "addresses go into documents. Leave it out and use the job's own identity"
         )
     scheme = scheme.lower()
@@ -102,10 +105,12 @@ def fetch(pinned: Pinned, target: Path) -> Path:
             not at all.
 
     Returns:
-        The file in it, under its own name; for a folder, `target` itself.
+        The one file or folder in it, under its own name: what else lies in `target` later, such as
+        an artifact's manifest, is never taken for the data.
 
     Raises:
-        ArtifactError: The data is gone, or is no longer what was pinned.
+        ArtifactError: The data is gone, is no longer what was pinned, or has a name that artifacts
+            need for themselves.
         ConfigurationError: The target holds something, or the data cannot be reached.
         MissingDependencyError: The library that reaches it is not installed.
     """
@@ -126,10 +131,15 @@ def fetch(pinned: Pinned, target: Path) -> Path:
             name = _fetch_store(pinned, building, scheme)
         else:
             name = _fetch_local(pinned, building)
+        if name == MANIFEST:
+            raise ArtifactError(
+                f"Data at {pinned.uri} has the name of the artifact's own manifest. Give it "
+                "another name, or name the folder that it lies in"
+            )
         building.rename(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return target / name if name else target
+    return target / name
 
 
 def _changed(pinned: Pinned, found: object) -> ArtifactError:
@@ -159,9 +169,9 @@ def _fetch_local(pinned: Pinned, building: Path) -> str:
     source = pinned.local
     if source is None or not source.exists():
         raise ArtifactError(f"Data at {pinned.uri} is gone: looked at {source}. Bring it back")
-    name = "" if source.is_dir() else source.name
-    _copy(source, building / name if name else building)
-    found, _ = digest(building / name if name else building, hash_file)
+    name = source.name or "data"
+    _copy(source, building / name)
+    found, _ = digest(building / name, hash_file)
     if found != pinned.sha256:
         raise _changed(pinned, f"sha256:{found}")
     return name
@@ -314,10 +324,10 @@ def _fetch_store(pinned: Pinned, building: Path, scheme: str) -> str:
         before, _ = _store_version(system, path)
         if pinned.version is not None and before != pinned.version:
             raise _changed(pinned, before)
-        folder = system.isdir(path)
-        name = "" if folder else path.rstrip("/").rpartition("/")[2]
-        if folder:
-            system.get(path.rstrip("/") + "/", f"{building}/", recursive=True)
+        name = path.rstrip("/").rpartition("/")[2] or "data"
+        if system.isdir(path):
+            (building / name).mkdir()
+            system.get(path.rstrip("/") + "/", f"{building / name}/", recursive=True)
         else:
             system.get_file(path, str(building / name))
         # Looked at again: it may have been replaced while it was read.
@@ -382,8 +392,10 @@ def _fetch_dvc(pinned: Pinned, building: Path) -> str:
     assert pinned.local is not None  # noqa: S101 - `pin` sets it, for the type checker
     md5 = (pinned.version or "").removeprefix("md5:")
     folder = md5.endswith(".dir")
-    name = "" if folder else pinned.local.name
-    place = building / name if name else building
+    name = pinned.local.name
+    place = building / name
+    if folder:
+        place.mkdir()
     repository = _dvc_repository(pinned.local)
     cached = repository / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
     if not folder and cached.is_file():

@@ -8,7 +8,7 @@ WaterflowError
 ├── UnsupportedFeatureError    a provider cannot honour what a step asks for
 ├── ArtifactError              an artifact is missing, half written, altered or cannot be written
 ├── ProviderError              the cloud refused or failed an operation
-│   ├── AuthenticationError, AccessDeniedError, QuotaError
+│   ├── AuthenticationError, PermissionDeniedError, QuotaError
 │   └── NotFoundError, ConflictError, TransientError
 ├── RunError                   a run did not succeed
 │   ├── StepFailed, RunTimeout, RunCancelled
@@ -126,7 +126,7 @@ class AuthenticationError(ProviderError):
     """The cloud does not know who asks."""
 
 
-class AccessDeniedError(ProviderError):
+class PermissionDeniedError(ProviderError):
     """The cloud knows who asks and refuses."""
 
 
@@ -167,7 +167,7 @@ class StepFailed(RunError):  # noqa: N818 - the name is fixed by the design
 
 
 class RunTimeout(RunError):  # noqa: N818 - the name is fixed by the design
-    """A run or a step took longer than it may."""
+    """A run has not ended within the time that its caller would wait; it goes on."""
 
 
 class RunCancelled(RunError):  # noqa: N818 - the name is fixed by the design

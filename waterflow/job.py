@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
-from waterflow.validate import values
+from waterflow.references import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +15,12 @@ VERSION: Final = 1
 
 
 def step_document(
-    pipeline: spec.Pipeline, step: spec.Step, *, execution: Mapping[str, str], frames: bool
+    pipeline: spec.Pipeline,
+    step: spec.Step,
+    *,
+    execution: Mapping[str, str],
+    frames: bool,
+    secrets_from: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the content of STEP.json: all that a job must know and that no run changes.
 
@@ -25,6 +30,9 @@ def step_document(
         execution: How the job reads the native execution id: `{"variable": NAME}`, or
             `{"file": PATH, "key": KEY}`.
         frames: Whether tracking events also go to standard output as framed lines.
+        secrets_from: How the job reads secrets: `{"variable_prefix": TEXT}` for environment
+            variables, or `{"resolver": "module:function"}` for a function that the job can import;
+            None for the variables `WATERFLOW_SECRET_...`.
     """
     wanted = values(pipeline).get(step.name, {})
     document: dict[str, Any] = {
@@ -51,6 +59,8 @@ def step_document(
         "execution": dict(execution),
         "frames": frames,
     }
+    if secrets_from is not None:
+        document["secrets_from"] = dict(secrets_from)
     return document
 
 

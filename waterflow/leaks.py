@@ -6,6 +6,7 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
 _NAMES: Final = (
     ".env*",
@@ -29,7 +30,25 @@ _CONNECTION: Final = re.compile(
     r"(AccountKey|SharedAccessKey|SharedAccessSignature)\s*=", re.IGNORECASE
 )
 _REFERENCES: Final = ("arn:", "projects/", "/subscriptions/", "https://", "secret:")
+_SIGNED: Final = re.compile(
+    r"sig|signature|.*token|.*api[-_]?key|access[-_]?key|key|password|secret|x-(amz|goog)-.*"
+    r"|awsaccesskeyid|googleaccessid|code|auth",
+    re.IGNORECASE,
+)
+"""Query parameters of signed or authorised addresses, as S3, GCS, Azure and others name them."""
+
 _HEAD: Final = 8192
+
+
+def in_address(uri: str) -> str | None:
+    """Say which secret an address holds, or None."""
+    parts = urlsplit(uri)
+    if parts.password:
+        return "a password"
+    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if _SIGNED.fullmatch(name):
+            return f"a credential ({name}=...)"
+    return None
 
 
 def in_name(path: str) -> str | None:

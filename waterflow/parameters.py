@@ -121,6 +121,27 @@ def resolve(spec_: spec.Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given.get(name, p.default) for name, p in spec_.parameters.items()}
 
 
+def check_length(pipeline: str, values: Mapping[str, Any], limit: int | None, owner: str) -> None:
+    """Refuse parameters that a provider could not carry.
+
+    Args:
+        pipeline: The pipeline's name, for messages.
+        values: Every parameter's value.
+        limit: The most characters of a value's JSON text; None for no limit.
+        owner: The provider's name.
+
+    Raises:
+        DefinitionError: A value is longer.
+    """
+    for name, value in values.items():
+        length = len(to_text(value))
+        if limit is not None and length > limit:
+            raise DefinitionError(
+                f"Pipeline '{pipeline}', parameter '{name}' has {length:,} characters; provider "
+                f"'{owner}' carries {limit:,}. Put it into a file and take it as wf.Data."
+            )
+
+
 def parse_text(pipeline: str, declared: Mapping[str, spec.Parameter], text: str) -> tuple[str, Any]:
     """Read `name=value` as the command line gives it.
 

@@ -161,7 +161,13 @@ class Call:
         return made, trace.functions
 
     def submit(
-        self, profile: str | None = None, *, run_id: str | None = None, cache: bool = True
+        self,
+        profile: str | None = None,
+        *,
+        run_id: str | None = None,
+        cache: bool = True,
+        resume: str | None = None,
+        inline: bool = False,
     ) -> Run:
         """Start a run and return at once.
 
@@ -169,6 +175,8 @@ class Call:
             profile: The profile's name; None for the project's default.
             run_id: An id of your own; submitting it twice gives one run.
             cache: Whether earlier results may stand for steps.
+            resume: A failed run to go on from.
+            inline: Run all steps in this process, for a debugger, and return when they have ended.
 
         Raises:
             ConfigurationError: The profile, its provider or the project is set up wrongly.
@@ -177,7 +185,9 @@ class Call:
         """
         from waterflow.submit import submit
 
-        return submit(self, profile=profile, run_id=run_id, cache=cache)
+        return submit(
+            self, profile=profile, run_id=run_id, cache=cache, resume=resume, inline=inline
+        )
 
     def __repr__(self) -> str:
         return f"<pipeline {self.pipeline.name} with {self.parameters}>"

@@ -12,9 +12,10 @@ from msgspec import Struct
 from waterflow import spec
 from waterflow.discovery import open_provider
 from waterflow.errors import UnsupportedFeatureError
+from waterflow.references import upstream
 from waterflow.state import Status
 from waterflow.submit import assemble
-from waterflow.validate import unsupported, upstream
+from waterflow.validate import unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,6 +93,7 @@ class Plan(Struct, kw_only=True, frozen=True):
         provider: The provider's name.
         profile: The profile's name.
         steps: Its steps, in the pipeline's order.
+        notes: What of the pipeline as a whole differs on this provider.
         problems: What the provider cannot honour; it refuses the pipeline unless this is empty.
         seconds: The longest chain of steps, when every step has an estimate.
         cost: US dollars for all steps, when every priced step has an estimate.
@@ -105,6 +107,7 @@ class Plan(Struct, kw_only=True, frozen=True):
     provider: str
     profile: str
     steps: tuple[PlannedStep, ...]
+    notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     seconds: float | None = None
     cost: float | None = None
@@ -128,9 +131,12 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
     build = assemble(call, root)
     problems = list(unsupported(build.spec, provider.name, provider.capabilities))
     jobs: dict[str, Job] = {}
+    notes: tuple[str, ...] = ()
     if not problems:
         try:
-            jobs = {job.step: job for job in provider.compile(build).jobs}
+            document = provider.compile(build)
+            jobs = {job.step: job for job in document.jobs}
+            notes = document.notes
         except UnsupportedFeatureError as error:
             problems = [error]
     runs = [s for s in islice(provider.runs(), HISTORY) if s.pipeline == build.spec.name]
@@ -146,6 +152,7 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
         provider=provider.name,
         profile=provider.profile.name,
         steps=steps,
+        notes=notes,
         problems=tuple(map(str, problems)),
         seconds=_longest(build.spec, durations),
         cost=_total(step.cost for step in priced),

@@ -32,12 +32,13 @@ class Capabilities:
         gpu: Accelerators.
         instances: The most machines for one step.
         spot: Interruptible machines, or machines that are never interrupted.
+        disk: The most bytes of scratch space for a step; None for no limit known beforehand.
+        parameter_length: The most characters of a parameter's JSON text; None for no limit.
         timeouts: A limit on an attempt's time.
         secrets: A store of secrets.
         requirements: Requirements of a step's own.
         inline: Running all steps in the caller's process, for a debugger.
         resume: Going on from a failed run.
-        detached: A run goes on when its submitter ends.
         hints: For a feature it lacks, what to do instead.
     """
 
@@ -47,12 +48,13 @@ class Capabilities:
     gpu: bool = False
     instances: int = 1
     spot: bool = False
+    disk: int | None = None
+    parameter_length: int | None = None
     timeouts: bool = False
     secrets: bool = False
     requirements: bool = False
     inline: bool = False
     resume: bool = False
-    detached: bool = True
     hints: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -110,11 +112,13 @@ class Document:
         provider: The provider's name.
         content: The provider's native document, as plain data.
         jobs: What each step becomes.
+        notes: What of the pipeline as a whole differs here.
     """
 
     provider: str
     content: dict[str, Any]
     jobs: tuple[Job, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

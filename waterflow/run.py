@@ -167,6 +167,7 @@ def open_run(run_id: str, profile: str | None = None, root: Path | None = None) 
     from waterflow.discovery import open_provider
     from waterflow.project import find_root
 
-    run = Run(run_id, open_provider(root or find_root(Path.cwd()), profile))
-    _ = run.state
-    return run
+    provider = open_provider(root or find_root(Path.cwd()), profile)
+    provider.status(run_id)
+    known = provider.run_spec(run_id)
+    return Run(run_id, provider, known.trusted_types if known else ())

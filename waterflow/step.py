@@ -179,8 +179,9 @@ def container(
     Args:
         name: The step's name.
         image: The image's reference.
-        command: The command line. `{inputs.NAME}` and `{outputs.NAME}` stand for the local path
-            of an artifact's folder, `{parameters.NAME}` for a value.
+        command: The command line. `{inputs.NAME}` and `{outputs.NAME}` stand for local paths:
+            outside data or another container's folder itself, otherwise an artifact's folder;
+            `{parameters.NAME}` for a value.
         inputs: Artifacts of other steps, or `wf.Data`.
         outputs: Names of the folders that the program writes.
         parameters: Plain values, pipeline parameters or scalar outputs.

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waterflow import data, discovery, lockfile, project, spec
-from waterflow.bundle import Bundle, Bundler, third_party_versions
-from waterflow.parameters import resolve
+from waterflow import data, discovery, libraries, lockfile, project, spec
+from waterflow.bundle import Bundle, Bundler
+from waterflow.parameters import check_length, resolve
 from waterflow.provider import Build, Submission
 
 if TYPE_CHECKING:
@@ -42,22 +42,45 @@ def assemble(call: Call, root: Path) -> Build:
         ConfigurationError: Data that is not there, secrets in the code, and so on.
     """
     pipeline, bundles = _with_code(call, root)
-    versions: dict[tuple[str, ...], dict[str, str]] = {}
-    for bundle in bundles.values():
-        if bundle.third_party not in versions:
-            versions[bundle.third_party] = third_party_versions(bundle.third_party)
-    state = project.state_folder(root)
+    uris = _uris(pipeline, call.parameters)
+    state = project.state_folder(root) if uris else root / project.STATE
     return Build(
         spec=pipeline,
         digest=spec.digest(pipeline),
         root=root,
         bundles=bundles,
-        versions={name: versions[bundle.third_party] for name, bundle in bundles.items()},
-        data={uri: data.pin(uri, root, state) for uri in _uris(pipeline, call.parameters)},
+        versions=_versions(pipeline, bundles),
+        data={uri: data.pin(uri, root, state) for uri in uris},
         lock=lockfile.read(root),
         git=project.git_state(root),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
     )
+
+
+def _versions(
+    pipeline: spec.Pipeline, bundles: Mapping[str, Bundle]
+) -> dict[str, Mapping[str, str]]:
+    """Return each step's libraries: those its code imports, and those its artifacts are read by."""
+    known: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = {}
+    found: dict[str, Mapping[str, str]] = {}
+    for step in pipeline.steps:
+        bundle = bundles.get(step.name)
+        if bundle is not None:
+            key = bundle.third_party, _required(step)
+            found[step.name] = known[key] if key in known else libraries.versions(*key)
+            known[key] = dict(found[step.name])
+    return found
+
+
+def _required(step: spec.Step) -> tuple[str, ...]:
+    from waterflow.serializers import by_name
+
+    kinds = {output.type for output in step.outputs.values()}
+    kinds |= {given.type for given in step.inputs.values()}
+    names: set[str] = set()
+    for kind in kinds - {"data", "any"}:
+        names.update(by_name(kind).requires)
+    return tuple(sorted(names))
 
 
 def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]]:
@@ -173,6 +196,8 @@ def submit(
 
     parameters = resolve(call.spec, call.parameters)
     provider, build, document = compile_call(call, root, profile)
+    limit = provider.capabilities.parameter_length
+    check_length(call.pipeline.name, parameters, limit, provider.name)
     submission = Submission(
         run_id=run_id or new_run_id(call.pipeline.name),
         parameters=parameters,

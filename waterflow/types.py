@@ -36,7 +36,7 @@ class Data:
             scheme is s3, gs, abfss, https or dvc.
 
     A local file is stored under its content's digest at submit; a URI is pinned to a version or
-    etag. Inside a step, `path` is where its bytes are.
+    etag. Inside a step, `path` is where its bytes are: one file or folder under its own name.
     """
 
     def __init__(self, uri: str | Path) -> None:
@@ -53,6 +53,9 @@ class Data:
     @property
     def path(self) -> Path:
         """The local file or folder.
+
+        Outside a step, as when a step's function is called by itself, a relative path is seen from
+        the working folder: work in the project's root to find what a run would.
 
         Raises:
             ArtifactError: A URI is asked for its path outside a step, where nothing fetched it.

@@ -10,12 +10,12 @@ import os
 import sys
 from pathlib import Path
 
-from waterflow_local import serving
+from waterflow_local import forkserver
 
 
 def main() -> None:
     """Run the run whose folder is the first argument."""
-    server = serving.start()
+    server = forkserver.start()
     from waterflow_local import runner
     from waterflow_local.folders import RunFolder, State, write_json
 

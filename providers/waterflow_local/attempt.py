@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow.errors import ArtifactError
 from waterflow.job import command
 from waterflow.parameters import to_text
 from waterflow.runtime import artifacts, contract, registering
+from waterflow.runtime.context import resolve_secret
 from waterflow.runtime.supervisor import ending
 from waterflow.tracking.client import LEASE as LEASE_VARIABLE
 from waterflow.tracking.spool import read
 from waterflow.tracking.writer import LEASE
+from waterflow_local import paths, threads
 from waterflow_local.compiler import REGISTRY, STEPS
+from waterflow_local.folders import remove
 from waterflow_local.store import Result, Store, Stored
 
 if TYPE_CHECKING:
@@ -90,14 +94,18 @@ class Attempt:
     # --- before --------------------------------------------------------------------------------
 
     def request(self) -> dict[str, Any]:
-        """Make the attempt's folder and return what the launcher needs to start it."""
+        """Make the attempt's folder and return what the launcher needs to start it.
+
+        Raises:
+            ConfigurationError: A program's secret is missing.
+            ArtifactError: A program's input is not what was stored.
+        """
         work, job = self.place / "work", self.step.job
         work.mkdir(parents=True)
         (self.place / "scratch").mkdir()
         bundle = self.state.bundles / job["bundle"] if job["bundle"] else None
         if bundle is not None and job["include"]:
-            for entry in bundle.iterdir():
-                (work / entry.name).symlink_to(entry)
+            _copy_project(bundle, work)
         inputs = {name: self._input(name, found) for name, found in self.step.inputs.items()}
         outputs = {name: self.place / "out" / name for name in job["step"]["outputs"]}
         arguments = command(
@@ -108,15 +116,22 @@ class Attempt:
             parameters={name: to_text(value) for name, value in self.step.parameters.items()},
             checkpoint=self.folder.folder / "checkpoints" / self.step.name,
         )
-        python = self.submission["interpreters"].get(self.step.name)
+        python = self.submission["interpreters"].get(self.step.name, {}).get("python")
+        folders = paths.project_folders(Path(self.submission["root"]))
+        variables: dict[str, str] = job["step"]["variables"]
         program: list[str] | None = None
         if job["step"]["run"]["kind"] == "container":
             program = self._program(inputs, outputs)
         elif python is not None:
-            program = [python, "-m", "waterflow.runtime.execute", *arguments]
+            program = paths.command(python, folders, arguments)
         return {
             "arguments": arguments,
-            "environment": self._environment(bundle),
+            "environment": self._environment(bundle, folders),
+            # What a library reads when it is imported comes too late for one imported before.
+            "anew": bool(variables.keys() - threads.VARIABLES),
+            "variables": {k: v for k, v in variables.items() if k in threads.VARIABLES},
+            "without": folders,
+            "spool": str(self.place / "spool.jsonl"),
             "folder": str(work),
             "log": str(self.folder.log(self.step.name, self.number)),
             "path": [str(bundle)] if bundle else [],
@@ -132,8 +147,15 @@ class Attempt:
         artifacts.seal_skipped(skipped, "any")
         return skipped
 
-    def _environment(self, bundle: Path | None) -> dict[str, str]:
+    def _environment(self, bundle: Path | None, folders: list[str]) -> dict[str, str]:
+        step = self.step.job["step"]
+        program = step["run"]["kind"] == "container"
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        if not program:
+            kept |= threads.environment(step["threads"], step["variables"])
+            # The runtime sets the rest too; a library may want it when the interpreter starts.
+            kept |= {k: v for k, v in step["variables"].items() if not k.startswith("MLFLOW_")}
+        inherited = paths.without(kept.pop("PYTHONPATH", "").split(os.pathsep), folders)
         found = kept | {
             contract.EXECUTION: self.folder.id,
             contract.ATTEMPT: str(self.number),
@@ -142,12 +164,16 @@ class Attempt:
             "PYTHONHASHSEED": "0",
             "PYTHONUNBUFFERED": "1",
         }
-        if bundle is not None:
-            path = [str(bundle), kept["PYTHONPATH"]] if kept.get("PYTHONPATH") else [str(bundle)]
+        if bundle is not None or inherited:
+            path = inherited if bundle is None else [str(bundle), *inherited]
             found["PYTHONPATH"] = os.pathsep.join(path)
-            found[contract.SOURCE] = f"{bundle}={self.submission['root']}"
-        if self.step.job["step"]["run"]["kind"] == "register":
+        if bundle is not None:
+            found[contract.SOURCE] = contract.source(bundle, self.submission["root"])
+        if step["run"]["kind"] == "register":
             found |= self._registry()
+        if program:  # there is no runtime inside it to do this
+            found |= step["variables"]
+            found |= {variable: resolve_secret(n) for variable, n in step["secrets"].items()}
         return found
 
     def _registry(self) -> dict[str, str]:
@@ -163,8 +189,15 @@ class Attempt:
 
     def _program(self, inputs: dict[str, Path], outputs: dict[str, Path]) -> list[str]:
         """Return a container step's command line, its placeholders filled."""
+        for found_input in self.step.inputs.values():
+            if found_input is not None:  # a program does not look at manifests
+                artifacts.verify(self.store.place(found_input))
         for folder in outputs.values():
             folder.mkdir(parents=True)
+        arguments: dict[str, dict[str, Any]] = self.step.job["step"]["arguments"]
+        for name, argument in arguments.items():
+            if name in inputs and ("data" in argument or argument.get("raw")):
+                inputs[name] = artifacts.entry(inputs[name]) or inputs[name]
         plain = self.step.shown.items()
         values = {name: v if isinstance(v, str) else to_text(v) for name, v in plain}
         found: list[str] = []
@@ -184,14 +217,19 @@ class Attempt:
         """Take a successful attempt's artifacts into the store.
 
         Raises:
-            ArtifactError: One is missing.
+            ArtifactError: One is missing, or a program has written none.
         """
         step = self.step.job["step"]
         raw = step["run"]["kind"] == "container"
         outputs: dict[str, Stored] = {}
         for output, kind in step["outputs"].items():
             folder = self.place / "out" / output
-            manifest = artifacts.seal(folder, kind) if raw else artifacts.read(folder)
+            if raw and not any(path.is_file() for path in folder.rglob("*")):
+                raise ArtifactError(
+                    f"the program has ended well, but has written nothing to output '{output}'. "
+                    f"Write its files to {{outputs.{output}}}"
+                )
+            manifest = artifacts.seal_raw(folder, kind) if raw else artifacts.read(folder)
             outputs[output] = self.store.take(folder, manifest)
         values = {n: json.loads((self.place / "values" / n).read_bytes()) for n in step["values"]}
         origin = {"execution": self.folder.id, "step": self.step.name, "attempt": self.number}
@@ -218,4 +256,17 @@ class Attempt:
     def tidy(self) -> None:
         """Remove what served the attempt alone; log, spool and files to be tracked stay."""
         for name in ("work", "scratch", "out", "skipped", "values"):
-            shutil.rmtree(self.place / name, ignore_errors=True)
+            remove(self.place / name)
+
+
+def _copy_project(bundle: Path, work: Path) -> None:
+    """Copy a bundle's files, but for Waterflow's own, to where the step may change them."""
+    for entry in bundle.iterdir():
+        if entry.name == "waterflow" or entry.name.endswith((".dist-info", "__pycache__")):
+            continue
+        for file in entry.rglob("*") if entry.is_dir() else (entry,):
+            if file.is_file() and file.parent.name != "__pycache__":
+                goal = work / file.relative_to(bundle)
+                goal.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, goal)
+                goal.chmod(file.stat().st_mode & 0o111 | 0o644)

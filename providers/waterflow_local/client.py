@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import bundle, data, spec
 from waterflow.cache import text_digest
-from waterflow.errors import ConfigurationError, NotFoundError, ProviderError
+from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
 from waterflow.provider import Artifact, CacheSize, LogLine, Sent
 from waterflow.runtime import artifacts
 from waterflow.tracking.writer import Tail
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _POLL: Final = 0.05
 """Seconds between two looks at a growing file."""
-_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
 TRACKING_PATIENCE: Final = 10.0
 """Seconds without progress after which a run's end no longer waits for tracking."""
 
@@ -63,21 +63,36 @@ class Client:
     def submit(
         self, build: Build, document: Document, submission: Submission, tracking: dict[str, Any]
     ) -> None:
-        """Start a run, unless one with its id was started before."""
+        """Start a run, unless the same was started before under its id.
+
+        Raises:
+            ConfigurationError: The id or the project's path cannot be used.
+            ConflictError: Another pipeline, or other parameters, ran under the id.
+        """
         if not _RUN_ID.fullmatch(submission.run_id):
             raise ConfigurationError(
                 f"{submission.run_id!r} cannot be a run's id: use letters, digits, '.', '_', '-'."
             )
+        if os.pathsep in str(self.state.folder):
+            raise ConfigurationError(
+                f"The project's path {self.root} holds '{os.pathsep}', which separates the entries "
+                "of PYTHONPATH. Move the project to a folder without it."
+            )
         folder = self.state.run(submission.run_id)
         if folder.folder.exists():
-            return
+            return _check_same(folder, build, submission)
         if submission.resume is not None:
             self._known(submission.resume)
-        for found in {one.digest: one for one in build.bundles.values()}.values():
-            bundle.write(found, self.state.bundles)
-        lock = self._lay_out(folder, build, document, submission, tracking)
+        in_use = Lock(self.state.folder / "prune.lock")
+        in_use.take(wait=True, shared=True)
+        try:
+            for found in {one.digest: one for one in build.bundles.values()}.values():
+                bundle.write(found, self.state.bundles)
+            lock = self._lay_out(folder, build, document, submission, tracking)
+        finally:
+            in_use.release()
         if lock is None:
-            return
+            return _check_same(folder, build, submission)
         try:
             if submission.inline:
                 write_json(folder.process, {"pid": os.getpid()})
@@ -143,8 +158,14 @@ class Client:
                 for uri, found in stored.items()
             ],
             "cache": submission.cache,
+            "inline": submission.inline,
             "resume": submission.resume,
-            "interpreters": environments.interpreters(build.spec, self.state.environments),
+            "interpreters": {
+                name: asdict(found)
+                for name, found in environments.interpreters(
+                    build.spec, self.state, self.settings.images
+                ).items()
+            },
             "settings": {
                 "fork": self._fork(), "grace": self.settings.grace, "images": self.settings.images,
                 "tracking_patience": TRACKING_PATIENCE,
@@ -162,12 +183,12 @@ class Client:
 
     def _bring(self, pinned: data.Pinned) -> Stored:
         identity = pinned.sha256 or pinned.version
-        name = None if identity is None else text_digest(f"{pinned.uri}\0{identity}")
+        name = None if identity is None else text_digest(f"data 2\0{pinned.uri}\0{identity}")
         return self.store.keep_data(name, lambda folder: data.fetch(pinned, folder))
 
     def _spawn(self, folder: RunFolder, lock: Lock, attached: bool) -> None:
         """Start the runner; it inherits the run's lock, so a dead run is seen as such."""
-        arguments = [sys.executable, "-m", "waterflow_local", str(folder.folder)]
+        arguments = [sys.executable, "-P", "-m", "waterflow_local", str(folder.folder)]
         inherited = [lock.fileno()]
         ours: int | None = None
         theirs: int | None = None
@@ -213,9 +234,18 @@ class Client:
         """Yield all runs, newest first."""
         if not self.state.runs.is_dir():
             return
-        folders = [RunFolder(found) for found in self.state.runs.iterdir() if found.name[0] != "."]
-        for folder in sorted(folders, key=lambda f: f.submission.stat().st_mtime_ns, reverse=True):
-            yield self.status(folder.id)
+        found: list[tuple[int, str]] = []
+        for folder in map(RunFolder, self.state.runs.glob("[!.]*")):
+            # What else lies here is nobody's run: a file manager's, or a copy half made.
+            with contextlib.suppress(OSError):
+                if _RUN_ID.fullmatch(folder.id) and folder.document.is_file():
+                    found.append((folder.submission.stat().st_mtime_ns, folder.id))
+        for _, run_id in sorted(found, reverse=True):
+            try:
+                state = self.status(run_id)
+            except (NotFoundError, OSError, ValueError, KeyError):
+                continue
+            yield state
 
     def logs(self, run_id: str, step: str | None, follow: bool) -> Iterator[LogLine]:
         """Yield the lines of steps' logs, attempt after attempt, as they grow."""
@@ -303,6 +333,23 @@ class Client:
         return prune(self.state, math.inf if older_than is None else older_than)
 
 
+def _check_same(folder: RunFolder, build: Build, submission: Submission) -> None:
+    """See that a run which is there already is the one that was asked for.
+
+    Raises:
+        ConflictError: It is not.
+    """
+    digest = read_json(folder.document)["digest"]
+    given = json.loads(json.dumps(dict(submission.parameters)))
+    differs = "another pipeline" if digest != build.digest else "other parameters"
+    if digest != build.digest or read_json(folder.submission)["parameters"] != given:
+        raise ConflictError(
+            f"A run '{folder.id}' of {differs} was started before. Choose another run id, "
+            f"or look at that run: waterflow status {folder.id}",
+            provider="local", operation="submit",
+        )  # fmt: skip
+
+
 _CHILDREN: list[subprocess.Popen[bytes]] = []
 
 
@@ -345,12 +392,15 @@ def prune(state: State, older_than: float) -> tuple[int, int]:
             provider="local", operation="prune",
         )  # fmt: skip
     try:
+        store = Store(state)
+        store.sweep()
         in_use: set[str] = set()
-        for folder in state.runs.glob("[!.]*"):
-            for event in finished(RunFolder(folder)):
-                in_use.update(e["digest"] for e in event["outputs"].values() if e["digest"])
-            for entry in read_json(RunFolder(folder).submission)["data"].values():
-                in_use.add(entry["digest"])
-        return Store(state).prune(older_than, in_use)
+        for folder in map(RunFolder, state.runs.glob("[!.]*")):
+            with contextlib.suppress(OSError, ValueError, KeyError):  # no run, or a broken one
+                for event in finished(folder):
+                    in_use.update(e["digest"] for e in event["outputs"].values() if e["digest"])
+                for entry in read_json(folder.submission)["data"].values():
+                    in_use.add(entry["digest"])
+        return store.prune(older_than, in_use)
     finally:
         lock.release()

@@ -9,8 +9,8 @@ import msgspec
 from waterflow import spec
 from waterflow.job import leaves, step_document
 from waterflow.provider import Document, Job
+from waterflow.references import branches, upstream, value_name
 from waterflow.runtime.contract import EXECUTION
-from waterflow.validate import branches, upstream, value_name
 from waterflow_local.machines import Machine, share
 
 if TYPE_CHECKING:
@@ -68,7 +68,13 @@ def compile_local(build: Build, machine: Machine) -> Document:
         "servers": _servers(build),
     }
     rows = tuple(_row(step, machine) for step in pipeline.steps)
-    return Document(provider="local", content=content, jobs=rows)
+    return Document(provider="local", content=content, jobs=rows, notes=_notes(pipeline))
+
+
+def _notes(pipeline: spec.Pipeline) -> tuple[str, ...]:
+    if pipeline.schedule is None:
+        return ()
+    return (f"the schedule {pipeline.schedule!r} starts nothing on this machine",)
 
 
 def _job(build: Build, step: spec.Step, machine: Machine) -> dict[str, Any]:

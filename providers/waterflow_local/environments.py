@@ -2,40 +2,81 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import subprocess
 import sys
+import venv
+from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from waterflow import spec, wheelhouse
 from waterflow.cache import text_digest
 from waterflow.errors import ConfigurationError
 from waterflow_local.folders import Lock
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from waterflow import spec
+    from waterflow.wheelhouse import Wheelhouse
+    from waterflow_local.folders import State
 
 _READY = ".waterflow-ready"
 
 
-def interpreters(pipeline: spec.Pipeline, folder: Path) -> dict[str, str]:
+@dataclass(frozen=True)
+class Interpreter:
+    """The Python of a step that needs one of its own.
+
+    Attributes:
+        python: Its path.
+        wheelhouse: Digest of what was installed into it; None for the Python of an image.
+    """
+
+    python: str
+    wheelhouse: str | None = None
+
+
+def interpreters(
+    pipeline: spec.Pipeline, state: State, images: Mapping[str, str]
+) -> dict[str, Interpreter]:
     """Return the Python of each step that needs one of its own.
 
     Args:
         pipeline: The spec.
-        folder: Where environments are kept, one for each set of requirements.
+        state: The project's state: where environments and wheelhouses are kept.
+        images: Image -> the folder that stands for it; "" for this machine's own programs.
 
     Raises:
-        ConfigurationError: A requirement cannot be read or installed.
+        ConfigurationError: A requirement cannot be read or installed, or an image's folder holds
+            no Python.
     """
-    return {
-        step.name: str(_environment(step.environment.requirements, folder))
-        for step in pipeline.steps
-        if not _met(step.environment.requirements)
-    }
+    found: dict[str, Interpreter] = {}
+    for step in pipeline.steps:
+        image = None if isinstance(step.run, spec.Container) else step.environment.image
+        if image is not None and images.get(image):
+            found[step.name] = Interpreter(_inside(step, image, images[image]))
+        elif not _met(step.environment.requirements):
+            wheels = wheelhouse.resolve(step.environment.requirements, state.wheelhouses)
+            python = _environment(wheels, state.environments)
+            found[step.name] = Interpreter(str(python), wheels.digest)
+    return found
+
+
+def _inside(step: spec.Step, image: str, folder: str) -> str:
+    """Return the Python of the folder that stands for a function step's image."""
+    python = Path(folder).absolute() / "bin" / "python"
+    if not python.is_file():
+        raise ConfigurationError(
+            f"Step '{step.name}' runs in image {image!r}, for which {folder} stands, and there is "
+            f"no {python}. Make an environment there: python -m venv {folder}"
+        )
+    if step.environment.requirements:
+        raise ConfigurationError(
+            f"Step '{step.name}' has requirements and an image for which {folder} stands. Install "
+            f"them there, and take either from the step: {python} -m pip install ..."
+        )
+    return str(python)
 
 
 def _met(requirements: tuple[str, ...]) -> bool:
@@ -60,37 +101,19 @@ def _met(requirements: tuple[str, ...]) -> bool:
     return True
 
 
-def _environment(requirements: tuple[str, ...], folder: Path) -> Path:
-    """Return the Python of an environment with the requirements on top of this one's libraries."""
-    name = text_digest("\n".join([sys.version, sys.prefix, *sorted(requirements)]))[:16]
+def _environment(wheels: Wheelhouse, folder: Path) -> Path:
+    """Return the Python of an environment with the wheels on top of this one's libraries."""
+    name = text_digest("\n".join([sys.version, sys.prefix, wheels.digest]))[:16]
     place = folder / name
     python = place / "bin" / "python"
     folder.mkdir(parents=True, exist_ok=True)
     with Lock(folder / f"{name}.lock"):
-        if (place / _READY).exists():
-            return python
-        shutil.rmtree(place, ignore_errors=True)
-        uv = shutil.which("uv")
-        ours = importlib.util.find_spec("pip") is not None
-        # An environment that uv made holds no pip; the new one then gets Python's own copy.
-        bare = ["--without-pip"] if uv or ours else []
-        _call([sys.executable, "-m", "venv", *bare, str(place)])
-        site = next((place / "lib").glob("python*/site-packages"))
-        inherited = [path for path in sys.path if path.endswith("site-packages")]
-        (site / "inherited.pth").write_text("\n".join(inherited) + "\n")
-        if uv:
-            installer = [uv, "pip", "install", "--python", str(python)]
-        elif ours:
-            installer = [sys.executable, "-m", "pip", "--python", str(python), "install"]
-        else:
-            installer = [str(python), "-m", "pip", "install"]
-        _call([*installer, *requirements])
-        (place / _READY).touch()
+        if not (place / _READY).exists():
+            shutil.rmtree(place, ignore_errors=True)
+            venv.create(place, with_pip=False, symlinks=True)
+            site = next((place / "lib").glob("python*/site-packages"))
+            inherited = [path for path in sys.path if path.endswith("site-packages")]
+            (site / "inherited.pth").write_text("\n".join(inherited) + "\n")
+            wheelhouse.install(wheels, python)
+            (place / _READY).touch()
     return python
-
-
-def _call(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-        raise ConfigurationError(f"The environment of a step could not be made:\n{tail}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,11 @@ class State:
     def environments(self) -> Path:
         """Virtual environments of steps with requirements of their own."""
         return self.folder / "environments"
+
+    @property
+    def wheelhouses(self) -> Path:
+        """Wheels of requirements, by their digest."""
+        return self.folder / "wheelhouses"
 
     @property
     def data(self) -> Path:
@@ -172,3 +179,29 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_bytes())
+
+
+def protect(folder: Path) -> None:
+    """Make a folder's files read-only; folders stay as they are, so that they can be removed."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent) / name
+            path.chmod(path.stat().st_mode & 0o555 | 0o444)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with all it holds; what cannot go stays."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def put_aside(folder: Path, shelf: Path) -> None:
+    """Take a folder from its place in one stroke, and remove it then.
+
+    Args:
+        folder: The folder; nothing happens when it is not there.
+        shelf: A folder on the same file system, where `.trash-*` is swept when nothing runs.
+    """
+    trash = Path(tempfile.mkdtemp(prefix=".trash-", dir=shelf))
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(trash / folder.name)
+    remove(trash)

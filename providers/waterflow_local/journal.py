@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -27,15 +28,20 @@ class Journal:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(folder.journal, flags, 0o644)
         size = os.fstat(self._fd).st_size
-        if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            os.write(self._fd, b"\n")  # the last writer was killed within a line
+        # The last writer may have been killed within a line.
+        self._torn = bool(size) and os.pread(self._fd, 1, size - 1) != b"\n"
         self._count = 0
         self._session = size
 
     def append(
         self, kind: str, step: str | None = None, attempt: int | None = None, **fields: Any
     ) -> None:
-        """Write one event: whole, or not at all."""
+        """Write one event.
+
+        Raises:
+            OSError: The disk is full; what was written of the event is passed over by readers, and
+                the next event starts on a line of its own.
+        """
         self._count += 1
         event = {
             "id": f"journal/{self._session}/{self._count}",
@@ -46,7 +52,14 @@ class Journal:
             "attempt": attempt,
             **fields,
         }
-        os.write(self._fd, json.dumps(event, separators=(",", ":")).encode() + b"\n")
+        line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+        if self._torn:
+            line = b"\n" + line
+        while line:  # a disk that fills up takes a part, and says so at the next write
+            written = os.write(self._fd, line)
+            self._torn = self._torn or written < len(line)
+            line = line[written:]
+        self._torn = False
 
     def close(self) -> None:
         """Close the file."""
@@ -90,15 +103,23 @@ class Reader:
 
     def _bury(self) -> None:
         """Write the end that a killed runner could not write."""
-        journal = Journal(self._folder)
         error = {"type": "RunnerDied", "message": "the process that ran it was killed"}
-        for step in self.state.steps.values():
-            if step.status is Status.RUNNING:
-                journal.append(
-                    "step.end", step.name, step.attempt, status="failed", outputs={}, error=error
-                )
-        journal.append("run.end", status="failed", error=error)
-        journal.close()
+        open_steps = [s for s in self.state.steps.values() if s.status is Status.RUNNING]
+        try:
+            with contextlib.closing(Journal(self._folder)) as journal:
+                for step in open_steps:
+                    journal.append(
+                        "step.end", step.name, step.attempt, status="failed", outputs={},
+                        error=error,
+                    )  # fmt: skip
+                journal.append("run.end", status="failed", error=error)
+        except OSError:
+            # The disk is full, or not ours to write: the truth is told all the same, and written
+            # down by the next who can.
+            now = {"time": int(time.time() * 1000), "status": "failed", "error": error}
+            for step in open_steps:
+                apply(self.state, {"kind": "step.end", "step": step.name, **now})
+            apply(self.state, {"kind": "run.end", **now})
 
     def _read(self) -> None:
         if not self._folder.journal.exists():

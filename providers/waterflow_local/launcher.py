@@ -8,7 +8,6 @@ JSON, one a line.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
@@ -18,11 +17,13 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from waterflow.runtime import execute
-from waterflow.runtime.contract import BAD_CODE
+from waterflow.runtime.contract import UNFORESEEN
+from waterflow_local import descendants, paths, threads
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -33,7 +34,8 @@ _OWN: Final = (
 )  # fmt: skip
 """Waterflow's own modules that a step's process needs."""
 
-_PR_SET_PDEATHSIG: Final = 1
+_PATIENCE: Final = 5.0
+"""Seconds in which killed processes are awaited at the end."""
 
 
 class Launcher:
@@ -46,6 +48,7 @@ class Launcher:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.children: dict[int, int] = {}
+        self.places: dict[int, str] = {}
         self.buffer = b""
         self.may_fork = False
         self.wake_read, self.wake_write = os.pipe()
@@ -91,6 +94,7 @@ class Launcher:
             self.connection.sendall(json.dumps(answer).encode() + b"\n")
 
     def _preload(self, request: dict[str, Any]) -> None:
+        paths.drop(request["folders"])  # children inherit this: they import the bundle's code only
         hidden = [name for name in request["without"] if name not in sys.modules]
         sys.modules.update(dict.fromkeys(hidden))  # pyright: ignore[reportArgumentType]
         for name in (*_OWN, *request["modules"]):
@@ -110,14 +114,15 @@ class Launcher:
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         self.children[pid] = request["job"]
+        self.places[pid] = str(Path(request["spool"]).parent)
         self._answer({"job": request["job"], "pid": pid})
 
     def _child(self, request: dict[str, Any]) -> NoReturn:
-        code = BAD_CODE
+        code = UNFORESEEN
         try:
             with contextlib.suppress(OSError):
                 os.setpgid(0, 0)
-            _end_with_parent()
+            descendants.end_with_parent()
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
@@ -128,10 +133,10 @@ class Launcher:
             os.environ.clear()
             os.environ.update(request["environment"])
             os.chdir(request["folder"])
-            if request["program"] is not None or not self.may_fork:
-                program = request["program"] or [
-                    sys.executable, "-m", "waterflow.runtime.execute", *request["arguments"]
-                ]  # fmt: skip
+            program = request["program"]
+            if program is None and (request["anew"] or not self.may_fork):
+                program = paths.command(sys.executable, request["without"], request["arguments"])
+            if program is not None:
                 try:
                     os.execvpe(program[0], program, os.environ)  # noqa: S606
                 except OSError as error:
@@ -141,7 +146,7 @@ class Launcher:
                     sys.stderr.flush()
                     os._exit(127)
             sys.path[:0] = request["path"]
-            _limit_threads(request["threads"])
+            threads.limit(request["threads"], request["variables"])
             code = execute.main(request["arguments"])
         finally:
             with contextlib.suppress(Exception):
@@ -150,23 +155,46 @@ class Launcher:
             os._exit(code)
 
     def _reap(self) -> None:
-        while self.children:
+        while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
+            if pid not in self.children:
+                self._end_adopted()  # its own children are adopted in turn
+                continue
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)  # whatever the step has left behind
-            job = self.children.pop(pid, None)
+            job = self.children.pop(pid)
+            del self.places[pid]
+            self._end_adopted()
             code = os.waitstatus_to_exitcode(status)
             self._answer({"job": job, "code": code if code >= 0 else 128 - code})
+
+    def _end_adopted(self) -> None:
+        """Kill what ended attempts have left running in sessions and groups of their own."""
+        places = tuple(self.places.values())
+        for pid in descendants.adopted(self.children):
+            place = descendants.place(pid)
+            # One that does not tell where it comes from may be of an attempt that still runs.
+            if not places or (place and not any(place.startswith(f"{p}/") for p in places)):
+                descendants.kill(descendants.below(pid))
 
     def _end_all(self) -> None:
         for pid in self.children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
+        until = time.monotonic() + _PATIENCE
+        while left := [p for p in descendants.below(os.getpid()) if p != os.getpid()]:
+            descendants.kill(left)
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            if time.monotonic() > until:
+                return
+            time.sleep(0.005)
 
 
 def _nothing(_signal: int, _frame: FrameType | None) -> None:
@@ -181,12 +209,6 @@ def _threads() -> int:
         return threading.active_count()
 
 
-def _end_with_parent() -> None:
-    """Ask the kernel to kill this process when the server dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _redirect(log: str) -> None:
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -198,20 +220,10 @@ def _redirect(log: str) -> None:
         stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _limit_threads(threads: int) -> None:
-    """Give numerical libraries the step's CPUs; they were imported with one."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
-    if threads > 1:
-        with contextlib.suppress(ImportError):
-            importlib.import_module("threadpoolctl").threadpool_limits(threads)
-
-
 def main() -> None:
     """Serve on the socket whose descriptor is the first argument; the second is for nice."""
     os.nice(int(sys.argv[2]))
+    descendants.adopt()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         Launcher(connection).serve()
 

@@ -59,6 +59,8 @@ def share(machine: Machine, wanted: spec.Resources) -> tuple[float, int, tuple[s
         )
     if wanted.gpu is not None:
         notes.append("runs without the accelerators it asks for (profile: gpu)")
+    if wanted.spot:
+        notes.append("is never interrupted here (spot)")
     if wanted.instances > 1:
         notes.append("runs on one machine (profile: instances)")
     return min(wanted.cpu, machine.cpu), min(memory, machine.memory), tuple(notes)

@@ -17,7 +17,7 @@ from waterflow.runtime.contract import TIMED_OUT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from waterflow_local.serving import Server
+    from waterflow_local.forkserver import Server
 
 _DIED: Final = 128 + signal.SIGKILL
 
@@ -48,14 +48,21 @@ class Forked:
     Args:
         server: The server, started.
         preload: Modules to import before the first fork, and which to go without meanwhile.
+        folders: The live tree, from which nothing may be imported.
         fork: Whether forking without exec is wanted.
         grace: Seconds between SIGTERM and SIGKILL.
     """
 
     def __init__(
-        self, server: Server, preload: dict[str, list[str]], fork: bool, grace: float
+        self,
+        server: Server,
+        preload: dict[str, list[str]],
+        folders: list[str],
+        fork: bool,
+        grace: float,
     ) -> None:
         self._server, self._preload, self._fork, self._grace = server, preload, fork, grace
+        self._folders = folders
         self._ready: asyncio.Task[None] | None = None
         self._jobs: dict[int, asyncio.Future[int]] = {}
         self._count = 0
@@ -67,7 +74,7 @@ class Forked:
         reader, self._writer = await asyncio.open_unix_connection(
             sock=self._server.connection, limit=1 << 22
         )
-        self._send({"do": "preload", "fork": self._fork, **self._preload})
+        self._send({"do": "preload", "fork": self._fork, "folders": self._folders, **self._preload})
         await reader.readline()
         self._listener = asyncio.create_task(self._listen(reader))
 

@@ -10,6 +10,8 @@ from msgspec import Struct, field
 class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):
     """Settings of a local profile.
 
+    The shares hold within one run: two runs at once each take what is given here.
+
     Attributes:
         cpu: CPUs that steps may use together; default: all of this machine.
         memory: Memory that steps may use together, such as "16GiB"; default: all of this machine.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from waterflow.project import state_folder
 from waterflow.provider import Capabilities, Provider
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from waterflow.provider import Artifact, Build, CacheSize, Document, LogLine, Sent, Submission
     from waterflow.state import RunState
     from waterflow_local.client import Client
+
+
+PARAMETER_LENGTH: Final = 100_000
+"""Characters of a parameter: Linux takes 128 KiB for one argument of a program."""
 
 
 class LocalProvider(Provider):
@@ -43,12 +47,13 @@ class LocalProvider(Provider):
             gpu=settings.gpu == "ignore" or shutil.which("nvidia-smi") is not None,
             instances=1 if settings.instances == "require" else 10**6,
             spot=True,
+            disk=shutil.disk_usage(self.root).free,
+            parameter_length=PARAMETER_LENGTH,
             timeouts=True,
             secrets=True,
             requirements=True,
             inline=True,
             resume=True,
-            detached=False,
             hints={
                 "containers": (
                     "Name a folder whose programs stand for the image: "

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,20 +18,20 @@ import msgspec
 from waterflow import spec
 from waterflow.cache import content_key
 from waterflow.conditions import SKIPPED, holds
-from waterflow.errors import ArtifactError
+from waterflow.errors import WaterflowError
 from waterflow.runtime import contract
-from waterflow_local import serving
+from waterflow_local import forkserver
 from waterflow_local.attempt import Attempt, StepRun
 from waterflow_local.compiler import REGISTRY, STEPS
 from waterflow_local.folders import Lock, RunFolder, State, read_json, write_json
 from waterflow_local.journal import Journal, finished
+from waterflow_local.paths import project_folders
 from waterflow_local.processes import Forked, Launch, Servers
+from waterflow_local.slots import Slots
 from waterflow_local.store import Result, Store, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    from waterflow_local.serving import Server
+    from waterflow_local.forkserver import Server
 
 
 _STARTING: Final = 6
@@ -46,29 +48,6 @@ class Outcome:
     outputs: dict[str, Stored] = field(default_factory=dict[str, Stored])
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     skipped: bool = False
-
-
-class Slots:
-    """The machine's CPUs and memory, lent to steps first come, first served."""
-
-    def __init__(self, cpu: float, memory: int) -> None:
-        self._cpu, self._memory = cpu, memory
-        self._changed = asyncio.Condition()
-
-    @contextlib.asynccontextmanager
-    async def take(self, cpu: float, memory: int) -> AsyncGenerator[None]:
-        """Hold a share for as long as the block runs."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._cpu >= cpu and self._memory >= memory)
-            self._cpu -= cpu
-            self._memory -= memory
-        try:
-            yield
-        finally:
-            async with self._changed:
-                self._cpu += cpu
-                self._memory += memory
-                self._changed.notify_all()
 
 
 class StepFailedError(Exception):
@@ -107,6 +86,7 @@ class Runner:
         self.outcomes: dict[str, Outcome] = {}
         self.done = {name: asyncio.Event() for name in self.jobs}
         self.failure: tuple[str, str] | None = None
+        self.fault: str | None = None
         self._stop = asyncio.Event()
         self._active: set[str] = set()
         self._attached = attached
@@ -115,7 +95,9 @@ class Runner:
     def _earlier(self) -> dict[str, dict[str, Any]]:
         """Return the results of the run that this one goes on from, by step."""
         resume = self.submission["resume"]
-        return {e["step"]: e for e in finished(self.state.run(resume))} if resume else {}
+        if not resume or read_json(self.state.run(resume).submission).get("inline"):
+            return {}  # what ran inline came from the live tree, which no key stands for
+        return {e["step"]: e for e in finished(self.state.run(resume))}
 
     # --- the run -------------------------------------------------------------------------------
 
@@ -140,13 +122,24 @@ class Runner:
             await self._wind_down(tasks, stopped)
             with contextlib.suppress(StepFailedError, asyncio.CancelledError):
                 await everything
+        except Exception as problem:  # noqa: BLE001 - the run must end, and say why
+            self._note_fault(problem)
         finally:
             stopped.cancel()
             status, error = self._end()
-            self.journal.append("run.end", status=status, **error)
+            try:
+                self.journal.append("run.end", status=status, **error)
+            except OSError:  # the disk is full: whoever asks will find that this process has ended
+                traceback.print_exc()
             await self.launch.close()
             self.journal.close()
         return status
+
+    def _note_fault(self, problem: Exception) -> None:
+        """Keep the first error that is no step's fault, with its traceback in runner.log."""
+        if self.fault is None:
+            self.fault = f"{type(problem).__name__}: {problem}"
+            traceback.print_exception(problem)
 
     @property
     def cancelled(self) -> bool:
@@ -190,7 +183,8 @@ class Runner:
                 "error": {"type": "StepFailed", "message": f"step '{step}': {message}"}
             }
         if len(self.outcomes) < len(self.jobs):
-            return "failed", {"error": {"type": "RunnerFailed", "message": "see runner.log"}}
+            message = f"{self.fault or 'the runner broke off'} (more in {self.folder.runner_log})"
+            return "failed", {"error": {"type": "RunnerFailed", "message": message}}
         return "succeeded", {}
 
     # --- one step ------------------------------------------------------------------------------
@@ -198,9 +192,15 @@ class Runner:
     async def _guarded(self, name: str) -> None:
         for before in self.jobs[name]["upstream"]:
             await self.done[before].wait()
-        if self.failure is not None or self.cancelled:
+        if self._ending:
             return
-        outcome = await self._step(name)
+        try:
+            outcome = await self._step(name)
+        except StepFailedError:
+            raise
+        except Exception as problem:
+            self._note_fault(problem)
+            raise
         self.outcomes[name] = outcome
         self.done[name].set()
 
@@ -286,8 +286,14 @@ class Runner:
             parameters=parameters,
             requirements={
                 name: job[name] for name in ("versions", "python", "requirements", "image")
-            },
+            }
+            | {"wheelhouse": self._wheelhouse(job["step"]["step"])},
         )
+
+    def _wheelhouse(self, step: str) -> str | None:
+        """Return the digest of what the step's own requirements were resolved to."""
+        found: str | None = self.submission["interpreters"].get(step, {}).get("wheelhouse")
+        return found
 
     def _remembered(self, name: str, job: dict[str, Any], key: str) -> Result | None:
         event = self.earlier.get(name)
@@ -304,6 +310,11 @@ class Runner:
 
     # --- attempts ------------------------------------------------------------------------------
 
+    @property
+    def _ending(self) -> bool:
+        """Whether nothing is to start any more."""
+        return self.failure is not None or self.fault is not None or self.cancelled
+
     async def _attempts(self, step: StepRun) -> Outcome:
         retry = step.job["step"]["retry"]
         delay = float(retry["delay"])
@@ -311,7 +322,7 @@ class Runner:
         for number in range(1, retry["retries"] + 2):
             again = delay if number <= retry["retries"] else None
             async with self.slots.take(step.job["cpu"], step.job["memory"]):
-                if self.failure is not None or self.cancelled:
+                if self._ending:
                     raise asyncio.CancelledError
                 self._active.add(step.name)
                 try:
@@ -332,16 +343,24 @@ class Runner:
             tags={"waterflow.kind": step.job["step"]["run"]["kind"]},
         )  # fmt: skip
         began = time.monotonic()
-        code = await self.launch.run(attempt.request(), step.job["step"]["timeout"])
+        code = contract.BAD_CODE
         error: dict[str, Any] | None = None
-        if code == contract.OK:
-            try:
+        try:
+            code = await self.launch.run(attempt.request(), step.job["step"]["timeout"])
+            if code == contract.OK:
                 result = attempt.collect(time.monotonic() - began)
                 attempt.tidy()
                 return self._succeed(step, number, result)
-            except ArtifactError as problem:
-                error = {"type": "ArtifactError", "message": str(problem), "traceback": ""}
+        except WaterflowError as problem:
+            error = {"type": type(problem).__name__, "message": str(problem), "traceback": ""}
+        except Exception as problem:  # noqa: BLE001 - a full disk, a file that the step has broken
+            told = "".join(traceback.format_exception(problem))
+            error = {"type": type(problem).__name__, "message": str(problem), "traceback": told}
         attempt.tidy()
+        if code != contract.OK:
+            self._heal(step, code, error)
+        if self._ending or code in contract.FINAL:
+            again = None  # a retry would not be made, or could not go better
         if self.cancelled:
             self.journal.append("step.end", step.name, number, status="cancelled", outputs={})
             raise asyncio.CancelledError
@@ -356,8 +375,15 @@ class Runner:
         self.failure = self.failure or (step.name, f"{error['type']}: {error['message']}")
         raise StepFailedError
 
+    def _heal(self, step: StepRun, code: int, error: dict[str, Any] | None) -> None:
+        """Drop inputs that were altered in the store: the next run makes them again."""
+        refused = error is not None and error["type"] == "ArtifactError"
+        if code == contract.BAD_INPUT or refused:
+            self.store.heal(found for found in step.inputs.values() if found is not None)
+
     def _succeed(self, step: StepRun, number: int, result: Result) -> Outcome:
-        if step.job["cache"]:
+        # What ran inline came from the live tree, which the key knows nothing of.
+        if step.job["cache"] and not self.submission["inline"]:
             self.store.put(step.key, result)
         self.journal.append(
             "step.end", step.name, number, status="succeeded", key=step.key, values=result.values,
@@ -374,13 +400,15 @@ def forked(folder: RunFolder, server: Server) -> Launch:
         folder: The run's folder.
         server: A server that was started already, for the user's steps.
     """
-    settings = read_json(folder.submission)["settings"]
+    submission = read_json(folder.submission)
+    settings = submission["settings"]
+    folders = project_folders(Path(submission["root"]))
     wanted: dict[str, Any] = read_json(folder.document)["servers"]
     return Servers(
         {
             name: Forked(
-                server if name == STEPS else serving.start(_LATER),
-                preload, settings["fork"], settings["grace"],
+                server if name == STEPS else forkserver.start(_LATER),
+                preload, folders, settings["fork"], settings["grace"],
             )
             for name, preload in wanted.items()
         },
@@ -393,7 +421,7 @@ def run(folder: RunFolder, state: State, launch: Launch, attached: int | None = 
     submission = read_json(folder.submission)
     with folder.runner_log.open("ab") as log:
         writer = subprocess.Popen(
-            [sys.executable, "-m", "waterflow.tracking.writer", str(folder.folder)],
+            [sys.executable, "-P", "-m", "waterflow.tracking.writer", str(folder.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -402,11 +430,22 @@ def run(folder: RunFolder, state: State, launch: Launch, attached: int | None = 
     in_use = Lock(state.folder / "prune.lock")
     in_use.take(wait=True, shared=True)
     try:
-        status = asyncio.run(Runner(folder, state, launch, attached).run())
+        status = asyncio.run(_runner(folder, state, launch, attached).run())
     finally:
         in_use.release()
         _await_writer(writer, folder, submission["settings"]["tracking_patience"])
     return status
+
+
+def _runner(folder: RunFolder, state: State, launch: Launch, attached: int | None) -> Runner:
+    """Return the runner of a run; when it cannot even be made, the run ends with the reason."""
+    try:
+        return Runner(folder, state, launch, attached)
+    except Exception as problem:
+        error = {"type": "RunnerFailed", "message": f"{type(problem).__name__}: {problem}"}
+        with contextlib.closing(Journal(folder)) as journal:
+            journal.append("run.end", status="failed", error=error)
+        raise
 
 
 def _await_writer(writer: subprocess.Popen[bytes], folder: RunFolder, patience: float) -> None:

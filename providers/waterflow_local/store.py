@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from waterflow.errors import ArtifactError
 from waterflow.runtime import artifacts
-from waterflow_local.folders import State, read_json, write_json
+from waterflow_local.folders import (
+    State,
+    protect,
+    put_aside,
+    read_json,
+    remove,
+    write_json,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from waterflow.runtime.artifacts import Manifest
 
@@ -49,6 +55,10 @@ class Result:
     seconds: float = 0.0
 
 
+_FIELDS: Final = frozenset({"outputs", "values", "origin", "metrics", "seconds", "created"})
+"""What a cached result's record holds."""
+
+
 class Store:
     """The project's artifacts and cache.
 
@@ -68,7 +78,9 @@ class Store:
         return (self.place(artifact) / artifacts.MANIFEST).is_file()
 
     def take(self, folder: Path, manifest: Manifest | None = None) -> Stored:
-        """Move a sealed artifact into the store; an equal one that is there stays.
+        """Move a sealed artifact into the store, read-only; an equal one that is there stays.
+
+        One whose files are no longer what its name says makes way.
 
         Args:
             folder: The artifact's folder, on the store's own file system.
@@ -81,13 +93,41 @@ class Store:
         stored = Stored(found.type, found.sha256 or "", found.size)
         goal = self.place(stored)
         goal.parent.mkdir(parents=True, exist_ok=True)
+        protect(folder)
+        if goal.exists():
+            if self.whole(stored):
+                remove(folder)
+                return stored
+            put_aside(goal, self.state.artifacts)
         try:
             folder.rename(goal)
         except OSError:
-            if not self.has(stored):
+            if not self.whole(stored):
                 raise
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)  # another run was faster
         return stored
+
+    def whole(self, artifact: Stored) -> bool:
+        """Say whether the artifact is there and every byte of it is what was stored."""
+        try:
+            return artifacts.verify(self.place(artifact)).sha256 == artifact.digest
+        except (ArtifactError, OSError):
+            return False
+
+    def heal(self, wanted: Iterable[Stored]) -> list[Stored]:
+        """Forget the artifacts that were altered, and the results that name them; return them.
+
+        The next run makes them again.
+        """
+        bad = [found for found in wanted if not self.whole(found)]
+        names = {found.digest for found in bad}
+        for path in self.state.cache.glob("[!.]*/*.json") if bad else ():
+            entry = _record(path)
+            if entry is None or not names.isdisjoint(_digests(entry)):
+                path.unlink(missing_ok=True)
+        for found in bad:
+            put_aside(self.place(found), self.state.artifacts)
+        return bad
 
     def put(self, key: str, result: Result) -> None:
         """Keep a result under its key."""
@@ -95,11 +135,8 @@ class Store:
 
     def get(self, key: str) -> Result | None:
         """Return the result under a key, if it is there with all its artifacts."""
-        try:
-            entry = read_json(self._entry(key))
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
-        return self.restore(entry)
+        entry = _record(self._entry(key))
+        return None if entry is None else self.restore(entry)
 
     def restore(self, entry: dict[str, Any]) -> Result | None:
         """Return a result from its record, if all its artifacts are still there."""
@@ -122,7 +159,7 @@ class Store:
         """
         index = self.state.data / f"{identity}.json"
         if identity is not None:
-            with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            with contextlib.suppress(OSError, ValueError, TypeError):
                 known = Stored(**read_json(index))
                 if self.has(known):
                     return known
@@ -134,7 +171,7 @@ class Store:
             building.chmod(0o755)
             stored = self.take(building)
         finally:
-            shutil.rmtree(building, ignore_errors=True)
+            remove(building)
         if identity is not None:
             write_json(index, asdict(stored))
         return stored
@@ -143,19 +180,22 @@ class Store:
 
     def size(self) -> tuple[int, int, int]:
         """Return the number of cached results, of artifacts, and the artifacts' bytes."""
-        entries = sum(1 for _ in self.state.cache.glob("*/*.json"))
+        entries = sum(1 for _ in self.state.cache.glob("[!.]*/*.json"))
         count = total = 0
-        for folder in self.state.artifacts.glob("*/*"):
+        for folder in self.state.artifacts.glob("[!.]*/*"):
             count += 1
             for parent, _, names in os.walk(folder):
-                total += sum((Path(parent) / name).stat().st_size for name in names)
+                for name in names:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += (Path(parent) / name).stat().st_size
         return entries, count, total
 
     def prune(self, older_than: float, in_use: set[str]) -> tuple[int, int]:
         """Forget results and remove artifacts that nothing names any more.
 
         Args:
-            older_than: Seconds; younger results stay.
+            older_than: Seconds; younger results stay. With 0 outside data is verified too, and
+                brought anew when it was altered.
             in_use: Digests of artifacts that runs still name.
 
         Returns:
@@ -164,19 +204,47 @@ class Store:
         limit = (time.time() - older_than) * 1000
         named = set(in_use)
         forgotten = removed = 0
-        for path in self.state.cache.glob("*/*.json"):
-            entry = read_json(path)
-            if entry["created"] < limit:
-                path.unlink()
+        for path in self.state.cache.glob("[!.]*/*.json"):
+            entry = _record(path)
+            if entry is None or entry["created"] < limit:
+                path.unlink(missing_ok=True)
                 forgotten += 1
             else:
-                named.update(found["digest"] for found in entry["outputs"].values())
-        for path in self.state.data.glob("*.json"):
-            named.add(read_json(path)["digest"])
-        for folder in self.state.artifacts.glob("*/*"):
+                named.update(_digests(entry))
+        for path in self.state.data.glob("[!.]*.json"):
+            try:
+                known = Stored(**read_json(path))
+            except (OSError, ValueError, TypeError):
+                path.unlink(missing_ok=True)
+                continue
+            if older_than <= 0 and self.heal([known]):
+                path.unlink(missing_ok=True)
+            else:
+                named.add(known.digest)
+        for folder in self.state.artifacts.glob("[!.]*/*"):
             if folder.name.partition(".")[0] not in named:
-                trash = self.state.artifacts / f".trash-{folder.name}"
-                folder.rename(trash)
-                shutil.rmtree(trash)
+                put_aside(folder, self.state.artifacts)
                 removed += 1
         return forgotten, removed
+
+    def sweep(self) -> None:
+        """Remove what killed processes were building or removing; only while nothing runs."""
+        for place in (self.state.artifacts, self.state.bundles, self.state.runs):
+            for left in place.glob(".*"):
+                remove(left)
+
+
+def _record(path: Path) -> dict[str, Any] | None:
+    """Return a cached result's record; None when it is not there or broken."""
+    try:
+        entry = read_json(path)
+        for found in entry["outputs"].values():
+            Stored(**found)
+        complete = isinstance(entry["created"], int) and entry.keys() >= _FIELDS
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return entry if complete else None
+
+
+def _digests(entry: dict[str, Any]) -> set[str]:
+    return {found["digest"] for found in entry["outputs"].values()}

@@ -3,25 +3,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import skops.io
 from mlflow import MlflowClient
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
 
 from tests.tracking.conftest import Server, free_port
 from tests.tracking.journal import Run, every
 from waterflow.errors import ArtifactError, TrackingError
+from waterflow.runtime import artifacts
+from waterflow.serializers import dump_estimator
 from waterflow.tracking.registration import register
 from waterflow.tracking.replay import Replayer
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 EXAMPLE = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [1.0, 0.5, 0.25]})
 
@@ -151,8 +155,10 @@ def test_an_altered_or_another_model_is_refused(
         put((folder, "0" * 64), asked)
     with (folder / "model.skops").open("ab") as stream:
         stream.write(b"x")
-    with pytest.raises(ArtifactError, match="was altered"):
+    with pytest.raises(ArtifactError, match=r"altered 'model\.skops'"):
         put((folder, sha256), asked)
+    whole = (folder / "model.skops").read_bytes()[:-1]
+    (folder / "model.skops").write_bytes(whole)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"type": "array"}))
     with pytest.raises(ArtifactError, match="register takes a scikit-learn estimator"):
@@ -176,3 +182,83 @@ def test_a_server_registers_as_a_file_does(
     assert put(at, asked, tracking_uri=server.url, attempt=2)["created"] is False
     client = MlflowClient(server.url, server.url)
     assert client.get_model_version_by_alias("fraud", "challenger").tags["metric.auc"] == "0.9"
+
+
+def test_an_example_with_the_label_in_it_is_cut_to_what_the_model_knows(
+    asked: dict[str, Any], uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import mlflow.models
+
+    table = EXAMPLE[["y", "x"]].assign(label=[0, 1, 1])
+    put(model(tmp_path / "model"), asked, example=table)
+    assert "which are left out: label" in capsys.readouterr().err
+    client = MlflowClient(uri, uri)
+    version = client.get_model_version_by_alias("fraud", "challenger")
+    local = client.download_artifacts(str(version.run_id), "model", str(tmp_path))
+    signature = mlflow.models.get_model_info(local).signature
+    assert signature is not None
+    assert signature.inputs.input_names() == ["x", "y"]
+
+
+@pytest.mark.parametrize("example", [EXAMPLE[["x"]], {"x": 1}, ["a"]])
+def test_an_example_that_the_model_rejects_is_named(
+    asked: dict[str, Any], tmp_path: Path, example: Any
+) -> None:
+    with pytest.raises(ArtifactError, match=r"Model 'fraud' \(LogisticRegression\)") as told:
+        put(model(tmp_path / "model"), asked, example=example)
+    assert "fitted with the columns x, y" in str(told.value)
+
+
+def test_a_job_registers_the_first_model_that_is_there(
+    uri: str, state: Path, tmp_path: Path
+) -> None:
+    model(tmp_path / "model")
+    artifacts.seal_skipped(tmp_path / "skipped", "estimator")
+    options = [{"input": f"model.{index}", "type": "estimator"} for index in range(2)]
+    step = {
+        "version": 1, "pipeline": "p", "step": "register", "run": {"kind": "register"},
+        "arguments": {"model": {"first": options}, "name": {"constant": "fraud"}},
+        "outputs": {"output": "json"}, "values": {}, "timeout": None, "threads": 1,
+        "retry": {"retries": 3, "delay": 1, "backoff": 1}, "variables": {}, "secrets": {},
+        "trusted_types": [], "execution": {"variable": "NATIVE_ID"}, "frames": False,
+    }  # fmt: skip
+
+    def job(document: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "STEP.json").write_text(json.dumps(document))
+        environment = os.environ | {
+            "WATERFLOW_TRACKING_URI": uri, "NATIVE_ID": "e1",
+            "WATERFLOW_TRACKING_LEASE": str(state / "tracking.lease"),
+            "WATERFLOW_SPOOL": str(tmp_path / "spool.jsonl"),
+        }  # fmt: skip
+        return subprocess.run(
+            [
+                sys.executable, "-m", "waterflow.runtime", str(tmp_path / "STEP.json"),
+                "--input", f"model.0={tmp_path}/skipped", "--input", f"model.1={tmp_path}/model",
+                "--output", f"output={tmp_path}/out",
+            ],
+            env=environment, text=True, capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    done = job(step)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "value.json").read_text())["uri"] == "models:/fraud/1"
+    done = job(
+        step | {"arguments": {"model": {"list": options[1:]}, "name": {"constant": "fraud"}}}
+    )
+    assert done.returncode == 3
+    assert done.stderr.count("was given a list. Register each by itself") == 1, done.stderr
+
+
+def test_the_requirements_name_what_the_model_file_names(
+    asked: dict[str, Any], uri: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    trusted = ("joblib.hashing.hash",)
+    dump_estimator(FunctionTransformer(joblib.hash), folder / "model.skops", trusted)
+    sha256 = artifacts.seal(folder, "estimator").sha256 or ""
+    put((folder, sha256), asked, example=None, trusted_types=trusted)
+    client = MlflowClient(uri, uri)
+    version = client.get_model_version_by_alias("fraud", "challenger")
+    local = client.download_artifacts(str(version.run_id), "model", str(tmp_path))
+    assert f"joblib=={joblib.__version__}" in Path(local, "requirements.txt").read_text().split()

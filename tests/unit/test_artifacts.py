@@ -306,3 +306,32 @@ def test_only_the_standard_library_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_name_of_outside_data_counts(tmp_path: Path) -> None:
+    found: set[str | None] = set()
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text("the same")
+        found.add(artifacts.seal(tmp_path / name, "data").sha256)
+        artifacts.verify(tmp_path / name)
+    assert len(found) == 2
+
+
+def test_what_a_program_wrote_lies_by_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("the program's own")
+    (folder / "b.txt").write_text("b")
+    manifest = artifacts.seal_raw(folder, "path")
+    assert set(manifest.files) == {"made/manifest.json", "made/b.txt"}
+    artifacts.verify(folder)
+    assert artifacts.entry(folder) == folder / "made"
+    (tmp_path / "empty").mkdir()
+    artifacts.seal_raw(tmp_path / "empty", "path")
+    assert artifacts.entry(tmp_path / "empty") == tmp_path / "empty" / "empty"
+    (tmp_path / "file").write_text("instead of a folder")
+    artifacts.seal_raw(tmp_path / "file", "path")
+    assert artifacts.entry(tmp_path / "file") == tmp_path / "file" / "file"
+    with pytest.raises(ArtifactError, match="has left nothing"):
+        artifacts.seal_raw(tmp_path / "none", "path")

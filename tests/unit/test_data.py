@@ -332,3 +332,35 @@ def test_what_dvc_does_not_track_is_named(root: Path, state: Path, uri: str, sai
     (root / "data" / "bad.csv.dvc").write_text("outs: [{path: bad.csv}]\n")
     with pytest.raises(ConfigurationError, match=said):
         pin(uri, root, state)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://store.blob.core.windows.net/c/data.csv?sv=2024&sig=SECRETSIG",
+        "https://bucket.s3.amazonaws.com/data.csv?X-Amz-Signature=SECRETSIG",
+        "https://example.com/data.csv?access_token=SECRETSIG",
+        "https://me:SECRETSIG@example.com/data.csv",
+    ],
+)
+def test_an_address_that_holds_a_credential_is_refused(tmp_path: Path, uri: str) -> None:
+    with pytest.raises(ConfigurationError, match="holds a") as told:
+        pin(uri, tmp_path, tmp_path)
+    assert "SECRETSIG" not in str(told.value)
+
+
+def test_a_folder_comes_under_its_own_name(root: Path, state: Path, tmp_path: Path) -> None:
+    (root / "data" / "only").mkdir(parents=True)
+    brought = fetch(pin("data/only", root, state), tmp_path / "out")
+    assert brought == tmp_path / "out" / "only"
+    assert brought.is_dir()
+    assert not list(brought.iterdir())
+
+
+def test_data_that_is_called_as_the_manifest_is_refused(
+    root: Path, state: Path, tmp_path: Path
+) -> None:
+    (root / "manifest.json").write_text("{}")
+    with pytest.raises(ArtifactError, match="the name of the artifact's own manifest"):
+        fetch(pin("manifest.json", root, state), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

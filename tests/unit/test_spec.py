@@ -16,7 +16,8 @@ import waterflow as wf
 from tests.unit import example_steps as steps
 from waterflow import spec
 from waterflow.errors import DefinitionError
-from waterflow.validate import check_graph, upstream
+from waterflow.references import upstream
+from waterflow.validate import check_graph
 
 # --- any spec at all ------------------------------------------------------------------------------
 

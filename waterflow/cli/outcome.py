@@ -10,7 +10,7 @@ import click
 
 from waterflow.cli.output import print_json, run_document, show_count, show_seconds
 from waterflow.cli.project import next_command
-from waterflow.cli.watch import settle
+from waterflow.cli.watch import counts, settle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def finish(run: Run, state: RunState, *, again: str, as_json: bool) -> int:
         if str(step.status) == "failed":
             _tell_failure(run, root, step)
     colour = {"succeeded": "green", "failed": "red"}.get(str(state.status), "magenta")
-    totals = ", ".join(_totals(state))
+    totals = f"{show_count(len(state.steps), 'step')}, {counts(state)}"
     seconds = show_seconds(state.seconds)
     click.echo(
         f"\n{run.id} {click.style(str(state.status), fg=colour, bold=True)} in {seconds}: {totals}"
@@ -67,16 +67,6 @@ def finish(run: Run, state: RunState, *, again: str, as_json: bool) -> int:
             f"Send them: {next_command(root, 'waterflow sync')}"
         )
     return _CODES.get(str(state.status), 0)
-
-
-def _totals(state: RunState) -> list[str]:
-    found: dict[str, int] = {}
-    for step in state.steps.values():
-        found[str(step.status)] = found.get(str(step.status), 0) + 1
-    return [
-        show_count(len(state.steps), "step"),
-        *(f"{count} {status}" for status, count in found.items()),
-    ]
 
 
 def _tell_failure(run: Run, root: Path, step: StepState) -> None:

@@ -25,6 +25,9 @@ MANIFEST: Final = "manifest.json"
 _MARKER: Final = ".manifest.json.tmp"
 """The manifest while the payload is still on its way: it marks what may be cleared away."""
 
+_NAMED: Final = ("path", "data")
+"""Types whose payload is one file or folder under the user's own name, which counts."""
+
 _SMALL: Final = 1 << 20
 _HASH_LENGTH: Final = 64
 
@@ -108,7 +111,7 @@ def digest(type_name: str, files: dict[str, FileEntry]) -> str:
     It is the file's own where the payload is one file that the type's serializer named, so that it
     can be compared with any other tool's; otherwise that of the canonical JSON of `files`.
     """
-    if len(files) == 1 and type_name != "path" and not type_name.startswith("list["):
+    if len(files) == 1 and type_name not in _NAMED and not type_name.startswith("list["):
         ((name, entry),) = files.items()
         if "/" not in name:
             return entry.sha256
@@ -136,6 +139,52 @@ def seal(folder: Path, type_name: str) -> Manifest:
     manifest = Manifest(type_name, digest(type_name, files), size, files)
     _write(folder, manifest)
     return manifest
+
+
+def seal_raw(folder: Path, type_name: str) -> Manifest:
+    """Seal a folder that a program has written which knows nothing of artifacts.
+
+    All that it wrote comes to lie in one folder below, which has the name of `folder`: whoever
+    reads it sees the program's files and no others, a `manifest.json` of the program's own too.
+
+    Args:
+        folder: What the program was given to write to: still a folder, or a file instead.
+        type_name: The artifact type, as the spec names it.
+
+    Raises:
+        ArtifactError: The program has removed it, or wrote what an artifact cannot hold.
+    """
+    aside = folder.with_name(f".{folder.name}.raw")
+    try:
+        folder.rename(aside)
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"The program has left nothing at {folder}, where its output belongs. Write files to "
+            "the folder that it is given."
+        ) from None
+    folder.mkdir()
+    aside.rename(folder / folder.name)
+    return seal(folder, type_name)
+
+
+def entry(folder: Path) -> Path | None:
+    """Return the one file or folder that is an artifact's payload; None for an empty payload.
+
+    Object stores keep no empty folders, so that an empty folder may come back as nothing.
+
+    Args:
+        folder: The folder of a "path" or "data" artifact.
+
+    Raises:
+        ArtifactError: The payload is more than one file or folder.
+    """
+    found = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    if len(found) > 1:
+        raise ArtifactError(
+            f"{folder} is expected to hold one file or folder, and it holds "
+            f"{_some([path.name for path in found])}. Run the step that makes it again."
+        )
+    return found[0] if found else None
 
 
 def seal_skipped(folder: Path, type_name: str) -> Manifest:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.errors import ConfigurationError
+from waterflow.errors import ConfigurationError, WaterflowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from waterflow.tracking.spool import Spool
+
+
+SECRET_PREFIX: Final = "WATERFLOW_SECRET_"  # noqa: S105 - a name, no secret
+"""How the variables begin in which secrets are looked up where STEP.json names no store."""
 
 
 @dataclass
@@ -26,12 +31,16 @@ class Context:
         spool: Where tracking events go.
         checkpoint: A folder that outlives an attempt, or None.
         rank: This machine's number among several instances.
+        secrets: Where secrets come from, as STEP.json says: `{"variable_prefix": TEXT}`, or
+            `{"resolver": "module:function"}` for a function that takes a secret's name and returns
+            its value, read with the job's own identity.
     """
 
     step: str
     spool: Spool
     checkpoint: Path | None = None
     rank: int = 0
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 _current: Context | None = None
@@ -87,19 +96,41 @@ def checkpoint_dir() -> Path:
     return _current.checkpoint
 
 
-def secret_variable(name: str) -> str:
+def secret_variable(name: str, prefix: str = SECRET_PREFIX) -> str:
     """Return the environment variable in which a secret is looked up where no store is."""
-    return "WATERFLOW_SECRET_" + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+    return prefix + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
 
 def resolve_secret(name: str) -> str:
-    """Return a secret from the environment: the store of this machine.
+    """Return a secret from where the job's STEP.json says, or from this machine's environment.
 
     Raises:
-        ConfigurationError: It is not there.
+        ConfigurationError: It is not there, or what is to read it cannot.
     """
-    variable = secret_variable(name)
+    how: Mapping[str, str] = _current.secrets if _current is not None else {}
+    if resolver := how.get("resolver"):
+        return _resolved(name, resolver)
+    variable = secret_variable(name, how.get("variable_prefix", SECRET_PREFIX))
     value = os.environ.get(variable)
     if value is None:
         raise ConfigurationError(f"Secret '{name}' is not set here. Set it: export {variable}=...")
+    return value
+
+
+def _resolved(name: str, resolver: str) -> str:
+    """Return what a provider's function says a secret is."""
+    module, _, function = resolver.partition(":")
+    try:
+        value: Any = getattr(importlib.import_module(module), function)(name)
+    except WaterflowError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"Secret '{name}' cannot be read by {resolver}: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(value, str):
+        # Not shown: whatever it is, it may hold the secret.
+        raise ConfigurationError(
+            f"Secret '{name}' is no text: {resolver} returned a {type(value).__name__}"
+        )
     return value

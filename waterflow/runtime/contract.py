@@ -7,11 +7,14 @@ Exit codes of `python -m waterflow.runtime`:
 | 0 | the step ended well, or was skipped |
 | 1 | the step's own code raised |
 | 2 | the command line or STEP.json is wrong |
-| 3 | an input is missing, half written or altered |
-| 4 | a result could not be written as its declared type |
-| 5 | the step's code could not be imported, or a secret is missing |
+| 3 | an input is missing, half written or altered, or is not what the step or the registry takes |
+| 4 | a result is missing, or could not be written as its declared type |
+| 5 | the step's code or a library could not be imported, or a secret is missing |
+| 6 | something that nobody foresaw, such as a full disk: the log holds the whole traceback |
 | 124 | an attempt took longer than its timeout |
 | 128 + n | ended by signal n: 137 is a kill, most often for want of memory; 143 is SIGTERM |
+
+After 2 and 3 another attempt cannot go better, and none is made.
 """
 
 from __future__ import annotations
@@ -28,14 +31,20 @@ USAGE: Final = 2
 BAD_INPUT: Final = 3
 BAD_OUTPUT: Final = 4
 BAD_CODE: Final = 5
+UNFORESEEN: Final = 6
 TIMED_OUT: Final = 124
+
+FINAL: Final = (USAGE, BAD_INPUT)
+"""Exit codes after which another attempt cannot go better."""
 
 EXECUTION: Final = "WATERFLOW_EXECUTION"
 ATTEMPT: Final = "WATERFLOW_ATTEMPT"
 SPOOL: Final = "WATERFLOW_SPOOL"
 SCRATCH: Final = "WATERFLOW_SCRATCH"
 SOURCE: Final = "WATERFLOW_SOURCE"
-"""`BUNDLE=ROOT`: paths of the bundle are shown as those of the author's tree."""
+"""What `source` returns: paths of the bundle are shown as those of the author's tree."""
+RANK: Final = "WATERFLOW_RANK"
+"""This machine's number among several instances, from 0."""
 
 
 class UsageError(Exception):
@@ -132,6 +141,25 @@ def execution_id(document: dict[str, Any]) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return "unknown"
     return str(found)
+
+
+def source(bundle: Path | str, root: Path | str) -> str:
+    """Return the value of `SOURCE`: JSON, because a path may hold any other separator."""
+    return json.dumps([str(bundle), str(root)])
+
+
+def source_folders() -> tuple[str, str]:
+    """Return the bundle's folder and the author's; two empty texts where nobody said."""
+    try:
+        bundle, root = json.loads(os.environ.get(SOURCE, ""))
+    except (ValueError, TypeError):
+        return "", ""
+    return str(bundle), str(root)
+
+
+def rank() -> int:
+    """Return this machine's number among several instances: 0 writes outputs and tracks."""
+    return int(os.environ.get(RANK) or "0")
 
 
 def attempt() -> int:

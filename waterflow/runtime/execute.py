@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -9,25 +10,30 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
+import types
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from waterflow.errors import ArtifactError, WaterflowError
+from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
 from waterflow.runtime import artifacts, contract
 from waterflow.runtime.context import Context, enter, resolve_secret
-from waterflow.runtime.failure import Failure, as_event, from_exception
+from waterflow.runtime.failure import (
+    Failure,
+    Terminated,
+    as_event,
+    from_exception,
+    from_serializer,
+    unforeseen,
+)
 from waterflow.tracking.spool import Spool, clear_foreign_mlflow, point_mlflow_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     from waterflow.runtime.contract import Job
-
-
-class Terminated(BaseException):
-    """SIGTERM: the attempt is to end now, leaving nothing half written."""
 
 
 class Skipped(Exception):  # noqa: N818 - no error
@@ -46,34 +52,46 @@ def main(arguments: list[str]) -> int:
 
 def run(job: Job) -> int:
     """Run one attempt of a job in this process and return its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
-    spool_path = Path(os.environ.get(contract.SPOOL) or Path.cwd() / "spool.jsonl")
-    spool = Spool(
-        spool_path,
-        execution=contract.execution_id(job.document),
-        step=job.step,
-        attempt=contract.attempt(),
-        frames=sys.stdout if job.document.get("frames") else None,
-    )
-    scratch = Path(tempfile.mkdtemp(prefix="waterflow-", dir=os.environ.get(contract.SCRATCH)))
     try:
-        _Attempt(job, spool, scratch).run()
-    except Failure as failure:
-        if failure.detail:
-            print(failure.detail, file=sys.stderr)
-        else:
-            print(f"waterflow: {failure.message}", file=sys.stderr)
-        spool.append("failure", **as_event(failure))
-        return failure.code
+        signal.signal(signal.SIGTERM, _terminate)
+        return _run(job)
     except Terminated:
         _remove_outputs(job)
         return 128 + signal.SIGTERM
+    except BaseException:  # noqa: BLE001 - not even the failure could be told, as on a full disk
+        traceback.print_exc()
+        return contract.UNFORESEEN
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        spool.close()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    return contract.OK
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+
+def _run(job: Job) -> int:
+    tracks = contract.rank() == 0
+    with Spool(
+        Path(os.environ.get(contract.SPOOL) or Path.cwd() / "spool.jsonl"),
+        execution=contract.execution_id(job.document),
+        step=job.step,
+        attempt=contract.attempt(),
+        frames=sys.stdout if job.document.get("frames") and tracks else None,
+    ) as spool:
+        try:
+            with tempfile.TemporaryDirectory(
+                prefix="waterflow-",
+                dir=os.environ.get(contract.SCRATCH),
+                ignore_cleanup_errors=True,
+            ) as scratch:
+                _Attempt(job, spool, Path(scratch)).run()
+                return contract.OK
+        except Terminated:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the log is to tell
+            failure = error if isinstance(error, Failure) else unforeseen(error)
+            print(failure.detail or f"waterflow: {failure.message}", file=sys.stderr)
+            if tracks:
+                spool.append("failure", **as_event(failure))
+            return failure.code
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
@@ -97,7 +115,7 @@ class _Attempt:
 
         self.job, self.spool, self.scratch = job, spool, scratch
         self.document = job.document
-        self.rank = int(os.environ.get("WATERFLOW_RANK", "0"))
+        self.rank = contract.rank()
         self.serializers = SerializerContext(tuple(self.document["trusted_types"]))
 
     def run(self) -> None:
@@ -113,12 +131,16 @@ class _Attempt:
             kind = self.document["run"]["kind"]
             results = self._register() if kind == "register" else self._call()
         except Skipped:
-            self._write_skipped()
+            if self.rank == 0:
+                self._write_skipped()
             return
         except ArtifactError as error:
             raise Failure(contract.BAD_INPUT, "ArtifactError", str(error)) from None
         if self.rank == 0:
-            self._publish(results)
+            try:
+                self._publish(results)
+            except ArtifactError as error:
+                raise Failure(contract.BAD_OUTPUT, "ArtifactError", str(error)) from None
 
     def _set_environment(self) -> None:
         foreign = clear_foreign_mlflow(os.environ)
@@ -126,13 +148,14 @@ class _Attempt:
             print(f"waterflow: cleared foreign {', '.join(foreign)}", file=sys.stderr)
         for variable, value in self.document["variables"].items():
             os.environ[variable] = value
+        secrets: dict[str, str] = self.document.get("secrets_from", {})
+        enter(Context(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets))
         try:
             for variable, name in self.document["secrets"].items():
                 os.environ[variable] = resolve_secret(name)
         except WaterflowError as error:
             raise Failure(contract.BAD_CODE, type(error).__name__, str(error)) from None
         point_mlflow_at(self.spool, os.environ)
-        enter(Context(self.job.step, self.spool, self.job.checkpoint, self.rank))
 
     # --- arguments -----------------------------------------------------------------------------
 
@@ -156,6 +179,20 @@ class _Attempt:
         except KeyError:
             raise Failure(contract.USAGE, "UsageError", f"--input {name} is missing") from None
 
+    def _argument(self, name: str, argument: dict[str, Any], annotation: object) -> Any:
+        """Return one argument's value.
+
+        Raises:
+            Failure: It cannot be read, or does not fit its annotation.
+            Skipped: The step that makes it was skipped.
+        """
+        try:
+            return self._load(argument, annotation)
+        except (Failure, Skipped):
+            raise
+        except Exception as error:  # noqa: BLE001 - a serializer's, or a dataclass's own check
+            raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
+
     def _load(self, argument: dict[str, Any], annotation: object) -> Any:
         if "constant" in argument:
             return self._typed(argument["constant"], annotation)
@@ -165,16 +202,20 @@ class _Attempt:
                 raise Failure(contract.USAGE, "UsageError", f"--param {name} is missing")
             return self._typed(self.job.parameters[name], annotation)
         if "first" in argument:
-            for option in argument["first"]:
-                if not artifacts.read(self._folder(option["input"])).skipped:
-                    return self._load(option, annotation)
-            raise Skipped
+            return self._load(self._first(argument), annotation)
         if "list" in argument:
             inner = (typing.get_args(annotation) or (Any,))[0]
             return [self._load(item, inner) for item in argument["list"]]
         if "data" in argument:
             return self._data(argument)
         return self._artifact(argument, annotation)
+
+    def _first(self, argument: dict[str, Any]) -> dict[str, Any]:
+        """Return the first of several alternatives that was not skipped."""
+        for option in argument["first"]:
+            if not artifacts.read(self._folder(option["input"])).skipped:
+                return option
+        raise Skipped
 
     @staticmethod
     def _typed(value: Any, annotation: object) -> Any:
@@ -188,7 +229,7 @@ class _Attempt:
         folder = self._folder(argument["input"])
         manifest = artifacts.verify(folder)
         if argument.get("raw"):
-            return folder
+            return self._payload(folder)
         key = argument.get("key")
         wanted = argument["type"]
         kind = manifest.type if wanted == "any" or key is not None else wanted
@@ -210,9 +251,12 @@ class _Attempt:
         path = self.job.inputs[name]
         if (path / artifacts.MANIFEST).is_file():
             artifacts.verify(path)
-            payload = [item for item in path.iterdir() if item.name != artifacts.MANIFEST]
-            path = payload[0] if len(payload) == 1 else path
+            path = self._payload(path)
         return path if argument["type"] == "path" else Data.at(argument["data"], path)
+
+    def _payload(self, folder: Path) -> Path:
+        """Return the one file or folder of an artifact; an empty folder where a store lost it."""
+        return artifacts.entry(folder) or Path(tempfile.mkdtemp(dir=self.scratch))
 
     # --- the call ------------------------------------------------------------------------------
 
@@ -238,16 +282,20 @@ class _Attempt:
         for name, argument in self.document["arguments"].items():
             annotation = without_none(hints.get(name, Any))[0]
             wanted = list[annotation] if name == over else annotation
-            arguments[name] = self._load(argument, wanted)
+            arguments[name] = self._argument(name, argument, wanted)
+        returned: Any = hints.get("return", Any)
         if over is not None:
-            return self._map(function, arguments, over)
+            return self._map(function, arguments, over, returned)
         try:
             result = function(**arguments)
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever the user's code raises ends the step
             raise from_exception(error, contract.FAILED) from None
-        return self._save(self._named(result))
+        results = self._named(result)
+        several = hasattr(returned, "_fields")
+        declared = typing.get_type_hints(returned) if several else dict.fromkeys(results, returned)
+        return self._save(results, declared)
 
     def _named(self, result: Any) -> dict[str, Any]:
         names = list(self.document["outputs"])
@@ -265,23 +313,33 @@ class _Attempt:
             )
         return {name: getattr(result, name) for name in names}
 
-    def _save(self, results: dict[str, Any]) -> dict[str, Path]:
-        from waterflow.serializers import by_name
-
+    def _save(self, results: dict[str, Any], declared: Mapping[str, Any]) -> dict[str, Path]:
         built: dict[str, Path] = {}
         for name, value in results.items():
             kind = self.document["outputs"][name]
             folder = self.scratch / name
             folder.mkdir()
             try:
-                by_name(kind).save(value, folder, self.serializers)
+                self._write(value, folder, kind, declared.get(name, Any))
                 artifacts.seal(folder, kind)
-            except ArtifactError as error:
-                message = f"step '{self.job.step}', output '{name}': {error}"
-                raise Failure(contract.BAD_OUTPUT, "ArtifactError", message) from None
-            self._track(name, kind, value, folder)
+            except Exception as error:  # noqa: BLE001 - a library's own, such as savefig's
+                what = f"step '{self.job.step}', output '{name}'"
+                raise from_serializer(error, contract.BAD_OUTPUT, what) from None
+            if self.rank == 0:
+                self._track(name, kind, value, folder)
             built[name] = folder
         return built
+
+    def _write(self, value: Any, folder: Path, kind: str, declared: Any) -> None:
+        from waterflow.serializers import by_name, is_plain
+
+        if value is None and is_plain(kind) and not _allows_none(declared):
+            shown = getattr(declared, "__name__", str(declared))
+            raise ArtifactError(
+                f"None was returned where {shown} is declared: a `return` may be missing. Return "
+                f"a value, or declare `{shown} | None`"
+            )
+        by_name(kind).save(value, folder, self.serializers)
 
     def _track(self, name: str, kind: str, value: Any, folder: Path) -> None:
         """Log what an output itself says: metrics as metrics, figures as pictures."""
@@ -295,7 +353,7 @@ class _Attempt:
                 self.spool.log_artifact(shown)
 
     def _map(
-        self, function: Callable[..., Any], fixed: dict[str, Any], over: str
+        self, function: Callable[..., Any], fixed: dict[str, Any], over: str, returned: Any
     ) -> dict[str, Path]:
         from waterflow.runtime import fan
         from waterflow.serializers import by_name, type_name
@@ -305,11 +363,13 @@ class _Attempt:
         kind = self.document["outputs"]["output"]
         folder = self.scratch / "output"
         folder.mkdir()
-        returned = typing.get_type_hints(function)["return"]
         inner = kind[5:-1] if kind.startswith("list[") else type_name(returned) or "json"
         try:
-            fan.run(function, fixed, over, items, folder, by_name(inner), self.serializers,
-                    self.document["threads"])  # fmt: skip
+            fan.run(
+                function, fixed, over, items, folder,
+                lambda value, place: self._write(value, place, inner, returned),
+                self.document["threads"],
+            )  # fmt: skip
             if kind == "json":
                 values = [read(folder / str(index), inner) for index in range(len(items))]
                 shutil.rmtree(folder)
@@ -326,14 +386,26 @@ class _Attempt:
             from waterflow.runtime.registering import register
 
             arguments = dict(self.document["arguments"])
-            model = self._folder(arguments.pop("model")["input"])
-            loaded = {name: self._load(argument, Any) for name, argument in arguments.items()}
+            chosen = arguments.pop("model")
+            if "first" in chosen:
+                chosen = self._first(chosen)
+            if "input" not in chosen:
+                raise ArtifactError(  # noqa: TRY301 - as from those called here
+                    "register takes the model that one step makes, and was given a "
+                    f"{'list' if 'list' in chosen else 'plain value'}. Register each by itself"
+                )
+            model = self._folder(chosen["input"])
+            loaded = {
+                name: self._argument(name, argument, Any) for name, argument in arguments.items()
+            }
             result = register(self.document, model, artifacts.verify(model), loaded)
-        except (Terminated, Skipped, ArtifactError):
+        except ArtifactError:
             raise
         except WaterflowError as error:
-            raise Failure(contract.FAILED, type(error).__name__, str(error)) from None
-        return self._save({"output": result})
+            missing = isinstance(error, MissingDependencyError)
+            code = contract.BAD_CODE if missing else contract.FAILED
+            raise Failure(code, type(error).__name__, str(error)) from None
+        return self._save({"output": result}, {})
 
     # --- results -------------------------------------------------------------------------------
 
@@ -378,6 +450,15 @@ class _Attempt:
         )
         for name, kind in self.document["outputs"].items():
             artifacts.seal_skipped(self.job.outputs[name], kind)
+
+
+def _allows_none(annotation: Any) -> bool:
+    """Say whether a return annotation promises that None may come."""
+    if annotation in (Any, object, None, type(None)):
+        return True
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return any(_allows_none(part) for part in typing.get_args(annotation))
+    return typing.get_origin(annotation) is typing.Literal and None in typing.get_args(annotation)
 
 
 if __name__ == "__main__":

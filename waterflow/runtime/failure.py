@@ -7,10 +7,15 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-from waterflow.runtime.contract import SOURCE
+from waterflow.errors import MissingDependencyError, WaterflowError
+from waterflow.runtime.contract import BAD_CODE, UNFORESEEN, source_folders
 
 _HOME: Final = str(Path(__file__).resolve().parent.parent) + os.sep
 _HIDDEN: Final = ("<frozen importlib", "concurrent/futures/", "multiprocessing/")
+
+
+class Terminated(BaseException):
+    """SIGTERM: the attempt is to end now, leaving nothing half written."""
 
 
 class Failure(Exception):  # noqa: N818 - a failure of the user's code
@@ -27,17 +32,57 @@ class Failure(Exception):  # noqa: N818 - a failure of the user's code
         self.code, self.kind, self.message, self.detail = code, kind, message, detail
         super().__init__(message)
 
+    def __reduce__(self) -> tuple[type[Failure], tuple[int, str, str, str]]:
+        """Say how it travels from a worker: as all its parts, not as its message alone."""
+        return type(self), (self.code, self.kind, self.message, self.detail)
 
-def from_exception(error: BaseException, code: int) -> Failure:
-    """Return the failure that an exception of the user's code is."""
+
+def from_exception(error: BaseException, code: int, what: str = "") -> Failure:
+    """Return the failure that an exception of the user's code is.
+
+    Args:
+        error: The exception.
+        code: The exit code.
+        what: What it happened to, put before the message.
+    """
     told = traceback.TracebackException.from_exception(error)
     _clean(told)
+    return Failure(code, *_said(error, what), "".join(told.format()).rstrip())
+
+
+def from_serializer(error: Exception, code: int, what: str) -> Failure:
+    """Return the failure that it is when a value could not be read or written.
+
+    Args:
+        error: What was raised.
+        code: The exit code where it is the value's own fault.
+        what: What could not be read or written, put before the message.
+    """
+    if isinstance(error, MissingDependencyError):
+        code = BAD_CODE
+    if isinstance(error, WaterflowError):
+        return Failure(code, type(error).__name__, f"{what}: {error}")
+    if isinstance(error, (OSError, MemoryError)):
+        return unforeseen(error)  # the machine's fault: another attempt may go better
+    return from_exception(error, code, what)
+
+
+def unforeseen(error: BaseException) -> Failure:
+    """Return the failure that an exception is which nobody expected: with Waterflow's own lines."""
+    detail = "".join(traceback.format_exception(error)).rstrip()
+    return Failure(UNFORESEEN, *_said(error, ""), detail)
+
+
+def _said(error: BaseException, what: str) -> tuple[str, str]:
     kind = type(error).__qualname__
-    return Failure(code, kind, str(error) or kind, "".join(told.format()).rstrip())
+    message = str(error) or kind
+    if isinstance(error, SystemExit):
+        message = f"the code called sys.exit({error.code!r})"
+    return kind, f"{what}: {message}" if what else message
 
 
 def _clean(told: traceback.TracebackException) -> None:
-    bundle, _, root = os.environ.get(SOURCE, "").partition("=")
+    bundle, root = source_folders()
     kept: list[traceback.FrameSummary] = []
     for frame in told.stack:
         if frame.filename.startswith(_HOME) or any(part in frame.filename for part in _HIDDEN):

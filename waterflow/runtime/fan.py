@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
-from waterflow.runtime.failure import Failure, from_exception
+from waterflow.runtime.contract import BAD_OUTPUT, FAILED
+from waterflow.runtime.failure import Failure, Terminated, from_exception, from_serializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from waterflow.serializers import Context, Serializer
+    Save = Callable[[Any, Path], None]
 
-_work: tuple[Callable[..., Any], dict[str, Any], str, list[Any], Serializer, Context] | None = None
+_work: tuple[Callable[..., Any], dict[str, Any], str, list[Any], Save] | None = None
 
 
 def _one(index: int, folder: Path) -> Failure | None:
     """Call the function for one item and write its result; runs in a worker."""
     if _work is None:
         raise RuntimeError("a worker has inherited no work")
-    function, fixed, over, items, serializer, context = _work
+    function, fixed, over, items, save = _work
+    what = f"item {index}"
     try:
         result = function(**fixed, **{over: items[index]})
-    except Exception as error:  # noqa: BLE001 - whatever the user's code raises
-        failure = from_exception(error, 1)
-        failure.message = f"item {index}: {failure.message}"
-        return failure
-    folder.mkdir(parents=True)
-    serializer.save(result, folder, context)
+    except Terminated:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever the user's code raises
+        return from_exception(error, FAILED, what)
+    try:
+        folder.mkdir(parents=True)
+        save(result, folder)
+    except Exception as error:  # noqa: BLE001 - exceptions of its own may not survive the way back
+        return from_serializer(error, BAD_OUTPUT, what)
     return None
 
 
@@ -40,8 +46,7 @@ def run(
     over: str,
     items: list[Any],
     folder: Path,
-    serializer: Serializer,
-    context: Context,
+    save: Save,
     workers: int,
 ) -> None:
     """Call a function once for each item, `workers` at a time; each result goes to its own folder.
@@ -54,16 +59,15 @@ def run(
         over: The argument that takes an item.
         items: The items.
         folder: Results go to `folder/0`, `folder/1`, ...
-        serializer: Writes one result.
-        context: What the serializer may know.
+        save: Writes one result into a folder.
         workers: Processes at a time.
 
     Raises:
-        Failure: The function raised for an item; the first such item is told.
-        ArtifactError: A result is not of the declared type.
+        Failure: The function raised for an item, its result could not be written, or a worker was
+            killed; the first such item is told.
     """
     global _work  # noqa: PLW0603 - what forked workers inherit
-    _work = (function, fixed, over, items, serializer, context)
+    _work = (function, fixed, over, items, save)
     places = [folder / str(index) for index in range(len(items))]
     try:
         if workers == 1 or len(items) < 2 or not hasattr(os, "fork"):
@@ -80,5 +84,13 @@ def run(
                 if outcome is not None:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise outcome
+    except BrokenProcessPool:
+        # The pool does not say which item it was: all that were under way end with the worker.
+        raise Failure(
+            FAILED,
+            "WorkerKilled",
+            f"one of the {min(workers, len(items))} workers over '{over}' was killed, most often "
+            "for want of memory: ask for more with memory=, or for fewer workers with cpu=",
+        ) from None
     finally:
         _work = None

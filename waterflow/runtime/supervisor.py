@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow.errors import ArtifactError
 from waterflow.runtime import artifacts, contract
 from waterflow.tracking import spool as spools
 
@@ -23,8 +24,6 @@ GRACE: Final = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 _POLL: Final = 0.1
 """Seconds after which a signal or a timeout is noticed at the latest."""
-_FINAL: Final = (contract.USAGE,)
-"""Exit codes after which another attempt cannot go better."""
 
 
 def main(arguments: list[str]) -> int:
@@ -43,6 +42,7 @@ class _Supervisor:
     def __init__(self, job: Job, arguments: list[str]) -> None:
         self.job, self.arguments = job, arguments
         self.stopped = False
+        self.tracks = contract.rank() == 0
         os.environ.setdefault(contract.SPOOL, str(self._beside_outputs()))
 
     def _beside_outputs(self) -> Path:
@@ -58,7 +58,7 @@ class _Supervisor:
         code = contract.OK
         for attempt in range(1, int(retry["retries"]) + 2):
             code = self._attempt(attempt)
-            if code == contract.OK or code in _FINAL or attempt > int(retry["retries"]):
+            if code == contract.OK or code in contract.FINAL or attempt > int(retry["retries"]):
                 break
             if not self.stopped:
                 print(f"waterflow: attempt {attempt} ended with {code}; next in {delay:g}s",
@@ -82,15 +82,16 @@ class _Supervisor:
             execution=contract.execution_id(document),
             step=self.job.step,
             attempt=attempt,
-            frames=sys.stdout if document.get("frames") else None,
+            frames=sys.stdout if document.get("frames") and self.tracks else None,
         )
         with spool:
-            spool.append(
-                "step.start",
-                parameters=self.job.parameters,
-                inputs=self._digests(),
-                tags={"waterflow.kind": document["run"]["kind"]},
-            )
+            if self.tracks:
+                spool.append(
+                    "step.start",
+                    parameters=self.job.parameters,
+                    inputs=self._digests(),
+                    tags={"waterflow.kind": document["run"]["kind"]},
+                )
             environment = {**os.environ, contract.ATTEMPT: str(attempt)}
             child = subprocess.Popen(
                 [sys.executable, "-m", "waterflow.runtime.execute", *self.arguments],
@@ -98,7 +99,9 @@ class _Supervisor:
                 start_new_session=True,
             )
             code = self._wait(child, document.get("timeout"))
-            spool.append("step.end", **self._ending(code, spool))
+            if self.tracks:
+                code, ending = self._ending(code, spool)
+                spool.append("step.end", **ending)
         return code
 
     def _wait(self, child: subprocess.Popen[bytes], timeout: float | None) -> int:
@@ -140,21 +143,33 @@ class _Supervisor:
                 found[name] = artifacts.read(folder).sha256 or "skipped"
         return found
 
-    def _ending(self, code: int, spool: spools.Spool) -> dict[str, Any]:
+    def _ending(self, code: int, spool: spools.Spool) -> tuple[int, dict[str, Any]]:
+        """Return the attempt's exit code and what is to be told of its end."""
         if code != contract.OK:
             status = "cancelled" if self.stopped else "failed"
-            return {"status": status, "outputs": {}, "error": self._error(code, spool)}
+            return code, {"status": status, "outputs": {}, "error": self._error(code, spool)}
         outputs: dict[str, Any] = {}
         skipped = False
         for name, folder in self.job.outputs.items():
-            manifest = artifacts.read(folder)
+            try:
+                manifest = artifacts.read(folder)
+            except ArtifactError:
+                # The process ended with 0 before the runtime could write its results.
+                message = (
+                    f"step '{self.job.step}' ended with exit code 0 and without its output "
+                    f"'{name}': its code has ended the process, as os._exit(0) does. Let the "
+                    "function return instead"
+                )
+                print(f"waterflow: {message}", file=sys.stderr)
+                error = {"type": "ArtifactError", "message": message, "traceback": ""}
+                return contract.BAD_OUTPUT, {"status": "failed", "outputs": {}, "error": error}
             skipped = skipped or manifest.skipped
             outputs[name] = {
                 "type": manifest.type,
                 "digest": manifest.sha256,
                 "size": manifest.size,
             }
-        return {"status": "skipped" if skipped else "succeeded", "outputs": outputs}
+        return code, {"status": "skipped" if skipped else "succeeded", "outputs": outputs}
 
     def _error(self, code: int, spool: spools.Spool) -> dict[str, str]:
         told = [event for event, _ in spools.read(spool.path) if event["kind"] == "failure"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import ArtifactError, MissingDependencyError
+from waterflow.runtime.artifacts import MANIFEST
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +124,7 @@ def payload_file(folder: Path, name: str, type_name: str) -> Path:
     path = folder / name
     if not path.is_file():
         found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-        found = [entry for entry in found if entry != "manifest.json"]
+        found = [entry for entry in found if entry != MANIFEST]
         listed = ", ".join(found[:5]) or "nothing"
         raise ArtifactError(
             f"{folder} cannot be read as '{type_name}': {name} is expected, and it holds {listed}. "

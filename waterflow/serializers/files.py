@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from waterflow.errors import ArtifactError
+from waterflow.runtime import artifacts
 from waterflow.serializers.base import Context, Serializer, library, payload_file, wrong_type
 
 _BYTES: Final = "value.bin"
 _ARRAY: Final = "array.npy"
 _FIGURE: Final = "figure.png"
-_MANIFEST: Final = "manifest.json"
 
 
 class PathSerializer(Serializer):
@@ -34,7 +34,7 @@ class PathSerializer(Serializer):
         if not isinstance(value, Path):
             raise wrong_type(value, "A pathlib.Path")
         name = value.name or value.resolve().name
-        if name == _MANIFEST:
+        if name == artifacts.MANIFEST:
             raise ArtifactError(
                 f"{value} has the name of the artifact's own manifest. Give it another name."
             )
@@ -54,17 +54,9 @@ class PathSerializer(Serializer):
     def load(self, folder: Path, annotation: object, context: Context) -> object:
         """Return the path of the file or folder inside the artifact."""
         del annotation, context
-        found = [entry for entry in folder.iterdir() if entry.name != _MANIFEST]
-        if not found:
-            # An empty folder: object stores lose it, and the artifact may be read-only.
-            return Path(tempfile.mkdtemp(prefix="waterflow-"))
-        if len(found) > 1:
-            names = ", ".join(sorted(entry.name for entry in found)[:5])
-            raise ArtifactError(
-                f"{folder} cannot be read as 'path': one file or folder is expected, and it holds "
-                f"{names}."
-            )
-        return found[0]
+        # Without an entry it was an empty folder: object stores lose it, and the artifact may be
+        # read-only.
+        return artifacts.entry(folder) or Path(tempfile.mkdtemp(prefix="waterflow-"))
 
 
 class BytesSerializer(Serializer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -66,6 +67,8 @@ class MetricsSerializer(Serializer):
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `value.json`."""
         del context
+        if isinstance(value, dict):
+            _refuse_infinite(cast("dict[str, Any]", value))
         found = plain(value, "json", "metrics")
         write(folder, _metrics(found, value))
 
@@ -163,6 +166,18 @@ def _plain_dict(value: dict[object, object], where: str) -> dict[str, Any]:
             )
         found[key] = _plain(item, f"{where}[{key!r}]")
     return found
+
+
+def _refuse_infinite(value: dict[str, Any]) -> None:
+    """Refuse a metric that is no finite number, with what to do about it."""
+    for key, number in value.items():
+        if isinstance(number, float) or type(number).__module__ == "numpy":
+            with contextlib.suppress(TypeError, ValueError):
+                if not math.isfinite(number):
+                    raise ArtifactError(
+                        f"The metric '{key}' is {float(number)!r}; a metric is a finite number, "
+                        "which conditions can compare. Leave it out where it cannot be computed."
+                    )
 
 
 def _metrics(found: Any, value: object) -> dict[str, float]:

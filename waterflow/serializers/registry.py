@@ -9,6 +9,7 @@ import typing
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.errors import ArtifactError, ConfigurationError
+from waterflow.runtime.artifacts import MANIFEST
 from waterflow.serializers import estimators, files, plain, tables
 from waterflow.serializers.base import Context, Serializer, wrong_type
 
@@ -24,7 +25,6 @@ _SCALARS: Final[dict[object, str]] = {
 }  # fmt: skip
 _COLLECTIONS: Final = ("list", "tuple", "Sequence")
 _MAPPINGS: Final = ("dict", "Mapping")
-_MANIFEST: Final = "manifest.json"
 
 
 class ListSerializer(Serializer):
@@ -58,7 +58,7 @@ class ListSerializer(Serializer):
         """Read the items in order."""
         arguments = typing.get_args(plain.bare(annotation))
         wanted: object = arguments[0] if arguments else Any
-        names = [entry.name for entry in folder.iterdir() if entry.name != _MANIFEST]
+        names = [entry.name for entry in folder.iterdir() if entry.name != MANIFEST]
         if set(names) != {str(index) for index in range(len(names))}:
             raise ArtifactError(
                 f"{folder} cannot be read as '{self.name}': the folders 0, 1, 2 ... are expected, "

@@ -29,7 +29,7 @@ class Caching:
             world.keep("cached", world.submit(call, run_id=NAME))
             # The step that reads it has not begun: it waits for the file below.
             source.write_text("edited after the submit")
-            world.submit(world.call("cached", hold="elsewhere"), run_id=NAME)
+            world.submit(world.call("cached", **self._given(world)), run_id=NAME)
             world.started.pop(NAME)
             world.path("open").touch()
             world.finish(world.started["cached"])
@@ -65,7 +65,7 @@ class Caching:
         run = self._first(world)
         world.finish(run)
         assert run.id == NAME
-        world.submit(world.call("cached", hold="elsewhere"), run_id=NAME)
+        world.submit(world.call("cached", **self._given(world)), run_id=NAME)
         world.started.pop(NAME)
         assert world.state(run).status is Status.SUCCEEDED
         assert [found.run for found in world.provider.runs()].count(NAME) == 1

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from waterflow import spec
 from waterflow.conditions import SKIPPED, holds
 from waterflow.parameters import resolve
+from waterflow.references import branches
 from waterflow.runtime import artifacts
 from waterflow.serializers import Context, by_name, type_name
 from waterflow.serializers.plain import rebuild
 from waterflow.signature import without_none
-from waterflow.validate import branches
 
 if TYPE_CHECKING:
     from collections.abc import Callable

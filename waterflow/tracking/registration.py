@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
-import json
 import os
+import re
+import sys
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import ArtifactError, TrackingError
+from waterflow.runtime import artifacts
 from waterflow.tracking import store
 from waterflow.tracking.client import (
     KIND,
@@ -41,6 +44,7 @@ _STARTED: Final = "waterflow.run_started"
 _TYPES: Final = ("estimator", "model")
 _UPLOAD_TIMEOUT: Final = 120
 _EXAMPLE_ROWS: Final = 5
+_MODULE: Final = re.compile(r'"__module__":\s*"(\w+)')
 
 
 def register(
@@ -83,7 +87,8 @@ def register(
         name, version, uri (`models:/name/version`) and created, false when it was there already.
 
     Raises:
-        ArtifactError: The artifact is not the one that was recorded, or no skops model.
+        ArtifactError: The artifact is not the one that was recorded, or no skops model; or the
+            model does not take the example.
         TrackingError: The registry cannot be reached or refused.
     """
     folder = Path(model_folder)
@@ -111,7 +116,7 @@ def register(
             registry = _Registry(client, name)
             version, created = registry.find(artifact_sha256), False
             if version is None:
-                source = _upload(client, run_id, folder, example, trusted_types, version_tags)
+                source = _upload(client, run_id, folder, name, example, trusted_types, version_tags)
                 version, created = registry.create(source, run_id, version_tags, metrics), True
             if alias:
                 registry.point(alias, version, run_started_ms)
@@ -148,37 +153,16 @@ def _verify(folder: Path, sha256: str) -> None:
     Raises:
         ArtifactError: It is not.
     """
-    manifest_file = folder / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(manifest_file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        raise ArtifactError(f"The model in {folder} has no whole manifest.json.") from None
-    if manifest.get("type") not in _TYPES:
+    manifest = artifacts.verify(folder)
+    if manifest.type not in _TYPES:
         raise ArtifactError(
-            f"A {manifest.get('type')!r} cannot be registered: register takes a scikit-learn "
+            f"A {manifest.type!r} cannot be registered: register takes a scikit-learn "
             f"estimator or a wf.Model (types {', '.join(_TYPES)}), kept as skops."
         )
-    files: dict[str, dict[str, Any]] = manifest.get("files", {})
-    for name, entry in files.items():
-        try:
-            with (folder / name).open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
-        except FileNotFoundError:
-            found = "missing"
-        if found != entry["sha256"]:
-            raise ArtifactError(
-                f"The model file {folder / name} was altered: its sha256 is {found}, recorded is "
-                f"{entry['sha256']}. Run the step that made it again."
-            )
-    canonical = json.dumps(files, sort_keys=True, separators=(",", ":")).encode()
-    whole = hashlib.sha256(canonical).hexdigest()
-    digests = {whole} | (
-        {entry["sha256"] for entry in files.values()} if len(files) == 1 else set()
-    )
-    if sha256 not in digests or manifest.get("sha256") != sha256:
+    if manifest.sha256 != sha256:
         raise ArtifactError(
             f"The model in {folder} is not the one to register: its sha256 is "
-            f"{manifest.get('sha256')}, asked for was {sha256}."
+            f"{manifest.sha256}, asked for was {sha256}."
         )
 
 
@@ -229,6 +213,7 @@ def _upload(
     client: MlflowClient,
     run_id: str,
     folder: Path,
+    name: str,
     example: Any,
     trusted_types: Sequence[str],
     metadata: dict[str, str],
@@ -236,31 +221,33 @@ def _upload(
     """Save the model in MLflow's form, log it to the run, and return where it is."""
     import skops.io
     from mlflow import sklearn as flavour  # pyright: ignore[reportPrivateImportUsage]
-    from mlflow.models import infer_signature
+    from mlflow.exceptions import MlflowException
 
     from waterflow.serializers import load_estimator
 
     file = _model_file(folder)
     save: Callable[..., None] = flavour.save_model
     estimator = load_estimator(file, tuple(trusted_types))
-    signature = rows = None
-    if example is not None:
-        rows = example[:_EXAMPLE_ROWS]
-        with _quiet():
-            signature = infer_signature(example, estimator.predict(rows))
+    rows, signature = (None, None) if example is None else _signature(estimator, name, example)
     with tempfile.TemporaryDirectory() as temporary, _quiet():
         path = Path(temporary, _ARTIFACT)
-        save(
-            estimator,
-            str(path),
-            serialization_format="skops",
-            # `load_estimator` has just checked that all of these may be.
-            skops_trusted_types=sorted(skops.io.get_untrusted_types(file=file)),
-            pip_requirements=_requirements(),
-            signature=signature,
-            input_example=rows,
-            metadata={_DIGEST: metadata[_DIGEST]},
-        )
+        try:
+            save(
+                estimator,
+                str(path),
+                serialization_format="skops",
+                # `load_estimator` has just checked that all of these may be.
+                skops_trusted_types=sorted(skops.io.get_untrusted_types(file=file)),
+                pip_requirements=_requirements(file),
+                signature=signature,
+                input_example=rows,
+                metadata={_DIGEST: metadata[_DIGEST]},
+            )
+        except (MlflowException, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"Model '{name}' ({type(estimator).__name__}) cannot be saved in MLflow's form: "
+                f"{error}"
+            ) from error
         call(
             client.tracking_uri,
             lambda: client.log_artifacts(run_id, str(path), _ARTIFACT),
@@ -280,10 +267,66 @@ def _model_file(folder: Path) -> Path:
     return files[0]
 
 
-def _requirements() -> list[str]:
-    """Return what loading the model needs, as installed here, so that nothing is guessed."""
+def _signature(estimator: Any, name: str, example: Any) -> tuple[Any, Any]:
+    """Return rows of an example, and the signature that follows from what the model makes of them.
+
+    Raises:
+        ArtifactError: The model does not take the example.
+    """
+    from mlflow.models import infer_signature
+
+    given = example
+    try:
+        if hasattr(given, "to_pandas"):  # Polars and Arrow, which MLflow's signatures do not know
+            given = given.to_pandas()
+        given = _without_unknown(estimator, name, given)
+        rows = given[:_EXAMPLE_ROWS]
+        with _quiet():
+            return rows, infer_signature(given, estimator.predict(rows))
+    except Exception as error:
+        raise ArtifactError(
+            f"Model '{name}' ({type(estimator).__name__}) does not take what register(example=...) "
+            f"gives it: {error}. {_columns(estimator, given)}Give rows as its predict takes them, "
+            "without the label: example=..."
+        ) from error
+
+
+def _without_unknown(estimator: Any, name: str, example: Any) -> Any:
+    """Return a table without the columns that the model was not fitted with, such as the label."""
+    known = [str(column) for column in getattr(estimator, "feature_names_in_", ())]
+    columns = [str(column) for column in getattr(example, "columns", ())]
+    extra = [column for column in columns if column not in known]
+    if not known or not extra or not set(known) <= set(columns):
+        return example
+    print(
+        f"waterflow: the example of model '{name}' has columns that the model was not fitted with, "
+        f"which are left out: {', '.join(extra)}",
+        file=sys.stderr,
+    )
+    return example[known]
+
+
+def _columns(estimator: Any, example: Any) -> str:
+    known = [str(column) for column in getattr(estimator, "feature_names_in_", ())]
+    columns = [str(column) for column in getattr(example, "columns", ())]
+    fitted = f"It was fitted with the columns {', '.join(known)}. " if known else ""
+    return fitted + (f"The example has {', '.join(columns)}. " if columns else "")
+
+
+def _requirements(file: Path) -> list[str]:
+    """Return what loading the model needs, as installed here, so that nothing is guessed.
+
+    Classes of the project's own modules belong to no distribution: they are not in the list.
+    """
+    with zipfile.ZipFile(file) as archive:
+        named = set(_MODULE.findall(archive.read("schema.json").decode()))
+    tops = named - set(sys.stdlib_module_names) - {"sklearn", "numpy", "scipy", "pandas"}
+    packages = {"mlflow", "scikit-learn", "skops", "numpy", "pandas", "scipy"}
+    if tops:
+        holders = importlib.metadata.packages_distributions()
+        packages |= {one for top in tops for one in holders.get(top, ())}
     found: list[str] = []
-    for package in ("mlflow", "scikit-learn", "skops", "numpy", "pandas", "scipy"):
+    for package in sorted(packages):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{package}=={importlib.metadata.version(package)}")
     return found

@@ -163,6 +163,7 @@ def test_exit_codes_are_as_documented(jobs, tmp_path):
 
 
 def test_an_import_that_fails_is_told_apart(jobs, tmp_path):
+    jobs.bundle.chmod(0o755)
     (jobs.bundle / "contract_steps.py").rename(jobs.bundle / "gone.py")
     try:
         code, text = jobs.run("add", "--param", "left=1", "--output", f"output={tmp_path}/out")

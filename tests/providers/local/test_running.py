@@ -112,7 +112,7 @@ def test_a_step_has_the_requirements_that_it_asks_for(project, tmp_path):
 
 def test_a_requirement_that_cannot_be_had_is_said_at_submit(project, tmp_path):
     missing = f"waterflow-tiny @ {(tmp_path / 'waterflow_tiny-1-py3-none-any.whl').as_uri()}"
-    with pytest.raises(ConfigurationError, match="environment of a step"):
+    with pytest.raises(ConfigurationError, match="could not be resolved"):
         project.submit("own_requirement", wheel=missing)
     assert list(project.provider.runs()) == []
 

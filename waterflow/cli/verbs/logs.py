@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import click
@@ -16,7 +17,10 @@ _COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "bright_red")
 @click.option("--step", metavar="STEP", help="Only this step.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @options.profile
-def command(run: str | None, step: str | None, follow: bool, profile: str | None) -> None:
+@options.as_json
+def command(
+    run: str | None, step: str | None, follow: bool, profile: str | None, as_json: bool
+) -> None:
     """Print the logs of RUN; by default of the latest run."""
     from waterflow.cli.project import latest, open_here
 
@@ -25,7 +29,9 @@ def command(run: str | None, step: str | None, follow: bool, profile: str | None
     width = max((len(name) for name in state.steps), default=0)
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(state.steps)}
     for line in provider.logs(state.run, step, follow):
-        if step is not None:
+        if as_json:
+            click.echo(json.dumps({"step": line.step, "text": line.text, "time": line.time}))
+        elif step is not None:
             click.echo(line.text)
         else:
             colour = colours.get(line.step)

@@ -68,6 +68,8 @@ def _show(plan: Plan) -> None:
     for step in plan.steps:
         for note in step.notes:
             click.echo(f"note: {step.name} {note}")
+    for note in plan.notes:
+        click.echo(f"note: {note}")
     times = [
         *([f"about {output.show_seconds(plan.seconds)}"] if plan.seconds is not None else []),
         *([output.show_money(plan.cost)] if plan.cost is not None else []),

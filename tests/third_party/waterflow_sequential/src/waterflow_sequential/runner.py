@@ -20,6 +20,7 @@ from waterflow.conditions import SKIPPED, holds
 from waterflow.errors import TrackingError
 from waterflow.job import command
 from waterflow.parameters import to_text
+from waterflow.references import branches
 from waterflow.runtime import artifacts, contract, registering
 from waterflow.runtime.supervisor import ending
 from waterflow.state import RunState, Status
@@ -28,7 +29,6 @@ from waterflow.tracking.client import LEASE
 from waterflow.tracking.replay import Replayer
 from waterflow.tracking.spool import FRAME, parse_frames
 from waterflow.tracking.writer import LEASE as LEASE_FILE
-from waterflow.validate import branches
 
 if TYPE_CHECKING:
     from waterflow.state import StepState
@@ -276,7 +276,7 @@ class Runner:
         found = own | {
             contract.EXECUTION: self.state.run,
             contract.SPOOL: str(place / "spool.jsonl"),
-            contract.SOURCE: f"{bundle}={self.given['root']}",
+            contract.SOURCE: contract.source(bundle, self.given["root"]),
             "PYTHONPATH": os.pathsep.join(kept),
             "PYTHONUNBUFFERED": "1",
         }

@@ -7,9 +7,8 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Final
 
-_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from waterflow_local import threads
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,19 @@ def start(nice: int = 0) -> Server:
         nice: How far it steps back for others on a busy machine.
     """
     ours, theirs = socket.socketpair()
-    environment = dict(os.environ) | dict.fromkeys(_THREADS, "1") | {"PYTHONHASHSEED": "0"}
+    environment = dict(os.environ) | threads.environment(1, {}) | {"PYTHONHASHSEED": "0"}
     # pyarrow's jemalloc starts a thread of its own, and a fork keeps just the one that forks.
     environment.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "waterflow_local.launcher", str(theirs.fileno()), str(nice)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "waterflow_local.launcher",
+                str(theirs.fileno()),
+                str(nice),
+            ],
             pass_fds=[theirs.fileno()],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,49 @@
+"""How many threads a step's numerical libraries use: its CPUs, or what its own variables say."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OMP: Final = "OMP_NUM_THREADS"
+OPENBLAS: Final = "OPENBLAS_NUM_THREADS"
+MKL: Final = "MKL_NUM_THREADS"
+VARIABLES: Final = frozenset({OMP, OPENBLAS, MKL})
+
+
+def environment(threads: int, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that give a step its threads.
+
+    Args:
+        threads: The step's CPUs.
+        variables: Those that the step sets; OMP_NUM_THREADS stands for the others, too.
+    """
+    openmp = variables.get(OMP, str(threads))
+    return {name: variables.get(name, openmp) for name in sorted(VARIABLES)}
+
+
+def limit(threads: int, variables: Mapping[str, str]) -> None:
+    """Give this process's libraries, which were imported with one thread, those of the step."""
+    found = environment(threads, variables)
+    os.environ.update(found)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    wanted = {
+        "openmp": _number(found[OMP], threads),
+        "blas": _number(found[OPENBLAS if OPENBLAS in variables else MKL], threads),
+    }
+    if any(number > 1 for number in wanted.values()):
+        with contextlib.suppress(ImportError):
+            importlib.import_module("threadpoolctl").threadpool_limits(wanted)
+
+
+def _number(text: str, otherwise: int) -> int:
+    """Return the first number of a variable such as "4" or "4,2"."""
+    first = text.partition(",")[0].strip()
+    return max(1, int(first)) if first.isdecimal() else otherwise

@@ -1,0 +1,81 @@
+"""Requirements become wheels under a digest, and are installed from them with no index."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from waterflow import wheelhouse
+from waterflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def wheel(folder: Path, version: str = "1.0") -> str:
+    """Make a wheel by hand and return the requirement that names it."""
+    path = folder / f"tiny_rate-{version}-py3-none-any.whl"
+    about = f"tiny_rate-{version}.dist-info"
+    files = {
+        "tiny_rate.py": f"VERSION = {version!r}\n",
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: tiny-rate\nVersion: {version}\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\n"
+        "Tag: py3-none-any\n",
+    }
+    record = "".join(f"{name},,\n" for name in [*files, f"{about}/RECORD"])
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in (files | {f"{about}/RECORD": record}).items():
+            archive.writestr(name, text)
+    return f"tiny-rate @ {path.as_uri()}"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("wheelhouses")
+
+
+def test_requirements_are_resolved_once_and_installed_offline(place: Path, tmp_path: Path) -> None:
+    wanted = wheel(tmp_path)
+    made = wheelhouse.resolve([wanted], place)
+    assert [found.name for found in made.wheels] == ["tiny_rate-1.0-py3-none-any.whl"]
+    assert made.folder == place / made.digest
+    (tmp_path / "tiny_rate-1.0-py3-none-any.whl").unlink()
+    assert wheelhouse.resolve([wanted], place) == made
+    venv.create(tmp_path / "environment", with_pip=False, symlinks=True)
+    python = tmp_path / "environment" / "bin" / "python"
+    wheelhouse.install(made, python)
+    code = "import tiny_rate; print(tiny_rate.VERSION)"
+    assert subprocess.check_output([python, "-c", code], text=True) == "1.0\n"
+
+
+def test_other_wheels_have_another_digest(place: Path, tmp_path: Path) -> None:
+    first = wheelhouse.resolve([wheel(tmp_path)], place)
+    other = wheelhouse.resolve([wheel(tmp_path, "2.0")], place)
+    assert first.digest != other.digest
+
+
+def test_wheels_for_another_machine_are_fetched_not_built(place: Path, tmp_path: Path) -> None:
+    target = wheelhouse.Target("manylinux2014_aarch64", f"3.{sys.version_info.minor}")
+    made = wheelhouse.resolve([wheel(tmp_path)], place, target)
+    assert len(made.wheels) == 1
+
+
+def test_an_altered_wheelhouse_is_made_anew(place: Path, tmp_path: Path) -> None:
+    wanted = wheel(tmp_path, "3.0")
+    made = wheelhouse.resolve([wanted], place)
+    made.wheels[0].write_bytes(b"altered")
+    again = wheelhouse.resolve([wanted], place)
+    assert again == made
+    assert again.wheels[0].read_bytes() != b"altered"
+
+
+def test_what_cannot_be_resolved_is_told_and_leaves_nothing(place: Path, tmp_path: Path) -> None:
+    before = {path.name for path in place.iterdir()}
+    with pytest.raises(ConfigurationError, match="could not be resolved"):
+        wheelhouse.resolve([f"nothing @ {(tmp_path / 'nothing.whl').as_uri()}"], place)
+    assert {path.name for path in place.iterdir()} == before

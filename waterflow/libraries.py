@@ -1,0 +1,115 @@
+"""The libraries that a step's result depends on, and which version of each is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+def versions(modules: Iterable[str], distributions: Iterable[str] = ()) -> dict[str, str]:
+    """Return what is installed of some libraries and of all that they require in turn.
+
+    Args:
+        modules: Names of top-level modules.
+        distributions: Names of distributions; those that are not installed are left out.
+
+    Returns:
+        Distribution -> version, sorted. What has no version that tells its content (a module found
+        by PYTHONPATH, an editable install) has a digest of its sources instead.
+    """
+    found: dict[str, str] = {}
+    waiting = [name for name in distributions if _version(name) is not None]
+    for module in modules:
+        owners = _owners(module)
+        waiting += owners
+        if not owners or any(_is_editable(name) for name in owners):
+            digest = _source_digest(module)
+            if digest is not None:
+                found[f"module {module}"] = digest
+    while waiting:
+        name = waiting.pop()
+        version = _version(name)
+        if version is not None and name not in found:
+            found[name] = version
+            waiting.extend(_requires(name))
+    return dict(sorted(found.items()))
+
+
+@cache
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def _owners(module: str) -> tuple[str, ...]:
+    # Most are called like their module; reading every installed package takes a second.
+    if _version(module) is not None:
+        return (_normal(module),)
+    return tuple(sorted({_normal(name) for name in _all_owners().get(module, ())}))
+
+
+@cache
+def _all_owners() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+def _normal(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
+
+
+@cache
+def _requires(distribution: str) -> tuple[str, ...]:
+    """Return what a distribution always requires here: its extras are nobody's wish."""
+    from packaging.requirements import Requirement
+
+    found: list[str] = []
+    for text in metadata.requires(distribution) or ():
+        wanted = Requirement(text)
+        if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+            found.append(_normal(wanted.name))
+    return tuple(found)
+
+
+@cache
+def _is_editable(distribution: str) -> bool:
+    text = metadata.distribution(distribution).read_text("direct_url.json")
+    return text is not None and bool(json.loads(text).get("dir_info", {}).get("editable"))
+
+
+def _source_digest(module: str) -> str | None:
+    """Return a digest over a module's Python files; None where it has none to read."""
+    files = sorted(_sources(module))
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _sources(module: str) -> Iterator[Path]:
+    try:
+        spec = util.find_spec(module)
+    except (ImportError, ValueError):
+        return
+    if spec is None:
+        return
+    if spec.submodule_search_locations is None:
+        if spec.origin is not None and spec.origin.endswith(".py"):
+            yield Path(spec.origin)
+        return
+    for folder in spec.submodule_search_locations:
+        yield from Path(folder).rglob("*.py")
