@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from waterflow.cache import text_digest
 from waterflow.errors import ConfigurationError
+from waterflow.tracking.client import leased
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,11 @@ def resolve(requirements: Sequence[str], place: Path, target: Target | None = No
     Raises:
         ConfigurationError: The requirements cannot be resolved.
     """
-    place.mkdir(parents=True, exist_ok=True)
+    with leased(place / ".lock"):  # one at a time: two would take the wheels from each other
+        return _resolve(requirements, place, target)
+
+
+def _resolve(requirements: Sequence[str], place: Path, target: Target | None) -> Wheelhouse:
     wanted = target or Target(sys.platform, sys.version)
     asked = text_digest("\n".join([wanted.platform, wanted.python, *sorted(requirements)]))
     known = place / f"{asked}.json"

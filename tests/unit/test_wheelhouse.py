@@ -6,6 +6,7 @@ import subprocess
 import sys
 import venv
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,14 @@ def wheel(folder: Path, version: str = "1.0") -> str:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("wheelhouses")
+
+
+def test_two_at_once_get_the_same_wheels(place: Path, tmp_path: Path) -> None:
+    wanted = wheel(tmp_path, "4.0")
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: wheelhouse.resolve([wanted], place), range(2))
+    assert first == second
+    assert len(first.wheels) == 1
 
 
 def test_requirements_are_resolved_once_and_installed_offline(place: Path, tmp_path: Path) -> None:
