@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
-from tests.tracking.conftest import Server, free_port
+from tests.servers import Server, free_port
 from tests.tracking.journal import Run, every
 from waterflow.errors import ArtifactError, TrackingError
 from waterflow.runtime import artifacts

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.tracking.conftest import free_port
+from tests.servers import free_port
 from tests.tracking.journal import T0, Run, every
 from waterflow.errors import TrackingError
 from waterflow.tracking.client import (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.tracking.conftest import Server, free_port, wait_for
+from tests.servers import Server, free_port, wait_for
 from tests.tracking.journal import Run, every
 from waterflow.tracking import writer
 from waterflow.tracking.spool import Spool
