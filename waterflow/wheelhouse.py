@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -86,7 +87,8 @@ def _resolve(requirements: Sequence[str], place: Path, target: Target | None) ->
         else:
             asked_of_pip = [
                 "download", "--dest", str(building), "--only-binary=:all:",
-                "--platform", target.platform, "--python-version", target.python,
+                *(word for tag in platforms(target.platform) for word in ("--platform", tag)),
+                "--python-version", target.python,
             ]  # fmt: skip
         _run([_python_with_pip(place), *_PIP, *asked_of_pip, *requirements])
         digest = _digest(building)
@@ -99,6 +101,25 @@ def _resolve(requirements: Sequence[str], place: Path, target: Target | None) ->
     written.write_text(json.dumps({"digest": digest, "requirements": sorted(requirements)}))
     written.replace(known)
     return Wheelhouse(digest, place / digest)
+
+
+def platforms(platform: str) -> list[str]:
+    """Return the platform tags that a machine of one takes: with a newer glibc, all older ones.
+
+    Args:
+        platform: A wheel platform tag; pip itself takes it for that very one.
+    """
+    found = re.fullmatch(r"manylinux_2_(\d+)_(\w+)", platform)
+    if found is None:
+        return [platform]
+    newest, machine = int(found[1]), found[2]
+    named = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+    tags: list[str] = []
+    for minor in range(newest, 4, -1):
+        tags.append(f"manylinux_2_{minor}_{machine}")
+        if minor in named:
+            tags.append(f"{named[minor]}_{machine}")
+    return tags
 
 
 def install(wheelhouse: Wheelhouse, python: Path) -> None:

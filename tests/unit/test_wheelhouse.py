@@ -88,3 +88,18 @@ def test_what_cannot_be_resolved_is_told_and_leaves_nothing(place: Path, tmp_pat
     with pytest.raises(ConfigurationError, match="could not be resolved"):
         wheelhouse.resolve([f"nothing @ {(tmp_path / 'nothing.whl').as_uri()}"], place)
     assert {path.name for path in place.iterdir()} == before
+
+
+def test_a_newer_machine_takes_older_wheels() -> None:
+    tags = wheelhouse.platforms("manylinux_2_28_x86_64")
+    assert tags[0] == "manylinux_2_28_x86_64"
+    assert tags.index("manylinux_2_17_x86_64") + 1 == tags.index("manylinux2014_x86_64")
+    assert tags[-1] == "manylinux1_x86_64"
+    assert "manylinux_2_31_x86_64" not in tags
+    assert wheelhouse.platforms("macosx_14_0_arm64") == ["macosx_14_0_arm64"]
+
+
+def test_wheels_for_another_machine_are_resolved(place: Path, tmp_path: Path) -> None:
+    wanted = wheel(tmp_path, "5.0")
+    made = wheelhouse.resolve([wanted], place, wheelhouse.Target("manylinux_2_28_aarch64", "3.12"))
+    assert [found.name for found in made.wheels] == ["tiny_rate-5.0-py3-none-any.whl"]
