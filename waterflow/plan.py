@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from waterflow import spec
 from waterflow.discovery import open_provider
-from waterflow.errors import UnsupportedFeatureError
+from waterflow.errors import ProviderError, TrackingError, UnsupportedFeatureError
+from waterflow.provider import Permission  # noqa: TC001 - the JSON Schema needs the type
 from waterflow.references import upstream
 from waterflow.state import Status
 from waterflow.submit import assemble
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from waterflow.errors import WaterflowError
     from waterflow.pipeline import Call
-    from waterflow.provider import Job
+    from waterflow.provider import Document, Job, Provider
     from waterflow.state import RunState
 
 HISTORY: Final = 50
@@ -94,10 +96,13 @@ class Plan(Struct, kw_only=True, frozen=True):
         profile: The profile's name.
         steps: Its steps, in the pipeline's order.
         notes: What of the pipeline as a whole differs on this provider.
-        problems: What the provider cannot honour; it refuses the pipeline unless this is empty.
+        problems: What the provider cannot honour, and limits of its that are violated; it refuses
+            the pipeline unless this is empty.
         seconds: The longest chain of steps, when every step has an estimate.
         cost: US dollars for all steps, when every priced step has an estimate.
-        last_run: The run that `changes` compares with; None when there is none to compare with.
+        permissions: What the roles of its jobs, and whoever submits it, must be allowed.
+        last_run: The run, or the deployed pipeline, that `changes` compares with; None when there
+            is none to compare with.
         changes: What differs from that run's definition: steps, parameters and their defaults,
             gates. Code inside a step's function is not compared.
     """
@@ -111,6 +116,7 @@ class Plan(Struct, kw_only=True, frozen=True):
     problems: tuple[str, ...] = ()
     seconds: float | None = None
     cost: float | None = None
+    permissions: tuple[Permission, ...] = ()
     last_run: str | None = None
     changes: tuple[Change, ...] = ()
 
@@ -129,22 +135,26 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
     """
     provider = open_provider(root, profile)
     build = assemble(call, root)
-    problems = list(unsupported(build.spec, provider.name, provider.capabilities))
+    problems: list[WaterflowError | str] = [
+        *unsupported(build.spec, provider.name, provider.capabilities)
+    ]
     jobs: dict[str, Job] = {}
     notes: tuple[str, ...] = ()
+    document: Document | None = None
     if not problems:
         try:
             document = provider.compile(build)
             jobs = {job.step: job for job in document.jobs}
             notes = document.notes
+            problems += provider.check(build, document)
         except UnsupportedFeatureError as error:
             problems = [error]
-    runs = [s for s in islice(provider.runs(), HISTORY) if s.pipeline == build.spec.name]
-    durations = _durations(runs)
+    past = _Past(provider, build.spec, document)
+    durations = past.durations
     steps = tuple(
         _planned(step, jobs.get(step.name), durations.get(step.name)) for step in build.spec.steps
     )
-    last = next(((s.run, found) for s in runs if (found := provider.run_spec(s.run))), None)
+    last = past.definition
     priced = [step for step in steps if step.price_per_hour is not None]
     return Plan(
         pipeline=build.spec.name,
@@ -152,7 +162,8 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
         provider=provider.name,
         profile=provider.profile.name,
         steps=steps,
-        notes=notes,
+        notes=(*notes, *past.notes),
+        permissions=() if document is None else tuple(provider.permissions(document)),
         problems=tuple(map(str, problems)),
         seconds=_longest(build.spec, durations),
         cost=_total(step.cost for step in priced),
@@ -184,7 +195,44 @@ def _planned(step: spec.Step, job: Job | None, seconds: float | None) -> Planned
     )
 
 
-# --- durations ------------------------------------------------------------------------------------
+# --- the past -------------------------------------------------------------------------------------
+
+
+class _Past:
+    """What is known of a pipeline's earlier runs; what cannot be asked is told as a note.
+
+    Attributes:
+        durations: The median of each step's latest durations, in seconds.
+        definition: What to compare with: how to call it, and its spec.
+        notes: What could not be asked, and why.
+    """
+
+    def __init__(
+        self, provider: Provider, pipeline: spec.Pipeline, document: Document | None
+    ) -> None:
+        self.durations: dict[str, float] = {}
+        self.definition: tuple[str, spec.Pipeline] | None = None
+        self.notes: list[str] = []
+        runs: list[RunState] = []
+        try:
+            told = provider.durations(pipeline)
+            if told is None:
+                runs = [s for s in islice(provider.runs(), HISTORY) if s.pipeline == pipeline.name]
+                self.durations = _durations(runs)
+            else:
+                self.durations = {
+                    name: statistics.median(found[:SAMPLES])
+                    for name, found in told.items()
+                    if found
+                }
+        except (ProviderError, TrackingError) as error:
+            self.notes.append(f"no times of earlier runs: {error}")
+        try:
+            self.definition = (provider.deployed(document) if document else None) or next(
+                ((s.run, found) for s in runs if (found := provider.run_spec(s.run))), None
+            )
+        except ProviderError as error:
+            self.notes.append(f"nothing to compare with: {error}")
 
 
 def _durations(runs: Iterable[RunState]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from waterflow import spec
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from waterflow.lockfile import Lock
     from waterflow.profile import Profile
     from waterflow.project import GitState
+    from waterflow.schedules import Schedules
     from waterflow.state import RunState
 
 
@@ -39,6 +40,9 @@ class Capabilities:
         requirements: Requirements of a step's own.
         inline: Running all steps in the caller's process, for a debugger.
         resume: Going on from a failed run.
+        content_cache: A step whose inputs are equal to an earlier one's is answered by the cache,
+            also where they were made anew; otherwise only where they are the very same artifacts.
+        tracks_later: No process stays beside a run: whoever waits for it sends its tracking.
         hints: For a feature it lacks, what to do instead.
     """
 
@@ -55,6 +59,8 @@ class Capabilities:
     requirements: bool = False
     inline: bool = False
     resume: bool = False
+    content_cache: bool = True
+    tracks_later: bool = False
     hints: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -210,6 +216,23 @@ class CacheSize:
     size: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """What someone must be allowed to do, so that a pipeline can run.
+
+    Attributes:
+        who: Whom the permission is for: a role's name in the provider's words, or "submitter".
+        actions: The provider's names of the actions.
+        resources: What they are done to.
+        why: What needs it.
+    """
+
+    who: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    why: str
+
+
 class Provider(ABC):
     """An adapter: translates a pipeline for one service and runs it there.
 
@@ -311,6 +334,63 @@ class Provider(ABC):
                 )
 
     # --- what only some providers have -----------------------------------------------------------
+
+    def check(self, build: Build, document: Document) -> list[str]:
+        """Return every limit of the service that a compiled pipeline violates.
+
+        Offline, like `compile`: what the service would refuse, or its jobs would fail of.
+
+        Args:
+            build: What was compiled.
+            document: What it became.
+
+        Returns:
+            One line a violation, each naming the place, what was found and the limit; empty when
+            there is none.
+        """
+        del build, document
+        return []
+
+    def permissions(self, document: Document) -> Sequence[Permission]:
+        """Return the permissions that a compiled pipeline needs; offline, like `compile`."""
+        del document
+        return ()
+
+    def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
+        """Return what the service holds under a pipeline's name now: how to call it, and its spec.
+
+        Returns:
+            None where nothing is deployed, or where a provider deploys nothing: then the last run
+            is what a plan compares with.
+
+        Raises:
+            ProviderError: The service cannot be asked.
+        """
+        del document
+        return None
+
+    def durations(self, pipeline: spec.Pipeline) -> Mapping[str, Sequence[float]] | None:
+        """Return how long steps took lately, in seconds, latest first.
+
+        Returns:
+            None where nobody but the runs themselves knows.
+
+        Raises:
+            TrackingError: MLflow, which knows, cannot be asked.
+        """
+        del pipeline
+        return None
+
+    def schedules(self) -> Schedules:
+        """Return the schedules that it keeps.
+
+        Raises:
+            ConfigurationError: The provider keeps no schedules.
+        """
+        raise ConfigurationError(
+            f"Provider '{self.name}' keeps no schedules. Name a profile that does "
+            "(waterflow profile list), or start `waterflow run` from cron."
+        )
 
     def run_spec(self, run_id: str) -> spec.Pipeline | None:
         """Return the spec that a run was started with; None where it is not kept.

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.errors import NotFoundError, RunCancelled, RunError, RunTimeout, StepFailed
+from waterflow.errors import (
+    NotFoundError,
+    RunCancelled,
+    RunError,
+    RunTimeout,
+    StepFailed,
+    WaterflowError,
+)
 from waterflow.state import RunState, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from waterflow.provider import Artifact, LogLine, Provider
 
 LOG_TAIL: Final = 20
 """Lines of a failed step's log that go into its error."""
+TRACKING_PAUSE: Final = 10.0
+"""Seconds between two times that a watched run's tracking is sent."""
 
 
 class Run:
@@ -61,15 +72,52 @@ class Run:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = 0.02
-        while not (state := self.state).status.final or state.sending:
-            if deadline is not None and time.monotonic() > deadline:
-                raise RunTimeout(
-                    f"Run '{self.id}' has not ended within {timeout:g} s. It goes on: "
-                    f"waterflow status {self.id}"
-                )
-            time.sleep(pause)
-            pause = min(pause * 1.2, 0.5)
+        with self.tracked():
+            while not (state := self.state).status.final or state.sending:
+                if deadline is not None and time.monotonic() > deadline:
+                    raise RunTimeout(
+                        f"Run '{self.id}' has not ended within {timeout:g} s. It goes on: "
+                        f"waterflow status {self.id}"
+                    )
+                time.sleep(pause)
+                pause = min(pause * 1.2, 0.5)
+        state = self.settle(state)
         self.check(state)
+        return state
+
+    @contextlib.contextmanager
+    def tracked(self) -> Generator[None]:
+        """Send the run's tracking now and then while the block runs, where nothing else does."""
+        if not self.provider.capabilities.tracks_later:
+            yield
+            return
+        done = threading.Event()
+
+        def send() -> None:
+            while not done.wait(TRACKING_PAUSE):
+                with contextlib.suppress(WaterflowError):  # told at the end, by `settle`
+                    self.provider.sync(self.id)
+
+        sender = threading.Thread(target=send, name=f"tracking-{self.id}", daemon=True)
+        sender.start()
+        try:
+            yield
+        finally:
+            done.set()
+            sender.join()
+
+    def settle(self, state: RunState) -> RunState:
+        """Send the tracking of a run that has ended, where no process beside it does.
+
+        Args:
+            state: Its final state.
+
+        Returns:
+            Its state then; what MLflow has still not got is `unsent`, and no error.
+        """
+        if state.unsent and not state.sending and self.provider.capabilities.tracks_later:
+            self.provider.sync(self.id)
+            return self.state
         return state
 
     def check(self, state: RunState) -> None:

@@ -76,6 +76,8 @@ class RunState(Struct, kw_only=True, omit_defaults=True):
         sending: Whether they are on their way: the run is over, its tracking is not.
         tracking_uri: The MLflow store that the run writes to.
         url: Where to look at it.
+        execution: The id by which the run is known in the cloud, and so in its jobs and in MLflow;
+            None where that is the run's own id.
     """
 
     run: str
@@ -89,6 +91,7 @@ class RunState(Struct, kw_only=True, omit_defaults=True):
     sending: bool = False
     tracking_uri: str | None = None
     url: str | None = None
+    execution: str | None = None
 
     def move(self, status: Status) -> None:
         """Take another status; a final one is never left. The steps left open follow."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from waterflow import data, discovery, libraries, lockfile, project, spec
 from waterflow.bundle import Bundle, Bundler
+from waterflow.errors import ConfigurationError
 from waterflow.parameters import check_length, resolve
 from waterflow.provider import Build, Submission
 
@@ -164,6 +165,21 @@ def compile_call(
     return provider, build, provider.compile(build)
 
 
+def check_document(provider: Provider, build: Build, document: Document) -> None:
+    """Refuse a compiled pipeline that the service would refuse, before anything is created.
+
+    Raises:
+        ConfigurationError: It violates limits; all of them are named.
+    """
+    violated = provider.check(build, document)
+    if violated:
+        count = len(violated)
+        raise ConfigurationError(
+            f"Pipeline '{build.spec.name}' violates {count} limit{'' if count == 1 else 's'} of "
+            f"provider '{provider.name}':\n" + "\n".join(f"  {line}" for line in violated)
+        )
+
+
 def submit(
     call: Call,
     *,
@@ -190,6 +206,7 @@ def submit(
     Raises:
         DefinitionError: A parameter is missing.
         UnsupportedFeatureError: The provider cannot honour a setting.
+        ConfigurationError: What the pipeline becomes violates limits of the provider's.
         ProviderError: The provider refuses.
     """
     from waterflow.run import Run
@@ -198,6 +215,7 @@ def submit(
     provider, build, document = compile_call(call, root, profile)
     limit = provider.capabilities.parameter_length
     check_length(call.pipeline.name, parameters, limit, provider.name)
+    check_document(provider, build, document)
     submission = Submission(
         run_id=run_id or new_run_id(call.pipeline.name),
         parameters=parameters,

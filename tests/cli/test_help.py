@@ -70,12 +70,13 @@ def test_each_verb_explains_itself(verb: str, invoke: Callable[..., Result]) -> 
 
 
 def test_verbs_that_answer_can_answer_in_json(invoke: Callable[..., Result]) -> None:
-    talk_only = {"logs", "ui", "completion", "compile", "profile", "cache"}
+    talk_only = {"logs", "ui", "completion", "compile", "profile", "cache", "schedule"}
     for verb in set(VERBS) - talk_only:
         assert "--json" in invoke(verb, "--help").stdout, verb
     for group, verbs in (
         ("profile", ("list", "show", "import")),
         ("cache", ("info", "clear", "prune")),
+        ("schedule", ("apply", "list", "delete", "pause", "resume")),
     ):
         for verb in verbs:
             assert "--json" in invoke(group, verb, "--help").stdout, verb

@@ -48,12 +48,13 @@ def watch(run: Run, view: View) -> RunState:
     """
     began = time.monotonic()
     try:
-        while True:
-            state = run.state
-            view.show(state)
-            if state.status.final:
-                return state
-            time.sleep(min(_LONGEST, max(_FIRST, (time.monotonic() - began) / 100)))
+        with run.tracked():
+            while True:
+                state = run.state
+                view.show(state)
+                if state.status.final:
+                    return state
+                time.sleep(min(_LONGEST, max(_FIRST, (time.monotonic() - began) / 100)))
     finally:
         view.close()
 
@@ -77,6 +78,7 @@ def settle(run: Run, state: RunState) -> RunState:
                 told = True
             time.sleep(_FIRST)
             state = run.state
+        state = run.settle(state)
     return state
 
 

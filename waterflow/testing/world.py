@@ -137,11 +137,15 @@ class World:
         while run.id not in self._finished:
             found = self.state(run)
             if found.status.final and not found.sending:
-                self._finished[run.id] = found
+                self._finished[run.id] = run.settle(found)
             elif time.monotonic() > until:
                 raise TimeoutError(f"run {run.id} has not ended: {found}")
             time.sleep(0.05)
         return self._finished[run.id]
+
+    def execution(self, run: Run) -> str:
+        """Return the id by which a run's jobs, and so MLflow, know it."""
+        return run.state.execution or run.id
 
     def values(self, run: Run) -> dict[str, Any]:
         """Return all artifacts of plain data by `step` or `step.output`."""
@@ -177,7 +181,7 @@ class World:
             self.provider.sync(run.id)
         client = self.mlflow(run)
         experiments = [one.experiment_id for one in client.search_experiments()]
-        condition = f"tags.`waterflow.execution` = '{run.id}'"
+        condition = f"tags.`waterflow.execution` = '{self.execution(run)}'"
         found = list(client.search_runs(experiments, condition, max_results=1000))
         parents = [one for one in found if "waterflow.step" not in one.data.tags]
         if len(parents) != 1:

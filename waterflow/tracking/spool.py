@@ -244,6 +244,14 @@ def _read(stream: IO[bytes], offset: int) -> Iterator[tuple[Event, int]]:
             yield event, offset
 
 
+def parse_lines(content: bytes) -> Iterator[Event]:
+    """Yield the events of a spool's content, passing over lines that are none."""
+    for line in content.splitlines():
+        event = _parse(line)
+        if event is not None:
+            yield event
+
+
 def parse_frames(lines: Iterable[str]) -> Iterator[Event]:
     """Yield the events framed in the lines of a log, whatever stands before the frame."""
     for line in lines:

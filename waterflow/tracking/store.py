@@ -37,7 +37,8 @@ def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path
         return default_uri(state)
     if uri.startswith(_SQLITE):
         return f"{_SQLITE}{state.absolute().parent / uri.removeprefix(_SQLITE)}"
-    if uri.startswith("file:") or ("://" not in uri and uri not in ("databricks", "uc")):
+    named = uri.startswith("arn:") or uri in ("databricks", "uc")
+    if uri.startswith("file:") or ("://" not in uri and not named):
         where = "the profile" if profile_uri else "MLFLOW_TRACKING_URI"
         raise ConfigurationError(
             f"The tracking URI {uri!r} of {where} is a folder, and MLflow no longer keeps runs in "

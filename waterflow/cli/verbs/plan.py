@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @options.target
 @options.parameters
 @options.profile
+@click.option("--permissions", is_flag=True, help="Also who must be allowed to do what, and why.")
 @options.as_json
 @click.pass_context
 def command(
@@ -23,6 +24,7 @@ def command(
     target: str,
     parameters: tuple[str, ...],
     profile: str | None,
+    permissions: bool,
     as_json: bool,
 ) -> None:
     """Show the jobs of the pipeline in TARGET before a run: machines, prices, times, changes.
@@ -41,11 +43,11 @@ def command(
 
         print_json(msgspec.to_builtins(plan))
     else:
-        _show(plan)
+        _show(plan, permissions)
     context.exit(UnsupportedFeatureError.exit_code if plan.problems else 0)
 
 
-def _show(plan: Plan) -> None:
+def _show(plan: Plan, permissions: bool) -> None:
     from waterflow.cli import output
 
     click.echo(f"{plan.pipeline} on profile {plan.profile} (provider {plan.provider})")
@@ -82,8 +84,22 @@ def _show(plan: Plan) -> None:
         sign = {"added": "+", "removed": "-", "changed": "~"}[change.change]
         fields = f" ({'; '.join(change.fields)})" if change.fields else ""
         click.echo(f"  {sign} {change.what} {change.name}{fields}")
+    if permissions:
+        _show_permissions(plan)
     for problem in plan.problems:
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {problem}", err=True)
+
+
+def _show_permissions(plan: Plan) -> None:
+    if not plan.permissions:
+        click.echo("permissions: none")
+    for who in dict.fromkeys(one.who for one in plan.permissions):
+        click.echo(f"permissions of {who}:")
+        for one in plan.permissions:
+            if one.who == who:
+                click.echo(f"  {one.why}")
+                click.echo(f"    {', '.join(one.actions)}")
+                click.echo(f"    on {', '.join(one.resources)}")
 
 
 def _options(step: PlannedStep) -> str:

@@ -17,9 +17,12 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
 
     from waterflow.cli import output
     from waterflow.cli.project import latest, open_here
+    from waterflow.run import Run
 
     provider = open_here(profile)
     state = provider.status(run) if run else latest(provider)
+    if state.status.final:
+        state = Run(state.run, provider).settle(state)
     if as_json:
         output.print_json(output.run_document(state))
         return

@@ -27,7 +27,7 @@ def command(
     profile: str | None,
     as_json: bool,
 ) -> None:
-    """Check the pipeline in TARGET: its definition, code, data, and what the provider lacks."""
+    """Check the pipeline in TARGET: definition, code, data, the provider's features and limits."""
     from waterflow.cli.output import print_json, show_count
     from waterflow.cli.targets import load
 
@@ -55,9 +55,12 @@ def command(
 
 
 def _problems(target: Target, call: Call, profile: str | None) -> list[WaterflowError]:
-    """Return all that stands in the way of a run; what hides behind another problem waits."""
+    """Return all that stands in the way of a run; what hides behind another problem waits.
+
+    A document cannot be made where the provider lacks a feature, so its limits are then not known.
+    """
     from waterflow.discovery import open_provider
-    from waterflow.errors import WaterflowError
+    from waterflow.errors import ConfigurationError, WaterflowError
     from waterflow.submit import assemble
     from waterflow.validate import unsupported
 
@@ -71,7 +74,8 @@ def _problems(target: Target, call: Call, profile: str | None) -> list[Waterflow
     try:
         build = assemble(call, target.root)
         if not found:
-            provider.compile(build)
+            document = provider.compile(build)
+            found += map(ConfigurationError, provider.check(build, document))
     except WaterflowError as error:
         found.append(error)
     return found

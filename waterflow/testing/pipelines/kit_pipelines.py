@@ -16,12 +16,12 @@ import kit_tables
 
 import waterflow as wf
 
-PROGRAM = """
-import pathlib, sys
-source, target, times = sys.argv[1:]
-text = pathlib.Path(source, "value.json").read_text()
-pathlib.Path(target, "told.txt").write_text(text * int(times))
-"""
+PROGRAM = (
+    "import pathlib, sys; source, target, times = sys.argv[1:]; "
+    "text = pathlib.Path(source, 'value.json').read_text(); "
+    "pathlib.Path(target, 'told.txt').write_text(text * int(times))"
+)
+"""One line: services take no line break in an argument."""
 
 
 def contained(image: str, times: int) -> None:

@@ -1,0 +1,1 @@
+"""The SageMaker provider: pipelines as managed jobs of Amazon SageMaker."""

@@ -1,0 +1,384 @@
+"""The compiler: a spec becomes a pipeline definition of SageMaker, one job a step; pure."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow import lineage, spec
+from waterflow.cache import text_digest
+from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
+from waterflow.parameters import to_text
+from waterflow.project import STATE
+from waterflow.provider import Document, Job
+from waterflow.references import operands, value_name
+from waterflow.tracking.store import resolve_uri
+from waterflow_sagemaker import naming, steps
+from waterflow_sagemaker.branching import Layout, PlacedGate, copies, place
+from waterflow_sagemaker.comparisons import Term, constant, translate
+from waterflow_sagemaker.context import Context
+from waterflow_sagemaker.machines import prices
+from waterflow_sagemaker.profile import check_steps
+
+if TYPE_CHECKING:
+    from waterflow.profile import Profile
+    from waterflow.provider import Build
+    from waterflow_sagemaker.branching import Path
+    from waterflow_sagemaker.profile import SageMakerSettings
+
+VERSION: Final = "2020-12-01"
+"""https://docs.aws.amazon.com/sagemaker/latest/dg/define-pipeline.html"""
+LARGEST: Final = 1_048_576
+"""Characters: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html"""
+_DESCRIPTION: Final = 3072
+_ENCODED: Final = {"integer": "Integer", "number": "Float"}
+_PARAMETERS: Final = 200
+_ELSEWHERE: Final = ("http://", "https://", "arn:", "databricks", "uc")
+_NUMERIC: Final = ("integer", "number")
+
+
+def compile_sagemaker(build: Build, settings: SageMakerSettings, profile: Profile) -> Document:
+    """Translate a pipeline into what is created on SageMaker.
+
+    Args:
+        build: The spec and what was found about its code and data.
+        settings: The profile's settings.
+        profile: The profile.
+
+    Raises:
+        UnsupportedFeatureError: SageMaker cannot honour a setting.
+        ConfigurationError: The profile does not fit the pipeline.
+        DefinitionError: A value is longer than SageMaker takes.
+    """
+    pipeline = build.spec
+    check_steps(settings, pipeline, profile.name)
+    _refuse_job_maps(pipeline)
+    name = naming.pipeline_name(settings.prefix, pipeline.name)
+    registering = _registering(build, profile)
+    context = Context(build, settings, registering)
+    layout = place(pipeline)
+    encodings = _encodings(pipeline)
+    definition = _Definition(context, layout, encodings)
+    native = definition.level(())
+    # The same digest for the same spec, code, lock and data: nothing of a run is in it.
+    tags = lineage.tags(build, "sagemaker", profile.name)
+    described = text_digest(json.dumps(tags, sort_keys=True))
+    experiment = {"Get": "Execution.PipelineName"}
+    document: dict[str, Any] = {
+        "Version": VERSION,
+        "Metadata": {
+            "waterflow": {
+                "spec": build.digest,
+                "build": context.s3(f"builds/{described}.json"),
+                "steps": {one.native: one.step.name for one in layout.steps()},
+                "gates": {one.native: one.gate.name for one in layout.gates()},
+            }
+        },
+        "Parameters": _parameters(context, encodings),
+        "PipelineExperimentConfig": {
+            "ExperimentName": (
+                naming.entity(profile.experiment, naming.EXPERIMENT_LENGTH)
+                if profile.experiment
+                else experiment
+            ),
+            "TrialName": {"Get": "Execution.PipelineExecutionId"},
+        },
+        "Steps": native,
+    }
+    request: dict[str, Any] = {
+        "PipelineName": name,
+        "PipelineDisplayName": name,
+        "PipelineDescription": " ".join(pipeline.description.split())[:_DESCRIPTION],
+        "RoleArn": settings.role,
+        "Tags": [
+            {"Key": key, "Value": value}
+            for key, value in sorted({**settings.tags, "waterflow:pipeline": pipeline.name}.items())
+        ],
+        "PipelineDefinition": document,
+    }
+    if settings.parallel is not None:
+        request["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": settings.parallel}
+    content: dict[str, Any] = {
+        "request": request,
+        "control": definition.control,
+        "wheelhouses": context.pinner.wheelhouses,
+        "data": {uri: context.data(uri) for uri in build.data},
+        "none": context.none,
+        "parameters": encodings,
+    }
+    return Document(
+        provider="sagemaker",
+        content=content,
+        jobs=tuple(_jobs(context, layout)),
+        notes=tuple(_notes(context)),
+    )
+
+
+def check_size(document: Document) -> None:
+    """Refuse a definition that is larger than SageMaker takes.
+
+    Args:
+        document: The compiled pipeline.
+
+    Raises:
+        DefinitionError: It is larger.
+    """
+    request = document.content["request"]
+    size = len(json.dumps(request["PipelineDefinition"], ensure_ascii=False, separators=(",", ":")))
+    if size > LARGEST:
+        number = len(request["PipelineDefinition"]["Metadata"]["waterflow"]["steps"])
+        raise DefinitionError(
+            f"Pipeline '{request['PipelineName']}': its definition has {size:,} characters for "
+            f"{number} steps; SageMaker takes {LARGEST:,}. Take several steps together, let one "
+            "step map over a list (wf.map), or make two pipelines of it"
+        )
+
+
+def _refuse_job_maps(pipeline: spec.Pipeline) -> None:
+    for step in pipeline.steps:
+        run = step.run
+        if isinstance(run, spec.Function) and run.over is not None and run.fan_out == "jobs":
+            raise UnsupportedFeatureError(
+                step.name, 'fan_out="jobs"', "sagemaker",
+                "A pipeline of SageMaker has the jobs that its definition names. Use "
+                'fan_out="processes": the items run inside one job.',
+            )  # fmt: skip
+
+
+def _registering(build: Build, profile: Profile) -> dict[str, Any] | None:
+    """Return what register steps are told of MLflow; None when there are none.
+
+    Raises:
+        ConfigurationError: No job could reach it.
+    """
+    step = next((s.name for s in build.spec.steps if isinstance(s.run, spec.Register)), None)
+    if step is None:
+        return None
+    uri = profile.tracking_uri or ""
+    if not uri.startswith("arn:"):  # managed MLflow, which the core would take for a folder
+        uri = resolve_uri(profile.tracking_uri, os.environ, build.root / STATE)
+    if not uri.startswith(_ELSEWHERE):
+        raise ConfigurationError(
+            f"Step '{step}' registers a model, and no job on SageMaker can reach the tracking URI "
+            f'{uri!r}. Name a server in waterflow.toml: [tracking] uri = "https://...", or the '
+            "ARN of a managed MLflow"
+        )
+    return {
+        "uri": uri,
+        "experiment": profile.experiment or build.spec.name,
+        "tags": lineage.tags(build, "sagemaker", profile.name),
+    }
+
+
+# --- parameters ---------------------------------------------------------------------------------
+
+
+def _encodings(pipeline: spec.Pipeline) -> dict[str, str]:
+    """Return how each parameter that is native travels."""
+    compared = {
+        operand.name
+        for gate in pipeline.gates
+        for operand in operands(gate.condition)
+        if isinstance(operand, spec.FromParameter)
+    }
+    shown = _shown_to_programs(pipeline)
+    found: dict[str, str] = {}
+    for name, parameter in pipeline.parameters.items():
+        if parameter.static:
+            continue
+        if not name.isascii():
+            raise DefinitionError(
+                f"Pipeline '{pipeline.name}': SageMaker takes letters A to Z, digits, - and _ in "
+                f"names of parameters. Rename '{name}'"
+            )
+        if parameter.type == "data":
+            found[name] = "data"
+        elif name in compared and parameter.type in _NUMERIC and not parameter.optional:
+            found[name] = parameter.type
+        elif parameter.type == "string" and name in shown:
+            if name in compared or shown[name] is None:
+                raise UnsupportedFeatureError(
+                    shown[name] or name,
+                    f"the text parameter '{name}' in a container's command and elsewhere",
+                    "sagemaker",
+                    "A text goes to a program as it is, and to all others as JSON. Give the "
+                    "container a parameter of its own.",
+                )
+            found[name] = "text"
+        else:
+            found[name] = "json"
+    if len(found) > _PARAMETERS:
+        raise DefinitionError(
+            f"Pipeline '{pipeline.name}' has {len(found)} parameters; SageMaker takes "
+            f"{_PARAMETERS}. Give several as one: a dict, or a file taken as wf.Data"
+        )
+    return found
+
+
+def _shown_to_programs(pipeline: spec.Pipeline) -> dict[str, str | None]:
+    """Return parameters in containers' commands -> a container; None where others use it too."""
+    programs: dict[str, str] = {}
+    others: set[str] = set()
+    for step in pipeline.steps:
+        for given in step.inputs.values():
+            source = given.source
+            items = source.items if isinstance(source, spec.FromList) else (source,)
+            for item in items:
+                if isinstance(item, spec.FromParameter):
+                    if isinstance(step.run, spec.Container):
+                        programs[item.name] = step.name
+                    else:
+                        others.add(item.name)
+    return {name: None if name in others else step for name, step in programs.items()}
+
+
+def _parameters(context: Context, encodings: dict[str, str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for name, encoding in encodings.items():
+        parameter = context.pipeline.parameters[name]
+        native: dict[str, Any] = {"Name": name, "Type": _ENCODED.get(encoding, "String")}
+        default = parameter.default
+        if encoding == "data":
+            if parameter.required or (default is not None and default not in context.build.data):
+                pass  # given at submit; what was not given was not pinned
+            else:
+                native["DefaultValue"] = context.none if default is None else context.data(default)
+        elif not parameter.required:
+            if encoding == "number":
+                default = float(default)
+            elif encoding == "json" or (encoding == "text" and default is None):
+                default = to_text(default)
+            native["DefaultValue"] = default
+        found.append(native)
+    return found
+
+
+# --- steps --------------------------------------------------------------------------------------
+
+
+class _Definition:
+    """Makes the steps of a definition, level by level."""
+
+    def __init__(self, context: Context, layout: Layout, encodings: dict[str, str]) -> None:
+        self._context, self._layout, self._encodings = context, layout, encodings
+        self.control: dict[str, dict[str, Any]] = {}
+
+    def level(self, path: Path) -> list[dict[str, Any]]:
+        """Return the steps of one branch."""
+        found: list[dict[str, Any]] = []
+        for placed in self._layout.levels[path]:
+            if isinstance(placed, PlacedGate):
+                found.append(self._condition(placed))
+            else:
+                native = steps.native_step(self._context, placed)
+                found.append(native.step)
+                if native.control is not None:
+                    self.control[placed.native] = native.control
+        return found
+
+    def _condition(self, placed: PlacedGate) -> dict[str, Any]:
+        gate = placed.gate
+        behind = self._behind(gate.name)
+        return {
+            "Name": placed.native,
+            "Type": "Condition",
+            "Arguments": {
+                "Conditions": translate(
+                    gate.condition, lambda operand: self._term(operand, placed, behind), behind
+                ),
+                "IfSteps": self.level((*placed.path, (gate.name, True))),
+                "ElseSteps": self.level((*placed.path, (gate.name, False))),
+            },
+        }
+
+    def _behind(self, gate: str) -> str:
+        """Return a step that stands behind a gate, for messages."""
+        found = (s.name for s in self._context.pipeline.steps if s.branch and s.branch.gate == gate)
+        return next(found, gate)
+
+    def _term(self, operand: spec.Operand, placed: PlacedGate, behind: str) -> Term:
+        """Return how SageMaker reads one side of a comparison."""
+        if isinstance(operand, spec.FromValue):
+            return constant(operand.value)
+        if isinstance(operand, spec.FromParameter):
+            return self._parameter(operand.name)
+        return self._output(operand, placed, behind)
+
+    def _parameter(self, name: str) -> Term:
+        parameter = self._context.pipeline.parameters[name]
+        if parameter.static:
+            return constant(parameter.default)
+        get = {"Get": f"Parameters.{name}"}
+        shown = f"parameter '{name}'"
+        if self._encodings[name] in _NUMERIC:
+            return Term("number", shown, number=get)
+        kind: Any = "number" if parameter.type in _NUMERIC else parameter.type
+        whole = parameter.type == "integer"
+        return Term(kind, shown, text=get, whole=whole, optional=parameter.optional)
+
+    def _output(self, operand: spec.FromStep, placed: PlacedGate, behind: str) -> Term:
+        step = self._context.steps[operand.step]
+        if isinstance(step.run, spec.Container):
+            raise UnsupportedFeatureError(
+                behind, f"a condition on what the container step '{step.name}' writes", "sagemaker",
+                "Let a Python step read it and return the value, and use that in the condition.",
+            )  # fmt: skip
+        name = value_name(operand)
+        key = self._context.keys(step.name)[name]
+        native = placed.sources[step.name]
+        made = step.outputs[operand.output].type
+        if operand.key is not None:
+            made = "number" if made == "metrics" else "any"
+        kind: Any = "number" if made in _NUMERIC else made
+        if kind not in ("number", "boolean", "string"):
+            kind = "any"
+        shown = f"{step.name}.{name}"
+        if self._context.kind_of(step.name) == "training":
+            number = {"Get": f"Steps.{native}.FinalMetricDataList['{key}'].Value"}
+            return Term(kind, shown, number=None if kind == "string" else number)
+        file = {"Get": f"Steps.{native}.PropertyFiles.values"}
+
+        def entry(part: str) -> dict[str, Any]:
+            return {"Std:JsonGet": {"PropertyFile": file, "Path": f"{key}.{part}"}}
+
+        number = None if kind == "string" else entry("number")
+        return Term(kind, shown, number=number, text=entry("text"))
+
+
+# --- the plan -----------------------------------------------------------------------------------
+
+
+def _jobs(context: Context, layout: Layout) -> list[Job]:
+    found = copies(layout)
+    rows: list[Job] = []
+    for step in context.pipeline.steps:
+        if step.name not in found:
+            continue
+        plan = context.plan(step.name)
+        notes = list(plan.notes)
+        times = len(found[step.name])
+        if times > 1:
+            notes.append(f"compiled {times} times, into each branch in which it can run")
+        rows.append(
+            Job(
+                step=step.name,
+                kind=plan.kind,
+                machine=plan.machine.type,
+                price=plan.machine.price,
+                notes=tuple(notes),
+            )
+        )
+    return rows
+
+
+def _notes(context: Context) -> list[str]:
+    known = prices()
+    found = [f"prices on demand of {known.region}, {known.date}"]
+    if context.settings.region != known.region:
+        found[0] += f"; those of {context.settings.region} differ"
+    unpinned = [step.name for step in context.pipeline.steps
+                if step.cache and not context.is_pinned(step)]  # fmt: skip
+    if unpinned:
+        found.append(f"never cached, as they read data that has no version: {', '.join(unpinned)}")
+    return found

@@ -1,0 +1,10 @@
+"""The emulator as a process of its own: `python -m waterflow_sagemaker.emulator`."""
+
+from __future__ import annotations
+
+import sys
+
+from waterflow_sagemaker.emulator.server import main
+
+if __name__ == "__main__":
+    sys.exit(main())

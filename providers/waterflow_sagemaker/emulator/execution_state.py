@@ -1,0 +1,160 @@
+"""What is known of one pipeline execution and its steps, and how the service shows it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from waterflow_sagemaker.emulator.clock import moment
+
+OPEN: Final = frozenset({"Starting", "Executing", "Stopping"})
+STEP_FAILED: Final = "Step failure: One or multiple steps failed."
+
+
+@dataclass
+class StepRun:
+    """One step of an execution, from its start on.
+
+    Attributes:
+        name: The step.
+        status: Its status, as the service names it.
+        started: When, in seconds since the epoch.
+        ended: When.
+        attempts: How many attempts there were; none when a former result was taken.
+        reason: Why it failed.
+        metadata: What the service shows of what it made.
+        outputs: What other steps may refer to.
+        cached: The ARN of the execution whose result was taken.
+    """
+
+    name: str
+    status: str
+    started: float
+    ended: float | None = None
+    attempts: int = 0
+    reason: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    cached: str | None = None
+
+    def shown(self, labels: dict[str, str]) -> dict[str, Any]:
+        """Return the step as ListPipelineExecutionSteps does.
+
+        Args:
+            labels: Its display name and description.
+        """
+        found: dict[str, Any] = {
+            "StepName": self.name,
+            **labels,
+            "StartTime": moment(self.started),
+            "StepStatus": self.status,
+            "AttemptCount": self.attempts,
+            "Metadata": self.metadata,
+        }
+        if self.ended is not None:
+            found["EndTime"] = moment(self.ended)
+        if self.reason and self.status == "Failed":
+            found["FailureReason"] = self.reason[:1024]
+        if self.cached is not None:
+            found["CacheHitResult"] = {"SourcePipelineExecutionArn": self.cached}
+        return found
+
+
+@dataclass
+class Execution:
+    """One execution.
+
+    Attributes:
+        id: 12 lower-case letters and digits.
+        arn: Its ARN.
+        pipeline: The pipeline's name.
+        pipeline_arn: The pipeline's ARN.
+        version: The version that it runs.
+        definition: That version's document.
+        role: The role of the pipeline when it was started.
+        parameters: Name -> typed value.
+        display_name: Its display name.
+        created: When it was started, in seconds since the epoch.
+        modified: When it last changed.
+        description: Its description.
+        status: Its status.
+        reason: Why it failed.
+        parallel: How many steps may run at a time; None for no limit.
+        experiment: Experiment and trial, resolved.
+        steps: The steps that were started, in that order.
+        attempts_before: Attempts at steps that a retry of the execution will start again.
+    """
+
+    id: str
+    arn: str
+    pipeline: str
+    pipeline_arn: str
+    version: int
+    definition: str
+    role: str
+    parameters: dict[str, Any]
+    display_name: str
+    created: float
+    modified: float
+    description: str | None = None
+    status: str = "Executing"
+    reason: str = ""
+    parallel: int | None = None
+    experiment: dict[str, Any] = field(default_factory=dict[str, Any])
+    steps: dict[str, StepRun] = field(default_factory=dict[str, StepRun])
+    attempts_before: dict[str, int] = field(default_factory=dict[str, int])
+
+    def shown(self) -> dict[str, Any]:
+        """Return the execution as DescribePipelineExecution does."""
+        found: dict[str, Any] = {
+            "PipelineArn": self.pipeline_arn,
+            "PipelineExecutionArn": self.arn,
+            "PipelineExecutionDisplayName": self.display_name,
+            "PipelineExecutionStatus": self.status,
+            "CreationTime": moment(self.created),
+            "LastModifiedTime": moment(self.modified),
+            "CreatedBy": {},
+            "LastModifiedBy": {},
+            "PipelineVersionId": self.version,
+        }
+        optional = {
+            "PipelineExecutionDescription": self.description,
+            "FailureReason": self.reason,
+            "PipelineExperimentConfig": self.experiment,
+        }
+        found |= {key: value for key, value in optional.items() if value}
+        if self.parallel is not None:
+            found["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": self.parallel}
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Return the execution as ListPipelineExecutions does."""
+        found: dict[str, Any] = {
+            "PipelineExecutionArn": self.arn,
+            "StartTime": moment(self.created),
+            "PipelineExecutionStatus": self.status,
+            "PipelineExecutionDisplayName": self.display_name,
+        }
+        if self.description:
+            found["PipelineExecutionDescription"] = self.description
+        if self.reason:
+            found["PipelineExecutionFailureReason"] = self.reason
+        return found
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all of it as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def restored(cls, data: dict[str, Any]) -> Execution:
+        """Return the execution of a snapshot; what ran then has failed, and can be retried."""
+        steps = {name: StepRun(**step) for name, step in data["steps"].items()}
+        fields: dict[str, Any] = data | {"steps": steps}
+        found = cls(**fields)
+        if found.status in OPEN:
+            found.status, found.reason = "Failed", STEP_FAILED
+        for step in steps.values():
+            if step.status in OPEN:
+                step.status, step.ended = "Failed", found.modified
+                step.reason = "InternalServerError: the emulator was stopped while this step ran"
+        return found

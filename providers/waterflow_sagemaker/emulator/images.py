@@ -1,0 +1,82 @@
+"""Which environment of this machine stands for a container image."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from waterflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SYSTEM: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Images:
+    """The environments by image.
+
+    Args:
+        known: Image (a URI, a repository with or without its registry, or a glob) -> the folder of
+            an environment, whose `bin` comes first on PATH.
+        shims: A folder for the default environment's `python3`.
+    """
+
+    def __init__(self, known: Mapping[str, Path], shims: Path) -> None:
+        self._known = dict(known)
+        self._default = _own_bin(shims)
+
+    def path(self, image: str) -> str:
+        """Return the PATH of a container of an image; an unknown image is the default one."""
+        folder = self.find(image)
+        first = self._default if folder is None else str(folder / "bin")
+        return f"{first}:{_SYSTEM}"
+
+    def find(self, image: str) -> Path | None:
+        """Return the environment given for an image; None when there is none."""
+        whole = image.partition("@")[0]
+        untagged = whole[: whole.rfind(":")] if ":" in whole.rpartition("/")[2] else whole
+        names = [image, whole, untagged, whole.rpartition("/")[2], untagged.rpartition("/")[2]]
+        for name in names:
+            if name in self._known:
+                return self._known[name]
+        for pattern, folder in self._known.items():
+            if any(fnmatch.fnmatchcase(name, pattern) for name in names):
+                return folder
+        return None
+
+
+def check(images: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the environments as absolute folders.
+
+    Raises:
+        ConfigurationError: A folder is not an environment.
+    """
+    found: dict[str, Path] = {}
+    for name, folder in images.items():
+        place = Path(os.path.abspath(folder))  # noqa: PTH100 - a link to an environment stays one
+        if not (place / "bin").is_dir():
+            raise ConfigurationError(
+                f"--image {name}={folder}: {place} is no environment: it has no folder 'bin'. "
+                f"Make one: python3 -m venv {folder}"
+            )
+        found[name] = place
+    return found
+
+
+def _own_bin(shims: Path) -> str:
+    """Return a folder in which `python3` is the interpreter that runs this."""
+    folder = Path(sys.executable).parent
+    python = folder / "python3"
+    if python.exists() and python.samefile(sys.executable) and (folder / "python").exists():
+        return str(folder)
+    # A link would hide a virtual environment's configuration from the interpreter; a script not.
+    shims.mkdir(parents=True, exist_ok=True)
+    for name in ("python3", "python"):
+        shim = shims / name
+        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+        shim.chmod(0o755)
+    return f"{shims}:{folder}"

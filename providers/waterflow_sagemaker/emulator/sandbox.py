@@ -1,0 +1,183 @@
+"""One container: a job's process under its own /opt/ml, its log, its signals, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from waterflow_sagemaker.emulator import logs
+from waterflow_sagemaker.emulator.isolation import ML, Isolation, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_CHUNK: Final = 1 << 16
+_LONGEST: Final = 1 << 20
+_LAST_WORDS: Final = 5.0
+"""Seconds to read what is left in the pipe after the process has ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What a container runs.
+
+    Attributes:
+        command: The program and its arguments.
+        environment: All of its variables.
+        folder: Its folder on this machine, made by `prepare`.
+        network: Whether it may reach the network.
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    network: bool
+
+
+class Container:
+    """A container that runs from its making to its end.
+
+    Args:
+        isolation: How it is walled in.
+        spec: What it runs.
+        write: Takes (milliseconds, line) as lines come.
+        wake: Set when it has ended.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+
+    def __init__(
+        self,
+        isolation: Isolation,
+        spec: Spec,
+        write: Callable[[list[tuple[int, str]]], None],
+        wake: threading.Event,
+    ) -> None:
+        self._isolation, self._write, self._wake = isolation, write, wake
+        self._link = _Link(spec.folder) if isolation.level is Level.SYMLINK else None
+        hosts = spec.folder / "hosts"
+        command, environment = list(spec.command), dict(spec.environment)
+        if isolation.level is Level.REWRITTEN:
+            own = str(spec.folder / "ml")
+            command = [word.replace(ML, own) for word in command]
+            environment = {name: text.replace(ML, own) for name, text in environment.items()}
+        self._process = subprocess.Popen(
+            isolation.command(
+                command, folder=spec.folder, python=sys.executable, network=spec.network,
+                hosts=hosts if hosts.exists() else None,
+            ),
+            env=environment, cwd=spec.folder / "home", stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def poll(self) -> int | None:
+        """Return the exit code, as a shell counts signals; None while it runs."""
+        code = self._process.poll()
+        return 128 - code if code is not None and code < 0 else code
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the container's first process."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._isolation.mounts and self._isolation.processes:
+                # Ours is unshare, which forks: what it started is process 1 of the container.
+                for child in children(self._process.pid):
+                    os.kill(child, number)
+            else:
+                os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        """End all its processes at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End what is left of it, and wait until its log is whole."""
+        self.kill()
+        self._process.wait()
+        self._reader.join(_LAST_WORDS)
+        if self._link is not None:
+            self._link.remove()
+
+    def _read(self) -> None:
+        pipe = self._process.stdout
+        if pipe is not None:
+            with contextlib.suppress(ValueError, OSError), pipe:
+                self._lines(pipe)
+        self._process.wait()
+        self._wake.set()
+
+    def _lines(self, pipe: IO[bytes]) -> None:
+        rest = b""
+        while chunk := os.read(pipe.fileno(), _CHUNK):
+            moment = logs.now()
+            *whole, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _LONGEST:
+                whole, rest = [*whole, rest], b""
+            self._write([(moment, line.decode("utf-8", "replace").rstrip("\r")) for line in whole])
+        if rest:
+            self._write([(logs.now(), rest.decode("utf-8", "replace"))])
+
+
+class _Link:
+    """/opt/ml as a link to one container's folder: only where nothing better works.
+
+    Waits while a job of another emulator holds it.
+
+    Args:
+        folder: The container's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        lock = Path(tempfile.gettempdir()) / "waterflow-opt-ml.lock"
+        self._lock = lock.open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._path = Path(ML)
+        if self._path.is_symlink():
+            self._path.unlink()
+        self._path.symlink_to(folder / "ml")
+
+    def remove(self) -> None:
+        """Let the next one have it."""
+        self._path.unlink(missing_ok=True)
+        self._lock.close()
+
+
+def prepare(folder: Path, hosts: Mapping[str, str]) -> Path:
+    """Make a container's folder, and return what will be its /opt/ml.
+
+    Args:
+        folder: The folder.
+        hosts: Name -> address of the job's containers; none for the machine's own hosts file.
+    """
+    for name in ("ml", "stage", "home", "tmp"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    if hosts:
+        lines = ["127.0.0.1 localhost", "::1 localhost"]
+        lines += [f"{address} {name}" for name, address in hosts.items()]
+        (folder / "hosts").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "ml"
+
+
+def children(parent: int) -> list[int]:
+    """Return the ids of a process's children."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            # The name, in parentheses, may hold anything: the parent comes second after it.
+            if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(entry.name))
+    return found

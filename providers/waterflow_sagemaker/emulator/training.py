@@ -1,0 +1,376 @@
+"""Training jobs: channels to folders, a program, a model; with checkpoints and interruptions."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from waterflow_sagemaker.emulator import errors, inputs
+from waterflow_sagemaker.emulator.artifacts import pack, upload_tree
+from waterflow_sagemaker.emulator.cluster import Cluster, End, Request
+from waterflow_sagemaker.emulator.errors import JobError
+from waterflow_sagemaker.emulator.jobs import Job, now
+from waterflow_sagemaker.emulator.logs import Metrics
+from waterflow_sagemaker.emulator.objects import split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from waterflow_sagemaker.emulator.world import World
+
+CHECKPOINTS: Final = "/opt/ml/checkpoints"
+_DAY: Final = 86400
+_FAILURE: Final = 1024
+"""Characters of /opt/ml/output/failure that become part of FailureReason."""
+_SYNC: Final = 0.1
+"""Seconds between looks at the checkpoints."""
+_SPOT_SHARE: Final = 0.3
+"""Of a spot machine's time, the share that is billed here: the true one changes by the hour."""
+_ROW: Final = (
+    "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
+    "TrainingJobStatus", "SecondaryStatus",
+)  # fmt: skip
+
+_WORDS: Final = {
+    "Starting": "Starting the training job",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Interrupted": "Training job interrupted",
+    "Restarting": "Preparing the instances for training",
+    "Stopping": "Stopping the training job",
+    "Stopped": "Training job stopped",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
+}
+
+
+class TrainingJob(Job):
+    """A training job."""
+
+    noun: ClassVar[str] = "Training"
+
+    def __init__(self, world: World, request: dict[str, Any]) -> None:
+        super().__init__(world, request)
+        self._started: datetime | None = None
+        self._ended: datetime | None = None
+        self._seconds = 0.0
+        self._artifacts: str | None = None
+        self._transitions: list[dict[str, Any]] = []
+        self._overdue: str | None = None
+        self._interruptions = world.faults.spot if self._spot else 0
+        self._deadline = self._waited = float("inf")
+        self._interrupt_at = self._next_sync = float("inf")
+        self._seen: dict[str, dict[str, Any]] = {}
+        definitions = request["AlgorithmSpecification"].get("MetricDefinitions", ())
+        self._metrics = Metrics({one["Name"]: one["Regex"] for one in definitions})
+        self._move("Starting")
+
+    @staticmethod
+    def check(world: World, request: dict[str, Any]) -> None:
+        """Refuse what only the service's own rules forbid.
+
+        Raises:
+            ServiceError: A channel names no object.
+        """
+        if "TrainingImage" not in request["AlgorithmSpecification"]:
+            raise errors.invalid(
+                "The emulator has no AWS Marketplace algorithms: AlgorithmSpecification needs "
+                "TrainingImage"
+            )
+        modes = [request["AlgorithmSpecification"]["TrainingInputMode"]]
+        for channel in request.get("InputDataConfig", ()):
+            modes.append(channel.get("InputMode", modes[0]))
+            source = channel["DataSource"].get("S3DataSource")
+            if source is None:
+                raise errors.invalid(
+                    f"Channel '{channel['ChannelName']}': the emulator has S3DataSource only."
+                )
+            bucket, _ = split(source["S3Uri"])
+            if not world.objects.match(source["S3Uri"]):
+                raise errors.invalid(
+                    f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data '
+                    "source. Please ensure that the bucket exists in the selected region "
+                    f"({world.region}), that objects exist under that S3 prefix, and that the role "
+                    f'"{request["RoleArn"]}" has "s3:ListBucket" permissions on bucket "{bucket}".'
+                )
+        if "Pipe" in modes:
+            raise errors.invalid("The emulator has no input mode Pipe: use File or FastFile.")
+
+    @property
+    def image(self) -> str:
+        """The image that it asked for."""
+        return str(self.request["AlgorithmSpecification"]["TrainingImage"])
+
+    @property
+    def machine(self) -> tuple[str, int]:
+        """The machine type that it asked for, and how many."""
+        resources = self.request["ResourceConfig"]
+        groups = resources.get("InstanceGroups") or [resources]
+        return groups[0]["InstanceType"], sum(group["InstanceCount"] for group in groups)
+
+    @property
+    def _spot(self) -> bool:
+        return bool(self.request.get("EnableManagedSpotTraining"))
+
+    # --- what it says -----------------------------------------------------------------------------
+
+    def describe(self) -> dict[str, Any]:
+        """Return the answer of DescribeTrainingJob."""
+        billable = self._seconds * (_SPOT_SHARE if self._spot else 1)
+        found = {name: value for name, value in self.request.items() if name != "Tags"}
+        found |= {
+            "TrainingJobArn": self.arn,
+            "TrainingJobStatus": self.status,
+            "SecondaryStatus": self._transitions[-1]["Status"],
+            "SecondaryStatusTransitions": [dict(one) for one in self._transitions],
+            "CreationTime": self.created,
+            "LastModifiedTime": self.modified,
+            "TrainingStartTime": self._started,
+            "TrainingEndTime": self._ended,
+            "FailureReason": self.reason if self.status == "Failed" else None,
+            "ModelArtifacts": {"S3ModelArtifacts": self._artifacts} if self._artifacts else None,
+            "FinalMetricDataList": [
+                {"MetricName": name, "Value": value, "Timestamp": datetime.fromtimestamp(at, UTC)}
+                for name, (value, at) in self._metrics.last.items()
+            ]
+            or None,
+            "TrainingTimeInSeconds": math.ceil(self._seconds) if self._ended else None,
+            "BillableTimeInSeconds": math.ceil(billable) if self._ended else None,
+        }
+        for name in ("EnableNetworkIsolation", "EnableManagedSpotTraining"):
+            found.setdefault(name, False)
+        found.setdefault("EnableInterContainerTrafficEncryption", False)
+        return {name: value for name, value in found.items() if value is not None}
+
+    @staticmethod
+    def row(description: dict[str, Any]) -> dict[str, Any]:
+        """Return a job's row in a list."""
+        return {name: description[name] for name in _ROW if name in description}
+
+    def summary(self) -> dict[str, Any]:
+        """Return its row in a list."""
+        return self.row(self.describe())
+
+    def _move(self, status: str) -> None:
+        with self.lock:
+            moment = now()
+            if self._transitions:
+                self._transitions[-1]["EndTime"] = moment
+            self._transitions.append(
+                {"Status": status, "StartTime": moment, "StatusMessage": _WORDS[status]}
+            )
+            self.modified = moment
+
+    # --- what it does -----------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Ask it to end.
+
+        Raises:
+            ServiceError: It has ended.
+        """
+        super().stop()
+        self._move("Stopping")
+
+    def work(self) -> str | None:
+        """Do the job.
+
+        Returns:
+            Why the service has stopped it, when it did so by itself.
+
+        Raises:
+            JobError: It has failed.
+        """
+        limits = self.request["StoppingCondition"]
+        limit = limits.get("MaxRuntimeInSeconds", _DAY)
+        self._waited = time.monotonic() + limits.get("MaxWaitTimeInSeconds", float("inf"))
+        while True:
+            self._move("Downloading")
+            self._started = self._started or now()
+            begun = time.monotonic()
+            self._deadline = begun + limit - self._seconds
+            try:
+                why, cluster, failure = self._attempt()
+                if why is not End.INTERRUPTED:
+                    self._collect(cluster, failed=failure is not None)
+            finally:
+                self._seconds += time.monotonic() - begun
+            if failure is not None:
+                raise JobError(failure)
+            if why is not End.INTERRUPTED:
+                return _WORDS[self._overdue] if self._overdue else None
+            self._interruptions -= 1
+            self._move("Interrupted")
+            self._move("Restarting")
+
+    def finished(self) -> None:
+        """Note the end."""
+        self._ended = now()
+        status = self.status
+        self._move(self._overdue if status == "Stopped" and self._overdue else status)
+        if status == "Failed" and self.reason:
+            self._transitions[-1]["StatusMessage"] = self.reason
+        self._transitions[-1]["EndTime"] = self._ended
+
+    def grace(self, why: End) -> float:
+        """Return the seconds between SIGTERM and SIGKILL."""
+        if why is End.INTERRUPTED:
+            return self.world.faults.spot_grace
+        return super().grace(why)
+
+    def _attempt(self) -> tuple[End, Cluster, str | None]:
+        """Run the containers once; return why they ended, themselves, and the failure if any."""
+        request, (machine, count) = self.request, self.machine
+        algorithm = request["AlgorithmSpecification"]
+        entry = algorithm.get("ContainerEntrypoint") or ["train"]
+        cluster = Cluster(
+            self.world,
+            Request(
+                command=[*entry, *algorithm.get("ContainerArguments", ())],
+                environment={
+                    "TRAINING_JOB_NAME": self.name,
+                    "TRAINING_JOB_ARN": self.arn,
+                    **request.get("Environment", {}),
+                },
+                image=self.image,
+                instances=count,
+                kind=machine,
+                isolated=request.get("EnableNetworkIsolation", False),
+            ),
+            self.folder / f"attempt-{len(self._transitions)}",
+        )
+        self._fill(cluster)
+        self._move("Training")
+        started = time.monotonic()
+        self._interrupt_at = (
+            started + self.world.faults.spot_after if self._interruptions else float("inf")
+        )
+        self._next_sync = started + _SYNC
+        why, code = cluster.run(
+            write=self._log, check=lambda: self._check(cluster), grace=self.grace
+        )
+        self._sync(cluster)
+        if why is End.TIMEOUT:
+            why = End.STOPPED
+        return why, cluster, self._failure(cluster, code) if why is End.DONE and code else None
+
+    def _check(self, cluster: Cluster) -> End | None:
+        moment = time.monotonic()
+        if self.stopping.is_set():
+            return End.STOPPED
+        if moment >= self._deadline or moment >= self._waited:
+            over = moment >= self._deadline
+            self._overdue = "MaxRuntimeExceeded" if over else "MaxWaitTimeExceeded"
+            return End.TIMEOUT
+        if moment >= self._next_sync:
+            written = self._sync(cluster)
+            self._next_sync = time.monotonic() + _SYNC
+            if written and self._interruptions:
+                return End.INTERRUPTED
+        return End.INTERRUPTED if moment >= self._interrupt_at else None
+
+    def _log(self, host: str) -> Callable[[list[tuple[int, str]]], None]:
+        write = self.world.logs.open(self.group, self.log_stream(host))
+
+        def both(lines: list[tuple[int, str]]) -> None:
+            write(lines)
+            with self.lock:
+                self._metrics.read(lines)
+
+        return both
+
+    def _failure(self, cluster: Cluster, code: int) -> str:
+        for host in cluster.hosts:
+            file = cluster.path(host, "output/failure")
+            if file.is_file():
+                text = file.read_text("utf-8", "replace")[:_FAILURE].strip()
+                return f"AlgorithmError: {text}, exit code: {code}"
+        return f"AlgorithmError: , exit code: {code}"
+
+    # --- its files --------------------------------------------------------------------------------
+
+    def _fill(self, cluster: Cluster) -> None:
+        channels: dict[str, Any] = {}
+        for channel in self.request.get("InputDataConfig", ()):
+            source = channel["DataSource"]["S3DataSource"]
+            name, distribution = channel["ChannelName"], source.get("S3DataDistributionType")
+            found = inputs.named(self.world.objects, source)
+            folders = [cluster.path(host, f"input/data/{name}") for host in cluster.hosts]
+            inputs.download(
+                self.world.objects, found, folders, sharded=distribution == "ShardedByS3Key"
+            )
+            channels[name] = {
+                "TrainingInputMode": "File",
+                "S3DistributionType": distribution or "FullyReplicated",
+                "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+                **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+            }
+        for host in cluster.hosts:
+            for name in ("model", "output/data", "input/data", "input/config", "code"):
+                cluster.path(host, name).mkdir(parents=True, exist_ok=True)
+            config = cluster.path(host, "input/config")
+            for name, value in (
+                ("hyperparameters", self.request.get("HyperParameters", {})),
+                ("inputdataconfig", channels),
+                ("resourceconfig", cluster.resources(host)),
+                ("checkpointconfig", self.request.get("CheckpointConfig")),
+            ):
+                if value is not None:
+                    (config / f"{name}.json").write_text(json.dumps(value))
+        self._restore(cluster)
+
+    @property
+    def _checkpoints(self) -> tuple[str, str] | None:
+        found = self.request.get("CheckpointConfig")
+        return (found["S3Uri"], found.get("LocalPath", CHECKPOINTS)) if found else None
+
+    def _restore(self, cluster: Cluster) -> None:
+        if self._checkpoints is None:
+            return
+        uri, local = self._checkpoints
+        folder = f"{uri.rstrip('/')}/"
+        bucket, _ = split(uri)
+        found = [(bucket, one) for one in self.world.objects.match(folder)]
+        folders = [cluster.path(host, local) for host in cluster.hosts]
+        inputs.download(self.world.objects, found, folders, sharded=False)
+        for host, place in zip(cluster.hosts, folders, strict=True):
+            seen = self._seen[host] = {}
+            for file in place.rglob("*"):
+                if file.is_file():
+                    status = file.stat()
+                    mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+                    seen[file.relative_to(place).as_posix()] = mark
+
+    def _sync(self, cluster: Cluster) -> int:
+        if self._checkpoints is None:
+            return 0
+        uri, local = self._checkpoints
+        return sum(
+            self.world.objects.send(cluster.path(host, local), uri, None, self._seen[host])
+            for host in cluster.hosts
+        )
+
+    def _collect(self, cluster: Cluster, *, failed: bool) -> None:
+        """Upload what the containers made: data always, the model unless they failed."""
+        self._move("Uploading")
+        config = self.request["OutputDataConfig"]
+        target, kms = f"{config['S3OutputPath'].rstrip('/')}/{self.name}/output", None
+        kms = config.get("KmsKeyId")
+        plain = config.get("CompressionType") == "NONE"
+        for name, inside in (("output", "output/data"), ("model", "model")):
+            if failed and name == "model":
+                continue
+            folders = [cluster.path(host, inside) for host in cluster.hosts]
+            if plain:
+                upload_tree(self.world.objects, folders, f"{target}/{name}/", kms)
+            elif (data := pack(folders)) is not None or name == "model":
+                bucket, key = split(f"{target}/{name}.tar.gz")
+                self.world.objects.write(bucket, key, data or pack(folders, empty=True) or b"", kms)
+            if name == "model":
+                self._artifacts = f"{target}/model/" if plain else f"{target}/model.tar.gz"

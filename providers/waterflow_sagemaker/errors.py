@@ -1,0 +1,208 @@
+"""What AWS or the way to it answers, as Waterflow's own errors, each with the next thing to do."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from waterflow.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    QuotaError,
+    TransientError,
+    WaterflowError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping
+
+PROVIDER: Final = "sagemaker"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a family of native errors is told.
+
+    Attributes:
+        error: Waterflow's class.
+        hint: The next thing to do.
+        retryable: Whether trying again may succeed.
+    """
+
+    error: type[ProviderError]
+    hint: str
+    retryable: bool = False
+
+
+AUTHENTICATION: Final = Kind(
+    AuthenticationError,
+    "Sign in (aws sso login, or aws configure) or name other credentials (AWS_PROFILE), then see "
+    "who you are: aws sts get-caller-identity",
+)
+PERMISSION: Final = Kind(
+    PermissionDeniedError,
+    "Have the action allowed for the one who asks, whom this names: aws sts get-caller-identity",
+)
+QUOTA: Final = Kind(
+    QuotaError,
+    "Wait until other jobs have ended, choose another machine or region, or ask for more: "
+    "https://console.aws.amazon.com/servicequotas",
+)
+NOT_FOUND: Final = Kind(
+    NotFoundError, "Check the name, and the profile's region and account: waterflow profile show"
+)
+CONFLICT: Final = Kind(
+    ConflictError, "It is there already or is being changed: look at it, then try again"
+)
+TRANSIENT: Final = Kind(TransientError, "This passes: try again in a minute", retryable=True)
+CONNECTION: Final = Kind(
+    TransientError,
+    "Check the network, the proxy (HTTPS_PROXY) and the profile's region, then try again",
+    retryable=True,
+)
+CERTIFICATE: Final = Kind(
+    ProviderError, "Check the proxy, and name its certificates: AWS_CA_BUNDLE=FILE"
+)
+REFUSED: Final = Kind(ProviderError, "For all that is wrong with it: waterflow validate TARGET")
+
+
+def _table(*rows: tuple[Kind, Iterable[str]]) -> Mapping[str, Kind]:
+    return {name: kind for kind, names in rows for name in names}
+
+
+CODES: Final = _table(
+    (AUTHENTICATION, (
+        "AuthFailure", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature",
+        "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSignatureException", "InvalidToken",
+        "MissingAuthenticationToken", "MissingAuthenticationTokenException", "RequestExpired",
+        "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired",
+        "UnrecognizedClientException", "401",
+    )),
+    (PERMISSION, (
+        "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "AuthorizationError",
+        "NotAuthorized", "OptInRequired", "UnauthorizedOperation", "403", "Forbidden",
+    )),
+    (QUOTA, (
+        "CapacityError", "InsufficientCapacityException", "LimitExceededException",
+        "QuotaExceededException", "ResourceLimitExceeded", "ServiceQuotaExceededException",
+        "TooManyBuckets",
+    )),
+    (NOT_FOUND, (
+        "ImageNotFoundException", "NoSuchBucket", "NoSuchEntity", "NoSuchKey", "NoSuchVersion",
+        "NotFound", "RepositoryNotFoundException", "ResourceNotFound",
+        "ResourceNotFoundException", "404",
+    )),
+    (CONFLICT, (
+        "BucketAlreadyExists", "BucketAlreadyOwnedByYou", "ConditionalRequestConflict",
+        "ConflictException", "EntityAlreadyExists", "OperationAborted", "PreconditionFailed",
+        "ResourceExistsException", "ResourceInUse", "ResourceInUseException", "409", "412",
+    )),
+    (TRANSIENT, (
+        "BandwidthLimitExceeded", "InternalError", "InternalFailure", "InternalServerError",
+        "InternalServerException", "PriorRequestNotComplete", "RequestLimitExceeded",
+        "RequestThrottled", "RequestThrottledException", "RequestTimeout",
+        "RequestTimeoutException", "ServiceUnavailable", "ServiceUnavailableException", "SlowDown",
+        "ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException",
+        "429", "500", "502", "503", "504",
+    )),
+)  # fmt: skip
+"""AWS's error code -> how it is told.
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html"""
+
+CLASSES: Final = _table(
+    (AUTHENTICATION, (
+        "CredentialRetrievalError", "LoginError", "MetadataRetrievalError", "NoAuthTokenError",
+        "NoCredentialsError", "PartialCredentialsError", "RefreshWithMFAUnsupportedError",
+        "SSOError", "TokenRetrievalError", "UnknownCredentialError",
+    )),
+    (CERTIFICATE, ("SSLError",)),
+    (CONNECTION, (
+        "ConnectionClosedError", "ConnectionError", "HTTPClientError", "IncompleteReadError",
+        "ProxyConnectionError", "ResponseStreamingError",
+    )),
+    (REFUSED, ("ParamValidationError",)),
+)  # fmt: skip
+"""Class of botocore, or one that it derives from -> how it is told."""
+
+_SETUP: Final = {
+    "ConfigNotFound", "ConfigParseError", "InvalidConfigError", "InvalidRegionError",
+    "NoRegionError", "ProfileNotFound", "UnknownRegionError",
+}  # fmt: skip
+"""Classes of botocore that tell of a wrong set-up of this machine."""
+_STATUSES: Final = {401: AUTHENTICATION, 403: PERMISSION, 404: NOT_FOUND, 409: CONFLICT,
+                    412: CONFLICT, 429: TRANSIENT}  # fmt: skip
+_MISSING: Final = ("not found", "could not find", "does not exist")
+
+
+@contextmanager
+def translated(operation: str) -> Generator[None]:
+    """Raise what botocore raises inside as Waterflow's errors.
+
+    Args:
+        operation: AWS's name of the operation.
+
+    Raises:
+        ProviderError: AWS refused, or could not be reached.
+        ConfigurationError: This machine's AWS set-up is wrong.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = translation(error, operation)
+        if found is None:
+            raise
+        raise found from error
+
+
+def translation(error: BaseException, operation: str) -> WaterflowError | None:
+    """Return a native error as one of Waterflow's; None for an error that is not of AWS."""
+    names = [cls.__name__ for cls in type(error).__mro__ if cls.__module__.startswith("boto")]
+    if not names:
+        return None
+    if "Boto3Error" in names:  # boto3's transfers tell what went wrong by what they handled
+        inner = error.__cause__ or error.__context__
+        found = translation(inner, operation) if inner is not None else None
+        return found or _made(TRANSIENT, operation, type(error).__name__, str(error))
+    if "ClientError" in names:
+        return _answered(cast("Any", error), operation)
+    if _SETUP & set(names):
+        return ConfigurationError(
+            f"{operation}: {error}. Set the AWS profile or region: AWS_PROFILE, or `region` in the "
+            "Waterflow profile"
+        )
+    kind = next((CLASSES[name] for name in names if name in CLASSES), None)
+    return _made(kind or Kind(ProviderError, ""), operation, type(error).__name__, str(error))
+
+
+def _answered(error: Any, operation: str) -> ProviderError:
+    """Return the error for what a service answered."""
+    told: dict[str, Any] = error.response.get("Error", {})
+    code, message = str(told.get("Code", "")), str(told.get("Message", "")).strip()
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    kind = CODES.get(code)
+    if kind is None and code.startswith("Validation"):
+        # SageMaker says so of jobs that it does not know.
+        absent = any(words in message.lower() for words in _MISSING)
+        kind = NOT_FOUND if absent else REFUSED
+    if kind is None:
+        kind = TRANSIENT if status >= 500 else _STATUSES.get(status, REFUSED)
+    if code == "NoSuchBucket" and told.get("BucketName"):
+        message = f"there is no bucket '{told['BucketName']}'"
+    return _made(kind, operation, code, message or f"HTTP status {status}")
+
+
+def _made(kind: Kind, operation: str, code: str, message: str) -> ProviderError:
+    message = " ".join(message.split()).rstrip(".")
+    hint = f" {kind.hint}" if kind.hint else ""
+    return kind.error(
+        f"{operation}: {message} ({code}).{hint}",
+        provider=PROVIDER,
+        operation=operation,
+        native_code=code,
+        retryable=kind.retryable,
+    )

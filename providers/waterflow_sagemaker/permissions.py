@@ -1,0 +1,262 @@
+"""The permissions that a compiled pipeline needs: of its jobs' roles, and of whoever submits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from waterflow.provider import Document
+
+Who = Literal["role", "submitter"]
+
+_NETWORK: Final = (
+    "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DescribeDhcpOptions",
+    "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
+)  # fmt: skip
+"""https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html"""
+_KMS: Final = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt",
+               "kms:GenerateDataKey")  # fmt: skip
+_LOGS: Final = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams",
+                "logs:PutLogEvents")  # fmt: skip
+_PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Actions that someone must be allowed on some resources.
+
+    Attributes:
+        who: "role": the role named; "submitter": whoever runs `waterflow run`.
+        role: ARN of the role; None for the submitter.
+        actions: IAM actions.
+        resources: ARNs of what they are done to; "*" where AWS knows no narrower resource.
+        why: What needs it.
+    """
+
+    who: Who
+    role: str | None
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    why: str
+
+
+def needed(document: Document) -> list[Permission]:
+    """Return all permissions that a compiled pipeline needs.
+
+    Args:
+        document: The compiled pipeline.
+    """
+    return list(_Needs(document).all())
+
+
+class _Needs:
+    """Finds the permissions of one document."""
+
+    def __init__(self, document: Document) -> None:
+        self.content = document.content
+        request = self.content["request"]
+        self.pipeline_role: str = request["RoleArn"]
+        self.name: str = request["PipelineName"]
+        self.jobs = list(_jobs(request["PipelineDefinition"]["Steps"]))
+        place: str = self.content["none"].removeprefix("s3://").removesuffix("/none/none")
+        self.bucket, _, self.prefix = place.partition("/")
+        images = [uri for job in self.jobs for uri in [_image(job["Arguments"])]]
+        self.images = list(dict.fromkeys(images))
+        parts = self.pipeline_role.split(":")
+        self.partition, self.account = parts[1], parts[4]
+
+    def _arn(self, service: str, rest: str, account: bool = True) -> str:
+        return f"arn:{self.partition}:{service}:*:{self.account if account else ''}:{rest}"
+
+    def _s3(self, rest: str) -> str:
+        return f"arn:{self.partition}:s3:::{rest}"
+
+    def all(self) -> Iterator[Permission]:
+        roles: dict[str, list[dict[str, Any]]] = {}
+        for job in self.jobs:
+            roles.setdefault(job["Arguments"]["RoleArn"], []).append(job)
+        yield from self._pipeline(sorted(roles))
+        for role, jobs in sorted(roles.items()):
+            yield from self._of_jobs(role, jobs)
+        yield from self._of_submitter()
+
+    def _pipeline(self, roles: list[str]) -> Iterator[Permission]:
+        """Yield what the pipeline itself does: it starts jobs, and hands them their roles."""
+        role = self.pipeline_role
+        kinds = sorted({job["Type"] for job in self.jobs})
+        actions = ["sagemaker:AddTags"]
+        for kind in kinds:
+            actions += [f"sagemaker:{verb}{kind}Job" for verb in ("Create", "Describe", "Stop")]
+        places = [self._arn("sagemaker", f"{kind.lower()}-job/*") for kind in kinds]
+        if places:
+            yield Permission(
+                "role", role, tuple(actions), tuple(places), "to run the steps as jobs"
+            )
+            yield Permission(
+                "role", role, ("iam:PassRole",), tuple(roles), "to give the jobs their roles"
+            )
+            yield Permission(
+                "role", role,
+                ("sagemaker:CreateExperiment", "sagemaker:CreateTrial",
+                 "sagemaker:CreateTrialComponent", "sagemaker:AssociateTrialComponent",
+                 "sagemaker:UpdateTrialComponent", "sagemaker:AddAssociation",
+                 "sagemaker:CreateAction", "sagemaker:CreateArtifact", "sagemaker:CreateContext"),
+                ("*",), "to show runs among SageMaker's experiments",
+            )  # fmt: skip
+
+    def _of_jobs(self, role: str, jobs: list[dict[str, Any]]) -> Iterator[Permission]:
+        yield Permission(
+            "role", role, ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
+            (self._s3(f"{self.bucket}/{self.prefix}/*"),), "to read code and data, write results",
+        )  # fmt: skip
+        yield Permission(
+            "role", role, ("s3:ListBucket", "s3:GetBucketLocation"), (self._s3(self.bucket),),
+            "to find them",
+        )  # fmt: skip
+        own = f"s3://{self.bucket}/{self.prefix}/"
+        elsewhere = sorted(u for u in self.content["data"].values() if not u.startswith(own))
+        if elsewhere:
+            yield Permission(
+                "role", role, ("s3:GetObject",),
+                tuple(self._s3(uri.removeprefix("s3://") + "*") for uri in elsewhere),
+                "to read data where it is",
+            )  # fmt: skip
+            buckets = dict.fromkeys(self._s3(uri.split("/")[2]) for uri in elsewhere)
+            yield Permission("role", role, ("s3:ListBucket",), tuple(buckets), "to find that data")
+        yield Permission(
+            "role", role, _LOGS,
+            tuple(self._arn("logs", f"log-group:/aws/sagemaker/{kind}Jobs*")
+                  for kind in sorted({job["Type"] for job in jobs})),
+            "to write logs",
+        )  # fmt: skip
+        yield Permission("role", role, ("cloudwatch:PutMetricData",), ("*",), "to write metrics")
+        yield from self._images(role, jobs)
+        yield from self._keys(role, jobs)
+        if any(_vpc(job["Arguments"]) for job in jobs):
+            yield Permission("role", role, _NETWORK, ("*",), "to join the VPC")
+        secrets = self._secrets(jobs)
+        if secrets:
+            yield Permission(
+                "role", role, ("secretsmanager:GetSecretValue",), secrets, "to read secrets"
+            )
+
+    def _images(self, role: str, jobs: list[dict[str, Any]]) -> Iterator[Permission]:
+        repositories = dict.fromkeys(_repository(_image(job["Arguments"])) for job in jobs)
+        arns = tuple(arn for arn in repositories if arn is not None)
+        if arns:
+            why = "to pull the images"
+            yield Permission("role", role, ("ecr:GetAuthorizationToken",), ("*",), why)
+            yield Permission("role", role, _PULL, arns, why)
+
+    def _keys(self, role: str, jobs: list[dict[str, Any]]) -> Iterator[Permission]:
+        keys = {key for job in jobs for key in _kms(job["Arguments"])}
+        if keys:
+            arns = tuple(sorted(self._key(key) for key in keys))
+            yield Permission("role", role, _KMS, arns, "to encrypt volumes and outputs")
+
+    def _key(self, key: str) -> str:
+        if key.startswith("arn:"):
+            return key
+        return self._arn("kms", key if key.startswith("alias/") else f"key/{key}")
+
+    def _secrets(self, jobs: list[dict[str, Any]]) -> tuple[str, ...]:
+        found: set[str] = set()
+        for job in jobs:
+            control = self.content["control"].get(job["Name"])
+            found |= set((control or {"step": {"secrets": {}}})["step"]["secrets"].values())
+        return tuple(
+            name if name.startswith("arn:") else self._arn("secretsmanager", f"secret:{name}-*")
+            for name in sorted(found)
+        )
+
+    def _of_submitter(self) -> Iterator[Permission]:
+        yield Permission(
+            "submitter", None,
+            ("sagemaker:CreatePipeline", "sagemaker:UpdatePipeline", "sagemaker:DescribePipeline",
+             "sagemaker:ListPipelineVersions", "sagemaker:StartPipelineExecution",
+             "sagemaker:StopPipelineExecution", "sagemaker:RetryPipelineExecution",
+             "sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutions",
+             "sagemaker:ListPipelineExecutionSteps",
+             "sagemaker:DescribePipelineDefinitionForExecution", "sagemaker:AddTags"),
+            (self._arn("sagemaker", f"pipeline/{self.name.lower()}"),
+             self._arn("sagemaker", f"pipeline/{self.name.lower()}/*")),
+            "to create the pipeline, start runs and follow them",
+        )  # fmt: skip
+        yield Permission(
+            "submitter", None, ("sagemaker:ListPipelines",), ("*",), "to list runs of all pipelines"
+        )
+        yield Permission(
+            "submitter", None,
+            ("sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"),
+            (self._arn("sagemaker", "processing-job/*"), self._arn("sagemaker", "training-job/*")),
+            "to tell why a step failed",
+        )  # fmt: skip
+        yield Permission(
+            "submitter", None, ("iam:PassRole",), (self.pipeline_role,),
+            "to give the pipeline its role",
+        )  # fmt: skip
+        yield Permission(
+            "submitter", None, ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
+            (self._s3(f"{self.bucket}/{self.prefix}/*"),), "to send code and data, fetch results",
+        )  # fmt: skip
+        yield Permission(
+            "submitter", None, ("s3:ListBucket",), (self._s3(self.bucket),), "to list results"
+        )
+        yield Permission(
+            "submitter", None, ("logs:DescribeLogStreams", "logs:GetLogEvents"),
+            (self._arn("logs", "log-group:/aws/sagemaker/*"),), "to read logs",
+        )  # fmt: skip
+        keys = {key for job in self.jobs for key in _kms(job["Arguments"])}
+        if keys:
+            yield Permission(
+                "submitter", None, ("kms:Decrypt", "kms:GenerateDataKey"),
+                tuple(sorted(self._key(key) for key in keys)), "to read and write results",
+            )  # fmt: skip
+
+
+def _jobs(steps: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the steps that are jobs, those inside conditions too."""
+    for step in steps:
+        if step["Type"] == "Condition":
+            yield from _jobs(step["Arguments"]["IfSteps"])
+            yield from _jobs(step["Arguments"]["ElseSteps"])
+        else:
+            yield step
+
+
+def _image(arguments: dict[str, Any]) -> str:
+    if "AppSpecification" in arguments:
+        return arguments["AppSpecification"]["ImageUri"]
+    return arguments["AlgorithmSpecification"]["TrainingImage"]
+
+
+def _repository(image: str) -> str | None:
+    """Return the ARN of an image's ECR repository; None where it lies elsewhere."""
+    host, _, path = image.partition("/")
+    parts = host.split(".")
+    if parts[1:3] != ["dkr", "ecr"]:
+        return None
+    partition = "aws"
+    if parts[3].startswith("cn-"):
+        partition = "aws-cn"
+    elif parts[3].startswith("us-gov-"):
+        partition = "aws-us-gov"
+    name = path.partition("@")[0].partition(":")[0]
+    return f"arn:{partition}:ecr:{parts[3]}:{parts[0]}:repository/{name}"
+
+
+def _kms(arguments: dict[str, Any]) -> set[str]:
+    """Return the keys that a job names, wherever it names them."""
+    output = arguments.get("ProcessingOutputConfig") or arguments.get("OutputDataConfig") or {}
+    cluster = arguments.get("ResourceConfig") or arguments["ProcessingResources"]["ClusterConfig"]
+    return {key for key in (output.get("KmsKeyId"), cluster.get("VolumeKmsKeyId")) if key}
+
+
+def _vpc(arguments: dict[str, Any]) -> bool:
+    return "VpcConfig" in arguments or "VpcConfig" in arguments.get("NetworkConfig", {})

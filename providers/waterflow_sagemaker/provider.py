@@ -1,0 +1,191 @@
+"""The SageMaker provider: glue between the core's contract and the adapter's parts."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from waterflow.project import state_folder
+from waterflow.provider import Capabilities, Permission, Provider
+from waterflow.validate import check_capabilities
+from waterflow_sagemaker.compiler import check_size, compile_sagemaker
+from waterflow_sagemaker.profile import SageMakerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from waterflow import spec
+    from waterflow.provider import (
+        Artifact,
+        Build,
+        Document,
+        LogLine,
+        Sent,
+        Submission,
+    )
+    from waterflow.schedules import Schedules
+    from waterflow.state import RunState
+    from waterflow_sagemaker.client import Client
+    from waterflow_sagemaker.logs import Logs
+    from waterflow_sagemaker.results import Results
+    from waterflow_sagemaker.tracking import Tracking
+
+PARAMETER_LENGTH: Final = 190
+"""Characters of a parameter: it travels in one argument of 256 characters, beside its name."""
+INSTANCES: Final = 20
+"""Instances of a job that an account may use by default."""
+DISK: Final = 16384 * 2**30
+"""Bytes of the largest volume: 16 TiB for training; processing takes 16 TiB too."""
+
+
+class SageMakerProvider(Provider):
+    """Runs pipelines as SageMaker pipelines."""
+
+    name: ClassVar[str] = "sagemaker"
+
+    @cached_property
+    def settings(self) -> SageMakerSettings:
+        """The profile's settings."""
+        return self.profile.convert(SageMakerSettings)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What SageMaker can do with this profile."""
+        return Capabilities(
+            containers=True,
+            gpu=True,
+            instances=INSTANCES,
+            spot=True,
+            disk=DISK,
+            parameter_length=PARAMETER_LENGTH,
+            timeouts=True,
+            secrets=True,
+            requirements=self.settings.libraries == "wheelhouse",
+            resume=True,
+            content_cache=False,
+            tracks_later=True,
+            hints={"instances": f"An account may use {INSTANCES} instances for a job by default."},
+        )
+
+    # --- the parts ------------------------------------------------------------------------------
+
+    @cached_property
+    def _client(self) -> Client:
+        from waterflow_sagemaker.client import Client
+        from waterflow_sagemaker.connections import Connections
+
+        return Client(Connections(self.settings), state_folder(self.root))
+
+    @cached_property
+    def _logs(self) -> Logs:
+        from waterflow_sagemaker.logs import Logs
+
+        return Logs(self._client.connections, self._client)
+
+    @cached_property
+    def _results(self) -> Results:
+        from waterflow_sagemaker.results import Results
+
+        return Results(self._client)
+
+    @cached_property
+    def _tracking(self) -> Tracking:
+        from waterflow.tracking.store import resolve_uri
+        from waterflow_sagemaker.tracking import Tracking
+
+        state = state_folder(self.root)
+        uri = resolve_uri(self.profile.tracking_uri, os.environ, state)
+        return Tracking(
+            self._client, self._results, self._logs, uri, self.profile.experiment, state
+        )
+
+    # --- the contract ---------------------------------------------------------------------------
+
+    def compile(self, build: Build) -> Document:
+        """Translate a pipeline into a SageMaker pipeline definition."""
+        check_capabilities(build.spec, self.name, self.capabilities)
+        return compile_sagemaker(build, self.settings, self.profile)
+
+    def check(self, build: Build, document: Document) -> list[str]:
+        """Return every limit of SageMaker that a document violates."""
+        from waterflow_sagemaker.checks import document_errors
+
+        del build
+        check_size(document)
+        return document_errors(document.content["request"]["PipelineDefinition"])
+
+    def permissions(self, document: Document) -> list[Permission]:
+        """Return what the jobs' roles, and whoever submits, must be allowed."""
+        from waterflow_sagemaker.permissions import needed
+
+        return [
+            Permission(
+                who=one.role or one.who, actions=one.actions, resources=one.resources, why=one.why
+            )
+            for one in needed(document)
+        ]
+
+    def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
+        """Return the pipeline that SageMaker holds now."""
+        return self._client.deployed(document.content["request"]["PipelineName"])
+
+    def durations(self, pipeline: spec.Pipeline) -> dict[str, list[float]]:
+        """Return how long steps took on SageMaker lately, as MLflow knows."""
+        return self._tracking.durations(pipeline)
+
+    def schedules(self) -> Schedules:
+        """Return the profile's schedules, which EventBridge Scheduler keeps."""
+        from waterflow_sagemaker.schedules import Schedules
+
+        client = self._client
+        return Schedules(
+            client.connections,
+            lambda build, document: client.deploy(build, document, self.profile.name),
+        )
+
+    def submit(self, build: Build, document: Document, submission: Submission) -> None:
+        """Start a run."""
+        self.check_submission(submission)
+        tracking = self._tracking
+        to = {"uri": tracking.uri, "experiment": self.profile.experiment or build.spec.name}
+        self._client.submit(build, document, submission, to, self.profile.name)
+
+    def status(self, run_id: str) -> RunState:
+        """Return a run's state."""
+        state = self._client.status(run_id)
+        self._results.refine(run_id, state, self._logs)
+        state.tracking_uri = self._tracking.where(self._client.execution(run_id))[0]
+        if state.status.final:
+            state.unsent = self._tracking.left(run_id)
+        return state
+
+    def runs(self) -> Iterator[RunState]:
+        """Yield the runs of the profile's pipelines, newest first."""
+        for state in self._client.runs():
+            yield self.status(state.run)
+
+    def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[LogLine]:
+        """Yield log lines."""
+        return self._logs.lines(run_id, step, follow)
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run."""
+        self._client.cancel(run_id)
+
+    def artifacts(self, run_id: str) -> list[Artifact]:
+        """Return what a run has made."""
+        return self._results.artifacts(run_id)
+
+    def download(self, run_id: str, step: str, output: str) -> Path:
+        """Return an artifact's folder."""
+        return self._results.download(run_id, step, output)
+
+    def run_spec(self, run_id: str) -> spec.Pipeline | None:
+        """Return the spec that a run was started with."""
+        return self._client.execution(run_id).spec
+
+    def sync(self, run_id: str) -> Sent:
+        """Send what MLflow has not got yet of a run."""
+        return self._tracking.sync(run_id)

@@ -1,0 +1,307 @@
+"""Schedules: EventBridge Scheduler starts pipelines; each is kept by its pipeline's name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from waterflow import spec
+from waterflow.errors import (
+    ConfigurationError,
+    ConflictError,
+    DefinitionError,
+    NotFoundError,
+)
+from waterflow.schedules import Schedule
+from waterflow_sagemaker.client import native_parameters
+from waterflow_sagemaker.cron import aws_cron
+from waterflow_sagemaker.errors import PROVIDER, translated
+from waterflow_sagemaker.storage import Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_scheduler.type_defs import GetScheduleOutputTypeDef
+
+    from waterflow.provider import Build, Document
+    from waterflow_sagemaker.connections import Connections
+
+    Deploy = Callable[[Build, Document], tuple[str, int]]
+
+TAG: Final = "waterflow"
+"""The tag of a schedule group that says that Waterflow keeps it; schedules have no tags:
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-group.html"""
+_NAME: Final = 64
+"""Characters of a schedule's and of a group's name."""
+_KEPT: Final = ("KmsKeyArn", "StartDate", "EndDate", "ActionAfterCompletion")
+"""What an update leaves as somebody else set it: UpdateSchedule resets what it is not given."""
+_KEPT_OF_TARGET: Final = ("RetryPolicy", "DeadLetterConfig")
+
+
+class Schedules:
+    """The schedules of one profile: all in one group, named after its prefix.
+
+    Args:
+        connections: The AWS clients.
+        deploy: Brings a pipeline to AWS; gives its ARN and version.
+    """
+
+    def __init__(self, connections: Connections, deploy: Deploy) -> None:
+        self._connections, self._deploy = connections, deploy
+        self._storage = Storage(connections)
+        prefix = connections.settings.prefix
+        self.group = _plain(prefix if prefix == TAG else f"{TAG}-{prefix}")
+
+    @property
+    def _scheduler(self) -> EventBridgeSchedulerClient:
+        return self._connections.scheduler
+
+    # --- the contract ---------------------------------------------------------------------------
+
+    def apply(self, build: Build, document: Document, parameters: Mapping[str, Any]) -> str:
+        """Deploy a pipeline and bring its schedule to what its definition says.
+
+        Args:
+            build: The pipeline.
+            document: The compiled pipeline.
+            parameters: Values that its runs take instead of the defaults.
+
+        Returns:
+            "created", "updated", "unchanged", "deleted" or "none".
+
+        Raises:
+            DefinitionError: AWS cannot say the schedule, or a parameter has no value.
+            ConfigurationError: The profile names no role for the scheduler.
+            ConflictError: The group of that name is not Waterflow's.
+            ProviderError: AWS refuses or fails.
+        """
+        native: str = document.content["request"]["PipelineName"]
+        if build.spec.schedule is None:
+            return self._remove(_plain(native))
+        expression, role = aws_cron(build.spec.schedule), self._role()
+        values = _values(build.spec, parameters)
+        given = {
+            name: text
+            for name, text in native_parameters(document, values).items()
+            if name in parameters
+        }
+        self._ensure_group()
+        arn, _ = self._deploy(build, document)
+        return self._reconcile(_plain(native), {
+            "ScheduleExpression": expression,
+            "ScheduleExpressionTimezone": "UTC",
+            "Description": f"Starts the pipeline {build.spec.name}: {build.spec.schedule}",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Arn": arn,
+                "RoleArn": role,
+                "SageMakerPipelineParameters": {
+                    "PipelineParameterList": [
+                        {"Name": name, "Value": text} for name, text in sorted(given.items())
+                    ]
+                },
+            },
+        })  # fmt: skip
+
+    def list(self) -> Sequence[Schedule]:
+        """Return all schedules by name; an orphan's pipeline is gone, or says none any more."""
+        found: list[Schedule] = []
+        try:
+            with translated("ListSchedules"):
+                pages = self._scheduler.get_paginator("list_schedules").paginate(
+                    GroupName=self.group
+                )
+                names = sorted(one.get("Name", "") for page in pages for one in page["Schedules"])
+        except NotFoundError:
+            return []
+        for name in names:
+            told = self._get(name)
+            if told is not None:
+                native = told["Target"]["Arn"].rpartition("/")[2]
+                found.append(
+                    Schedule(
+                        name=name,
+                        pipeline=native,
+                        expression=f"{told['ScheduleExpression']} UTC",
+                        state=_state(told),
+                        orphan=self._orphan(native),
+                    )
+                )
+        return found
+
+    def delete(self, name: str) -> None:
+        """Delete a schedule; its pipeline stays."""
+        if self._remove(name) == "none":
+            raise self._missing(name)
+
+    def pause(self, name: str) -> None:
+        """Let a schedule start no runs."""
+        self._switch(name, "DISABLED")
+
+    def resume(self, name: str) -> None:
+        """Let a paused schedule start runs again."""
+        self._switch(name, "ENABLED")
+
+    # --- the service ----------------------------------------------------------------------------
+
+    def _reconcile(self, name: str, wanted: dict[str, Any]) -> str:
+        there = self._get(name)
+        if there is None:
+            try:
+                # A retry of botocore's bears the same token, so a lost answer makes no second.
+                with translated("CreateSchedule"):
+                    self._scheduler.create_schedule(
+                        Name=name, GroupName=self.group, State="ENABLED", **wanted
+                    )
+            except ConflictError:
+                there = self._get(name)  # another has just made it
+            else:
+                return "created"
+        if there is None:
+            return self._reconcile(name, wanted)
+        if _same(there, wanted):
+            return "unchanged"
+        self._update(there, wanted, there.get("State", "ENABLED"))
+        return "updated"
+
+    def _update(
+        self, there: GetScheduleOutputTypeDef, wanted: Mapping[str, Any], state: Any
+    ) -> None:
+        kept: dict[str, Any] = {key: there[key] for key in _KEPT if there.get(key) is not None}
+        before: Any = there["Target"]
+        target = {key: before[key] for key in _KEPT_OF_TARGET if before.get(key) is not None}
+        request: dict[str, Any] = {**kept, **wanted, "Target": {**target, **wanted["Target"]}}
+        with translated("UpdateSchedule"):
+            self._scheduler.update_schedule(
+                Name=there["Name"], GroupName=self.group, State=state, **request
+            )
+
+    def _switch(self, name: str, state: Literal["ENABLED", "DISABLED"]) -> None:
+        there = self._get(name)
+        if there is None:
+            raise self._missing(name)
+        if there.get("State") != state:
+            whole: Any = there
+            keys = ("ScheduleExpression", "ScheduleExpressionTimezone", "Description",
+                    "FlexibleTimeWindow", "Target")  # fmt: skip
+            wanted = {key: whole[key] for key in keys if whole.get(key) is not None}
+            self._update(there, wanted, state)
+
+    def _remove(self, name: str) -> str:
+        try:
+            with translated("DeleteSchedule"):
+                self._scheduler.delete_schedule(Name=name, GroupName=self.group)
+        except NotFoundError:
+            return "none"
+        return "deleted"
+
+    def _get(self, name: str) -> GetScheduleOutputTypeDef | None:
+        try:
+            with translated("GetSchedule"):
+                return self._scheduler.get_schedule(Name=name, GroupName=self.group)
+        except NotFoundError:
+            return None
+
+    def _ensure_group(self) -> None:
+        """Make the group, or see that it is Waterflow's."""
+        settings = self._connections.settings
+        tags = {**settings.tags, TAG: settings.prefix}
+        try:
+            with translated("GetScheduleGroup"):
+                arn = self._scheduler.get_schedule_group(Name=self.group)["Arn"]
+        except NotFoundError:
+            try:
+                with translated("CreateScheduleGroup"):
+                    self._scheduler.create_schedule_group(
+                        Name=self.group,
+                        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+                    )
+            except ConflictError:  # another has just made it
+                return
+            return
+        with translated("ListTagsForResource"):
+            found = self._scheduler.list_tags_for_resource(ResourceArn=arn).get("Tags", [])
+        owner = next((tag["Value"] for tag in found if tag["Key"] == TAG), None)
+        if owner != tags[TAG]:
+            theirs = f"is of prefix '{owner}'" if owner else f"has no tag '{TAG}'"
+            raise ConflictError(
+                f"The schedule group '{self.group}' {theirs}, so it is not this profile's. Choose "
+                f"another `prefix` in the profile, or tag the group: {TAG}={tags[TAG]}",
+                provider=PROVIDER, operation="CreateScheduleGroup",
+            )  # fmt: skip
+
+    def _orphan(self, native: str) -> bool:
+        """Return whether a pipeline is gone, or its definition says no schedule any more."""
+        try:
+            with translated("DescribePipeline"):
+                told = self._connections.sagemaker.describe_pipeline(PipelineName=native)
+        except NotFoundError:
+            return True
+        definition: dict[str, Any] = json.loads(told["PipelineDefinition"])
+        ours: dict[str, Any] = (definition.get("Metadata") or {}).get("waterflow") or {}
+        content = self._storage.get(self._storage.name(ours["build"])) if "build" in ours else None
+        if content is None:
+            return False  # nobody knows
+        return spec.decode(json.loads(content)["spec"]).schedule is None
+
+    def _role(self) -> str:
+        role = self._connections.settings.scheduler_role
+        if role is None:
+            raise ConfigurationError(
+                "The profile names no role by which EventBridge Scheduler may start pipelines. Set "
+                '`scheduler_role = "arn:aws:iam::ACCOUNT:role/NAME"`: it trusts '
+                "scheduler.amazonaws.com and may sagemaker:StartPipelineExecution."
+            )
+        return role
+
+    def _missing(self, name: str) -> NotFoundError:
+        return NotFoundError(
+            f"There is no schedule '{name}' in group '{self.group}'. There are: "
+            "waterflow schedule list",
+            provider=PROVIDER, operation="GetSchedule",
+        )  # fmt: skip
+
+
+def _values(pipeline: spec.Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every parameter's value for runs that nobody gives any.
+
+    Raises:
+        DefinitionError: One has neither a value nor a default.
+    """
+    declared = {name: one for name, one in pipeline.parameters.items() if not one.static}
+    missing = [name for name, one in declared.items() if one.required and name not in given]
+    if missing:
+        names = ", ".join(missing)
+        wanted = " ".join(f"-p {name}=VALUE" for name in missing)
+        raise DefinitionError(
+            f"Pipeline '{pipeline.name}': a scheduled run has nobody to give {names}. Give a "
+            f"default in the pipeline, or a value here: waterflow schedule apply TARGET {wanted}"
+        )
+    return {name: given.get(name, one.default) for name, one in declared.items()}
+
+
+def _same(there: Any, wanted: Any) -> bool:
+    """Return whether all that is wanted is there; what others set beside it stays."""
+    if not wanted:
+        return not there  # AWS may leave out what is empty
+    if isinstance(wanted, dict):
+        told = cast("Mapping[str, Any]", there if isinstance(there, dict) else {})
+        pairs = cast("Mapping[str, Any]", wanted).items()
+        return all(_same(told.get(key), value) for key, value in pairs)
+    return there == wanted
+
+
+def _state(told: GetScheduleOutputTypeDef) -> Literal["enabled", "paused"]:
+    return "paused" if told.get("State") == "DISABLED" else "enabled"
+
+
+def _plain(name: str) -> str:
+    """Return a name as EventBridge Scheduler takes it; a long one ends in its digest."""
+    plain = re.sub(r"[^0-9a-zA-Z\-_.]", "-", name)
+    if len(plain) <= _NAME:
+        return plain
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{plain[: _NAME - 9]}-{digest}"

@@ -1,0 +1,123 @@
+"""What SageMaker cannot honour, or has no room for: each refused while compiling, and how."""
+
+import pytest
+
+from tests.providers.sagemaker.builds import (
+    compiled,
+    container,
+    definition,
+    function,
+    pipeline,
+    valid,
+)
+from waterflow import spec
+from waterflow.errors import DefinitionError, UnsupportedFeatureError
+
+
+def many(number, **options):
+    return pipeline(
+        *(function(f"s{n}") for n in range(number)),
+        function("all", {f"x{n}": f"s{n}" for n in range(number)}, **options),
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "options", "said"),
+    [
+        (9, {}, None),
+        (10, {}, "11 mounts (its code, its libraries, one for each step that it reads from"),
+        (10, {}, 'Or write kind="training": a training job has 20'),
+        (10, {"job": "training"}, None),
+        (20, {"job": "training"}, "of which a training job has 20"),
+    ],
+)
+def test_the_limit_on_mounts(number, options, said):
+    if said is None:
+        valid(compiled(many(number, **options)))
+        return
+    with pytest.raises(UnsupportedFeatureError) as raised:
+        compiled(many(number, **options))
+    assert said in str(raised.value)
+
+
+def parameters(number, text="x"):
+    names = [f"p{n}" for n in range(number)]
+    return pipeline(
+        function("fit", {name: spec.FromParameter(name) for name in names}),
+        parameters={name: spec.Parameter("string", text) for name in names},
+    )
+
+
+def bad_container(**options):
+    inputs = {"source": spec.Input("data", spec.FromParameter("source"))}
+    return pipeline(
+        function("text"),
+        container("tool", options.pop("command", ("run",)), options.pop("inputs", inputs),
+                  **options),
+        parameters={"source": spec.Parameter("data", None, optional=True),
+                    "word": spec.Parameter("string", "x")},
+    )  # fmt: skip
+
+
+GATED = pipeline(
+    container("tool", ("run", "{outputs.made}"), {}, ("made",)),
+    function("gated", branch=("gate", True)),
+    gates=[spec.Gate("gate", spec.Compare(spec.FromStep("tool", "made"), "==", spec.FromValue(1)))],
+)
+JOBS = pipeline(spec.Step(name="mapped", run=spec.Function("m", "f", over="x", fan_out="jobs")))
+
+
+@pytest.mark.parametrize(
+    ("found", "error", "said"),
+    [
+        (parameters(99), UnsupportedFeatureError, "101 arguments, of which a job has 100"),
+        (parameters(201), DefinitionError, "has 201 parameters; SageMaker takes 200"),
+        (parameters(1, "x" * 250), DefinitionError, "has 263 characters; SageMaker takes 256"),
+        (pipeline(function("fit", {"ü": spec.FromParameter("ü")}),
+                  parameters={"ü": spec.Parameter("integer", 1)}),
+         DefinitionError, "Rename 'ü'"),
+        (JOBS, UnsupportedFeatureError, 'Use fan_out="processes"'),
+        (GATED, UnsupportedFeatureError, "a condition on what the container step 'tool' writes"),
+        (bad_container(environment=spec.Environment(secrets={"A": "b"})),
+         UnsupportedFeatureError, "secrets of a container step"),
+        (bad_container(environment=spec.Environment(requirements=("x",))),
+         UnsupportedFeatureError, "requirements of a container step"),
+        (bad_container(environment=spec.Environment(variables={"A": "b" * 257})),
+         DefinitionError, "the environment variable 'A' of the container has 257 characters"),
+        (bad_container(environment=spec.Environment(variables={f"A{n}": "" for n in range(101)})),
+         UnsupportedFeatureError, "101 environment variables"),
+        (bad_container(retry=spec.Retry(1)), UnsupportedFeatureError, "retries=1 of a container"),
+        (bad_container(outputs=("a",), resources=spec.Resources(spot=True)),
+         UnsupportedFeatureError, "outputs of a container step in a training job"),
+        (bad_container(outputs=tuple(f"o{n}" for n in range(10))),
+         UnsupportedFeatureError, "10 outputs of a container step"),
+        (bad_container(command=("run", "{inputs.source}")),
+         UnsupportedFeatureError, "outside data of a parameter as input 'source'"),
+        (bad_container(command=("run", "a\nb")), DefinitionError, "takes no line breaks"),
+        (bad_container(command=("run", "x" * 257)), DefinitionError, "has 257 characters"),
+        (bad_container(inputs={"x": spec.Input("any", spec.FromStep("text", "output", "key"))}),
+         UnsupportedFeatureError, "the single entry 'key' as input 'x'"),
+        (pipeline(function("fit", resources=spec.Resources(disk=20_000 * 2**30))),
+         UnsupportedFeatureError, "A volume has at most 16,384 GiB"),
+        (pipeline(function("fit", resources=spec.Resources(cpu=1000))),
+         UnsupportedFeatureError, "a machine with 1000 vCPU for a processing job"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(found, error, said):
+    with pytest.raises(error) as raised:
+        compiled(found)
+    assert said in str(raised.value)
+
+
+def test_a_text_for_a_program_and_for_others():
+    step = container(
+        "tool", ("run", "{parameters.word}"),
+        {"word": spec.Input("string", spec.FromParameter("word"))},
+    )  # fmt: skip
+    words = {"word": spec.Parameter("string", "naïve")}
+    document = compiled(pipeline(step, parameters=words))
+    assert document.content["parameters"] == {"word": "text"}
+    assert definition(document)["Parameters"][0]["DefaultValue"] == "naïve"
+    used = function("fit", {"word": spec.FromParameter("word")})
+    with pytest.raises(UnsupportedFeatureError, match="in a container's command and elsewhere"):
+        compiled(pipeline(step, used, parameters=words))

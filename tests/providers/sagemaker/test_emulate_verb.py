@@ -1,0 +1,216 @@
+"""`waterflow emulate sagemaker`, as a user types it in an empty folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+CLIENT = """
+import boto3, sys
+s3 = boto3.client("s3")
+s3.create_bucket(Bucket="mine")
+print(s3.list_buckets()["Buckets"][0]["Name"], boto3.client("sts").get_caller_identity()["Account"])
+sys.exit(3)
+"""
+
+
+def emulate(*arguments, cwd, **more):
+    return subprocess.run(
+        [sys.executable, "-m", "waterflow.cli", "emulate", *arguments],
+        cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **more,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Start the verb, to be ended by the test; whatever happens, it ends with the test."""
+    running = []
+
+    def start(*arguments, **more):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "waterflow.cli", "emulate", *arguments],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL, start_new_session=True, **more,
+        )  # fmt: skip
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=60)
+
+
+def answers(endpoint):
+    try:
+        with urllib.request.urlopen(f"{endpoint}/moto-api/", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def test_a_command_finds_the_emulator_and_gives_its_exit_code(tmp_path):
+    outside = os.environ | {
+        "AWS_PROFILE": "mine",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
+        "AWS_SESSION_TOKEN": "x",
+    }
+    done = emulate("sagemaker", "--", sys.executable, "-c", CLIENT, cwd=tmp_path, env=outside)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == "mine 123456789012\n"
+    assert "/opt/ml" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_and_a_missing_program_have_the_shell_s_codes(tmp_path):
+    done = emulate("sagemaker", "--", "sh", "-c", "kill -9 $$", cwd=tmp_path)
+    assert done.returncode == 137
+    done = emulate("sagemaker", "--", "no-such-program", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "no-such-program cannot be run" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_without_a_command_it_stays_until_it_is_told(started, eventually, number):
+    process = started("sagemaker", "--json")
+    text = ""
+    while not text.endswith("\n}\n"):
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        text += line
+    found = json.loads(text)
+    assert found["environment"]["AWS_ENDPOINT_URL"] == found["endpoint"]
+    assert "/opt/ml" in found["isolation"]
+    assert "AWS_PROFILE" in found["unset"]
+    assert answers(found["endpoint"])
+    process.send_signal(number)
+    assert process.wait(60) == 0
+    assert not answers(found["endpoint"])
+
+
+def test_the_export_lines_are_for_a_shell(started):
+    process = started("sagemaker")
+    lines = []
+    while not lines or not lines[-1].startswith("unset "):
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.stderr.read()
+    script = "".join(lines) + 'echo "$AWS_ENDPOINT_URL|$SAGEMAKER_VALIDATE_ROLE|$AWS_PROFILE"'
+    said = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=True,
+        env={**os.environ, "AWS_PROFILE": "mine"},
+    ).stdout  # fmt: skip
+    endpoint, role, profile = said.strip().split("|")
+    assert endpoint.startswith("http://127.0.0.1:")
+    assert (role, profile) == ("false", "")
+
+
+def test_it_ends_with_the_verb_even_when_that_is_killed(started, eventually):
+    process = started("sagemaker", "--json")
+    while "endpoint" not in (line := process.stdout.readline()):
+        assert line, process.stderr.read()
+    endpoint = json.loads("{" + line.rstrip().rstrip(",") + "}")["endpoint"]
+    while "SAGEMAKER_USER_CONFIG_OVERRIDE" not in (line := process.stdout.readline()):
+        assert line, process.stderr.read()
+    folder = Path(json.loads("{" + line.rstrip().rstrip(",") + "}").popitem()[1]).parent
+    assert answers(endpoint)
+    assert folder.is_dir()
+    process.kill()
+    process.wait(60)
+    eventually(lambda: not answers(endpoint))
+    eventually(lambda: not folder.exists())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_command_ends_with_the_verb(started, eventually, tmp_path, number, code):
+    process = started(
+        "sagemaker", "--", sys.executable, "-c",
+        "import os, pathlib, signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+        "pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(600)",
+    )  # fmt: skip
+    mark = tmp_path / "pid"
+    pid = eventually(lambda: mark.exists() and mark.read_text())
+    process.send_signal(number)
+    assert process.wait(60) == code
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_the_state_is_kept_between_two_commands(tmp_path):
+    write = "import boto3; boto3.client('s3').create_bucket(Bucket='kept')"
+    read = "import boto3; print(boto3.client('s3').list_buckets()['Buckets'][0]['Name'])"
+    for program, said in ((write, ""), (read, "kept\n")):
+        done = emulate("sagemaker", "--state", "state", "--", sys.executable, "-c", program,
+                       cwd=tmp_path)  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, said), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["elsewhere"], "There is no emulator 'elsewhere'; there are: "),
+        (["sagemaker", "--fault", "moon=full"], "there is no fault 'moon'"),
+        (["sagemaker", "--image", "x"], "write the image and a folder: --image NAME=DIR"),
+        (["sagemaker", "--image", "x=nowhere"], "is no environment"),
+        (["sagemaker", "--state", "file"], "Invalid value for '--state'"),
+    ],
+)
+def test_wrong_options_are_one_clear_message(tmp_path, arguments, said):
+    (tmp_path / "file").touch()
+    done = emulate(*arguments, cwd=tmp_path)
+    assert done.returncode in (2, 3)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_library_names_the_command_that_installs_it(tmp_path):
+    program = (
+        "import importlib.util, sys; true = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda n, *a: None if n == 'moto' else true(n, *a)\n"
+        "from waterflow.cli import main; sys.argv = ['waterflow', 'emulate', 'sagemaker']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert 'pip install "waterflow[sagemaker,emulate]"' in done.stderr
+
+
+def test_the_help_tells_every_fault(tmp_path):
+    from waterflow.emulation import FAULTS
+
+    done = emulate("--help", cwd=tmp_path)
+    assert all(name in done.stdout for name in FAULTS)
+
+
+SDK = """
+import pathlib
+import boto3
+from sagemaker.train import ModelTrainer
+from sagemaker.train.configs import Compute, SourceCode
+
+pathlib.Path("src").mkdir()
+pathlib.Path("src/train.py").write_text(
+    "import os; open(os.path.join(os.environ['SM_MODEL_DIR'], 'm'), 'w').write('model')"
+)
+ModelTrainer(
+    training_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/any:1",
+    source_code=SourceCode(source_dir="src", entry_script="train.py"),
+    compute=Compute(instance_type="ml.m5.xlarge", instance_count=1),
+    role="arn:aws:iam::123456789012:role/tests",
+    base_job_name="sdk",
+).train(wait=True, logs=True)
+(job,) = boto3.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+print("END", job["TrainingJobStatus"])
+"""
+
+
+def test_the_sagemaker_sdk_trains_with_its_own_drivers(tmp_path):
+    done = emulate("sagemaker", "--", sys.executable, "-W", "ignore", "-c", SDK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "END Completed"

@@ -1,0 +1,67 @@
+"""The permissions that a document needs, as data."""
+
+from waterflow_sagemaker.permissions import needed
+
+from tests.providers.sagemaker.builds import ROLE, compiled, function, local_data, pipeline
+from waterflow import spec
+from waterflow.data import Pinned
+
+OTHER = "arn:aws:iam::123456789012:role/other"
+
+
+def plain():
+    return pipeline(function("load"), function("fit", {"x": "load"}))
+
+
+def of(permissions, action, who="role", role=ROLE):
+    """Return the resources on which someone may do something."""
+    return {
+        resource
+        for one in permissions
+        if action in one.actions and one.who == who and (who == "submitter" or one.role == role)
+        for resource in one.resources
+    }
+
+
+def test_a_plain_pipeline(snapshot):
+    assert needed(compiled(plain())) == snapshot
+
+
+def test_the_rest_of_the_settings():
+    found = pipeline(
+        function("load", {"raw": spec.Input("data", spec.FromData("s3://elsewhere/raw.csv"))},
+                 environment=spec.Environment(secrets={"TOKEN": "api/token"})),
+        function("fit", {"x": "load"}, resources=spec.Resources(spot=True)),
+    )  # fmt: skip
+    document = compiled(
+        found,
+        {
+            "kms_key": "alias/ours", "subnets": ["subnet-1"], "security_groups": ["sg-1"],
+            "steps": {"fit": {"role": OTHER}},
+        },
+        build_options={"data": [Pinned("s3://elsewhere/raw.csv")]},
+    )  # fmt: skip
+    allowed = needed(document)
+    assert of(allowed, "kms:GenerateDataKey") == {"arn:aws:kms:*:123456789012:alias/ours"}
+    assert of(allowed, "kms:Decrypt", "submitter") == {"arn:aws:kms:*:123456789012:alias/ours"}
+    assert of(allowed, "ec2:CreateNetworkInterface", role=OTHER) == {"*"}
+    secret = "arn:aws:secretsmanager:*:123456789012:secret:api/token-*"
+    assert of(allowed, "secretsmanager:GetSecretValue") == {secret}
+    assert of(allowed, "secretsmanager:GetSecretValue", role=OTHER) == set()
+    assert of(allowed, "iam:PassRole") == {ROLE, OTHER}
+    assert of(allowed, "iam:PassRole", "submitter") == {ROLE}
+    assert of(allowed, "sagemaker:CreateTrainingJob") >= {
+        "arn:aws:sagemaker:*:123456789012:training-job/*"
+    }
+    assert "arn:aws:s3:::elsewhere/raw.csv*" in of(allowed, "s3:GetObject")
+    assert "arn:aws:s3:::my-bucket/waterflow/*" in of(allowed, "s3:PutObject", role=OTHER)
+    assert of(allowed, "ecr:BatchGetImage") == {
+        "arn:aws:ecr:eu-central-1:492215442770:repository/sagemaker-scikit-learn"
+    }
+
+
+def test_nothing_that_is_not_needed():
+    allowed = needed(compiled(plain(), build_options={"data": [local_data("raw.csv")]}))
+    actions = {action for one in allowed for action in one.actions}
+    assert not {a for a in actions if a.startswith(("kms:", "ec2:", "secretsmanager:"))}
+    assert "sagemaker:CreateTrainingJob" not in actions

@@ -1,0 +1,398 @@
+"""Schedules: cron in AWS's words, and reconciling with EventBridge Scheduler as moto keeps it."""
+
+from __future__ import annotations
+
+import calendar
+import itertools
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from waterflow_sagemaker.connections import Connections
+from waterflow_sagemaker.cron import aws_cron
+from waterflow_sagemaker.profile import SageMakerSettings
+from waterflow_sagemaker.schedules import Schedules
+
+from waterflow import lockfile, project, spec
+from waterflow.errors import (
+    ConfigurationError,
+    ConflictError,
+    DefinitionError,
+    NotFoundError,
+)
+from waterflow.provider import Build, Document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROLE = "arn:aws:iam::123456789012:role/waterflow"
+SERVER = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+server.stop()
+"""
+NUMBERS = itertools.count(1)
+
+
+# --- cron -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cron", "aws"),
+    [
+        ("0 3 * * 1", "0 3 ? * MON *"),
+        ("* * * * *", "* * * * ? *"),
+        ("*/15 * * * *", "0/15 * * * ? *"),
+        ("0 9-17 * * mon-fri", "0 9-17 ? * MON-FRI *"),
+        ("5/20 */6 * */3 7", "5/20 0/6 ? 1/3 SUN *"),
+        ("0 0 1-15/5 jan,Mar *", "0 0 1,6,11 1,3 ? *"),
+        ("30 0 1 * *", "30 0 1 * ? *"),
+        ("0 0 * * 5-7", "0 0 ? * SUN,FRI-SAT *"),
+        ("0 0 * * 0,6", "0 0 ? * SUN,SAT *"),
+        ("0 0 * * */2", "0 0 ? * SUN,TUE,THU,SAT *"),
+        ("0 0 * * 0-6", "0 0 * * ? *"),
+        ("0 0 1-31 * 1", "0 0 ? * MON *"),
+        ("0 0 29 2 *", "0 0 29 2 ? *"),
+        ("0 0 1,2,3,9 * *", "0 0 1-3,9 * ? *"),
+    ],
+)
+def test_cron_in_the_words_of_aws(cron: str, aws: str) -> None:
+    assert aws_cron(cron) == f"cron({aws})"
+
+
+@pytest.mark.parametrize(
+    ("cron", "why"),
+    [
+        ("0 0 1 * 1", "both a day of month and a day of week"),
+        ("0 0 */2 * mon", "both a day of month and a day of week"),
+        ("0 0 30 2 *", "never comes"),
+        ("0 22-2 * * *", "'22-2' goes backwards"),
+        ("0 0 * * fri-mon", "goes backwards"),
+        ("60 * * * *", "'60' is no minute"),
+        ("0 0 0 * *", "'0' is no day of month"),
+        ("mon * * * *", "'mon' is no minute"),
+        ("0 0 * mon *", "'mon' is no month"),
+        ("*/0 * * * *", "step of 0"),
+        ("*-5 * * * *", "'*-5' is no minute"),
+        ("0 0 * *", "not five fields"),
+        ("0 0 L * *", "'L' is no day of month"),
+        ("@daily", "not five fields"),
+    ],
+)
+def test_what_aws_cannot_say_is_refused(cron: str, why: str) -> None:
+    with pytest.raises(DefinitionError, match="cannot be kept by EventBridge Scheduler") as raised:
+        aws_cron(cron)
+    assert why in str(raised.value)
+    assert cron in str(raised.value)
+
+
+def five_fields() -> st.SearchStrategy[str]:
+    def field(low: int, high: int) -> st.SearchStrategy[str]:
+        number = st.integers(low, high)
+        step = st.integers(1, high + 3)
+        spans = st.tuples(number, number).map(sorted)
+        part = st.one_of(
+            st.just("*"),
+            number.map(str),
+            step.map(lambda n: f"*/{n}"),
+            spans.map(lambda ab: f"{ab[0]}-{ab[1]}"),
+            st.tuples(spans, step).map(lambda one: f"{one[0][0]}-{one[0][1]}/{one[1]}"),
+            st.tuples(number, step).map(lambda ab: f"{ab[0]}/{ab[1]}"),
+        )
+        return st.lists(part, min_size=1, max_size=3).map(",".join)
+
+    days = st.one_of(
+        st.tuples(field(1, 31), st.just("*")),
+        st.tuples(st.just("*"), field(0, 7)),
+    )
+    return st.tuples(field(0, 59), field(0, 23), days, field(1, 12)).map(
+        lambda f: f"{f[0]} {f[1]} {f[2][0]} {f[3]} {f[2][1]}"
+    )
+
+
+def meant(text: str, low: int, high: int) -> set[int]:
+    """What a field of crontab(5) means; a start with a step goes on to the end."""
+    found: set[int] = set()
+    for part in text.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = span.partition("-")
+        start = low if first == "*" else int(first)
+        to_end = first == "*" or (step and not last)
+        end = (6 if high == 7 and start < 7 else high) if to_end else int(last or first)
+        found |= set(range(start, end + 1, int(step or 1)))
+    return found
+
+
+@given(five_fields())
+def test_the_translation_means_the_same(cron: str) -> None:
+    bounds = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+    wanted = [meant(text, *ends) for text, ends in zip(cron.split(), bounds, strict=True)]
+    wanted[4] = {day % 7 for day in wanted[4]}
+    never = wanted[2] <= {30, 31} and all(
+        min(wanted[2]) > calendar.monthrange(2024, month)[1] for month in wanted[3]
+    )
+    if never:
+        with pytest.raises(DefinitionError, match="never comes"):
+            aws_cron(cron)
+        return
+    expression = aws_cron(cron)
+    assert len(expression) <= 256
+    minute, hour, day, month, weekday, year = expression[len("cron(") : -1].split()
+    assert (day == "?") != (weekday == "?")
+    assert year == "*"
+    assert "*/" not in expression
+    assert "/" not in weekday  # AWS has no steps there
+    for name in calendar.day_abbr:  # AWS counts from 1, which is Sunday
+        number = list(calendar.day_abbr).index(name)
+        weekday = weekday.replace(name.upper(), str((number + 1) % 7 + 1))
+    found = [
+        meant(text, *ends) if text != "?" else whole
+        for text, ends, whole in (
+            (minute, (0, 59), set[int]()),
+            (hour, (0, 23), set[int]()),
+            (day, (1, 31), set(range(1, 32))),
+            (month, (1, 12), set[int]()),
+            (weekday, (1, 6), set(range(1, 8))),
+        )
+    ]
+    found[4] = {number - 1 for number in found[4]}
+    assert found == wanted
+
+
+# --- the service ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """Moto's server, in a process of its own that ends with its input."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    ) as server:  # fmt: skip
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.stdin.close()
+            server.wait(timeout=30)
+
+
+class World:
+    """One prefix of a profile, with pipelines deployed as the client deploys them."""
+
+    def __init__(self, root: Path, **settings: Any) -> None:
+        self.root = root
+        number = next(NUMBERS)
+        self.settings = SageMakerSettings(**{
+            "region": "eu-west-1", "role": ROLE, "bucket": f"bucket-{number}",
+            "prefix": f"team/p{number}", "scheduler_role": ROLE, "tags": {"team": "fraud"},
+            **settings,
+        })  # fmt: skip
+        self.connections = Connections(self.settings)
+        self.connections.s3.create_bucket(
+            Bucket=self.settings.bucket,
+            CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
+        )
+        self.schedules = Schedules(self.connections, self.deploy)
+        self.deployed: list[str] = []
+
+    def compiled(
+        self, name: str = "fraud", schedule: str | None = "0 3 * * 1", **parameters: spec.Parameter
+    ) -> tuple[Build, Document]:
+        pipeline = spec.Pipeline(name=name, schedule=schedule, parameters=parameters)
+        build = Build(
+            spec=pipeline, digest=spec.digest(pipeline), root=self.root, bundles={}, versions={},
+            data={}, lock=lockfile.read(self.root), git=project.git_state(self.root), python="3.11",
+        )  # fmt: skip
+        uri = f"s3://{self.settings.bucket}/{self.settings.prefix}/builds/{build.digest}.json"
+        content = {
+            "request": {
+                "PipelineName": f"{self.settings.prefix}-{name}".replace("/", "-"),
+                "PipelineDefinition": {"Metadata": {"waterflow": {"build": uri}}},
+            },
+            "parameters": dict.fromkeys(parameters, "json"),
+        }
+        return build, Document(provider="sagemaker", content=content, jobs=())
+
+    def deploy(self, build: Build, document: Document) -> tuple[str, int]:
+        request = document.content["request"]
+        native = request["PipelineName"]
+        text = json.dumps(request["PipelineDefinition"])
+        uri = request["PipelineDefinition"]["Metadata"]["waterflow"]["build"]
+        self.connections.s3.put_object(
+            Bucket=self.settings.bucket,
+            Key=uri.removeprefix(f"s3://{self.settings.bucket}/"),
+            Body=json.dumps({"spec": spec.encode(build.spec).decode()}).encode(),
+        )
+        sagemaker = self.connections.sagemaker
+        if native in self.deployed:
+            arn = sagemaker.update_pipeline(PipelineName=native, PipelineDefinition=text)
+        else:
+            arn = sagemaker.create_pipeline(
+                PipelineName=native, PipelineDefinition=text, RoleArn=ROLE,
+                ClientRequestToken="t" * 32,
+            )  # fmt: skip
+        self.deployed.append(native)
+        return arn["PipelineArn"], len(self.deployed)
+
+    def apply(self, given: dict[str, Any] | None = None, **compiled: Any) -> str:
+        return self.schedules.apply(*self.compiled(**compiled), given or {})
+
+    def native(self, name: str) -> dict[str, Any]:
+        return dict(
+            self.connections.scheduler.get_schedule(Name=name, GroupName=self.schedules.group)
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name, value in (
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ):
+        monkeypatch.setenv(name, value)
+    made = World(tmp_path)
+    yield made
+    for client in (made.connections.s3, made.connections.sagemaker, made.connections.scheduler):
+        client.close()
+
+
+def test_a_schedule_is_made_kept_changed_and_deleted(world: World) -> None:
+    assert world.schedules.list() == []
+    assert world.apply() == "created"
+    (made,) = world.schedules.list()
+    name = world.deployed[0]
+    assert (made.name, made.pipeline, made.state, made.orphan) == (name, name, "enabled", False)
+    assert made.expression == "cron(0 3 ? * MON *) UTC"
+    told = world.native(name)
+    assert told["Target"]["RoleArn"] == ROLE
+    assert told["Target"]["Arn"].endswith(f":pipeline/{name}")
+    assert told["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    before = told["LastModificationDate"]
+
+    assert world.apply() == "unchanged"
+    assert world.native(name)["LastModificationDate"] == before
+    assert world.apply(schedule="30 4 * * *") == "updated"
+    (made,) = world.schedules.list()
+    assert made.expression == "cron(30 4 * * ? *) UTC"
+
+    assert world.apply(schedule=None) == "deleted"
+    assert world.apply(schedule=None) == "none"
+    assert world.schedules.list() == []
+
+
+def test_a_paused_schedule_stays_paused(world: World) -> None:
+    world.apply()
+    (name,) = world.deployed
+    world.schedules.pause(name)
+    world.schedules.pause(name)
+    assert world.schedules.list()[0].state == "paused"
+    assert world.apply() == "unchanged"
+    assert world.apply(schedule="1 1 * * *") == "updated"
+    (paused,) = world.schedules.list()
+    assert (paused.state, paused.expression) == ("paused", "cron(1 1 * * ? *) UTC")
+    world.schedules.resume(name)
+    (resumed,) = world.schedules.list()
+    assert (resumed.state, resumed.expression) == ("enabled", "cron(1 1 * * ? *) UTC")
+
+
+def test_what_others_set_survives_an_update(world: World) -> None:
+    world.apply()
+    (name,) = world.deployed
+    told = world.native(name)
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
+    retry = {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 600}
+    letters = {"Arn": "arn:aws:sqs:eu-west-1:123456789012:dead"}
+    world.connections.scheduler.update_schedule(
+        Name=name, GroupName=world.schedules.group, EndDate=end,
+        ScheduleExpression=told["ScheduleExpression"],
+        FlexibleTimeWindow=told["FlexibleTimeWindow"], Description=told["Description"],
+        Target={**told["Target"], "RetryPolicy": retry, "DeadLetterConfig": letters},
+    )  # fmt: skip
+    assert world.apply() == "unchanged"
+    assert world.apply(schedule="2 2 * * *") == "updated"
+    world.schedules.pause(name)
+    after = world.native(name)
+    assert after["Target"]["RetryPolicy"] == retry
+    assert after["Target"]["DeadLetterConfig"] == letters
+    assert after["EndDate"] == end
+
+
+def test_parameters_of_scheduled_runs(world: World) -> None:
+    trees = spec.Parameter(type="integer", default=200)
+    source = spec.Parameter(type="string", required=True)
+    with pytest.raises(DefinitionError, match=r"nobody to give source\..* -p source=VALUE"):
+        world.apply(trees=trees, source=source)
+    assert world.deployed == []
+    assert world.apply({"source": "a"}, trees=trees, source=source) == "created"
+    target = world.native(world.deployed[0])["Target"]
+    told = target["SageMakerPipelineParameters"]["PipelineParameterList"]
+    assert told == [{"Name": "source", "Value": '"a"'}]
+    given = {"source": "a", "trees": 300}
+    assert world.apply(given, trees=trees, source=source) == "updated"
+    assert world.apply(given, trees=trees, source=source) == "unchanged"
+    assert world.apply({"source": "a"}, trees=trees, source=source) == "updated"
+
+
+def test_orphans_are_told(world: World) -> None:
+    for name in ("gone", "quiet", "kept"):
+        world.apply(name=name)
+    gone, quiet, kept = world.deployed
+    world.connections.sagemaker.delete_pipeline(PipelineName=gone, ClientRequestToken="t" * 32)
+    world.deploy(*world.compiled(name="quiet", schedule=None))
+    found = {one.name: one.orphan for one in world.schedules.list()}
+    assert found == {gone: True, quiet: True, kept: False}
+    world.schedules.delete(gone)
+    assert [one.name for one in world.schedules.list()] == sorted([quiet, kept])
+
+
+def test_what_is_not_there_is_not_found(world: World) -> None:
+    for there in (False, True):
+        if there:
+            world.apply()
+        for act in (world.schedules.delete, world.schedules.pause, world.schedules.resume):
+            with pytest.raises(NotFoundError, match="waterflow schedule list"):
+                act("nothing")
+
+
+def test_a_profile_without_a_role_for_the_scheduler(world: World, tmp_path: Path) -> None:
+    without = World(tmp_path, scheduler_role=None)
+    with pytest.raises(ConfigurationError, match="scheduler_role = "):
+        without.apply()
+    assert without.deployed == []
+
+
+def test_a_group_of_somebody_else_is_left_alone(world: World, tmp_path: Path) -> None:
+    world.connections.scheduler.create_schedule_group(Name="waterflow-theirs")
+    theirs = World(tmp_path, prefix="theirs")
+    with pytest.raises(ConflictError, match="has no tag 'waterflow'"):
+        theirs.apply()
+    assert theirs.deployed == []
+    world.apply()
+    arn = world.connections.scheduler.get_schedule_group(Name=world.schedules.group)["Arn"]
+    tags = world.connections.scheduler.list_tags_for_resource(ResourceArn=arn)["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {
+        "team": "fraud", "waterflow": world.settings.prefix
+    }  # fmt: skip
+    assert world.schedules.group == f"waterflow-{world.settings.prefix.replace('/', '-')}"
+
+
+def test_long_names_stay_apart(world: World) -> None:
+    world.apply(name="a" * 80 + "1")
+    world.apply(name="a" * 80 + "2")
+    names = [one.name for one in world.schedules.list()]
+    assert len(set(names)) == 2
+    assert all(len(name) == 64 for name in names)

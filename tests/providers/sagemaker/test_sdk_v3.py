@@ -1,0 +1,66 @@
+"""The sagemaker SDK v3, which we did not write, against the emulator.
+
+The SDK runs in a process of its own: to import it takes seconds and changes logging for good.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parent / "programs" / "sdk_pipeline.py"
+
+
+@pytest.fixture(scope="module")
+def summary(emulator, tmp_path_factory):
+    kept = {name: value for name, value in os.environ.items() if name not in emulator.unset}
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), str(tmp_path_factory.mktemp("sources"))],
+        env=kept | emulator.environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_both_branches_of_an_sdk_pipeline_end_as_they_should(summary):
+    good, bad = summary["runs"]
+    assert good["execution"]["PipelineExecutionStatus"] == "Succeeded"
+    assert good["execution"]["PipelineExperimentConfig"]["ExperimentName"] == "letters"
+    assert [step["StepName"] for step in good["steps"]] == [
+        "register", "gate", "evaluate", "train", "prepare",
+    ]  # fmt: skip
+    assert {step["StepStatus"] for step in good["steps"]} == {"Succeeded"}
+    assert bad["execution"]["PipelineExecutionStatus"] == "Failed"
+    assert [step["StepName"] for step in bad["steps"]] == [
+        "fail", "gate", "evaluate", "train", "prepare",
+    ]  # fmt: skip
+    assert bad["steps"][0]["FailureReason"] == "score below 0.75"
+
+
+def test_the_sdks_caching_registry_and_versions_are_served(summary):
+    good, bad = summary["runs"]
+    hit = bad["steps"][-1]["CacheHitResult"]["SourcePipelineExecutionArn"]
+    assert hit == good["execution"]["PipelineExecutionArn"]
+    registered = good["steps"][0]["Metadata"]["RegisterModel"]["Arn"]
+    assert [package["ModelPackageArn"] for package in summary["packages"]] == [registered]
+    assert [version["PipelineVersionId"] for version in summary["versions"]] == [2, 1]
+
+
+def test_what_the_sdks_model_step_registered_is_what_was_trained(summary, aws):
+    good = summary["runs"][0]
+    client = aws("sagemaker")
+    package = client.describe_model_package(
+        ModelPackageName=good["steps"][0]["Metadata"]["RegisterModel"]["Arn"]
+    )
+    [container] = package["InferenceSpecification"]["Containers"]
+    job = good["steps"][3]["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
+    trained = client.describe_training_job(TrainingJobName=job)
+    assert container["ModelDataUrl"] == trained["ModelArtifacts"]["S3ModelArtifacts"]

@@ -1,0 +1,187 @@
+"""`waterflow emulate`: a cloud's service on this machine, for one command or until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from waterflow.cli import options
+from waterflow.emulation import FAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import FrameType
+
+    from waterflow.emulation import Emulator
+
+_LOOK: Final = 0.2
+_GRACE: Final = 10.0
+"""Seconds that the command has to end when we are told to."""
+_NOT_FOUND: Final = 127
+
+
+def _names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    with contextlib.suppress(Exception):
+        from waterflow.emulation import emulators
+
+        return [name for name in emulators() if name.startswith(incomplete)]
+    return []
+
+
+def _faults_help() -> str:
+    width = max(len(name) for name in FAULTS)
+    return "\n".join(f"  {name.ljust(width)}  {text}" for name, text in FAULTS.items())
+
+
+@click.command(
+    "emulate",
+    context_settings={"ignore_unknown_options": False},
+    epilog=(
+        "\b\nFaults, separated by commas; one of requests may name an operation or a service\n"
+        f"(throttle:CreateProcessingJob=0.5, lost:s3=0.1):\n{_faults_help()}"
+    ),
+)
+@click.argument("name", metavar="EMULATOR", shell_complete=_names)
+@click.argument("command_line", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Keep the state in this folder; without it, nothing is kept.")  # fmt: skip
+@click.option("--fault", "faults", multiple=True, metavar="SPEC",
+              help="What is to go wrong: throttle=0.2,spot=1,seed=7. See below.")  # fmt: skip
+@click.option("--image", "images", multiple=True, metavar="NAME=DIR",
+              help="The environment that stands for a container image; by default the one that "
+              "this runs in. May be given several times.")  # fmt: skip
+@options.as_json
+def command(
+    name: str,
+    command_line: tuple[str, ...],
+    state: Path | None,
+    faults: tuple[str, ...],
+    images: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run a cloud's service on this machine, with real jobs.
+
+    With a COMMAND, run it so that unmodified SDKs find the emulator, and end with it. Without
+    one, print the variables that do that, and stay until Ctrl-C.
+    """
+    from waterflow.emulation import emulator
+
+    made = emulator(name)(images=_images(images), faults=",".join(faults) or None, state=state)
+    with _interrupted_by_sigterm() as told, made as running:
+        if command_line:
+            code = _run(command_line, running, told)
+        else:
+            _show(name, running, as_json)
+            _stay(name, running)
+            code = 0
+    click.get_current_context().exit(code)
+
+
+def _images(images: tuple[str, ...]) -> dict[str, Path]:
+    from waterflow.errors import ConfigurationError
+
+    found: dict[str, Path] = {}
+    for text in images:
+        image, equals, folder = text.rpartition("=")
+        if not equals or not image or not folder:
+            raise ConfigurationError(
+                f"--image {text}: write the image and a folder: --image NAME=DIR"
+            )
+        found[image] = Path(folder)
+    return found
+
+
+def _show(name: str, running: Emulator, as_json: bool) -> None:
+    """Print the environment."""
+    import shlex
+
+    from waterflow.cli import output
+
+    environment = running.environment
+    if as_json:
+        document: dict[str, Any] = {
+            "emulator": name,
+            "endpoint": running.endpoint,
+            "isolation": running.isolation,
+            "environment": environment,
+            "unset": list(running.unset),
+        }
+        output.print_json(document)
+    else:
+        click.echo(f"# {name} answers at {running.endpoint}; Ctrl-C ends it")
+        click.echo(f"# Jobs: {running.isolation}")
+        for variable, value in environment.items():
+            click.echo(f"export {variable}={shlex.quote(value)}")
+        click.echo(f"unset {' '.join(running.unset)}")
+
+
+def _stay(name: str, running: Emulator) -> None:
+    from waterflow.errors import ProviderError
+
+    with contextlib.suppress(KeyboardInterrupt):
+        while (ended := running.ended()) is None:
+            time.sleep(_LOOK)
+        raise ProviderError(
+            f"The emulator '{name}' has ended by itself: {ended}",
+            provider=name,
+            operation="emulate",
+        )
+
+
+def _run(command_line: tuple[str, ...], running: Emulator, told: threading.Event) -> int:
+    """Run a command in the emulator's environment, and return its exit code."""
+    import sys
+
+    from waterflow.errors import ConfigurationError
+
+    kept = {key: value for key, value in os.environ.items() if key not in running.unset}
+    click.echo(f"Jobs: {running.isolation}", err=True)
+    try:
+        process = subprocess.Popen(command_line, env=kept | running.environment)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{command_line[0]} cannot be run: {error.strerror}. Check what follows --"
+        ) from None
+    while True:
+        try:
+            code = process.wait()
+            return 128 - code if code < 0 else code
+        except KeyboardInterrupt:
+            if told.is_set():
+                _end(process)
+            elif not sys.stdin.isatty():
+                process.send_signal(signal.SIGINT)
+            # Else the terminal has told the command as well: what it does is its own affair.
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.wait(_GRACE)
+        return
+    process.kill()
+
+
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Generator[threading.Event]:
+    """Let SIGTERM end everything as Ctrl-C does; the event tells one from the other."""
+    told = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield told
+    finally:
+        signal.signal(signal.SIGTERM, before)
