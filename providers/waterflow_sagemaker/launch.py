@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,8 @@ class Job:
         command = [python, "-m", "waterflow.runtime", str(self.control / "step.json")]
         for name, given in sorted(self.settings["inputs"].items()):
             path = self._path(given)
+            if path is not None and given.get("raw"):
+                path = self._sealed(bundle, name, path)
             if path is not None:
                 command += ["--input", f"{name}={path}"]
         for name in self.settings["outputs"]:
@@ -157,6 +160,18 @@ class Job:
         if not found:
             raise Unprepared(f"there is nothing at {place}, where outside data was to be mounted")
         return found[0] if len(found) == 1 else place
+
+    def _sealed(self, bundle: Path, name: str, path: Path) -> Path:
+        """Return an artifact of what a program has written that knows nothing of artifacts."""
+        sys.path.insert(0, str(bundle))
+        from waterflow.runtime import artifacts
+
+        folder = WORK / "raw" / name / path.name
+        folder.mkdir(parents=True)
+        if path.is_dir():  # S3 keeps no empty folders
+            shutil.copytree(path, folder, dirs_exist_ok=True)
+        artifacts.seal_raw(folder, "path")
+        return folder
 
     def _checkpoint(self) -> Path:
         if self.settings["checkpoint"]:

@@ -129,7 +129,7 @@ def seal(folder: Path, type_name: str) -> Manifest:
         ArtifactError: The payload holds a symbolic link, something that is neither file nor
             folder, a name that is not UTF-8, or a file that takes the manifest's name.
     """
-    if (folder / MANIFEST).is_file() and not is_sealed(folder):
+    if (folder / MANIFEST).is_file() and not _has_manifest(folder):
         raise ArtifactError(
             f"{folder} holds a payload file called {MANIFEST}, which is the name of the artifact's "
             "manifest. Give the file another name."
@@ -206,15 +206,6 @@ def seal_skipped(folder: Path, type_name: str) -> Manifest:
     manifest = Manifest(type_name, None, 0, skipped=True)
     _write(folder, manifest)
     return manifest
-
-
-def is_sealed(folder: Path) -> bool:
-    """Say whether a folder has a manifest, without looking at the payload."""
-    try:
-        read(folder)
-    except ArtifactError:
-        return False
-    return True
 
 
 def read(folder: Path) -> Manifest:
@@ -396,6 +387,14 @@ def _write(folder: Path, manifest: Manifest) -> None:
     marker.replace(folder / MANIFEST)
 
 
+def _has_manifest(folder: Path) -> bool:
+    try:
+        read(folder)
+    except ArtifactError:
+        return False
+    return True
+
+
 def _clear(target: Path) -> None:
     """Empty a folder that holds an artifact or what an interrupted `publish` left of one."""
     target.mkdir(parents=True, exist_ok=True)
@@ -403,7 +402,7 @@ def _clear(target: Path) -> None:
     if not found:
         return
     if _MARKER not in found:
-        if not is_sealed(target):
+        if not _has_manifest(target):
             raise ArtifactError(
                 f"{target} holds {_some(sorted(found))}, which belongs to no artifact. "
                 "Give an empty folder for the output."

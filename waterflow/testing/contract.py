@@ -189,7 +189,7 @@ class Contract(Language):
         alias = client.get_model_version_by_alias("conformance", "challenger")
         # The late run began before the early one; the third began last.
         assert str(alias.version) == versions[again.id]["version"]
-        assert alias.tags["waterflow.execution"] == late.id
+        assert alias.tags["waterflow.execution"] == world.execution(late)
         (digest,) = (a.sha256 for a in again.artifacts() if a.step == "learn")
         assert digest in alias.tags.values()
 
