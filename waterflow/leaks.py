@@ -24,7 +24,10 @@ _NAMES: Final = (
 _PEM: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
 # The vendor's documentation uses keys that end in EXAMPLE; they open nothing.
 _AWS: Final = re.compile(rb"(?<![A-Za-z0-9/+])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9/+=])")
-_KEYS: Final = re.compile(r"secret|passw(or)?d|token|credential|key$", re.IGNORECASE)
+# What a key management service keeps is named by an id or alias, and never leaves it.
+_KEYS: Final = re.compile(
+    r"secret|passw(or)?d|token|credential|(?<!kms)(?<!kms_)key$", re.IGNORECASE
+)
 _LOGIN: Final = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@:\s]*:[^/@\s]+@", re.IGNORECASE)
 _CONNECTION: Final = re.compile(
     r"(AccountKey|SharedAccessKey|SharedAccessSignature)\s*=", re.IGNORECASE

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from waterflow import spec
+from waterflow.tracking.client import need_plugin
 from waterflow.tracking.store import resolve_uri
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ def tracking_record(
     """
     from waterflow.graph import to_mermaid, to_svg
 
+    uri = resolve_uri(profile.tracking_uri, os.environ, state)
+    need_plugin(uri)
     return {
-        "uri": resolve_uri(profile.tracking_uri, os.environ, state),
+        "uri": uri,
         "experiment": profile.experiment or build.spec.name,
         "tags": tags(build, document.provider, profile.name),
         "files": {

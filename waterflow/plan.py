@@ -12,7 +12,7 @@ from msgspec import Struct
 from waterflow import spec
 from waterflow.discovery import open_provider
 from waterflow.errors import ProviderError, TrackingError, UnsupportedFeatureError
-from waterflow.provider import Permission  # noqa: TC001 - the JSON Schema needs the type
+from waterflow.provider import Limit, Permission  # noqa: TC001 - the JSON Schema needs them
 from waterflow.references import upstream
 from waterflow.state import Status
 from waterflow.submit import assemble
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from waterflow.errors import WaterflowError
     from waterflow.pipeline import Call
-    from waterflow.provider import Document, Job, Provider
+    from waterflow.provider import Capabilities, Document, Job, Provider
     from waterflow.state import RunState
 
 HISTORY: Final = 50
@@ -100,6 +100,8 @@ class Plan(Struct, kw_only=True, frozen=True):
             the pipeline unless this is empty.
         seconds: The longest chain of steps, when every step has an estimate.
         cost: US dollars for all steps, when every priced step has an estimate.
+        lacks: What the provider does not have, with this profile.
+        limits: How much of the provider's limits it uses.
         permissions: What the roles of its jobs, and whoever submits it, must be allowed.
         last_run: The run, or the deployed pipeline, that `changes` compares with; None when there
             is none to compare with.
@@ -116,6 +118,8 @@ class Plan(Struct, kw_only=True, frozen=True):
     problems: tuple[str, ...] = ()
     seconds: float | None = None
     cost: float | None = None
+    lacks: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
     permissions: tuple[Permission, ...] = ()
     last_run: str | None = None
     changes: tuple[Change, ...] = ()
@@ -163,6 +167,8 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
         profile=provider.profile.name,
         steps=steps,
         notes=(*notes, *past.notes),
+        lacks=tuple(_lacks(provider.capabilities)),
+        limits=() if document is None else tuple(provider.limits(document)),
         permissions=() if document is None else tuple(provider.permissions(document)),
         problems=tuple(map(str, problems)),
         seconds=_longest(build.spec, durations),
@@ -170,6 +176,25 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
         last_run=last[0] if last else None,
         changes=tuple(compare(last[1], build.spec)) if last else (),
     )
+
+
+def _lacks(can: Capabilities) -> Iterable[str]:
+    """Yield what a provider does not have, as users write it."""
+    for there, feature in (
+        (can.containers or can.images, "container steps"),
+        (can.map_jobs, 'fan_out="jobs"'),
+        (can.gpu, "gpu"),
+        (can.instances > 1, "several instances"),
+        (can.spot, "spot"),
+        (can.timeouts, "timeout"),
+        (can.secrets, "secrets"),
+        (can.requirements, "requirements of a step's own"),
+        (can.inline, "--inline"),
+        (can.resume, "--resume"),
+        (can.content_cache, "cached results for equal inputs that were made anew"),
+    ):
+        if not there:
+            yield feature
 
 
 def _planned(step: spec.Step, job: Job | None, seconds: float | None) -> PlannedStep:

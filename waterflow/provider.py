@@ -217,6 +217,23 @@ class CacheSize:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limit:
+    """How much of one of a service's limits a pipeline uses.
+
+    Attributes:
+        what: What is counted.
+        used: How much of it the pipeline has.
+        most: The limit.
+        step: The step that comes nearest; None for the pipeline as a whole.
+    """
+
+    what: str
+    used: int
+    most: int
+    step: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Permission:
     """What someone must be allowed to do, so that a pipeline can run.
 
@@ -350,6 +367,11 @@ class Provider(ABC):
         """
         del build, document
         return []
+
+    def limits(self, document: Document) -> Sequence[Limit]:
+        """Return how much of the service's limits a pipeline uses; offline, like `compile`."""
+        del document
+        return ()
 
     def permissions(self, document: Document) -> Sequence[Permission]:
         """Return the permissions that a compiled pipeline needs; offline, like `compile`."""

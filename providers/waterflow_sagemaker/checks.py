@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow_sagemaker import definition_rules, model_shapes
-from waterflow_sagemaker.definition_scope import as_text
+from waterflow_sagemaker.validation import rules as definition_rules
+from waterflow_sagemaker.validation import shapes as model_shapes
+from waterflow_sagemaker.validation.scope import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

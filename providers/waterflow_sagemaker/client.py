@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
-import re
 import time
+import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
-from waterflow.errors import ConfigurationError, ConflictError, NotFoundError
-from waterflow.parameters import to_text
+from waterflow.errors import ConflictError, NotFoundError, ProviderError
 from waterflow.state import RunState, Status
-from waterflow_sagemaker import naming, records
-from waterflow_sagemaker.deployment import Deployment, lineage_tags
 from waterflow_sagemaker.errors import translated
-from waterflow_sagemaker.states import (
+from waterflow_sagemaker.runs import records
+from waterflow_sagemaker.runs.deployment import Deployment, describe_build, lineage_tags
+from waterflow_sagemaker.runs.starting import RUN_ID, Starting, run_ids, value_of
+from waterflow_sagemaker.runs.states import (
     NativeStep,
     StepRun,
     conclude,
@@ -26,7 +25,8 @@ from waterflow_sagemaker.states import (
     run_state,
     step_run,
 )
-from waterflow_sagemaker.storage import Storage
+from waterflow_sagemaker.runs.storage import Storage
+from waterflow_sagemaker.translation import naming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from waterflow.provider import Build, Document, Submission
     from waterflow_sagemaker.connections import Connections
 
-_RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
-_DISPLAY: Final = 82
-"""Characters of an execution's display name."""
 _SLOWER: Final = 1.3
 """Factor by which the pause between two looks at a run grows."""
 _LOCAL: Final = "sagemaker"
@@ -54,7 +51,7 @@ class Execution:
         pipeline: The pipeline's name, as the user wrote it.
         spec: The spec that it runs.
         natives: The definition's steps by native name.
-        tags: Its lineage.
+        build: What was written down when it was deployed: its lineage, lock file and data.
         record: How it was submitted; None for one that a schedule started.
     """
 
@@ -96,6 +93,7 @@ class Client:
         self.local = local / _LOCAL
         self.storage = Storage(connections)
         self.deployment = Deployment(connections, self.storage, local / "wheels")
+        self.starting = Starting(connections, self.storage, self.deployment)
         self._known: dict[str, Execution] = {}
         self._seen: dict[str, _Seen] = {}
 
@@ -137,62 +135,30 @@ class Client:
 
         Raises:
             ConfigurationError: The id cannot be used.
-            ConflictError: Another pipeline, or other parameters, ran under the id.
+            ConflictError: Another pipeline, or other parameters, ran under the id; or the run that
+                it goes on from cannot be gone on from like that.
+            NotFoundError: There is no run to go on from.
             ProviderError: AWS refuses or fails.
         """
-        run_id = submission.run_id
-        if not _RUN_ID.fullmatch(run_id):
-            raise ConfigurationError(
-                f"{run_id!r} cannot be a run's id: use letters, digits, '.', '_', '-'."
-            )
-        record = records.read(self.storage, run_id)
-        if record is None:
-            native = native_parameters(document, submission.parameters)
-            _check_parameters(document, native)
-            _, version = self.deploy(build, document, profile, cache=submission.cache)
-            record = records.Record(
-                run=run_id,
-                pipeline=document.content["request"]["PipelineName"],
-                digest=build.digest,
-                version=version,
-                parameters=dict(submission.parameters),
-                native=native,
-                tracking=dict(tracking),
-                created=int(time.time() * 1000),
-                resumed=submission.resume,
-            )
-            if not records.write_new(self.storage, record):
-                record = records.read(self.storage, run_id) or record
-        if record.digest != build.digest or record.parameters != dict(submission.parameters):
-            raise ConflictError(
-                f"Run '{run_id}' was started before with another pipeline or other parameters. "
-                "Choose another id, or leave --run-id out",
-                provider="sagemaker", operation="StartPipelineExecution",
+        former = None
+        if submission.resume is not None:
+            found = self.execution(submission.resume)
+            if found.record is None:
+                raise ConflictError(
+                    f"Run '{submission.resume}' was started by a schedule. Start a new run: leave "
+                    "--resume out; what has not changed comes from the cache",
+                    provider="sagemaker", operation="RetryPipelineExecution",
+                )  # fmt: skip
+            former = found.arn, found.record
+            self._seen.pop(submission.resume, None)
+        record = self.starting.submit(build, document, submission, tracking, profile, former)
+        if record is not None and record.arn is not None:
+            # What the first look would ask for is known.
+            definition = document.content["request"]["PipelineDefinition"]
+            self._known[record.run] = Execution(
+                record.run, record.arn, build.spec.name, build.spec, native_steps(definition),
+                describe_build(build, record.tags), record,
             )  # fmt: skip
-        if record.arn is None:
-            records.write(self.storage, replace(record, arn=self._start(record)))
-
-    def _start(self, record: records.Record) -> str:
-        """Start the run that a record tells of; the token makes a second call find the first."""
-        token = _token(record.run)
-        if record.resumed is not None:
-            arn = self.execution(record.resumed).arn
-            with translated("RetryPipelineExecution"):
-                answer: Any = self.connections.sagemaker.retry_pipeline_execution(
-                    PipelineExecutionArn=arn, ClientRequestToken=token
-                )
-        else:
-            values = [{"Name": name, "Value": value} for name, value in record.native.items()]
-            with translated("StartPipelineExecution"):
-                answer = self.connections.sagemaker.start_pipeline_execution(
-                    PipelineName=record.pipeline,
-                    PipelineVersionId=record.version,
-                    PipelineExecutionDisplayName=_display_name(record.run),
-                    PipelineExecutionDescription=f"waterflow run {record.run}",
-                    PipelineParameters=values,  # pyright: ignore[reportArgumentType]
-                    ClientRequestToken=token,
-                )
-        return str(answer["PipelineExecutionArn"])
 
     # --- finding --------------------------------------------------------------------------------
 
@@ -207,20 +173,33 @@ class Client:
         """
         known = self._known.get(run_id)
         if known is None:
-            record = records.read(self.storage, run_id) if _RUN_ID.fullmatch(run_id) else None
-            arn = record.arn if record else self._find(run_id)
-            if record is not None and arn is None:
-                # Its submitter was ended between starting it and noting so: the token finds it.
-                arn = self._start(record)
-                records.write(self.storage, replace(record, arn=arn))
-            if arn is None:
+            record = records.read(self.storage, run_id) if RUN_ID.fullmatch(run_id) else None
+            arn = self._started(record) if record is not None else self._find(run_id)
+            known = self._load(run_id, arn, record) if arn is not None else None
+            if known is None:
                 raise NotFoundError(
-                    f"There is no run '{run_id}' of a pipeline '{self.settings.prefix}-...' in "
+                    f"There is no run '{run_id}' of a pipeline '{self._prefix}-...' in "
                     f"{self.settings.region}. List them: waterflow runs",
                     provider="sagemaker", operation="find run",
                 )  # fmt: skip
-            known = self._known[run_id] = self._load(run_id, arn, record)
+            self._known[run_id] = known
         return known
+
+    def _started(self, record: records.Record) -> str:
+        """Return the execution of a submitted run."""
+        if record.arn is not None:
+            return record.arn
+        # Its submitter is at it, or was ended between starting it and noting so.
+        arn = self.starting.found(record)
+        if arn is None:
+            raise NotFoundError(
+                f"Run '{record.run}' was submitted, but has not been started: its submitter is "
+                f"still at it, or was ended. Submit it again with --run-id {record.run}: it is "
+                "started once",
+                provider="sagemaker", operation="find run",
+            )  # fmt: skip
+        records.write(self.storage, replace(record, arn=arn))
+        return arn
 
     def _find(self, execution_id: str) -> str | None:
         for arn, _ in self._executions():
@@ -228,17 +207,21 @@ class Client:
                 return arn
         return None
 
-    def _load(self, run_id: str, arn: str, record: records.Record | None) -> Execution:
+    def _load(self, run_id: str, arn: str, record: records.Record | None) -> Execution | None:
+        """Read what an execution runs; None for one that is none of this profile's."""
         with translated("DescribePipelineDefinitionForExecution"):
             answer = self.connections.sagemaker.describe_pipeline_definition_for_execution(
                 PipelineExecutionArn=arn
             )
         definition: dict[str, Any] = json.loads(answer["PipelineDefinition"])
-        ours: dict[str, Any] = definition["Metadata"]["waterflow"]
-        content = self.storage.get(self.storage.name(ours["build"]))
+        ours: dict[str, Any] = (definition.get("Metadata") or {}).get("waterflow") or {}
+        place = str(ours.get("build", ""))
+        if not place.startswith(self.storage.uri("")):
+            return None
+        content = self.storage.get(self.storage.name(place))
         if content is None:
             raise NotFoundError(
-                f"The spec of run '{run_id}' is no longer at {ours['build']}. Look at it in the "
+                f"The spec of run '{run_id}' is no longer at {place}. Look at it in the "
                 "console of SageMaker",
                 provider="sagemaker", operation="GetObject",
             )  # fmt: skip
@@ -247,45 +230,52 @@ class Client:
         natives = native_steps(definition)
         return Execution(run_id, arn, pipeline.name, pipeline, natives, build, record)
 
-    def _executions(self) -> Iterator[tuple[str, int]]:
-        """Yield the executions of all of the profile's pipelines: ARN and start time."""
-        sagemaker = self.connections.sagemaker
-        found: list[tuple[int, str]] = []
-        prefix = naming.entity(self.settings.prefix, naming.PIPELINE_LENGTH)
-        with translated("ListPipelineExecutions"):
-            listed = sagemaker.get_paginator("list_pipelines").paginate(PipelineNamePrefix=prefix)
-            for page in listed:
-                for pipeline in page["PipelineSummaries"]:
-                    name = pipeline.get("PipelineName", "")
-                    if not name.startswith(f"{prefix}-"):
-                        continue
-                    runs = sagemaker.get_paginator("list_pipeline_executions").paginate(
-                        PipelineName=name
-                    )
-                    for some in runs:
-                        for one in some["PipelineExecutionSummaries"]:
-                            started = milliseconds(one.get("StartTime")) or 0
-                            found.append((started, one.get("PipelineExecutionArn", "")))
-        for started, arn in sorted(found, reverse=True):
-            yield arn, started
+    @property
+    def _prefix(self) -> str:
+        return naming.entity(self.settings.prefix, naming.PIPELINE_LENGTH)
+
+    def _executions(self) -> Iterator[tuple[str, str]]:
+        """Yield the executions of all pipelines with the profile's prefix: ARN and description."""
+        sagemaker, prefix = self.connections.sagemaker, self._prefix
+        found: list[tuple[int, str, str]] = []
+        with translated("ListPipelines"):
+            pages = sagemaker.get_paginator("list_pipelines").paginate(PipelineNamePrefix=prefix)
+            names = [one.get("PipelineName", "") for page in pages
+                     for one in page["PipelineSummaries"]]  # fmt: skip
+        # A prefix that ends in a hyphen would be no name to AWS.
+        for name in (name for name in names if name.startswith(f"{prefix}-")):
+            for arn, began, text in self.starting.executions(name):
+                found.append((milliseconds(began) or 0, arn, text))
+        for _, arn, text in sorted(found, reverse=True):
+            yield arn, text
 
     def runs(self) -> Iterator[RunState]:
         """Yield the runs of the profile's pipelines, newest first."""
-        by_arn: dict[str, list[str]] = {}
-        for name, _ in self.storage.names("submissions/"):
-            run_id = name.removeprefix("submissions/").removesuffix(".json")
-            record = self._record(run_id)
-            if record is not None and record.arn is not None:
-                by_arn.setdefault(record.arn, []).append(run_id)
-        for arn, _ in self._executions():
-            for run_id in sorted(by_arn.get(arn, [arn.rpartition("/")[2]]), reverse=True):
+        for arn, text in self._executions():
+            for run_id in run_ids(arn, text):
                 if run_id not in self._known:
-                    self._known[run_id] = self._load(run_id, arn, self._record(run_id))
+                    record = records.read(self.storage, run_id)
+                    known = self._load(run_id, arn, record)
+                    if known is None:
+                        break
+                    self._known[run_id] = known
                 yield self.status(run_id)
 
-    def _record(self, run_id: str) -> records.Record | None:
-        known = self._known.get(run_id)
-        return known.record if known is not None else records.read(self.storage, run_id)
+    def parameters(self, found: Execution) -> dict[str, Any]:
+        """Return the values of a run's parameters; those of a schedule's run as AWS had them."""
+        if found.record is not None:
+            return found.record.parameters
+        values = {name: one.default for name, one in found.spec.parameters.items()}
+        with translated("ListPipelineParametersForExecution"):
+            pages = self.connections.sagemaker.get_paginator(
+                "list_pipeline_parameters_for_execution"
+            ).paginate(PipelineExecutionArn=found.arn)
+            for page in pages:
+                for one in page["PipelineParameters"]:
+                    parameter = found.spec.parameters.get(one["Name"])
+                    if parameter is not None:
+                        values[one["Name"]] = value_of(parameter, one["Value"])
+        return values
 
     # --- watching -------------------------------------------------------------------------------
 
@@ -296,23 +286,36 @@ class Client:
             return seen.state
         found = self.execution(run_id)
         listed = self._steps(found)
-        state = run_state(
-            run_id, found.pipeline, [step.name for step in found.spec.steps], found.natives,
-            listed, self.settings.region,
-        )  # fmt: skip
-        state.started = found.record.created if found.record is not None else None
-        state.execution = found.id
-        state.url = self._link(found)
+        state = self._state(found, listed)
         if not any(one.status is Status.RUNNING for one in listed.values()):
-            with translated("DescribePipelineExecution"):
-                answer = self.connections.sagemaker.describe_pipeline_execution(
-                    PipelineExecutionArn=found.arn
-                )
-            conclude(state, answer)
+            described = self._described(found)
+            if conclude(state, described):
+                # Steps may have begun and ended between the two looks.
+                listed = self._steps(found)
+                state = self._state(found, listed)
+                conclude(state, described)
         pause = self.settings.poll if seen is None else min(seen.pause * _SLOWER, self._slowest)
         jitter = random.uniform(0.8, 1.2)  # noqa: S311 - so that watchers do not ask in step
         self._seen[run_id] = _Seen(state, listed, pause, time.monotonic() + pause * jitter)
         return state
+
+    def _state(self, found: Execution, listed: dict[str, StepRun]) -> RunState:
+        state = run_state(
+            found.run, found.pipeline, [step.name for step in found.spec.steps], found.natives,
+            listed, self.settings.region,
+        )  # fmt: skip
+        starts = [one.started for one in listed.values() if one.started is not None]
+        state.started = found.record.created if found.record else min(starts, default=None)
+        state.execution = found.id
+        state.url = self._link(found)
+        return state
+
+    def _described(self, found: Execution) -> Mapping[str, Any]:
+        with translated("DescribePipelineExecution"):
+            answer: Any = self.connections.sagemaker.describe_pipeline_execution(
+                PipelineExecutionArn=found.arn
+            )
+        return answer
 
     @property
     def _slowest(self) -> float:
@@ -345,48 +348,13 @@ class Client:
         self._seen.pop(run_id, None)
         if self.status(run_id).status.final:
             return
-        with translated("StopPipelineExecution"):
-            self.connections.sagemaker.stop_pipeline_execution(
-                PipelineExecutionArn=found.arn, ClientRequestToken=_token(f"stop {found.arn}")
-            )
+        try:
+            with translated("StopPipelineExecution"):
+                self.connections.sagemaker.stop_pipeline_execution(
+                    PipelineExecutionArn=found.arn, ClientRequestToken=uuid.uuid4().hex
+                )
+        except ProviderError:
+            self._seen.pop(run_id, None)
+            if not self.status(run_id).status.final:  # it has not ended just now
+                raise
         self._seen.pop(run_id, None)
-
-
-def _check_parameters(document: Document, native: Mapping[str, str]) -> None:
-    from waterflow_sagemaker.checks import submission_errors
-
-    errors = submission_errors(document.content["request"]["PipelineDefinition"], native)
-    if errors:
-        raise ConfigurationError(
-            "SageMaker would not take these parameters:\n" + "\n".join(f"  {e}" for e in errors)
-        )
-
-
-def native_parameters(document: Document, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return parameters as SageMaker takes them: text, in the encoding that was compiled.
-
-    Args:
-        document: The compiled pipeline.
-        values: Every parameter's value.
-    """
-    found: dict[str, str] = {}
-    content = document.content
-    for name, encoding in content["parameters"].items():
-        value = values[name]
-        if encoding == "data":
-            found[name] = content["none"] if value is None else content["data"][value]
-        elif encoding == "text" and isinstance(value, str):
-            found[name] = value
-        elif encoding == "number":
-            found[name] = repr(float(value))
-        else:
-            found[name] = to_text(value)
-    return found
-
-
-def _token(text: str) -> str:
-    return hashlib.sha256(f"waterflow {text}".encode()).hexdigest()
-
-
-def _display_name(run_id: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", run_id)[:_DISPLAY].strip("-") or "run"

@@ -14,18 +14,18 @@ from waterflow.project import STATE
 from waterflow.provider import Document, Job
 from waterflow.references import operands, value_name
 from waterflow.tracking.store import resolve_uri
-from waterflow_sagemaker import naming, steps
-from waterflow_sagemaker.branching import Layout, PlacedGate, copies, place
-from waterflow_sagemaker.comparisons import Term, constant, translate
-from waterflow_sagemaker.context import Context
 from waterflow_sagemaker.machines import prices
 from waterflow_sagemaker.profile import check_steps
+from waterflow_sagemaker.translation import naming, steps
+from waterflow_sagemaker.translation.branching import Layout, PlacedGate, copies, place
+from waterflow_sagemaker.translation.comparisons import Term, constant, translate
+from waterflow_sagemaker.translation.context import Context
 
 if TYPE_CHECKING:
     from waterflow.profile import Profile
     from waterflow.provider import Build
-    from waterflow_sagemaker.branching import Path
     from waterflow_sagemaker.profile import SageMakerSettings
+    from waterflow_sagemaker.translation.branching import Path
 
 VERSION: Final = "2020-12-01"
 """https://docs.aws.amazon.com/sagemaker/latest/dg/define-pipeline.html"""
@@ -155,9 +155,7 @@ def _registering(build: Build, profile: Profile) -> dict[str, Any] | None:
     step = next((s.name for s in build.spec.steps if isinstance(s.run, spec.Register)), None)
     if step is None:
         return None
-    uri = profile.tracking_uri or ""
-    if not uri.startswith("arn:"):  # managed MLflow, which the core would take for a folder
-        uri = resolve_uri(profile.tracking_uri, os.environ, build.root / STATE)
+    uri = resolve_uri(profile.tracking_uri, os.environ, build.root / STATE)
     if not uri.startswith(_ELSEWHERE):
         raise ConfigurationError(
             f"Step '{step}' registers a model, and no job on SageMaker can reach the tracking URI "

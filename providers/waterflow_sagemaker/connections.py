@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ class Connections:
 
     def __init__(self, settings: SageMakerSettings) -> None:
         self.settings = settings
+        self._making = threading.Lock()
 
     @cached_property
     def _session(self) -> Any:
@@ -45,15 +47,18 @@ class Connections:
         """
         from botocore.config import Config
 
-        return self._session.client(
-            service,
-            config=Config(
-                retries={"mode": "adaptive", "max_attempts": 10},
-                connect_timeout=10,
-                read_timeout=60,
-                user_agent_extra="waterflow",
-            ),
-        )
+        # A session is not made for several threads; the clients that it makes are.
+        with self._making:
+            return self._session.client(
+                service,
+                config=Config(
+                    retries={"mode": "adaptive", "max_attempts": 10},
+                    connect_timeout=10,
+                    read_timeout=60,
+                    tcp_keepalive=True,
+                    user_agent_extra="waterflow",
+                ),
+            )
 
     @cached_property
     def sagemaker(self) -> SageMakerClient:

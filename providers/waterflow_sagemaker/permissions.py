@@ -140,6 +140,7 @@ class _Needs:
         yield from self._keys(role, jobs)
         if any(_vpc(job["Arguments"]) for job in jobs):
             yield Permission("role", role, _NETWORK, ("*",), "to join the VPC")
+        yield from self._managed(jobs, "role", role)
         secrets = self._secrets(jobs)
         if secrets:
             yield Permission(
@@ -159,6 +160,25 @@ class _Needs:
         if keys:
             arns = tuple(sorted(self._key(key) for key in keys))
             yield Permission("role", role, _KMS, arns, "to encrypt volumes and outputs")
+
+    def _managed(
+        self, jobs: list[dict[str, Any]], who: Who, role: str | None
+    ) -> Iterator[Permission]:
+        """Yield what a managed MLflow wants of whoever speaks to it.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/mlflow-create-tracking-server-iam.html,
+        https://docs.aws.amazon.com/sagemaker/latest/dg/mlflow-app-setup-prerequisites-iam.html
+        """
+        controls = [self.content["control"].get(job["Name"], {"launch": {}}) for job in jobs]
+        told = [one["launch"]["registering"] for one in controls if "registering" in one["launch"]]
+        for uri in sorted({one["uri"] for one in told if one["uri"].startswith("arn:")}):
+            actions = ("sagemaker-mlflow:*",)
+            if ":mlflow-app/" in uri:
+                actions = ("sagemaker:CallMlflowAppApi", *actions)
+            yield Permission(
+                who, role, actions, (uri,),
+                "to track runs and register models (and S3 access to its artifact store)",
+            )  # fmt: skip
 
     def _key(self, key: str) -> str:
         if key.startswith("arn:"):
@@ -181,8 +201,10 @@ class _Needs:
             ("sagemaker:CreatePipeline", "sagemaker:UpdatePipeline", "sagemaker:DescribePipeline",
              "sagemaker:ListPipelineVersions", "sagemaker:StartPipelineExecution",
              "sagemaker:StopPipelineExecution", "sagemaker:RetryPipelineExecution",
+             "sagemaker:UpdatePipelineExecution",
              "sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutions",
              "sagemaker:ListPipelineExecutionSteps",
+             "sagemaker:ListPipelineParametersForExecution",
              "sagemaker:DescribePipelineDefinitionForExecution", "sagemaker:AddTags"),
             (self._arn("sagemaker", f"pipeline/{self.name.lower()}"),
              self._arn("sagemaker", f"pipeline/{self.name.lower()}/*")),
@@ -202,7 +224,8 @@ class _Needs:
             "to give the pipeline its role",
         )  # fmt: skip
         yield Permission(
-            "submitter", None, ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
+            "submitter", None,
+            ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
             (self._s3(f"{self.bucket}/{self.prefix}/*"),), "to send code and data, fetch results",
         )  # fmt: skip
         yield Permission(
@@ -212,6 +235,7 @@ class _Needs:
             "submitter", None, ("logs:DescribeLogStreams", "logs:GetLogEvents"),
             (self._arn("logs", "log-group:/aws/sagemaker/*"),), "to read logs",
         )  # fmt: skip
+        yield from self._managed(self.jobs, "submitter", None)
         keys = {key for job in self.jobs for key in _kms(job["Arguments"])}
         if keys:
             yield Permission(

@@ -10,6 +10,7 @@ from waterflow.project import state_folder
 from waterflow.provider import Capabilities, Permission, Provider
 from waterflow.validate import check_capabilities
 from waterflow_sagemaker.compiler import check_size, compile_sagemaker
+from waterflow_sagemaker.limits import used
 from waterflow_sagemaker.profile import SageMakerSettings
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         Artifact,
         Build,
         Document,
+        Limit,
         LogLine,
         Sent,
         Submission,
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
     from waterflow.schedules import Schedules
     from waterflow.state import RunState
     from waterflow_sagemaker.client import Client
-    from waterflow_sagemaker.logs import Logs
-    from waterflow_sagemaker.results import Results
-    from waterflow_sagemaker.tracking import Tracking
+    from waterflow_sagemaker.runs.logs import Logs
+    from waterflow_sagemaker.runs.results import Results
+    from waterflow_sagemaker.runs.tracking import Tracking
 
 PARAMETER_LENGTH: Final = 190
 """Characters of a parameter: it travels in one argument of 256 characters, beside its name."""
@@ -80,23 +82,25 @@ class SageMakerProvider(Provider):
 
     @cached_property
     def _logs(self) -> Logs:
-        from waterflow_sagemaker.logs import Logs
+        from waterflow_sagemaker.runs.logs import Logs
 
         return Logs(self._client.connections, self._client)
 
     @cached_property
     def _results(self) -> Results:
-        from waterflow_sagemaker.results import Results
+        from waterflow_sagemaker.runs.results import Results
 
         return Results(self._client)
 
     @cached_property
     def _tracking(self) -> Tracking:
+        from waterflow.tracking.client import need_plugin
         from waterflow.tracking.store import resolve_uri
-        from waterflow_sagemaker.tracking import Tracking
+        from waterflow_sagemaker.runs.tracking import Tracking
 
         state = state_folder(self.root)
         uri = resolve_uri(self.profile.tracking_uri, os.environ, state)
+        need_plugin(uri)
         return Tracking(
             self._client, self._results, self._logs, uri, self.profile.experiment, state
         )
@@ -115,6 +119,10 @@ class SageMakerProvider(Provider):
         del build
         check_size(document)
         return document_errors(document.content["request"]["PipelineDefinition"])
+
+    def limits(self, document: Document) -> list[Limit]:
+        """Return how much of SageMaker's limits a pipeline uses."""
+        return used(document)
 
     def permissions(self, document: Document) -> list[Permission]:
         """Return what the jobs' roles, and whoever submits, must be allowed."""

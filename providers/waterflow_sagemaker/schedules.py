@@ -15,10 +15,10 @@ from waterflow.errors import (
     NotFoundError,
 )
 from waterflow.schedules import Schedule
-from waterflow_sagemaker.client import native_parameters
 from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.errors import PROVIDER, translated
-from waterflow_sagemaker.storage import Storage
+from waterflow_sagemaker.runs.starting import native_parameters
+from waterflow_sagemaker.runs.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import measures, projects
+from tests.bench import measures, projects, sagemaker
 from tests.bench.table import show
 
 
@@ -18,7 +18,7 @@ def main() -> int:
         del os.environ[name]
     rows: list[measures.Row] = []
     wanted = sys.argv[1:]
-    for measure in measures.ALL:
+    for measure in (*measures.ALL, *sagemaker.ALL):
         if wanted and measure.__name__ not in wanted:
             continue
         with tempfile.TemporaryDirectory(prefix="waterflow-bench-") as name:

@@ -52,7 +52,7 @@ def _run(folder: Path, pipeline: str, *options: str) -> dict[str, Any]:
     return state
 
 
-def _in_turn(rounds: int, *actions: Callable[[], float]) -> list[float]:
+def in_turn(rounds: int, *actions: Callable[[], float]) -> list[float]:
     """Return each action's median over rounds in which they take turns, after one to warm up."""
     for action in actions:
         action()
@@ -63,7 +63,7 @@ def _in_turn(rounds: int, *actions: Callable[[], float]) -> list[float]:
 def help_text(folder: Path) -> list[Row]:
     """`waterflow --help` against a bare Python that imports three modules of its own library."""
     bare = [sys.executable, "-c", "import argparse, json, pathlib"]
-    ours, base = _in_turn(
+    ours, base = in_turn(
         9, lambda: _time([WATERFLOW, "--help"], folder), lambda: _time(bare, folder)
     )
     return [Row("waterflow --help / bare Python start", _ms(ours), _ms(base), ours / base, 4.0)]
@@ -81,7 +81,7 @@ def chain(folder: Path) -> list[Row]:
     def base(steps: int) -> Callable[[], float]:
         return lambda: _time([sys.executable, "plain.py", str(steps), str(plain)], folder)
 
-    few, few_base, some, some_base, many, many_base = _in_turn(
+    few, few_base, some, some_base, many, many_base = in_turn(
         _ROUNDS, ours(10), base(10), ours(50), base(50), ours(100), base(100)
     )
     rows: list[Row] = []
@@ -104,7 +104,7 @@ def cached(folder: Path) -> list[Row]:
         options = ["-p", f"steps={steps}", "--json"]
         return lambda: _time([WATERFLOW, "run", "tables.py:chain", *options], folder)
 
-    many, one = _in_turn(5, run(50), run(1))
+    many, one = in_turn(5, run(50), run(1))
     return [Row("50 cached steps / 1 cached step", _s(many), _s(one), many / one, 1.2)]
 
 
@@ -118,7 +118,7 @@ def branches(folder: Path) -> list[Row]:
     def pool() -> float:
         return _time([sys.executable, "pool.py"], folder)
 
-    found, base = _in_turn(5, ours, pool)
+    found, base = in_turn(5, ours, pool)
     return [
         Row(
             "32 sleeping branches on 8 slots / process pool", _s(found), _s(base), found / base, 1.3
@@ -139,7 +139,7 @@ def definition(folder: Path) -> list[Row]:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
         return float(done.stdout)
 
-    (found,) = _in_turn(5, ours)
+    (found,) = in_turn(5, ours)
     return [Row("definition to spec, 1,000 steps / 0.3 s", _s(found), "0.30 s", found / 0.3, 1.0)]
 
 

@@ -77,13 +77,13 @@ class FileSchedules:
 class Strict(LocalProvider):
     """A provider that keeps schedules and has limits of its own."""
 
-    limits: ClassVar[tuple[str, ...]] = ()
+    violated: ClassVar[tuple[str, ...]] = ()
 
     def schedules(self) -> FileSchedules:
         return FileSchedules(self.root / "schedules.json")
 
     def check(self, build: Build, document: Document) -> list[str]:
-        return list(self.limits)
+        return list(self.violated)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ LIMITS = ("Step 'one', Image: found 300 characters; at most 255", "Step 'two', T
 
 @pytest.fixture
 def limited(strict: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(Strict, "limits", LIMITS)
+    monkeypatch.setattr(Strict, "violated", LIMITS)
     return strict
 
 

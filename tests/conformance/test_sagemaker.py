@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from waterflow_sagemaker.emulator import Emulator
 
 from waterflow.testing import ProviderConformance
 from waterflow.testing.contract import SECRET
-from waterflow_sagemaker.emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -216,8 +216,9 @@ def test_what_looks_like_a_secret_is_not_imported(root: Path, setting: dict[str,
     assert (root / "waterflow.toml").read_text() == TOML
 
 
-def test_references_to_secrets_are_none(root: Path) -> None:
-    given_settings = {"kms_key": "arn:aws:kms:eu-west-1:1:key/2", "kms": {"key": "projects/p/k"}}
+@pytest.mark.parametrize("key", ["arn:aws:kms:eu-west-1:1:key/2", "alias/shop", "mrk-12ab"])
+def test_references_to_secrets_are_none(root: Path, key: str) -> None:
+    given_settings = {"kms_key": key, "kms": {"key": "projects/p/k"}}
     profile.import_profile(root, exported(settings=given_settings))
     assert load(root, "aws").settings == given_settings
 

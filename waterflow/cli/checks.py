@@ -207,12 +207,18 @@ def _providers() -> Iterator[Check]:
 
 
 def _tracking(root: Path, chosen: Profile) -> Iterator[Check]:
+    from waterflow.tracking.client import need_plugin
     from waterflow.tracking.store import resolve_uri
 
     try:
         uri = resolve_uri(chosen.tracking_uri, os.environ, root / ".waterflow")
     except WaterflowError as error:
         yield Check("mlflow", "broken", "no usable address", str(error))
+        return
+    try:
+        need_plugin(uri)
+    except WaterflowError as error:
+        yield Check("mlflow", "broken", uri, str(error))
         return
     kinds: dict[str, Callable[[str], Iterator[Check]]] = {"sqlite": _sqlite, "http": _server}
     for prefix, check in kinds.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from waterflow.provider import Provider
     from waterflow.state import RunState
@@ -46,5 +48,9 @@ def latest(provider: Provider) -> RunState:
 
 
 def next_command(root: Path, command: str) -> str:
-    """Return a command as it is to be typed from the working folder."""
+    """Return a command as it is to be typed from the working folder, with the profile asked for."""
+    context = click.get_current_context(silent=True)
+    profile = context.params.get("profile") if context else None
+    if profile:
+        command += f" --profile {profile}"
     return command if here() == root else f"(cd {root} && {command})"

@@ -59,6 +59,23 @@ def watch(run: Run, view: View) -> RunState:
         view.close()
 
 
+def stop(run: Run) -> RunState:
+    """Cancel a run and wait until it has stopped: a cloud takes its time to.
+
+    Args:
+        run: The run; one that has ended stays as it is.
+
+    Returns:
+        The final state.
+    """
+    run.cancel()
+    pause = _FIRST
+    while not (state := run.state).status.final:
+        time.sleep(pause)
+        pause = min(_LONGEST, pause * 1.5)
+    return state
+
+
 def settle(run: Run, state: RunState) -> RunState:
     """Wait until MLflow has got all of a run, or is given up; Ctrl-C leaves it to the background.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.util
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from waterflow.errors import TrackingError
+from waterflow.errors import MissingDependencyError, TrackingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -27,6 +28,11 @@ PIPELINE: Final = "pipeline"
 
 LEASE: Final = "WATERFLOW_TRACKING_LEASE"
 """Environment variable: the file that processes of one machine lock to make runs one at a time."""
+
+MANAGED: Final = "arn:"
+"""What the URI of an MLflow that AWS manages begins with; MLflow knows it by a plug-in."""
+_PLUGIN: Final = "sagemaker_mlflow"
+_INSTALL: Final = 'pip install "waterflow[sagemaker-mlflow]"'
 
 _KIND: Final = "mlflow.experimentKind"
 _TRAINING: Final = "custom_model_development"
@@ -77,12 +83,27 @@ def leased(path: Path | None) -> Generator[None]:
         yield
 
 
+def need_plugin(uri: str) -> None:
+    """See that MLflow can speak to a URI: a managed MLflow needs AWS's plug-in.
+
+    Args:
+        uri: The tracking URI.
+
+    Raises:
+        MissingDependencyError: The plug-in is not installed.
+    """
+    if uri.startswith(MANAGED) and importlib.util.find_spec(_PLUGIN) is None:
+        raise MissingDependencyError(_PLUGIN, f"MLflow at {uri}", _INSTALL)
+
+
 def connect(uri: str) -> MlflowClient:
     """Return a client of the tracking server or store at `uri`.
 
     Raises:
         TrackingError: The URI is none that MLflow knows, or the store cannot be opened.
+        MissingDependencyError: MLflow knows it by a plug-in, which is not installed.
     """
+    need_plugin(uri)
     with short_waits():
         from mlflow import MlflowClient
 
@@ -108,6 +129,7 @@ def call(uri: str, do: Callable[[], T]) -> T:
     """
     from mlflow.exceptions import MlflowException
 
+    _announce(uri)
     until = time.monotonic() + _LOCKED_FOR
     while True:
         try:
@@ -123,6 +145,18 @@ def call(uri: str, do: Callable[[], T]) -> T:
             raise
         except Exception as error:
             raise unreachable(uri, error) from error
+
+
+def _announce(uri: str) -> None:
+    """Make a managed MLflow the one in force: its plug-in signs requests for no other.
+
+    https://github.com/aws/sagemaker-mlflow (auth_provider.py): the client's own URI is not asked.
+    """
+    if uri.startswith(MANAGED):
+        import mlflow
+
+        if mlflow.get_tracking_uri() != uri:
+            mlflow.set_tracking_uri(uri)
 
 
 def unreachable(uri: str, error: Exception) -> TrackingError:

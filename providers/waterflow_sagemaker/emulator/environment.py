@@ -91,6 +91,8 @@ def for_user(
     )
     return {
         **variables(endpoint, region),
+        # A profile may name any region, and there is only this one.
+        "WATERFLOW_REGION": region,
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config),
         "NO_PROXY": direct,
         "no_proxy": direct,

@@ -11,6 +11,8 @@ import pytest
 from botocore.config import Config
 from waterflow_sagemaker.emulator import Emulator
 
+from tests.providers.sagemaker.pipelines_kit import BUCKET, FAULTS, Pipelines
+
 ROLE = "arn:aws:iam::123456789012:role/waterflow-test"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tests:1"
 FINAL = {"Completed", "Failed", "Stopped"}
@@ -242,7 +244,20 @@ def _no_leaks():
         key
         for key in before.keys() ^ os.environ.keys()
         | {key for key in before.keys() & os.environ.keys() if before[key] != os.environ[key]}
-        if key != "PYTEST_CURRENT_TEST"
+        if key not in ("PYTEST_CURRENT_TEST", "_RJEM_MALLOC_CONF")  # the latter is Polars' own
     }
     assert not changed, f"the environment was changed: {sorted(changed)}"
     assert Path.cwd() == folder
+
+
+@pytest.fixture(scope="session")
+def faulty():
+    """An emulator in which jobs of some names cannot start at once."""
+    with Emulator(faults=FAULTS, grace=0.5) as running:
+        yield running
+
+
+@pytest.fixture
+def service(faulty, aws_at):
+    """Pipelines at that emulator."""
+    return Pipelines(aws_at(faulty, BUCKET))

@@ -9,10 +9,18 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 BUCKET = "bucket"
 ROLE = "arn:aws:iam::123456789012:role/pipelines"
 _NUMBERS = itertools.count(1)
 FINAL = {"Succeeded", "Failed", "Stopped", "CompletedWithFailures"}
+
+FAULTS = "capacity=scarce*:2,internal=broken*:1,limit=quota*:1,capacity=never*:99"
+REPORT = 'printf %s "$1" > /opt/ml/processing/out/report.json'
+REPORTED = [{"PropertyFileName": "report", "OutputName": "out", "FilePath": "report.json"}]
+CACHED = {"CacheConfig": {"Enabled": True, "ExpireAfter": "P1D"}}
 
 
 @dataclass
@@ -157,3 +165,10 @@ def join(on: str, *values: Any) -> dict[str, Any]:
 def json_get(step: str, file: str, path: str) -> dict[str, Any]:
     reference = get(f"Steps.{step}.PropertyFiles.{file}")
     return {"Std:JsonGet": {"PropertyFile": reference, "Path": path}}
+
+
+def refused(call: Any, **request: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as error:
+        call(**request)
+    found = error.value.response["Error"]
+    return found["Code"], found["Message"]

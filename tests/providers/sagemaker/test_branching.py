@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from waterflow_sagemaker import branching
-from waterflow_sagemaker.branching import PlacedStep, place
+from waterflow_sagemaker.translation import branching
+from waterflow_sagemaker.translation.branching import PlacedStep, place
 
 from tests.providers.sagemaker.builds import compiled, function, native_steps, pipeline
 from waterflow import spec

@@ -13,7 +13,8 @@ import pytest
 from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from waterflow_sagemaker import checks, model_shapes
+from waterflow_sagemaker import checks
+from waterflow_sagemaker.validation import shapes as model_shapes
 
 from tests.providers.sagemaker.definitions import (
     channel,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from waterflow_sagemaker import launch
+from waterflow_sagemaker.job import launch
 
 from tests.providers.sagemaker.builds import compiled, function, native_steps, pipeline
 from waterflow import spec

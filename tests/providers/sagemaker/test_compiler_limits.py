@@ -87,8 +87,6 @@ JOBS = pipeline(spec.Step(name="mapped", run=spec.Function("m", "f", over="x", f
         (bad_container(environment=spec.Environment(variables={f"A{n}": "" for n in range(101)})),
          UnsupportedFeatureError, "101 environment variables"),
         (bad_container(retry=spec.Retry(1)), UnsupportedFeatureError, "retries=1 of a container"),
-        (bad_container(outputs=("a",), resources=spec.Resources(spot=True)),
-         UnsupportedFeatureError, "outputs of a container step in a training job"),
         (bad_container(outputs=tuple(f"o{n}" for n in range(10))),
          UnsupportedFeatureError, "10 outputs of a container step"),
         (bad_container(command=("run", "{inputs.source}")),

@@ -15,10 +15,10 @@ def command(run: str, profile: str | None, as_json: bool) -> None:
     """Stop RUN and wait until it has stopped; one that has ended stays as it is."""
     from waterflow.cli.output import print_json, run_document
     from waterflow.cli.project import open_here
+    from waterflow.cli.watch import stop
+    from waterflow.run import Run
 
-    provider = open_here(profile)
-    provider.cancel(run)
-    state = provider.status(run)
+    state = stop(Run(run, open_here(profile)))
     if as_json:
         print_json(run_document(state))
     else:

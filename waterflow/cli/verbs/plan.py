@@ -72,6 +72,14 @@ def _show(plan: Plan, permissions: bool) -> None:
             click.echo(f"note: {step.name} {note}")
     for note in plan.notes:
         click.echo(f"note: {note}")
+    if plan.lacks:
+        click.echo(f"not on {plan.provider}: {'; '.join(plan.lacks)}")
+    if plan.limits:
+        told = (
+            f"{one.what} {one.used:,} of {one.most:,}{f' ({one.step})' if one.step else ''}"
+            for one in plan.limits
+        )
+        click.echo(f"limits: {'; '.join(told)}")
     times = [
         *([f"about {output.show_seconds(plan.seconds)}"] if plan.seconds is not None else []),
         *([output.show_money(plan.cost)] if plan.cost is not None else []),

@@ -42,7 +42,7 @@ def command(
     from waterflow.cli.outcome import finish
     from waterflow.cli.project import next_command
     from waterflow.cli.targets import load
-    from waterflow.cli.watch import best_view, watch
+    from waterflow.cli.watch import best_view, stop, watch
     from waterflow.submit import submit
 
     found = load(target)
@@ -63,7 +63,6 @@ def command(
         state = watch(run, best_view(run, quiet=as_json))
     except KeyboardInterrupt:
         click.echo("Cancelling; waiting for the steps to end.", err=True)
-        run.cancel()
-        state = run.state
+        state = stop(run)
     again = next_command(found.root, f"waterflow run {target} --resume {run.id}")
     context.exit(finish(run, state, again=again, as_json=as_json))

@@ -50,6 +50,9 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
     if uri.startswith(("databricks", "uc")):
         click.echo(f"The runs are tracked in {uri}: open the workspace's own UI.")
         return
+    if uri.startswith("arn:"):
+        click.echo(f"The runs are tracked in {uri}: its UI opens from SageMaker Studio.")
+        return
     prepare(uri, state)
     chosen = _port(port)
     with _server(uri, chosen) as server:

@@ -1,0 +1,1 @@
+"""Runs on SageMaker: deployed, started, found, read and tracked."""

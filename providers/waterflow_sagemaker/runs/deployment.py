@@ -1,0 +1,240 @@
+"""Deploying: everything a pipeline's jobs need goes to the bucket, its definition to SageMaker."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waterflow import bundle, data, lineage, spec, wheelhouse
+from waterflow.errors import ProviderError
+from waterflow.runtime.artifacts import canonical
+from waterflow_sagemaker.errors import translated
+from waterflow_sagemaker.translation.control import job_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mypy_boto3_sagemaker import SageMakerClient
+
+    from waterflow.provider import Build, Document
+    from waterflow_sagemaker.connections import Connections
+    from waterflow_sagemaker.runs.storage import Storage
+
+
+class Deployment:
+    """Brings compiled pipelines to AWS.
+
+    Args:
+        connections: The AWS clients.
+        storage: The bucket.
+        place: A local folder for wheels.
+    """
+
+    def __init__(self, connections: Connections, storage: Storage, place: Path) -> None:
+        self._connections, self.storage, self._place = connections, storage, place
+
+    @property
+    def _sagemaker(self) -> SageMakerClient:
+        return self._connections.sagemaker
+
+    # --- the bucket -----------------------------------------------------------------------------
+
+    def upload(self, build: Build, document: Document, tags: Mapping[str, str]) -> None:
+        """Put what the jobs need into the bucket; what is there already is not sent again.
+
+        Raises:
+            ProviderError: AWS refuses or fails.
+            ConfigurationError: Data was changed, or libraries cannot be resolved.
+        """
+        self._upload_wheels(document)
+        self._upload_data(build, document)
+        self._upload_control(build, document, tags)
+
+    def _upload_control(self, build: Build, document: Document, tags: Mapping[str, str]) -> None:
+        digests = {found["digest"] for found in document.content["control"].values()}
+        wanted = self.storage.missing({one: f"control/{one}/step.json" for one in digests})
+        uri = document.content["request"]["PipelineDefinition"]["Metadata"]["waterflow"]["build"]
+        objects: dict[str, bytes | Path] = {
+            self.storage.name(uri): canonical(describe_build(build, tags))
+        }
+        last: dict[str, bytes | Path] = {}
+        archives: dict[str, bytes] = {}
+        for found in document.content["control"].values():
+            digest = found["digest"]
+            if digest not in wanted:
+                continue
+            place = f"control/{digest}"
+            code = build.bundles.get(found["source"])
+            if code is not None:
+                if code.digest not in archives:
+                    archives[code.digest] = bundle.archive(code)
+                objects[f"{place}/bundle.tar.gz"] = archives[code.digest]
+            for name, content in job_files().items():
+                objects[f"{place}/{name}"] = content
+            objects[f"{place}/launch.json"] = canonical(found["launch"])
+            last[f"{place}/step.json"] = canonical(found["step"])
+        self.storage.put_all(objects)
+        self.storage.put_all(last)  # tells that the others are there
+
+    def _upload_wheels(self, document: Document) -> None:
+        for digest, wanted in document.content["wheelhouses"].items():
+            if self.storage.exists(f"complete/wheels/{digest}"):
+                continue
+            target = wheelhouse.Target(wanted["platform"], wanted["python"])
+            wheels = wheelhouse.resolve(wanted["requirements"], self._place, target).wheels
+            self.storage.put_all({f"wheels/{digest}/{wheel.name}": wheel for wheel in wheels})
+            self.storage.put(f"complete/wheels/{digest}", b"")
+
+    def _upload_data(self, build: Build, document: Document) -> None:
+        if any(one.type == "data" for one in build.spec.parameters.values()):
+            self.storage.put_new("none/none", b"")
+        for uri, address in document.content["data"].items():
+            if address == uri:
+                continue  # read where it is
+            prefix = self.storage.name(address).rstrip("/")
+            # What has no version may have changed since it was last uploaded.
+            fixed = "/unpinned-" not in f"/{prefix}"
+            if fixed and self.storage.exists(f"complete/{prefix}"):
+                continue
+            with tempfile.TemporaryDirectory(prefix="waterflow-data-") as folder:
+                place = Path(folder)
+                data.fetch(build.data[uri], place)
+                self.storage.put_all({
+                    f"{prefix}/{file.relative_to(place).as_posix()}": file
+                    for file in sorted(place.rglob("*"))
+                    if file.is_file() and file.relative_to(place).as_posix() != "manifest.json"
+                })  # fmt: skip
+            self.storage.put(f"complete/{prefix}", b"")
+
+    # --- SageMaker ------------------------------------------------------------------------------
+
+    def pipeline(self, document: Document, *, cache: bool = True) -> tuple[str, int]:
+        """Create or update the pipeline.
+
+        Args:
+            document: The compiled pipeline.
+            cache: Whether earlier results may stand for steps.
+
+        Returns:
+            Its ARN and the number of the version that holds this very definition.
+
+        Raises:
+            ProviderError: AWS refuses or fails.
+        """
+        request: dict[str, Any] = dict(document.content["request"])
+        definition = request["PipelineDefinition"]
+        text = json.dumps(
+            definition if cache else _uncached(definition),
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        request["PipelineDefinition"] = text
+        name = request["PipelineName"]
+        version = self._newest(name)
+        if version is None:
+            arn = self._created(request)
+            if arn is not None:
+                return arn, 1  # the first version is what it was created with
+            version = self._newest(name)
+        if version is not None:
+            with translated("DescribePipeline"):
+                there: Any = self._sagemaker.describe_pipeline(
+                    PipelineName=name, PipelineVersionId=version
+                )
+            if _same(there, request):
+                return str(there["PipelineArn"]), version
+        changed = {key: value for key, value in request.items() if key != "Tags"}
+        with translated("UpdatePipeline"):
+            answer = self._sagemaker.update_pipeline(**changed)
+        return answer["PipelineArn"], int(answer["PipelineVersionId"])
+
+    def _created(self, request: dict[str, Any]) -> str | None:
+        """Create a pipeline and return its ARN; None when another submitter was faster."""
+        try:
+            with translated("CreatePipeline"):
+                return self._sagemaker.create_pipeline(**request)["PipelineArn"]
+        except ProviderError:
+            if self._newest(request["PipelineName"]) is None:
+                raise
+            return None
+
+    def _newest(self, name: str) -> int | None:
+        """Return the number of a pipeline's newest version; None when there is no pipeline."""
+        found = self._unless_absent(
+            "ListPipelineVersions",
+            lambda: self._sagemaker.list_pipeline_versions(
+                PipelineName=name, SortOrder="Descending", MaxResults=1
+            ),
+        )
+        if found is None:
+            return None
+        return int(found["PipelineVersionSummaries"][0].get("PipelineVersionId", 1))
+
+    @staticmethod
+    def _unless_absent(operation: str, ask: Callable[[], Any]) -> Any:
+        from botocore.exceptions import ClientError
+
+        with translated(operation):
+            try:
+                return ask()
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") == "ResourceNotFound":
+                    return None
+                raise
+
+    def deployed(self, name: str) -> dict[str, Any] | None:
+        """Return the definition that a pipeline has now; None when there is no such pipeline."""
+        there = self._unless_absent(
+            "DescribePipeline", lambda: self._sagemaker.describe_pipeline(PipelineName=name)
+        )
+        return None if there is None else json.loads(there["PipelineDefinition"])
+
+
+def _same(there: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+    return (
+        json.loads(there["PipelineDefinition"]) == json.loads(request["PipelineDefinition"])
+        and there["RoleArn"] == request["RoleArn"]
+        and there.get("ParallelismConfiguration") == request.get("ParallelismConfiguration")
+    )
+
+
+def same_steps(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether two definitions run the same, whatever the cache may answer."""
+    return bool(_uncached(one["Steps"]) == _uncached(other["Steps"]))
+
+
+def _uncached(part: Any) -> Any:
+    """Return a definition in which no earlier result may stand for a step."""
+    if isinstance(part, dict):
+        return {key: {"Enabled": False} if key == "CacheConfig" else _uncached(value)
+                for key, value in part.items()}  # fmt: skip
+    if isinstance(part, list):
+        return [_uncached(value) for value in part]  # pyright: ignore[reportUnknownVariableType]
+    return part
+
+
+def describe_build(build: Build, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is kept of a build beside its definition.
+
+    Args:
+        build: The build.
+        tags: The lineage of its runs.
+    """
+    return {
+        "spec": spec.encode(build.spec).decode(),
+        "digest": build.digest,
+        "tags": dict(tags),
+        "lock": build.lock.text,
+        "data": {one.uri: one.sha256 or one.version or "unpinned" for one in build.data.values()},
+    }
+
+
+def lineage_tags(build: Build, document: Document, profile: str) -> dict[str, str]:
+    """Return the lineage that a run of this build is to be tracked with."""
+    request = document.content["request"]
+    return lineage.tags(build, document.provider, profile) | {
+        "waterflow.native_pipeline": request["PipelineName"],
+        "waterflow.role": request["RoleArn"],
+    }

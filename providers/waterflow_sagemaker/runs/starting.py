@@ -1,0 +1,331 @@
+"""Starting runs: each id once, whoever is ended or asks again in between."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.errors import ConfigurationError, ConflictError, ProviderError, TransientError
+from waterflow.parameters import to_text
+from waterflow_sagemaker.errors import translated
+from waterflow_sagemaker.runs import records
+from waterflow_sagemaker.runs.deployment import lineage_tags, same_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from waterflow import spec
+    from waterflow.provider import Build, Document, Submission
+    from waterflow_sagemaker.connections import Connections
+    from waterflow_sagemaker.runs.deployment import Deployment
+    from waterflow_sagemaker.runs.storage import Storage
+
+RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
+_DESCRIBED: Final = re.compile(r"waterflow run (?P<run>\S+)(?P<resumed>(?:, resumed as \S+)*)")
+_DESCRIPTION: Final = 3072
+"""Characters of an execution's description."""
+_DISPLAY: Final = 82
+"""Characters of an execution's display name."""
+_SKEW: Final = timedelta(days=1)
+"""How far the clocks of submitters may be off."""
+
+
+class Starting:
+    """Starts the runs of one profile.
+
+    Args:
+        connections: The AWS clients.
+        storage: The bucket.
+        deployment: What brings pipelines to AWS.
+    """
+
+    def __init__(self, connections: Connections, storage: Storage, deployment: Deployment) -> None:
+        self._connections, self._storage = connections, storage
+        self._deployment = deployment
+
+    def submit(
+        self,
+        build: Build,
+        document: Document,
+        submission: Submission,
+        tracking: Mapping[str, str],
+        profile: str,
+        former: tuple[str, records.Record] | None = None,
+    ) -> records.Record | None:
+        """Start a run, unless the same was started before under its id.
+
+        Args:
+            build: The pipeline, with its code.
+            document: What it was compiled to.
+            submission: How it is to run.
+            tracking: `uri` and `experiment` of MLflow.
+            profile: The profile's name.
+            former: ARN and record of the run that it goes on from.
+
+        Returns:
+            Its record, where this very build is what was started; None where that is not known.
+
+        Raises:
+            ConfigurationError: The id cannot be used.
+            ConflictError: Another pipeline, or other parameters, ran under the id; or the run that
+                it goes on from cannot be gone on from like that.
+            ProviderError: AWS refuses or fails.
+        """
+        run_id = submission.run_id
+        if not RUN_ID.fullmatch(run_id):
+            raise ConfigurationError(
+                f"{run_id!r} cannot be a run's id: use letters, digits, '.', '_', '-'."
+            )
+        record = records.read(self._storage, run_id)
+        before = record is not None
+        if record is None:
+            record = self._recorded(build, document, submission, tracking, profile, former)
+        if (record.digest, record.parameters, record.resumed) != (
+            build.digest, dict(submission.parameters), submission.resume,
+        ):  # fmt: skip
+            raise ConflictError(
+                f"Run '{run_id}' was started before with another pipeline or other parameters. "
+                "Choose another id, or leave --run-id out",
+                provider="sagemaker", operation="StartPipelineExecution",
+            )  # fmt: skip
+        if record.arn is None:
+            arn = self.found(record) if before else None
+            arn = arn or self._start(record, former[0] if former else None)
+            record = replace(record, arn=arn)
+            records.write(self._storage, record)
+        return None if before or former else record
+
+    def _recorded(
+        self,
+        build: Build,
+        document: Document,
+        submission: Submission,
+        tracking: Mapping[str, str],
+        profile: str,
+        former: tuple[str, records.Record] | None,
+    ) -> records.Record:
+        """Bring the pipeline to AWS, and write down what is to be started of it."""
+        tags = lineage_tags(build, document, profile)
+        if former is None:
+            native = native_parameters(document, submission.parameters)
+            _check_parameters(document, native)
+            self._deployment.upload(build, document, tags)
+            _, version = self._deployment.pipeline(document, cache=submission.cache)
+            if not submission.cache:
+                # A schedule starts the newest version: that one is to use the cache.
+                self._deployment.pipeline(document)
+        else:
+            native, version = former[1].native, former[1].version
+            self._check_resumable(document, submission, *former)
+        record = records.Record(
+            run=submission.run_id,
+            pipeline=document.content["request"]["PipelineName"],
+            digest=build.digest,
+            version=version,
+            parameters=dict(submission.parameters),
+            native=native,
+            tracking=dict(tracking),
+            created=int(time.time() * 1000),
+            resumed=submission.resume,
+            tags=tags,
+        )
+        if records.write_new(self._storage, record):
+            return record
+        return records.read(self._storage, submission.run_id) or record
+
+    # --- the call -------------------------------------------------------------------------------
+
+    def _start(self, record: records.Record, resumed: str | None) -> str:
+        """Start what a record tells of; the token makes a second call find what the first did."""
+        try:
+            if resumed is not None:
+                return self._retry(record, resumed)
+            with translated("StartPipelineExecution"):
+                answer = self._connections.sagemaker.start_pipeline_execution(
+                    PipelineName=record.pipeline,
+                    PipelineVersionId=record.version,
+                    PipelineExecutionDisplayName=_display_name(record.run),
+                    PipelineExecutionDescription=f"waterflow run {record.run}",
+                    PipelineParameters=[
+                        {"Name": name, "Value": value} for name, value in record.native.items()
+                    ],
+                    ClientRequestToken=self._token(record),
+                )
+            return str(answer["PipelineExecutionArn"])
+        except ProviderError as error:
+            if not error.retryable:
+                records.remove(self._storage, record.run)  # nothing runs under the id
+                raise
+            raise TransientError(
+                f"{error}. Whether run '{record.run}' was started is not known: submit it again "
+                f"with --run-id {record.run}, and it is started once",
+                provider=error.provider, operation=error.operation,
+                native_code=error.native_code, retryable=True,
+            ) from error  # fmt: skip
+
+    def _retry(self, record: records.Record, arn: str) -> str:
+        sagemaker = self._connections.sagemaker
+        with translated("RetryPipelineExecution"):
+            sagemaker.retry_pipeline_execution(
+                PipelineExecutionArn=arn, ClientRequestToken=self._token(record)
+            )
+        with translated("DescribePipelineExecution"):
+            found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        text = found.get("PipelineExecutionDescription", "")
+        more = f"{text}, resumed as {record.run}"
+        if record.run not in run_ids(arn, text) and len(more) <= _DESCRIPTION:
+            with translated("UpdatePipelineExecution"):
+                sagemaker.update_pipeline_execution(
+                    PipelineExecutionArn=arn, PipelineExecutionDescription=more
+                )
+        return arn
+
+    def _token(self, record: records.Record) -> str:
+        """Return what makes two requests one: the record, of which there is one for each id."""
+        place = self._storage.uri(record.run)
+        return hashlib.sha256(
+            f"{place} {record.created} {record.version} {record.resumed}".encode()
+        ).hexdigest()
+
+    # --- what was started before ----------------------------------------------------------------
+
+    def found(self, record: records.Record) -> str | None:
+        """Return the execution that was started for a record; None where none was.
+
+        A token is good for a while only, and so no proof against a second start.
+        """
+        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListPipelineExecutions.html
+        since = datetime.fromtimestamp(record.created / 1000, UTC) - _SKEW
+        for arn, _, text in self.executions(
+            record.pipeline, **({} if record.resumed else {"CreatedAfter": since})
+        ):
+            if record.run in run_ids(arn, text):
+                return arn
+        return None
+
+    def executions(self, pipeline: str, **which: Any) -> Iterator[tuple[str, Any, str]]:
+        """Yield a pipeline's executions, newest first: ARN, start and description."""
+        with translated("ListPipelineExecutions"):
+            pages = self._connections.sagemaker.get_paginator("list_pipeline_executions")
+            for page in pages.paginate(PipelineName=pipeline, **which):
+                for one in page["PipelineExecutionSummaries"]:
+                    yield (
+                        one.get("PipelineExecutionArn", ""),
+                        one.get("StartTime"),
+                        one.get("PipelineExecutionDescription", ""),
+                    )
+
+    def _check_resumable(
+        self, document: Document, submission: Submission, arn: str, former: records.Record
+    ) -> None:
+        """Refuse to go on from a run in a way that SageMaker does not: it repeats what failed.
+
+        Raises:
+            ConflictError: It has not failed, or what is to run is not what it ran.
+        """
+        sagemaker = self._connections.sagemaker
+        with translated("DescribePipelineExecution"):
+            found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        status = found.get("PipelineExecutionStatus", "")
+        why = {
+            "Succeeded": "has succeeded: there is nothing to go on with. Start a new run: leave "
+            "--resume out",
+            "Executing": f"is still running. Watch it: waterflow status {former.run}",
+            "Stopping": f"is being stopped. Try again when it has: waterflow status {former.run}",
+        }.get(status)
+        if why is None:
+            changed = sorted(
+                name for name, value in submission.parameters.items()
+                if former.parameters.get(name) != value
+            )  # fmt: skip
+            given = " ".join(f"-p {name}={_typed(former.parameters.get(name))}" for name in changed)
+            with translated("DescribePipelineDefinitionForExecution"):
+                definition = sagemaker.describe_pipeline_definition_for_execution(
+                    PipelineExecutionArn=arn
+                )["PipelineDefinition"]
+            if not same_steps(
+                json.loads(definition), document.content["request"]["PipelineDefinition"]
+            ):
+                why = (
+                    "ran another version of its code or of its settings, and SageMaker repeats "
+                    "failed steps only as they were. Start a new run (leave --resume out): what "
+                    "has not changed comes from the cache"
+                )
+            elif given:
+                why = (
+                    "ran with other parameters, and SageMaker repeats failed steps only as they "
+                    f"were. Give it the same: {given}"
+                )
+        if why is not None:
+            raise ConflictError(
+                f"Run '{former.run}' {why}",
+                provider="sagemaker", operation="RetryPipelineExecution",
+            )  # fmt: skip
+
+
+def run_ids(arn: str, description: str) -> list[str]:
+    """Return the ids under which an execution is known, the latest first.
+
+    Args:
+        arn: The execution.
+        description: Its description; a schedule gives it none, and its id is the execution's.
+    """
+    told = _DESCRIBED.fullmatch(description)
+    if told is None:
+        return [arn.rpartition("/")[2]]
+    return [*reversed(told["resumed"].split(", resumed as ")[1:]), told["run"]]
+
+
+def native_parameters(document: Document, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as SageMaker takes them: text, in the encoding that was compiled.
+
+    Args:
+        document: The compiled pipeline.
+        values: Every parameter's value.
+    """
+    found: dict[str, str] = {}
+    content = document.content
+    for name, encoding in content["parameters"].items():
+        value = values[name]
+        if encoding == "data":
+            found[name] = content["none"] if value is None else content["data"][value]
+        elif encoding == "text" and isinstance(value, str):
+            found[name] = value
+        elif encoding == "number":
+            found[name] = repr(float(value))
+        else:
+            found[name] = to_text(value)
+    return found
+
+
+def value_of(parameter: spec.Parameter, text: str) -> Any:
+    """Return a parameter's value from the text that SageMaker was given for it."""
+    if parameter.type == "data":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # for a container's command, texts travel as they are
+
+
+def _check_parameters(document: Document, native: Mapping[str, str]) -> None:
+    from waterflow_sagemaker.checks import submission_errors
+
+    errors = submission_errors(document.content["request"]["PipelineDefinition"], native)
+    if errors:
+        raise ConfigurationError(
+            "SageMaker would not take these parameters:\n" + "\n".join(f"  {e}" for e in errors)
+        )
+
+
+def _typed(value: Any) -> str:
+    return value if isinstance(value, str) else to_text(value)
+
+
+def _display_name(run_id: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", run_id)[:_DISPLAY].strip("-") or "run"

@@ -1,0 +1,353 @@
+"""One step as SageMaker runs it: the native step of its job, and what lies in its control input."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from waterflow import spec
+from waterflow.errors import DefinitionError, UnsupportedFeatureError
+from waterflow.job import leaves, step_document
+from waterflow_sagemaker.translation import mounts as mounting
+from waterflow_sagemaker.translation import requests
+from waterflow_sagemaker.translation.containers import command
+from waterflow_sagemaker.translation.control import control_digest
+from waterflow_sagemaker.translation.mounts import Mount, Mounts
+
+if TYPE_CHECKING:
+    from waterflow_sagemaker.translation.branching import PlacedStep
+    from waterflow_sagemaker.translation.context import Context, StepPlan
+
+LAUNCH: Final = "launch.py"
+ARGUMENTS: Final = 100
+ARGUMENT_LENGTH: Final = 256
+"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AppSpecification.html"""
+OUTPUTS: Final = 10
+MARGIN: Final = 900
+"""Seconds beyond a step's own time: installing its libraries, and ending well."""
+UNLIMITED: Final = 5 * 86_400
+"""Seconds of a job without a timeout: the most that both kinds of jobs may run by default.
+https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
+LONGEST: Final = {"processing": UNLIMITED, "training": 28 * 86_400}
+EXECUTION: Final = {"variable": "WATERFLOW_EXECUTION"}
+RETRIES: Final = [
+    {
+        "ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"],
+        "IntervalSeconds": 10, "BackoffRate": 2.0, "MaxAttempts": 5,
+    },
+    {
+        "ExceptionType": [
+            "SageMaker.JOB_INTERNAL_ERROR", "SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT",
+        ],
+        "IntervalSeconds": 60, "BackoffRate": 2.0, "MaxAttempts": 5,
+    },
+]  # fmt: skip
+"""Faults of the infrastructure only: a step's own retries are made by the runtime in the job.
+https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html"""
+
+
+@dataclass
+class Native:
+    """What a placed step has become.
+
+    Attributes:
+        step: The step of the definition.
+        control: Its entry among the control inputs; None where it has none.
+    """
+
+    step: dict[str, Any]
+    control: dict[str, Any] | None = None
+
+
+@dataclass
+class _Job:
+    """The parts of a job that differ between our launcher and a program of the user's."""
+
+    entrypoint: list[Any]
+    arguments: list[Any]
+    mounts: list[Mount]
+    environment: dict[str, Any] = field(default_factory=dict[str, Any])
+    outputs: list[str] = field(default_factory=list[str])
+    control: dict[str, Any] | None = None
+
+
+def native_step(context: Context, placed: PlacedStep) -> Native:
+    """Return a step of the definition.
+
+    Args:
+        context: The pipeline and its settings.
+        placed: The step at one of its places.
+
+    Raises:
+        UnsupportedFeatureError: SageMaker cannot honour a setting.
+        DefinitionError: An argument is too long.
+    """
+    plan = context.plan(placed.step.name)
+    step = _without_static(placed.step, context.pipeline.parameters)
+    mounts = mounting.collect(
+        step, plan.kind, placed.sources, context.kind_of, context.is_raw, context.address,
+        context.pipeline.parameters,
+    )  # fmt: skip
+    if isinstance(step.run, spec.Container):
+        job = _program(context, plan, step, step.run, mounts)
+    else:
+        job = _launched(context, plan, step, mounts)
+    mounting.check_count(step.name, plan.kind, len(job.mounts))
+    _check_arguments(context, step, [*job.entrypoint, *job.arguments])
+    _check_environment(step, plan, job.environment)
+    found: dict[str, Any] = {
+        "Name": placed.native,
+        "Type": "Training" if plan.kind == "training" else "Processing",
+        "Arguments": _arguments(context, plan, placed, job),
+    }
+    if placed.after:
+        found["DependsOn"] = list(placed.after)
+    found["CacheConfig"] = context.caching(step)
+    found["RetryPolicies"] = RETRIES
+    if plan.keys and plan.kind == "processing":
+        found["PropertyFiles"] = [
+            {"PropertyFileName": "values", "OutputName": "artifacts", "FilePath": "values.json"}
+        ]
+    return Native(found, job.control)
+
+
+def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> spec.Step:
+    """Return a step to which static parameters are constants: no run can change them."""
+
+    def fixed(source: Any) -> Any:
+        if isinstance(source, spec.FromParameter) and parameters[source.name].static:
+            found = parameters[source.name]
+            if found.type == "data" and found.default is not None:
+                return spec.FromData(found.default)
+            return spec.FromValue(found.default)
+        if isinstance(source, spec.FromList):
+            return spec.FromList(tuple(fixed(item) for item in source.items))
+        return source
+
+    if not any(parameter.static for parameter in parameters.values()):
+        return step
+    inputs = {
+        name: msgspec.structs.replace(given, source=fixed(given.source))
+        for name, given in step.inputs.items()
+    }
+    return msgspec.structs.replace(step, inputs=inputs)
+
+
+# --- what runs in the job -----------------------------------------------------------------------
+
+
+def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts) -> _Job:
+    """Return the job of a step that our launcher starts."""
+    launch: dict[str, Any] = {
+        "version": 1,
+        "job": plan.kind,
+        "python": plan.python,
+        "inputs": mounts.inputs,
+        "mounts": mounts.producers,
+        "outputs": sorted(step.outputs),
+        "values": plan.keys,
+        "checkpoint": step.resources.spot,
+        "wheels": plan.libraries.wheels is not None,
+        "pins": list(plan.libraries.pins),
+        "instances": step.resources.instances,
+    }
+    environment: dict[str, Any] = {}
+    if isinstance(step.run, spec.Register):
+        launch["registering"] = context.registering
+        environment["WATERFLOW_RUN_STARTED"] = {"Get": "Execution.StartDateTime"}
+    document = step_document(
+        context.part(step), step, execution=EXECUTION, frames=True,
+        secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,
+    )  # fmt: skip
+    bundle = context.build.bundles.get(step.name)
+    digest = control_digest(launch, document, bundle.digest if bundle else None)
+    base = mounting.TRAINING_INPUT if plan.kind == "training" else mounting.PROCESSING_INPUT
+    first = [Mount("control", f"{base}/control", context.s3(f"control/{digest}"))]
+    if plan.libraries.wheels is not None:
+        first.append(
+            Mount("wheels", f"{base}/wheels", context.s3(f"wheels/{plan.libraries.wheels}"))
+        )
+    control = {
+        "digest": digest,
+        "launch": launch,
+        "step": document,
+        "bundle": bundle.digest if bundle else None,
+        "source": step.name,
+    }
+    arguments = [
+        _joined(f"--param={name}=", source.name)
+        for name, source in leaves(step)
+        if isinstance(source, spec.FromParameter)
+        and context.pipeline.parameters[source.name].type != "data"
+    ]
+    entrypoint = ["python3", f"{base}/control/{LAUNCH}"]
+    return _Job(entrypoint, arguments, [*first, *mounts.mounts], environment, control=control)
+
+
+def _program(
+    context: Context, plan: StepPlan, step: spec.Step, run: spec.Container, mounts: Mounts
+) -> _Job:
+    """Return the job of a step that is a program in an image."""
+    parts = command(context, plan.kind, step, run, mounts)
+    outputs = sorted(step.outputs)
+    if len(outputs) >= OUTPUTS:
+        raise UnsupportedFeatureError(
+            step.name, f"{len(outputs)} outputs of a container step", "sagemaker",
+            f"A processing job has {OUTPUTS} outputs, of which one is Waterflow's. Write several "
+            "results into the folder of one output.",
+        )  # fmt: skip
+    variables: dict[str, Any] = dict(sorted(step.environment.variables.items()))
+    return _Job(parts[:1], parts[1:], mounts.mounts, variables, outputs)
+
+
+def _joined(before: str, parameter: str) -> dict[str, Any]:
+    return {"Std:Join": {"On": "", "Values": [before, {"Get": f"Parameters.{parameter}"}]}}
+
+
+# --- the request --------------------------------------------------------------------------------
+
+
+def _arguments(context: Context, plan: StepPlan, placed: PlacedStep, job: _Job) -> dict[str, Any]:
+    step = placed.step
+    base = {
+        "Std:Join": {
+            "On": "/",
+            "Values": [
+                context.s3("runs"), {"Get": "Execution.PipelineExecutionId"}, placed.native,
+            ],
+        }
+    }  # fmt: skip
+    stopping = _seconds(step, plan)
+    if plan.kind == "processing":
+        return requests.processing(
+            plan, job.entrypoint, job.arguments, job.mounts,
+            _processing_outputs(base, job.outputs, placed.native, context), job.environment,
+            stopping,
+        )  # fmt: skip
+    metrics = [
+        {"Name": key, "Regex": f"::waterflow-value:: {key}=([-+0-9.eE]+)"}
+        for key in sorted(plan.keys.values())
+    ]
+    checkpoint = None
+    if step.resources.spot and job.control is not None:
+        checkpoint = context.s3(f"checkpoints/{job.control['digest']}")
+    return requests.training(
+        plan, job.entrypoint, job.arguments, job.mounts, base, job.environment, stopping,
+        metrics=metrics, instances=step.resources.instances, spot=step.resources.spot,
+        wait=context.settings.spot_wait, checkpoint=checkpoint,
+    )  # fmt: skip
+
+
+def _processing_outputs(
+    base: dict[str, Any], outputs: list[str], native: str, context: Context
+) -> list[dict[str, Any]]:
+    """Return the outputs of a processing job.
+
+    Our launcher fills one folder. A program is given a folder for each output, which it finds
+    there; the output "artifacts" then is an empty folder, and says where the others begin.
+    """
+
+    def output(name: str, path: str, uri: Any) -> dict[str, Any]:
+        place = {"S3Uri": uri, "LocalPath": path, "S3UploadMode": "EndOfJob"}
+        return {"OutputName": name, "S3Output": place}
+
+    if not outputs:
+        return [output("artifacts", mounting.PROCESSING_OUTPUT, base)]
+    execution = {"Get": "Execution.PipelineExecutionId"}
+    found = [output("artifacts", "/opt/ml/processing/artifacts", base)]
+    for number, name in enumerate(outputs, 1):
+        values = [context.s3("runs"), execution, native, name]
+        uri = {"Std:Join": {"On": "/", "Values": values}}
+        found.append(output(f"output-{number}", f"{mounting.PROCESSING_OUTPUT}/{name}", uri))
+    return found
+
+
+def _seconds(step: spec.Step, plan: StepPlan) -> int:
+    """Return how long a job may run: all attempts, the pauses between them, and a margin.
+
+    Raises:
+        UnsupportedFeatureError: Longer than a job of its kind can.
+    """
+    if step.timeout is None:
+        return UNLIMITED
+    retry = step.retry
+    try:
+        pauses = sum(retry.delay * retry.backoff**number for number in range(retry.retries))
+        wanted = math.ceil(step.timeout * (retry.retries + 1) + pauses + MARGIN)
+    except OverflowError:
+        wanted = LONGEST["training"] * 1000
+    longest = LONGEST[plan.kind]
+    if wanted <= longest:
+        return wanted
+    other = (
+        f' Or write kind="training": such a job may run for {LONGEST["training"] // 86_400} days.'
+        if wanted <= LONGEST["training"]
+        else ""
+    )
+    raise UnsupportedFeatureError(
+        step.name,
+        f"timeout={step.timeout:g}s with {retry.retries} retries ({wanted:,}s in one job)",
+        "sagemaker",
+        f"A {plan.kind} job may run for {longest // 86_400} days. Ask for less, or for fewer "
+        f"retries.{other}",
+    )
+
+
+# --- limits -------------------------------------------------------------------------------------
+
+
+def _check_arguments(context: Context, step: spec.Step, arguments: list[Any]) -> None:
+    number = len(arguments)
+    if number > ARGUMENTS:
+        raise UnsupportedFeatureError(
+            step.name, f"{number} arguments, of which a job has {ARGUMENTS}", "sagemaker",
+            "Give several parameters as one: a dict, or a file taken as wf.Data.",
+        )  # fmt: skip
+    for argument in arguments:
+        if _has_line_break(argument):
+            raise DefinitionError(
+                f"Step '{step.name}': SageMaker takes no line breaks in a command, and "
+                f"{argument!r:.60} has one. Put the program into the image, or write it on one line"
+            )
+        length = _length(context, argument)
+        if length > ARGUMENT_LENGTH:
+            shown = argument if isinstance(argument, str) else argument["Std:Join"]["Values"][0]
+            raise DefinitionError(
+                f"Step '{step.name}': the argument that begins with {shown[:40]!r} has {length:,} "
+                f"characters; SageMaker takes {ARGUMENT_LENGTH} for each argument of a job. Put "
+                "the value into a file and take it as wf.Data"
+            )
+
+
+def _has_line_break(argument: Any) -> bool:
+    texts = (
+        [argument] if isinstance(argument, str) else argument.get("Std:Join", {}).get("Values", [])
+    )
+    return any("\n" in text or "\r" in text for text in texts if isinstance(text, str))
+
+
+def _length(context: Context, argument: Any) -> int:
+    """Return an argument's length, with the defaults of the parameters in it."""
+    if isinstance(argument, str):
+        return len(argument)
+    if "Get" in argument:
+        return context.default_length(str(argument["Get"]).removeprefix("Parameters."))
+    return sum(_length(context, part) for part in argument["Std:Join"]["Values"])
+
+
+def _check_environment(step: spec.Step, plan: StepPlan, variables: dict[str, Any]) -> None:
+    most = 512 if plan.kind == "training" else 256
+    if len(variables) > requests.VARIABLES:
+        raise UnsupportedFeatureError(
+            step.name, f"{len(variables)} environment variables of a container step", "sagemaker",
+            f"A job has {requests.VARIABLES}. Put them into the image.",
+        )  # fmt: skip
+    for name, value in variables.items():
+        if isinstance(value, str) and len(value) > most:
+            raise DefinitionError(
+                f"Step '{step.name}': the environment variable '{name}' of the container has "
+                f"{len(value):,} characters; a {plan.kind} job takes {most}. Put it into the image"
+            )

@@ -1,0 +1,204 @@
+"""The measures of the SageMaker adapter: its compiler alone, and a submit on the emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.bench.measures import Row, in_turn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PROFILE: Final = """
+[profiles.aws]
+provider = "sagemaker"
+region = "us-east-1"
+role = "arn:aws:iam::123456789012:role/bench"
+bucket = "bench"
+image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ml:1"
+python = "{python}"
+libraries = "image"
+tracking.uri = "http://127.0.0.1:9"
+"""
+
+_COMPILE: Final = """
+import sys, time
+from pathlib import Path
+
+sys.path.insert(0, ".")
+import small
+from waterflow import discovery, submit
+
+provider = discovery.open_provider(Path.cwd(), "aws")
+few, build = (submit.assemble(small.counting(steps=n), Path.cwd()) for n in (2, 1000))
+provider.compile(few)  # what is imported once is imported now
+begun = time.perf_counter()
+document = provider.compile(build)
+seconds = time.perf_counter() - begun
+assert len(document.content["control"]) == 1000
+loaded = {"boto3", "botocore", "moto", "sagemaker"} & sys.modules.keys()
+assert not loaded, f"compiling imported {loaded}"
+print(seconds)
+"""
+
+_SUBMIT: Final = """
+import dataclasses, json, statistics, sys, time
+from pathlib import Path
+
+sys.path.insert(0, ".")
+import boto3, small
+from botocore.config import Config
+from waterflow import bundle, discovery, submit
+from waterflow.provider import Submission
+from waterflow_sagemaker.connections import Connections
+from waterflow_sagemaker.provider import SageMakerProvider
+
+STEPS, ROUNDS = int(sys.argv[1]), int(sys.argv[2])
+profile = discovery.open_provider(Path.cwd(), "aws").profile
+connections = Connections(discovery.open_provider(Path.cwd(), "aws").settings)
+warm = {"s3": connections.s3, "sagemaker": connections.sagemaker}
+bare = {name: boto3.client(name, region_name="us-east-1") for name in warm}
+calls = []
+for name, client in warm.items():
+    client.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
+s3, sagemaker = bare["s3"], bare["sagemaker"]
+s3.create_bucket(Bucket="bench")
+build = submit.assemble(small.counting(steps=STEPS), Path.cwd())
+
+
+def prepared(prefix):
+    settings = {**profile.settings, "prefix": prefix}
+    provider = SageMakerProvider(
+        Path.cwd(), dataclasses.replace(profile, settings=settings)
+    )
+    vars(provider._client.connections).update(warm)
+    return provider, provider.compile(build)
+
+
+def stop(arn):
+    token = "x" * 32 + arn[-12:]
+    sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token)
+    going = ("Executing", "Stopping")
+    while sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)[
+        "PipelineExecutionStatus"
+    ] in going:
+        time.sleep(0.02)
+
+
+def ours(number):
+    provider, document = prepared(f"ours-{STEPS}-{number}")
+    how = Submission(run_id=f"bench-{STEPS}-{number}", parameters={})
+    calls.clear()
+    begun = time.perf_counter()
+    provider.submit(build, document, how)
+    state = provider.status(how.run_id)
+    seconds = time.perf_counter() - begun
+    made = list(calls)
+    assert len(state.steps) == STEPS
+    stop(provider._client.execution(how.run_id).arn)
+    return seconds, made
+
+
+def base(number):
+    prefix = f"base-{STEPS}-{number}"
+    _, document = prepared(prefix)
+    request = dict(document.content["request"])
+    request["PipelineDefinition"] = json.dumps(request["PipelineDefinition"])
+    first = f"ours-{STEPS}-{number}/"
+    objects = {}
+    for one in s3.list_objects_v2(Bucket="bench", Prefix=first)["Contents"]:
+        # What its jobs may have written by now is not what a client puts.
+        if not one["Key"].startswith((f"{first}runs/", f"{first}checkpoints/")):
+            body = s3.get_object(Bucket="bench", Key=one["Key"])["Body"].read()
+            objects[f"{prefix}/{one['Key'].removeprefix(first)}"] = body
+    begun = time.perf_counter()
+    code = bundle.archive(next(iter(build.bundles.values())))  # which anyone has to send
+    for key, body in objects.items():
+        body = code if key.endswith("/bundle.tar.gz") else body
+        s3.put_object(Bucket="bench", Key=key, Body=body, ServerSideEncryption="AES256")
+    sagemaker.create_pipeline(**request, ClientRequestToken=f"{prefix:x<40}")
+    arn = sagemaker.start_pipeline_execution(
+        PipelineName=request["PipelineName"], ClientRequestToken=f"{prefix:y<40}"
+    )["PipelineExecutionArn"]
+    sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
+    seconds = time.perf_counter() - begun
+    stop(arn)
+    return seconds, len(objects) + 3
+
+
+for action in (ours, base):
+    action(0)
+found = [(ours(number), base(number)) for number in range(1, ROUNDS + 1)]
+counts = {name: found[-1][0][1].count(name) for name in sorted(set(found[-1][0][1]))}
+print(json.dumps({
+    "ours": statistics.median(one[0][0] for one in found),
+    "base": statistics.median(one[1][0] for one in found),
+    "ratio": statistics.median(one[0][0] / one[1][0] for one in found),
+    "calls": counts, "base_calls": found[-1][1][1],
+}))
+"""
+
+
+def sagemaker_compile(folder: Path) -> list[Row]:
+    """Compile a chain of 1,000 steps for SageMaker, in a process without AWS's SDK, against 0.5 s.
+
+    A compiler has no baseline but its promise: the vendor's SDK takes minutes for it.
+    """
+    _write(folder)
+    (found,) = in_turn(3, lambda: float(_program(folder, _COMPILE)))
+    limit = 0.5
+    name = "SageMaker: compile a chain of 1,000 steps, without boto3 / 0.5 s"
+    return [Row(name, f"{found:.2f} s", f"{limit:.2f} s", found / limit, 1.0)]
+
+
+def sagemaker_submit(folder: Path) -> list[Row]:
+    """Submit to the first status on the emulator, against a program of boto3 calls alone.
+
+    It packs the code, puts the same objects, creates and starts the pipeline, and lists its steps.
+    """
+    from waterflow_sagemaker.emulator import Emulator
+
+    _write(folder)
+    rows: list[Row] = []
+    with Emulator(grace=2) as emulator:
+        environment = {k: v for k, v in os.environ.items() if k not in emulator.unset}
+        for steps in (1, 10):
+            text = _program(folder, _SUBMIT, steps, 9, env=environment | emulator.environment)
+            found: dict[str, Any] = json.loads(text)
+            print(f"calls for {steps} steps: {found['calls']}", file=sys.stderr)
+            rows.append(
+                Row(
+                    f"SageMaker: submit {steps} new steps to the first status / bare boto3",
+                    f"{found['ours'] * 1000:.0f} ms, {sum(found['calls'].values())} calls",
+                    f"{found['base'] * 1000:.0f} ms, {found['base_calls']} calls",
+                    found["ratio"],
+                    1.3,
+                )
+            )
+    return rows
+
+
+def _write(folder: Path) -> None:
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with (folder / "waterflow.toml").open("a") as settings:
+        settings.write(_PROFILE.format(python=python))
+
+
+def _program(folder: Path, text: str, *arguments: int, env: dict[str, str] | None = None) -> str:
+    """Run a program in the project and return what it printed last."""
+    command = [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"a measured program failed:\n{done.stdout}{done.stderr}")
+    return done.stdout.splitlines()[-1]
+
+
+ALL: Final = (sagemaker_compile, sagemaker_submit)
