@@ -102,9 +102,11 @@ class Run:
         sender.start()
         try:
             yield
-        finally:
-            done.set()
-            sender.join()
+        except BaseException:
+            done.set()  # Ctrl-C is not to wait for a server
+            raise
+        done.set()
+        sender.join()
 
     def settle(self, state: RunState) -> RunState:
         """Send the tracking of a run that has ended, where no process beside it does.
@@ -116,7 +118,9 @@ class Run:
             Its state then; what MLflow has still not got is `unsent`, and no error.
         """
         if state.unsent and not state.sending and self.provider.capabilities.tracks_later:
-            self.provider.sync(self.id)
+            # Tracking never fails a run: what was not sent stays `unsent`.
+            with contextlib.suppress(WaterflowError):
+                self.provider.sync(self.id)
             return self.state
         return state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -96,6 +97,7 @@ class Client:
         self.starting = Starting(connections, self.storage, self.deployment)
         self._known: dict[str, Execution] = {}
         self._seen: dict[str, _Seen] = {}
+        self._looking = threading.RLock()
 
     # --- starting -------------------------------------------------------------------------------
 
@@ -255,7 +257,10 @@ class Client:
             for run_id in run_ids(arn, text):
                 if run_id not in self._known:
                     record = records.read(self.storage, run_id)
-                    known = self._load(run_id, arn, record)
+                    try:
+                        known = self._load(run_id, arn, record)
+                    except NotFoundError:
+                        break  # its spec is no longer in the bucket
                     if known is None:
                         break
                     self._known[run_id] = known
@@ -281,6 +286,10 @@ class Client:
 
     def status(self, run_id: str) -> RunState:
         """Return a run's state: one call while it runs, none before the next look is due."""
+        with self._looking:  # a watcher and the sender of its tracking: one look serves both
+            return self._look(run_id)
+
+    def _look(self, run_id: str) -> RunState:
         seen = self._seen.get(run_id)
         if seen is not None and (seen.state.status.final or time.monotonic() < seen.due):
             return seen.state
@@ -323,8 +332,9 @@ class Client:
 
     def steps(self, run_id: str) -> dict[str, StepRun]:
         """Return a run's native steps, as of the last look."""
-        self.status(run_id)
-        return self._seen[run_id].steps
+        with self._looking:
+            self._look(run_id)
+            return self._seen[run_id].steps
 
     def _steps(self, found: Execution) -> dict[str, StepRun]:
         with translated("ListPipelineExecutionSteps"):

@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow import lineage, spec
+from waterflow import leaks, lineage, spec
 from waterflow.cache import text_digest
 from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
 from waterflow.parameters import to_text
@@ -162,11 +162,25 @@ def _registering(build: Build, profile: Profile) -> dict[str, Any] | None:
             f'{uri!r}. Name a server in waterflow.toml: [tracking] uri = "https://...", or the '
             "ARN of a managed MLflow"
         )
+    refuse_secret(uri)
     return {
         "uri": uri,
         "experiment": profile.experiment or build.spec.name,
         "tags": lineage.tags(build, "sagemaker", profile.name),
     }
+
+
+def refuse_secret(uri: str) -> None:
+    """Refuse a tracking URI that holds a secret: it goes into documents.
+
+    Raises:
+        ConfigurationError: It holds one.
+    """
+    if why := leaks.in_address(uri):
+        raise ConfigurationError(
+            f"The address of MLflow holds {why}, and it goes into documents. Leave it out, and let "
+            "the server know jobs by their network or role"
+        )
 
 
 # --- parameters ---------------------------------------------------------------------------------

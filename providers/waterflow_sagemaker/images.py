@@ -84,4 +84,4 @@ def is_ecr(image: str) -> bool:
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/docker-containers.html
     """
-    return ".dkr.ecr" in image.partition("/")[0] or image.startswith("public.ecr.aws/")
+    return ".dkr.ecr" in image.partition("/")[0]

@@ -183,7 +183,8 @@ class _Needs:
     def _key(self, key: str) -> str:
         if key.startswith("arn:"):
             return key
-        return self._arn("kms", key if key.startswith("alias/") else f"key/{key}")
+        # A policy cannot name a key by its alias: the condition kms:ResourceAliases does.
+        return self._arn("kms", "key/*" if key.startswith("alias/") else f"key/{key}")
 
     def _secrets(self, jobs: list[dict[str, Any]]) -> tuple[str, ...]:
         found: set[str] = set()

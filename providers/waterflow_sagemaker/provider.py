@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from waterflow.project import state_folder
 from waterflow.provider import Capabilities, Permission, Provider
 from waterflow.validate import check_capabilities
-from waterflow_sagemaker.compiler import check_size, compile_sagemaker
+from waterflow_sagemaker.compiler import check_size, compile_sagemaker, refuse_secret
 from waterflow_sagemaker.limits import used
 from waterflow_sagemaker.profile import SageMakerSettings
 
@@ -157,6 +157,7 @@ class SageMakerProvider(Provider):
         """Start a run."""
         self.check_submission(submission)
         tracking = self._tracking
+        refuse_secret(tracking.uri)
         to = {"uri": tracking.uri, "experiment": self.profile.experiment or build.spec.name}
         self._client.submit(build, document, submission, to, self.profile.name)
 

@@ -86,7 +86,8 @@ class Schedules:
         given = {
             name: text
             for name, text in native_parameters(document, values).items()
-            if name in parameters
+            # The newest version may be of a run with other data, and then has no default for it.
+            if name in parameters or document.content["parameters"][name] == "data"
         }
         self._ensure_group()
         arn, _ = self._deploy(build, document)

@@ -5,34 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.wheels import wheel
 from waterflow import wheelhouse
 from waterflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def wheel(folder: Path, version: str = "1.0") -> str:
-    """Make a wheel by hand and return the requirement that names it."""
-    path = folder / f"tiny_rate-{version}-py3-none-any.whl"
-    about = f"tiny_rate-{version}.dist-info"
-    files = {
-        "tiny_rate.py": f"VERSION = {version!r}\n",
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: tiny-rate\nVersion: {version}\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\n"
-        "Tag: py3-none-any\n",
-    }
-    record = "".join(f"{name},,\n" for name in [*files, f"{about}/RECORD"])
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in (files | {f"{about}/RECORD": record}).items():
-            archive.writestr(name, text)
-    return f"tiny-rate @ {path.as_uri()}"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +24,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_at_once_get_the_same_wheels(place: Path, tmp_path: Path) -> None:
-    wanted = wheel(tmp_path, "4.0")
+    wanted = wheel(tmp_path, version="4.0")
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: wheelhouse.resolve([wanted], place), range(2))
     assert first == second
@@ -64,7 +47,7 @@ def test_requirements_are_resolved_once_and_installed_offline(place: Path, tmp_p
 
 def test_other_wheels_have_another_digest(place: Path, tmp_path: Path) -> None:
     first = wheelhouse.resolve([wheel(tmp_path)], place)
-    other = wheelhouse.resolve([wheel(tmp_path, "2.0")], place)
+    other = wheelhouse.resolve([wheel(tmp_path, version="2.0")], place)
     assert first.digest != other.digest
 
 
@@ -75,7 +58,7 @@ def test_wheels_for_another_machine_are_fetched_not_built(place: Path, tmp_path:
 
 
 def test_an_altered_wheelhouse_is_made_anew(place: Path, tmp_path: Path) -> None:
-    wanted = wheel(tmp_path, "3.0")
+    wanted = wheel(tmp_path, version="3.0")
     made = wheelhouse.resolve([wanted], place)
     made.wheels[0].write_bytes(b"altered")
     again = wheelhouse.resolve([wanted], place)
@@ -100,6 +83,6 @@ def test_a_newer_machine_takes_older_wheels() -> None:
 
 
 def test_wheels_for_another_machine_are_resolved(place: Path, tmp_path: Path) -> None:
-    wanted = wheel(tmp_path, "5.0")
+    wanted = wheel(tmp_path, version="5.0")
     made = wheelhouse.resolve([wanted], place, wheelhouse.Target("manylinux_2_28_aarch64", "3.12"))
     assert [found.name for found in made.wheels] == ["tiny_rate-5.0-py3-none-any.whl"]

@@ -149,8 +149,9 @@ class Cluster:
             "LANG": "C.UTF-8",
             "AWS_REGION": world.region,
             **({} if request.isolated else world.endpoint),
-            **request.environment,
         }
+        environment.pop("AWS_DEFAULT_REGION", None)  # SageMaker sets none in its containers
+        environment |= request.environment
         spec = sandbox.Spec(
             command=request.command,
             environment=environment,

@@ -55,6 +55,7 @@ def main(arguments: list[str]) -> int:
     code = _run(command, environment)
     if code == 0:
         job.publish_values()
+        job.empty_checkpoints()
     else:
         job.tell(job.reason() or f"the step ended with exit code {code}")
     return code
@@ -196,6 +197,10 @@ class Job:
             "WATERFLOW_SOURCE": json.dumps([str(bundle), "."]),
             "WATERFLOW_RANK": str(self.rank),
         }
+        if "AWS_DEFAULT_REGION" not in found:
+            # The one variable that boto3 reads, and SageMaker does not set.
+            region = found.get("AWS_REGION") or (self._arn().split(":") + [""] * 4)[3]
+            found |= {"AWS_DEFAULT_REGION": region} if region else {}
         if len(self.hosts) > 1:
             found |= {
                 "MASTER_ADDR": self.hosts[0],
@@ -221,15 +226,19 @@ class Job:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         return dict.fromkeys(names, threads) | {"PYTHONHASHSEED": "0"}
 
+    def _arn(self) -> str:
+        """Return the job's ARN."""
+        if self.training:
+            return os.environ.get("TRAINING_JOB_ARN", "")
+        described = json.loads((ML / "config" / "processingjobconfig.json").read_bytes())
+        return str(described["ProcessingJobArn"])
+
     def _execution(self) -> str:
         """Return the pipeline execution's id: a job of a pipeline is named after it."""
-        if self.training:
-            name = os.environ.get("TRAINING_JOB_NAME", "")
-        else:
-            described = json.loads((ML / "config" / "processingjobconfig.json").read_bytes())
-            name = described.get("ProcessingJobName") or described["ProcessingJobArn"]
+        name = os.environ.get("TRAINING_JOB_NAME", "") if self.training else self._arn()
+        name = name.rpartition("/")[2]
         found = re.search(r"pipelines-([a-z0-9]+)-", name)
-        return found[1] if found else name.rpartition("/")[2]
+        return found[1] if found else name
 
     def _place(self) -> tuple[int, list[str]]:
         """Return this machine's number and the names of all."""
@@ -255,6 +264,16 @@ class Job:
                     print(f"::waterflow-value:: {key}={value['number']!r}", flush=True)
         elif found and self.rank == 0:
             (self.output / "values.json").write_text(json.dumps(found, sort_keys=True))
+
+    def empty_checkpoints(self) -> None:
+        """Let go of what a step that has ended well no longer needs.
+
+        SageMaker copies every file of the checkpoints' place to the next job, and removes none.
+        """
+        if self.settings["checkpoint"]:
+            for file in self._checkpoint().rglob("*"):
+                if file.is_file():
+                    file.write_bytes(b"")
 
     def reason(self) -> str:
         """Return why the last attempt failed, as its spool tells."""

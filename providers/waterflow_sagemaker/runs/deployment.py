@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow import bundle, data, lineage, spec, wheelhouse
-from waterflow.errors import ProviderError
+from waterflow.errors import ConflictError, ProviderError
 from waterflow.runtime.artifacts import canonical
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.translation.control import job_files
+from waterflow_sagemaker.translation.naming import REGISTERED_AT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -145,10 +146,23 @@ class Deployment:
                 )
             if _same(there, request):
                 return str(there["PipelineArn"]), version
+            self._check_ours(there, request)
         changed = {key: value for key, value in request.items() if key != "Tags"}
         with translated("UpdatePipeline"):
             answer = self._sagemaker.update_pipeline(**changed)
         return answer["PipelineArn"], int(answer["PipelineVersionId"])
+
+    def _check_ours(self, there: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+        """Refuse to change a pipeline that was made from elsewhere."""
+        before = _made_of(json.loads(there["PipelineDefinition"]))
+        if not str(before.get("build", "")).startswith(self.storage.uri("builds/")):
+            name = request["PipelineName"]
+            raise ConflictError(
+                f"There is a pipeline '{name}' already, and it is not of this bucket and prefix "
+                f"({self.storage.uri('')}). Choose another prefix in the profile, or delete it: "
+                f"aws sagemaker delete-pipeline --pipeline-name {name}",
+                provider="sagemaker", operation="UpdatePipeline",
+            )  # fmt: skip
 
     def _created(self, request: dict[str, Any]) -> str | None:
         """Create a pipeline and return its ARN; None when another submitter was faster."""
@@ -200,9 +214,32 @@ def _same(there: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
     )
 
 
+def _made_of(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a definition of ours says of itself; nothing for another's."""
+    return (definition.get("Metadata") or {}).get("waterflow") or {}
+
+
 def same_steps(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Say whether two definitions run the same, whatever the cache may answer."""
-    return bool(_uncached(one["Steps"]) == _uncached(other["Steps"]))
+    """Say whether two definitions run the same, whatever the cache may answer.
+
+    What a register step writes down of its origins, such as the commit, is no part of that.
+    """
+    return bool(_working(_uncached(one["Steps"])) == _working(_uncached(other["Steps"])))
+
+
+def _working(part: Any) -> Any:
+    """Return a definition without the control inputs of register steps."""
+    if isinstance(part, list):
+        return [_working(value) for value in part]  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(part, dict):
+        return part
+    registers = REGISTERED_AT in (part.get("Environment") or {})
+    return {
+        key: [one for one in value if one["InputName"] != "control"]
+        if registers and key == "ProcessingInputs"
+        else _working(value)
+        for key, value in part.items()
+    }
 
 
 def _uncached(part: Any) -> Any:

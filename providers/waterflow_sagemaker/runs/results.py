@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow import spec
-from waterflow.errors import ArtifactError, NotFoundError
+from waterflow.errors import ArtifactError, NotFoundError, ProviderError
 from waterflow.provider import Artifact
 from waterflow.runtime import artifacts
 from waterflow.state import Status
@@ -193,8 +193,11 @@ class Results:
             if key not in self._told:
                 made = Made(step, run, place(run))
                 good = run.status is Status.SUCCEEDED
-                events = self.events(made) if good else parse_frames(logs.raw(run))
-                self._told[key] = list(events)
+                try:
+                    events = self.events(made) if good else parse_frames(logs.raw(run))
+                    self._told[key] = list(events)
+                except ProviderError:
+                    continue  # what SageMaker itself says of the step stands
             _refine(state.steps[name], self._told[key])
 
 

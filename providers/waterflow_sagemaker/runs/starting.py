@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -10,7 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.errors import ConfigurationError, ConflictError, ProviderError, TransientError
+from waterflow.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    ProviderError,
+    TransientError,
+)
 from waterflow.parameters import to_text
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.runs import records
@@ -144,7 +151,12 @@ class Starting:
         """Start what a record tells of; the token makes a second call find what the first did."""
         try:
             if resumed is not None:
-                return self._retry(record, resumed)
+                with translated("RetryPipelineExecution"):
+                    self._connections.sagemaker.retry_pipeline_execution(
+                        PipelineExecutionArn=resumed, ClientRequestToken=self._token(record)
+                    )
+                self._describe_resumed(record, resumed)
+                return resumed
             with translated("StartPipelineExecution"):
                 answer = self._connections.sagemaker.start_pipeline_execution(
                     PipelineName=record.pipeline,
@@ -158,7 +170,7 @@ class Starting:
                 )
             return str(answer["PipelineExecutionArn"])
         except ProviderError as error:
-            if not error.retryable:
+            if not error.retryable and not _may_have_begun(error):
                 records.remove(self._storage, record.run)  # nothing runs under the id
                 raise
             raise TransientError(
@@ -168,12 +180,13 @@ class Starting:
                 native_code=error.native_code, retryable=True,
             ) from error  # fmt: skip
 
-    def _retry(self, record: records.Record, arn: str) -> str:
+    def _describe_resumed(self, record: records.Record, arn: str) -> None:
+        """Note in an execution's description that it goes on under another id; best effort."""
+        with contextlib.suppress(ProviderError):
+            self._note_resumed(record, arn)
+
+    def _note_resumed(self, record: records.Record, arn: str) -> None:
         sagemaker = self._connections.sagemaker
-        with translated("RetryPipelineExecution"):
-            sagemaker.retry_pipeline_execution(
-                PipelineExecutionArn=arn, ClientRequestToken=self._token(record)
-            )
         with translated("DescribePipelineExecution"):
             found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
         text = found.get("PipelineExecutionDescription", "")
@@ -183,7 +196,6 @@ class Starting:
                 sagemaker.update_pipeline_execution(
                     PipelineExecutionArn=arn, PipelineExecutionDescription=more
                 )
-        return arn
 
     def _token(self, record: records.Record) -> str:
         """Return what makes two requests one: the record, of which there is one for each id."""
@@ -325,6 +337,13 @@ def _check_parameters(document: Document, native: Mapping[str, str]) -> None:
 
 def _typed(value: Any) -> str:
     return value if isinstance(value, str) else to_text(value)
+
+
+def _may_have_begun(error: ProviderError) -> bool:
+    """Say whether a refusal may be that of a second try, after a first whose reply was lost."""
+    answer: Any = getattr(error.__cause__, "response", None) or {}
+    tries = answer.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+    return bool(tries) and isinstance(error, AuthenticationError)
 
 
 def _display_name(run_id: str) -> str:

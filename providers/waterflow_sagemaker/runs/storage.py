@@ -132,31 +132,28 @@ class Storage:
 
     def get(self, name: str) -> bytes | None:
         """Return an object's content; None when it is not there."""
-        from botocore.exceptions import ClientError
-
-        with translated("GetObject"):
-            try:
-                answer = self._connections.s3.get_object(Bucket=self.bucket, Key=self._key(name))
-            except ClientError as error:
-                if _code(error) in _ABSENT:
-                    return None
-                raise
-            return answer["Body"].read()
+        found = self._get(name)
+        return None if found is None else found["Body"].read()
 
     def look(self, name: str) -> Seen | None:
         """Return an object with its age by S3's own clock; None when it is not there."""
+        found = self._get(name)
+        if found is None:
+            return None
+        now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
+        age = (now - found["LastModified"]).total_seconds()
+        return Seen(found["Body"].read(), found["ETag"], age)
+
+    def _get(self, name: str) -> Any:
         from botocore.exceptions import ClientError
 
         with translated("GetObject"):
             try:
-                answer = self._connections.s3.get_object(Bucket=self.bucket, Key=self._key(name))
+                return self._connections.s3.get_object(Bucket=self.bucket, Key=self._key(name))
             except ClientError as error:
                 if _code(error) in _ABSENT:
                     return None
                 raise
-            now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-            age = (now - answer["LastModified"]).total_seconds()
-            return Seen(answer["Body"].read(), answer["ETag"], age)
 
     def names(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield the names and sizes of the objects below a prefix."""

@@ -155,14 +155,8 @@ class Context:
         return True
 
     def _of_parameters(self) -> list[Pinned]:
-        """Return the data that parameters name: that which no step names itself."""
-        named = {
-            given.source.uri
-            for step in self.pipeline.steps
-            for given in step.inputs.values()
-            if isinstance(given.source, spec.FromData)
-        }
-        return [one for uri, one in self.build.data.items() if uri not in named]
+        """Return the data that parameters may name: any, since a step may name the same."""
+        return list(self.build.data.values())
 
     def caching(self, step: spec.Step) -> dict[str, Any]:
         """Return a step's CacheConfig.

@@ -59,8 +59,10 @@ class Mounts:
     paths: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def artifacts_of(native: str, kind: Kind) -> dict[str, str]:
+def artifacts_of(native: str, kind: Kind) -> dict[str, Any]:
     """Return the expression for the S3 URI that a step's outputs lie under.
+
+    It ends in a slash: S3 finds by what keys begin with, and `train` begins `train_eval` too.
 
     Args:
         native: The step's native name.
@@ -69,7 +71,7 @@ def artifacts_of(native: str, kind: Kind) -> dict[str, str]:
     if kind == "training":
         return {"Get": f"Steps.{native}.ModelArtifacts.S3ModelArtifacts"}
     place = "ProcessingOutputConfig.Outputs['artifacts'].S3Output.S3Uri"
-    return {"Get": f"Steps.{native}.{place}"}
+    return {"Std:Join": {"On": "", "Values": [{"Get": f"Steps.{native}.{place}"}, "/"]}}
 
 
 def collect(

@@ -15,6 +15,8 @@ PIPELINE_LENGTH: Final = 256
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html"""
 EXPERIMENT_LENGTH: Final = 120
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateExperiment.html"""
+REGISTERED_AT: Final = "WATERFLOW_RUN_STARTED"
+"""The variable that tells register steps when the run began; other steps have none."""
 
 _OUTSIDE: Final = re.compile(r"[^A-Za-z0-9]+")
 _DIGEST: Final = 8

@@ -16,6 +16,7 @@ from waterflow_sagemaker.translation import requests
 from waterflow_sagemaker.translation.containers import command
 from waterflow_sagemaker.translation.control import control_digest
 from waterflow_sagemaker.translation.mounts import Mount, Mounts
+from waterflow_sagemaker.translation.naming import REGISTERED_AT
 
 if TYPE_CHECKING:
     from waterflow_sagemaker.translation.branching import PlacedStep
@@ -157,7 +158,7 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
     environment: dict[str, Any] = {}
     if isinstance(step.run, spec.Register):
         launch["registering"] = context.registering
-        environment["WATERFLOW_RUN_STARTED"] = {"Get": "Execution.StartDateTime"}
+        environment[REGISTERED_AT] = {"Get": "Execution.StartDateTime"}
     document = step_document(
         context.part(step), step, execution=EXECUTION, frames=True,
         secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,
@@ -165,10 +166,10 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
     bundle = context.build.bundles.get(step.name)
     digest = control_digest(launch, document, bundle.digest if bundle else None)
     base = mounting.TRAINING_INPUT if plan.kind == "training" else mounting.PROCESSING_INPUT
-    first = [Mount("control", f"{base}/control", context.s3(f"control/{digest}"))]
+    first = [Mount("control", f"{base}/control", context.s3(f"control/{digest}/"))]
     if plan.libraries.wheels is not None:
         first.append(
-            Mount("wheels", f"{base}/wheels", context.s3(f"wheels/{plan.libraries.wheels}"))
+            Mount("wheels", f"{base}/wheels", context.s3(f"wheels/{plan.libraries.wheels}/"))
         )
     control = {
         "digest": digest,

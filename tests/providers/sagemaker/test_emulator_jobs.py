@@ -7,25 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from waterflow_sagemaker.emulator.images import Images
 from waterflow_sagemaker.emulator.objects import Objects
 
+from tests.providers.sagemaker.jobs_kit import dumped, failing
+
 ROOT = "/opt/ml/processing"
-
-
-def failing(call, code="ValidationException"):
-    with pytest.raises(ClientError) as caught:
-        call()
-    assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response["Error"]["Message"]
-
-
-def dumped(aws, name, kind="Processing"):
-    """What a job has printed as JSON, line by line."""
-    return [json.loads(line) for line in aws.lines(name, kind)]
 
 
 # --- processing -----------------------------------------------------------------------------------
@@ -109,7 +98,7 @@ def test_the_container_has_a_clean_environment(aws):
         del os.environ["WATERFLOW_TEST_LEAK"]
     (found,) = dumped(aws, name)
     assert set(found) == {
-        "PATH", "HOME", "TMPDIR", "LANG", "MINE", "AWS_REGION", "AWS_DEFAULT_REGION",
+        "PATH", "HOME", "TMPDIR", "LANG", "MINE", "AWS_REGION",
         "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONFIG_FILE",
         "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "SAGEMAKER_VALIDATE_ROLE",
     }  # fmt: skip

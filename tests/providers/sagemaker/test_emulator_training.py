@@ -1,25 +1,11 @@
 """Training jobs on the emulator, by unmodified boto3: channels, models, metrics, checkpoints."""
 
 import io
-import json
 import tarfile
 
-import pytest
-from botocore.exceptions import ClientError
+from tests.providers.sagemaker.jobs_kit import dumped, failing
 
 ROOT = "/opt/ml/processing"
-
-
-def failing(call, code="ValidationException"):
-    with pytest.raises(ClientError) as caught:
-        call()
-    assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response["Error"]["Message"]
-
-
-def dumped(aws, name, kind="Processing"):
-    """What a job has printed as JSON, line by line."""
-    return [json.loads(line) for line in aws.lines(name, kind)]
 
 
 def test_training_from_channels_to_a_model(aws):

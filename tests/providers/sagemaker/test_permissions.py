@@ -42,8 +42,8 @@ def test_the_rest_of_the_settings():
         build_options={"data": [Pinned("s3://elsewhere/raw.csv")]},
     )  # fmt: skip
     allowed = needed(document)
-    assert of(allowed, "kms:GenerateDataKey") == {"arn:aws:kms:*:123456789012:alias/ours"}
-    assert of(allowed, "kms:Decrypt", "submitter") == {"arn:aws:kms:*:123456789012:alias/ours"}
+    assert of(allowed, "kms:GenerateDataKey") == {"arn:aws:kms:*:123456789012:key/*"}
+    assert of(allowed, "kms:Decrypt", "submitter") == {"arn:aws:kms:*:123456789012:key/*"}
     assert of(allowed, "ec2:CreateNetworkInterface", role=OTHER) == {"*"}
     secret = "arn:aws:secretsmanager:*:123456789012:secret:api/token-*"
     assert of(allowed, "secretsmanager:GetSecretValue") == {secret}

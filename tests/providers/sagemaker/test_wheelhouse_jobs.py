@@ -12,6 +12,7 @@ import pytest
 from waterflow_sagemaker.emulator import Emulator
 
 from tests.providers.sagemaker.projects import Project, environment
+from tests.wheels import wheel
 from waterflow.state import Status
 
 BARE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/bare:1"
@@ -52,23 +53,6 @@ def lending(requirement: wf.Static[str]):
 def using():
     told(used())
 '''
-
-
-def wheel(folder, module, version):
-    """Make a wheel by hand and return the requirement that names it."""
-    path = folder / f"{module}-{version}-py3-none-any.whl"
-    name, about = module.replace("_", "-"), f"{module}-{version}.dist-info"
-    files = {
-        f"{module}.py": f"VERSION = {version!r}\n",
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\n"
-        "Tag: py3-none-any\n",
-    }
-    record = "".join(f"{one},,\n" for one in [*files, f"{about}/RECORD"])
-    with zipfile.ZipFile(path, "w") as archive:
-        for one, text in (files | {f"{about}/RECORD": record}).items():
-            archive.writestr(one, text)
-    return f"{name} @ {path.as_uri()}"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import nullcontext, redirect_stdout
 
@@ -64,5 +65,7 @@ def command(
     except KeyboardInterrupt:
         click.echo("Cancelling; waiting for the steps to end.", err=True)
         state = stop(run)
-    again = next_command(found.root, f"waterflow run {target} --resume {run.id}")
+    given = [word for text in parameters for word in ("-p", text)]
+    words = ["waterflow", "run", target, *given, "--resume", run.id]
+    again = next_command(found.root, shlex.join(words))
     context.exit(finish(run, state, again=again, as_json=as_json))
