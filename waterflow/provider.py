@@ -138,6 +138,7 @@ class Submission:
         resume: A failed run to go on from.
         inline: Run in this process.
         attached: The caller watches: where runs live on this machine, they end with it.
+        fresh: The id was made for this submission: no earlier one under it need be looked for.
     """
 
     run_id: str
@@ -146,6 +147,7 @@ class Submission:
     resume: str | None = None
     inline: bool = False
     attached: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

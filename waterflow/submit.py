@@ -223,6 +223,7 @@ def submit(
         resume=resume,
         inline=inline,
         attached=attached,
+        fresh=run_id is None,
     )
     provider.submit(build, document, submission)
     return Run(submission.run_id, provider, build.spec.trusted_types)

@@ -109,8 +109,8 @@ class Client:
         Raises:
             ProviderError: AWS refuses or fails.
         """
-        self.deployment.upload(build, document, lineage_tags(build, document, profile))
-        return self.deployment.pipeline(document, cache=cache)
+        tags = lineage_tags(build, document, profile)
+        return self.deployment.deploy(build, document, tags, cache=cache)
 
     def deployed(self, name: str) -> tuple[str, spec.Pipeline] | None:
         """Return what a pipeline is now: how to call it, and its spec; None where there is none.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +43,36 @@ class Deployment:
 
     # --- the bucket -----------------------------------------------------------------------------
 
-    def upload(self, build: Build, document: Document, tags: Mapping[str, str]) -> None:
-        """Put what the jobs need into the bucket; what is there already is not sent again.
+    def deploy(
+        self, build: Build, document: Document, tags: Mapping[str, str], *, cache: bool = True
+    ) -> tuple[str, int]:
+        """Put what the jobs need into the bucket, then create or update the pipeline.
+
+        Args:
+            build: The pipeline, with its code.
+            document: What it was compiled to.
+            tags: The lineage of its runs.
+            cache: Whether earlier results may stand for steps.
+
+        Returns:
+            Its ARN and the number of the version that holds this very definition.
 
         Raises:
             ProviderError: AWS refuses or fails.
             ConfigurationError: Data was changed, or libraries cannot be resolved.
         """
+        self._sagemaker  # noqa: B018 - made here, because clients are not made in threads
+        with ThreadPoolExecutor(1) as pool:  # nobody waits for the one while the other is sent
+            newest = pool.submit(self._newest, document.content["request"]["PipelineName"])
+            self._upload(build, document, tags)
+        found = self._pipeline(document, newest.result(), cache=cache)
+        if not cache:
+            # A schedule starts the newest version: that one is to use the cache.
+            self._pipeline(document, found[1], cache=True)
+        return found
+
+    def _upload(self, build: Build, document: Document, tags: Mapping[str, str]) -> None:
+        """Put what the jobs need into the bucket; what is there already is not sent again."""
         self._upload_wheels(document)
         self._upload_data(build, document)
         self._upload_control(build, document, tags)
@@ -111,19 +135,10 @@ class Deployment:
 
     # --- SageMaker ------------------------------------------------------------------------------
 
-    def pipeline(self, document: Document, *, cache: bool = True) -> tuple[str, int]:
-        """Create or update the pipeline.
-
-        Args:
-            document: The compiled pipeline.
-            cache: Whether earlier results may stand for steps.
-
-        Returns:
-            Its ARN and the number of the version that holds this very definition.
-
-        Raises:
-            ProviderError: AWS refuses or fails.
-        """
+    def _pipeline(
+        self, document: Document, version: int | None, *, cache: bool
+    ) -> tuple[str, int]:
+        """Create the pipeline, or update the newest version of it."""
         request: dict[str, Any] = dict(document.content["request"])
         definition = request["PipelineDefinition"]
         text = json.dumps(
@@ -133,7 +148,6 @@ class Deployment:
         )
         request["PipelineDefinition"] = text
         name = request["PipelineName"]
-        version = self._newest(name)
         if version is None:
             arn = self._created(request)
             if arn is not None:

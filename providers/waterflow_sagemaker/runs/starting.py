@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -88,7 +89,7 @@ class Starting:
             raise ConfigurationError(
                 f"{run_id!r} cannot be a run's id: use letters, digits, '.', '_', '-'."
             )
-        record = records.read(self._storage, run_id)
+        record = None if submission.fresh else records.read(self._storage, run_id)
         before = record is not None
         if record is None:
             record = self._recorded(build, document, submission, tracking, profile, former)
@@ -104,8 +105,13 @@ class Starting:
             arn = self.found(record) if before else None
             arn = arn or self._start(record, former[0] if former else None)
             record = replace(record, arn=arn)
-            records.write(self._storage, record)
+            # Not waited for: without it, whoever looks finds the run by its description.
+            threading.Thread(target=self._note, args=(record,)).start()
         return None if before or former else record
+
+    def _note(self, record: records.Record) -> None:
+        with contextlib.suppress(ProviderError):
+            records.write(self._storage, record)
 
     def _recorded(
         self,
@@ -121,11 +127,7 @@ class Starting:
         if former is None:
             native = native_parameters(document, submission.parameters)
             _check_parameters(document, native)
-            self._deployment.upload(build, document, tags)
-            _, version = self._deployment.pipeline(document, cache=submission.cache)
-            if not submission.cache:
-                # A schedule starts the newest version: that one is to use the cache.
-                self._deployment.pipeline(document)
+            _, version = self._deployment.deploy(build, document, tags, cache=submission.cache)
         else:
             native, version = former[1].native, former[1].version
             self._check_resumable(document, submission, *former)
