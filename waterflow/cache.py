@@ -31,7 +31,8 @@ def content_key(
     counted = ("run", "arguments", "outputs", "values", "variables", "secrets", "trusted_types")
     document = {
         "code": code,
-        "step": {name: step[name] for name in counted},
+        # An expression that came later finds nothing in a result made without it.
+        "step": {name: step[name] for name in (*counted, "metrics") if name in step},
         "inputs": dict(inputs),
         "parameters": dict(parameters),
         "requirements": dict(requirements),

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 GROUP: Final = "waterflow.providers"
 """The entry-point group in which a package names its providers."""
 
-EXTRAS: Final = ("sagemaker", "azureml", "vertex")
-"""Providers of Waterflow itself whose libraries come with the extra of the same name."""
-
 
 def providers() -> dict[str, EntryPoint]:
     """Return the installed providers by name; none of them is imported.
@@ -51,21 +48,15 @@ def provider(name: str) -> type[Provider]:
     found = providers()
     point = found.get(name)
     if point is None:
-        advice = (
-            f'pip install "waterflow[{name}]"'
-            if name in EXTRAS
-            else "waterflow doctor, or install the package that gives it"
-        )
         raise ConfigurationError(
             f"No provider '{name}' is installed; there are: {', '.join(found) or 'none'}. "
-            f"Next: {advice}"
+            "Next: waterflow doctor, or install the package that gives it"
         )
     try:
         made: Any = point.load()
     except ModuleNotFoundError as error:
-        install = f'pip install "waterflow[{name}]"' if name in EXTRAS else None
         raise MissingDependencyError(
-            error.name or point.module, f"Provider '{name}'", install
+            error.name or point.module, f"Provider '{name}'", _install(point)
         ) from error
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
@@ -92,6 +83,15 @@ def open_provider(root: Path, name: str | None) -> Provider:
     """
     chosen = load(root, name)
     return provider(chosen.provider)(root, chosen)
+
+
+def _install(point: EntryPoint) -> str | None:
+    """Return the command that brings a provider's libraries: its package's extra of that name."""
+    if point.dist is None or point.name not in (
+        point.dist.metadata.get_all("Provides-Extra") or ()
+    ):
+        return None
+    return f'pip install "{point.dist.name}[{point.name}]"'
 
 
 def _origin(point: EntryPoint) -> str:

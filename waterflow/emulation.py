@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 from waterflow.errors import ConfigurationError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from importlib.metadata import EntryPoint
     from pathlib import Path
     from types import TracebackType
+
+    from waterflow.profile import Profile
 
 GROUP: Final = "waterflow.emulators"
 """The entry-point group in which a package names its emulators."""
@@ -62,6 +64,11 @@ class Emulator(Protocol):
         """How far its jobs are walled in, in one line."""
         ...
 
+    @property
+    def prepared(self) -> tuple[str, ...]:
+        """What was made in it for the profiles, a line each."""
+        ...
+
     def ended(self) -> str | None:
         """Return why the service has ended by itself; None while it runs."""
         ...
@@ -77,7 +84,12 @@ class Emulator(Protocol):
 
 
 class EmulatorClass(Protocol):
-    """Makes an emulator; `images`, `faults` and `state` are the verb's options."""
+    """Makes an emulator; `images`, `faults` and `state` are the verb's options.
+
+    `profiles` are of the provider with the emulator's name. What their stacks would have made,
+    such as a bucket, is there when the emulator has started; one that cannot be read is told among
+    what was prepared.
+    """
 
     def __call__(
         self,
@@ -85,6 +97,7 @@ class EmulatorClass(Protocol):
         images: Mapping[str, Path] | None = None,
         faults: str | None = None,
         state: Path | None = None,
+        profiles: Sequence[Profile] = (),
     ) -> Emulator:
         """Return an emulator that is not started yet.
 

@@ -61,6 +61,8 @@ def step_document(
     }
     if secrets_from is not None:
         document["secrets_from"] = dict(secrets_from)
+    if step.metrics:
+        document["metrics"] = dict(sorted(step.metrics.items()))
     return document
 
 

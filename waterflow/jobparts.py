@@ -30,6 +30,7 @@ JOB_PARTS: Final = (
     "runtime",
     "tracking/__init__",
     "tracking/client",
+    "tracking/managed",
     "tracking/names",
     "tracking/spool",
     "tracking/plugin",

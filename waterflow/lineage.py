@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from waterflow import spec
-from waterflow.tracking.client import need_plugin
+from waterflow.tracking.managed import need_plugin
 from waterflow.tracking.store import resolve_uri
 
 if TYPE_CHECKING:

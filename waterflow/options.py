@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow import resources
 from waterflow.errors import DefinitionError
+from waterflow.tracking.names import KEY_LIMIT, valid_key
 from waterflow.types import Secret
 from waterflow.values import definition_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from msgspec import UnsetType
 
     from waterflow import spec
 
@@ -41,6 +45,7 @@ class Options:
     env: Mapping[str, str] | None = None
     secrets: Mapping[str, Secret] | None = None
     include: Sequence[str] = ()
+    metrics: Mapping[str, str] | None = None
     kind: str = "processing"
     after: Sequence[object] = ()
 
@@ -69,6 +74,7 @@ class Options:
             raise DefinitionError(f'kind={self.kind!r} is neither "processing" nor "training".')
         self._check_names()
         self._check_environment()
+        check_metrics(self.metrics)
 
     def _check_names(self) -> None:
         if self.name is not None:
@@ -122,6 +128,12 @@ class Options:
             secrets={variable: secret.name for variable, secret in (self.secrets or {}).items()},
         )
 
+    def to_metrics(self) -> dict[str, str] | UnsetType:
+        """Return what is looked for in the step's log; unset where nothing is."""
+        from msgspec import UNSET
+
+        return dict(self.metrics) if self.metrics else UNSET
+
     def seconds(self) -> float | None:
         """Return the time an attempt may take, in seconds."""
         return None if self.timeout is None else resources.parse_duration(self.timeout, "timeout")
@@ -160,4 +172,50 @@ def check_name(name: str, what: str) -> None:
         raise definition_error(
             f"{name!r} cannot name a {what}: use up to 63 letters, digits, '_' and '-', "
             "beginning with a letter."
+        )
+
+
+def check_metrics(metrics: object) -> None:
+    """Refuse what no values could be read out of a log with.
+
+    Args:
+        metrics: Metric name -> regular expression, or None.
+
+    Raises:
+        DefinitionError: It is no dict, MLflow would not take a name, or an expression is not valid
+            or has another number of groups than one.
+    """
+    if metrics is None:
+        return
+    if not isinstance(metrics, Mapping):
+        raise DefinitionError(
+            f"metrics={metrics!r} is no dict of names and regular expressions. Write "
+            'metrics={"loss": r"loss=([0-9.]+)"}'
+        )
+    for name, expression in cast("Mapping[object, object]", metrics).items():
+        if not isinstance(name, str) or valid_key(name) != name:
+            raise DefinitionError(
+                f"metrics: {name!r} cannot name a metric in MLflow: use up to {KEY_LIMIT} letters, "
+                "digits and any of '_-. :/'."
+            )
+        if not isinstance(expression, str):
+            raise DefinitionError(
+                f"metrics: {name}={expression!r} is no text. Write the regular expression itself."
+            )
+        _check_expression(name, expression)
+
+
+def _check_expression(name: str, expression: str) -> None:
+    try:
+        groups = re.compile(expression).groups
+    except re.error as error:
+        raise DefinitionError(
+            f"metrics: {name}={expression!r} is no regular expression: {error}."
+        ) from None
+    if groups != 1:
+        found = f"{groups} groups" if groups else "no group"
+        more = " (elsewhere write (?:...))" if groups else ""
+        raise DefinitionError(
+            f"metrics: {name}={expression!r} has {found}. Put parentheses around "
+            f"the value, and around nothing else{more}, as in r'loss=([0-9.]+)'."
         )

@@ -11,7 +11,13 @@ from msgspec import Struct
 
 from waterflow import spec
 from waterflow.discovery import open_provider
-from waterflow.errors import ProviderError, TrackingError, UnsupportedFeatureError
+from waterflow.errors import (
+    ConfigurationError,
+    ProviderError,
+    TrackingError,
+    UnsupportedFeatureError,
+)
+from waterflow.expectation import Expectation, Foreseen
 from waterflow.provider import Limit, Permission  # noqa: TC001 - the JSON Schema needs them
 from waterflow.references import upstream
 from waterflow.state import Status
@@ -24,13 +30,15 @@ if TYPE_CHECKING:
 
     from waterflow.errors import WaterflowError
     from waterflow.pipeline import Call
-    from waterflow.provider import Capabilities, Document, Job, Provider
+    from waterflow.provider import Build, Capabilities, Document, Job, Provider
     from waterflow.state import RunState
 
 HISTORY: Final = 50
 """Runs of a project that are looked at for durations."""
 SAMPLES: Final = 5
 """Latest durations of a step of which the median is the estimate."""
+_NO_WORK: Final = ("cached", "skipped")
+"""What a step that takes no time and costs nothing is expected to do."""
 
 
 class PlannedStep(Struct, kw_only=True, frozen=True):
@@ -41,15 +49,18 @@ class PlannedStep(Struct, kw_only=True, frozen=True):
         kind: The provider's kind of job; None when the provider refuses the pipeline.
         machine: The machine type; None when the provider refuses the pipeline.
         price_per_hour: US dollars; None when the machine costs nothing extra.
-        seconds: The median of its latest durations; None when it never succeeded.
-        cost: US dollars; None when the price or the duration is not known.
+        seconds: The median of its latest durations, 0 for a step that is expected not to run;
+            None when it never succeeded.
+        cost: US dollars in this run, 0 for a step that is expected not to run; None when the price
+            or the duration is not known.
         cpu: Virtual CPUs asked for.
         spot: Whether an interruptible machine is welcome.
         instances: Machines that work together on it.
         retries: Further attempts after the first.
         timeout: Seconds an attempt may take; None for no limit.
-        cache: "will run" where nothing may stand for it, otherwise "unknown": only the run knows
-            its inputs.
+        cache: "cached" when an earlier result is expected to stand for it, "will run" when none
+            can, "skipped" when a gate keeps it from running, "unknown" when only the run can tell.
+        cached_from: The run whose result is expected to stand for it, where that is known.
         when: The gates that it stands behind: "when", or "not when" for the other side.
         notes: What differs on this provider from what the step asks for.
     """
@@ -65,7 +76,8 @@ class PlannedStep(Struct, kw_only=True, frozen=True):
     instances: int = 1
     retries: int = 0
     timeout: float | None = None
-    cache: Literal["will run", "unknown"] = "unknown"
+    cache: Foreseen = "unknown"
+    cached_from: str | None = None
     when: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -98,8 +110,13 @@ class Plan(Struct, kw_only=True, frozen=True):
         notes: What of the pipeline as a whole differs on this provider.
         problems: What the provider cannot honour, and limits of its that are violated; it refuses
             the pipeline unless this is empty.
-        seconds: The longest chain of steps, when every step has an estimate.
-        cost: US dollars for all steps, when every priced step has an estimate.
+        seconds: The longest chain of steps in this run, when every step has an estimate. A step
+            that is expected from the cache or to be skipped takes no time; one of which that is
+            not known is counted as if it ran.
+        cost: US dollars for all steps of this run, counted in the same way, when every priced step
+            has an estimate.
+        full_seconds: The longest chain of steps, if every step ran.
+        full_cost: US dollars, if every step ran.
         lacks: What the provider does not have, with this profile.
         limits: How much of the provider's limits it uses.
         permissions: What the roles of its jobs, and whoever submits it, must be allowed.
@@ -118,6 +135,8 @@ class Plan(Struct, kw_only=True, frozen=True):
     problems: tuple[str, ...] = ()
     seconds: float | None = None
     cost: float | None = None
+    full_seconds: float | None = None
+    full_cost: float | None = None
     lacks: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     permissions: tuple[Permission, ...] = ()
@@ -154,28 +173,62 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
         except UnsupportedFeatureError as error:
             problems = [error]
     past = _Past(provider, build.spec, document)
-    durations = past.durations
-    steps = tuple(
-        _planned(step, jobs.get(step.name), durations.get(step.name)) for step in build.spec.steps
-    )
+    expected, unforeseen = _expected(provider, build, document, call.parameters)
+    steps: list[PlannedStep] = []
+    durations: dict[str, float] = {}
+    full: list[float | None] = []
+    for step in build.spec.steps:
+        job, seconds = jobs.get(step.name), past.durations.get(step.name)
+        if job is not None and job.price is not None:
+            full.append(_cost(step, job, seconds))
+        if expected[step.name].cache in _NO_WORK:
+            seconds = 0.0
+        if seconds is not None:
+            durations[step.name] = seconds
+        steps.append(_planned(step, job, seconds, expected[step.name]))
     last = past.definition
-    priced = [step for step in steps if step.price_per_hour is not None]
     return Plan(
         pipeline=build.spec.name,
         digest=build.digest,
         provider=provider.name,
         profile=provider.profile.name,
-        steps=steps,
-        notes=(*notes, *past.notes),
+        steps=tuple(steps),
+        notes=(*notes, *past.notes, *unforeseen),
         lacks=tuple(_lacks(provider.capabilities)),
         limits=() if document is None else tuple(provider.limits(document)),
         permissions=() if document is None else tuple(provider.permissions(document)),
         problems=tuple(map(str, problems)),
         seconds=_longest(build.spec, durations),
-        cost=_total(step.cost for step in priced),
+        cost=_total(step.cost for step in steps if step.price_per_hour is not None),
+        full_seconds=_longest(build.spec, past.durations),
+        full_cost=_total(full),
         last_run=last[0] if last else None,
         changes=tuple(compare(last[1], build.spec)) if last else (),
     )
+
+
+def _expected(
+    provider: Provider, build: Build, document: Document | None, given: Mapping[str, Any]
+) -> tuple[dict[str, Expectation], list[str]]:
+    """Return what each step is expected to do, and why that could not be found out."""
+    known: dict[str, Expectation] = {
+        step.name: Expectation(cache="will run")
+        for step in build.spec.steps
+        if step.branch is None and (not step.cache or isinstance(step.run, spec.Register))
+    }
+    notes: list[str] = []
+    if document is not None:
+        declared = build.spec.parameters.items()
+        parameters = {
+            name: given.get(name, parameter.default)
+            for name, parameter in declared
+            if name in given or not parameter.required
+        }
+        try:
+            known.update(provider.foretell(build, document, parameters))
+        except (ConfigurationError, ProviderError) as error:
+            notes.append(f"not known what the cache will answer: {error}")
+    return {step.name: known.get(step.name, Expectation()) for step in build.spec.steps}, notes
 
 
 def _lacks(can: Capabilities) -> Iterable[str]:
@@ -188,7 +241,7 @@ def _lacks(can: Capabilities) -> Iterable[str]:
         (can.spot, "spot"),
         (can.timeouts, "timeout"),
         (can.secrets, "secrets"),
-        (can.requirements, "requirements of a step's own"),
+        (can.requirements, _with_hint(can, "requirements", "requirements of a step's own")),
         (can.inline, "--inline"),
         (can.resume, "--resume"),
         (can.content_cache, "cached results for equal inputs that were made anew"),
@@ -197,27 +250,38 @@ def _lacks(can: Capabilities) -> Iterable[str]:
             yield feature
 
 
-def _planned(step: spec.Step, job: Job | None, seconds: float | None) -> PlannedStep:
-    price = job.price if job else None
-    fresh = not step.cache or isinstance(step.run, spec.Register)
+def _with_hint(can: Capabilities, name: str, feature: str) -> str:
+    hint = can.hints.get(name)
+    return feature if hint is None else f"{feature} ({hint.rstrip('.')})"
+
+
+def _planned(
+    step: spec.Step, job: Job | None, seconds: float | None, expected: Expectation
+) -> PlannedStep:
     when = step.branch and (step.branch.gate if step.branch.then else f"not {step.branch.gate}")
-    machines = step.resources.instances
     return PlannedStep(
         name=step.name,
         kind=job.kind if job else None,
         machine=job.machine if job else None,
-        price_per_hour=price,
+        price_per_hour=job.price if job else None,
         seconds=seconds,
-        cost=None if price is None or seconds is None else price * seconds / 3600 * machines,
+        cost=_cost(step, job, seconds),
         cpu=step.resources.cpu,
         spot=step.resources.spot,
-        instances=machines,
+        instances=step.resources.instances,
         retries=step.retry.retries,
         timeout=step.timeout,
-        cache="will run" if fresh else "unknown",
+        cache=expected.cache,
+        cached_from=expected.run,
         when=when,
         notes=job.notes if job else (),
     )
+
+
+def _cost(step: spec.Step, job: Job | None, seconds: float | None) -> float | None:
+    if job is None or job.price is None or seconds is None:
+        return None
+    return job.price * seconds / 3600 * step.resources.instances
 
 
 # --- the past -------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from waterflow import spec
     from waterflow.bundle import Bundle
     from waterflow.data import Pinned
+    from waterflow.expectation import Expectation
     from waterflow.lockfile import Lock
     from waterflow.profile import Profile
     from waterflow.project import GitState
@@ -404,6 +405,28 @@ class Provider(ABC):
         """
         del pipeline
         return None
+
+    def foretell(
+        self, build: Build, document: Document, parameters: Mapping[str, Any]
+    ) -> Mapping[str, Expectation]:
+        """Return what each step of a run would do: be answered by an earlier result, or run.
+
+        Starts and changes nothing, and never guesses: what is not certain is "unknown".
+
+        Args:
+            build: What was compiled.
+            document: What it became.
+            parameters: The run's parameters; a required one that is not given is not in it.
+
+        Returns:
+            Step -> what is expected of it. A step that is not in it is not known of.
+
+        Raises:
+            ConfigurationError: Settings with which nothing can be asked.
+            ProviderError: The service cannot be asked.
+        """
+        del build, document, parameters
+        return {}
 
     def schedules(self) -> Schedules:
         """Return the schedules that it keeps.

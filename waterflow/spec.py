@@ -9,7 +9,7 @@ import hashlib
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from waterflow.errors import DefinitionError
 
@@ -262,6 +262,8 @@ class Step(_Frozen, frozen=True):
         after: Steps that must end first although no value comes from them.
         branch: The side of a gate on which it stands.
         job: The cloud's kind of job: "processing", or "training" for training features.
+        metrics: Metrics that are read out of its log: name -> regular expression, whose one group
+            is the value. Left out, not empty, where there are none.
     """
 
     name: Name
@@ -276,6 +278,7 @@ class Step(_Frozen, frozen=True):
     after: tuple[Name, ...] = ()
     branch: Branch | None = None
     job: Literal["processing", "training"] = "processing"
+    metrics: dict[Name, str] | UnsetType = UNSET
 
 
 class Parameter(_Frozen, frozen=True):

@@ -92,6 +92,7 @@ def step(
     env: Mapping[str, str] | None = None,
     secrets: Mapping[str, Secret] | None = None,
     include: Sequence[str] = (),
+    metrics: Mapping[str, str] | None = None,
     kind: str = "processing",
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
@@ -106,7 +107,9 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
             machine is welcome), `instances`, `retries` with `retry_delay` (seconds or "30s") and
             `backoff` (factor), `timeout` of an attempt ("2h" or seconds), `cache`,
             `requirements` (PEP 508), `image`, `env`, `secrets` (variable -> `wf.secret(...)`),
-            `include` (extra files for the code bundle), `kind` ("processing" or "training").
+            `include` (extra files for the code bundle), `metrics` (metric name -> regular
+            expression for the lines that the step prints, whose one group is the value: each
+            value that is found is logged in MLflow), `kind` ("processing" or "training").
 
     Returns:
         The step, with the function's own signature.

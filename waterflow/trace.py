@@ -214,6 +214,7 @@ class Trace:
             after=tuple(self._step_of(item) for item in settings.after),
             branch=branch,
             job=cast("Any", settings.kind),
+            metrics=settings.to_metrics(),
         )
         self._chains[name] = self._chain()
 

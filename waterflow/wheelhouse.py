@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from waterflow import progress
 from waterflow.cache import text_digest
 from waterflow.errors import ConfigurationError
 from waterflow.tracking.client import leased
@@ -80,6 +81,9 @@ def _resolve(requirements: Sequence[str], place: Path, target: Target | None) ->
         found = Wheelhouse(digest := json.loads(known.read_text())["digest"], place / digest)
         if found.folder.is_dir() and _digest(found.folder) == digest:
             return found
+    count = len(requirements)
+    where = "this machine" if target is None else f"{target.platform}, Python {target.python}"
+    progress.tell(f"Resolving {count} {'library' if count == 1 else 'libraries'} for {where}")
     building = Path(tempfile.mkdtemp(prefix=".wheels-", dir=place))
     try:
         if target is None:

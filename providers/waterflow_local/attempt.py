@@ -138,7 +138,18 @@ class Attempt:
             "threads": job["step"]["threads"],
             "program": program,
             "server": REGISTRY if job["step"]["run"]["kind"] == "register" else STEPS,
+            "metrics": self._looked_for(),
         }
+
+    def _looked_for(self) -> dict[str, Any] | None:
+        """Return which metrics are looked for in the log, and for whom."""
+        definitions = self.step.job["step"].get("metrics")
+        if not definitions:
+            return None
+        return {
+            "definitions": definitions, "execution": self.folder.id, "step": self.step.name,
+            "attempt": self.number,
+        }  # fmt: skip
 
     def _input(self, name: str, found: Stored | None) -> Path:
         if found is not None:

@@ -18,20 +18,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import bundle, data, spec
-from waterflow.cache import text_digest
 from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
 from waterflow.provider import Artifact, CacheSize, LogLine, Sent
 from waterflow.runtime import artifacts
 from waterflow.tracking.writer import Tail
 from waterflow_local import environments, runner
 from waterflow_local.folders import Lock, RunFolder, State, read_json, write_json
+from waterflow_local.foretelling import foretell, identity
 from waterflow_local.journal import Reader, finished
 from waterflow_local.processes import Inline
 from waterflow_local.store import Store, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from waterflow.expectation import Expectation
     from waterflow.provider import Build, Document, Submission
     from waterflow.run import RunState
     from waterflow_local.profile import LocalSettings
@@ -182,9 +183,7 @@ class Client:
         )
 
     def _bring(self, pinned: data.Pinned) -> Stored:
-        identity = pinned.sha256 or pinned.version
-        name = None if identity is None else text_digest(f"data 2\0{pinned.uri}\0{identity}")
-        return self.store.keep_data(name, lambda folder: data.fetch(pinned, folder))
+        return self.store.keep_data(identity(pinned), lambda folder: data.fetch(pinned, folder))
 
     def _spawn(self, folder: RunFolder, lock: Lock, attached: bool) -> None:
         """Start the runner; it inherits the run's lock, so a dead run is seen as such."""
@@ -315,6 +314,12 @@ class Client:
         """Return the spec that a run was started with."""
         kept = self._known(run_id).folder / "spec.json"
         return spec.decode(kept.read_bytes()) if kept.is_file() else None
+
+    def foretell(
+        self, build: Build, document: Document, parameters: Mapping[str, Any]
+    ) -> dict[str, Expectation]:
+        """Return what each step of a run would do."""
+        return foretell(build, document.content, parameters, self.store, self.settings.images)
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run."""

@@ -56,11 +56,26 @@ def interpreters(
         image = None if isinstance(step.run, spec.Container) else step.environment.image
         if image is not None and images.get(image):
             found[step.name] = Interpreter(_inside(step, image, images[image]))
-        elif not _met(step.environment.requirements):
+        elif unmet(step, images):
             wheels = wheelhouse.resolve(step.environment.requirements, state.wheelhouses)
             python = _environment(wheels, state.environments)
             found[step.name] = Interpreter(str(python), wheels.digest)
     return found
+
+
+def unmet(step: spec.Step, images: Mapping[str, str]) -> bool:
+    """Say whether a step needs libraries that must be resolved before its content key is known.
+
+    Args:
+        step: The step.
+        images: Image -> the folder that stands for it; "" for this machine's own programs.
+
+    Raises:
+        ConfigurationError: A requirement cannot be read.
+    """
+    image = None if isinstance(step.run, spec.Container) else step.environment.image
+    stands = image is not None and bool(images.get(image))
+    return not stands and not _met(step.environment.requirements)
 
 
 def _inside(step: spec.Step, image: str, folder: str) -> str:

@@ -18,12 +18,14 @@ import socket
 import sys
 import threading
 import time
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from waterflow.runtime import execute
 from waterflow.runtime.contract import UNFORESEEN
-from waterflow_local import descendants, paths, threads
+from waterflow_local import descendants, following, paths, threads
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -38,6 +40,21 @@ _PATIENCE: Final = 5.0
 """Seconds in which killed processes are awaited at the end."""
 
 
+@dataclass
+class _Follower:
+    """A process that reads along in an attempt's log.
+
+    Attributes:
+        attempt: The attempt's process.
+        tell: Where it is told that the attempt has ended.
+        answer: What the runner is told when both have ended; None while the attempt runs.
+    """
+
+    attempt: int
+    tell: int
+    answer: dict[str, Any] | None = None
+
+
 class Launcher:
     """The server's state: the children that run.
 
@@ -48,6 +65,7 @@ class Launcher:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.children: dict[int, int] = {}
+        self.followers: dict[int, _Follower] = {}
         self.places: dict[int, str] = {}
         self.buffer = b""
         self.may_fork = False
@@ -115,21 +133,44 @@ class Launcher:
             os.setpgid(pid, pid)
         self.children[pid] = request["job"]
         self.places[pid] = str(Path(request["spool"]).parent)
+        if request["metrics"]:
+            self._follow(request, pid)
         self._answer({"job": request["job"], "pid": pid})
+
+    def _follow(self, request: dict[str, Any], attempt: int) -> None:
+        """Start a process that reads an attempt's log, so that nothing stands in the step's way."""
+        told, tell = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._become(request)
+                following.follow(request, told)
+            except Exception:  # noqa: BLE001 - the step's log is to tell, and the step goes on
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        os.close(told)
+        self.followers[pid] = _Follower(attempt, tell)
+
+    def _become(self, request: dict[str, Any]) -> None:
+        """Make a process of its own out of a fork of this one, writing to the attempt's log."""
+        with contextlib.suppress(OSError):
+            os.setpgid(0, 0)
+        descendants.end_with_parent()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        self.connection.close()
+        os.close(self.wake_read)
+        os.close(self.wake_write)
+        for follower in self.followers.values():
+            os.close(follower.tell)
+        _redirect(request["log"])
 
     def _child(self, request: dict[str, Any]) -> NoReturn:
         code = UNFORESEEN
         try:
-            with contextlib.suppress(OSError):
-                os.setpgid(0, 0)
-            descendants.end_with_parent()
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            self.connection.close()
-            os.close(self.wake_read)
-            os.close(self.wake_write)
-            _redirect(request["log"])
+            self._become(request)
             os.environ.clear()
             os.environ.update(request["environment"])
             os.chdir(request["folder"])
@@ -162,6 +203,9 @@ class Launcher:
                 return
             if pid == 0:
                 return
+            if pid in self.followers:
+                self._followed(self.followers.pop(pid))
+                continue
             if pid not in self.children:
                 self._end_adopted()  # its own children are adopted in turn
                 continue
@@ -171,12 +215,24 @@ class Launcher:
             del self.places[pid]
             self._end_adopted()
             code = os.waitstatus_to_exitcode(status)
-            self._answer({"job": job, "code": code if code >= 0 else 128 - code})
+            answer = {"job": job, "code": code if code >= 0 else 128 - code}
+            follower = next((one for one in self.followers.values() if one.attempt == pid), None)
+            if follower is None:
+                self._answer(answer)
+            else:  # the attempt has ended when all that it printed was read
+                follower.answer = answer
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(follower.tell, b".")
+
+    def _followed(self, follower: _Follower) -> None:
+        os.close(follower.tell)
+        if follower.answer is not None:
+            self._answer(follower.answer)
 
     def _end_adopted(self) -> None:
         """Kill what ended attempts have left running in sessions and groups of their own."""
         places = tuple(self.places.values())
-        for pid in descendants.adopted(self.children):
+        for pid in descendants.adopted({*self.children, *self.followers}):
             place = descendants.place(pid)
             # One that does not tell where it comes from may be of an attempt that still runs.
             if not places or (place and not any(place.startswith(f"{p}/") for p in places)):

@@ -9,10 +9,12 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from waterflow.runtime import execute
 from waterflow.runtime.contract import TIMED_OUT
+from waterflow_local import following
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,6 +190,8 @@ class Inline:
     async def run(self, request: dict[str, Any], timeout: float | None) -> int:
         """Run one attempt; its output goes to the terminal, and breakpoints work."""
         del timeout  # a debugger takes its time
+        if request["program"] is not None and request["metrics"]:
+            return await asyncio.to_thread(following.run_program, request)
         if request["program"] is not None:
             done = await asyncio.to_thread(
                 subprocess.run,
@@ -203,7 +207,9 @@ class Inline:
             os.environ.update(request["environment"])
             if str(self._root) not in sys.path:
                 sys.path.insert(0, str(self._root))
-            return execute.main(request["arguments"])
+            reading = following.reading_along(request) if request["metrics"] else nullcontext()
+            with reading:
+                return execute.main(request["arguments"])
         finally:
             sys.path[:] = path
             os.environ.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.project import state_folder
 from waterflow.provider import Capabilities, Provider
@@ -15,10 +15,11 @@ from waterflow_local.machines import this_machine
 from waterflow_local.profile import LocalSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from waterflow import spec
+    from waterflow.expectation import Expectation
     from waterflow.provider import Artifact, Build, CacheSize, Document, LogLine, Sent, Submission
     from waterflow.state import RunState
     from waterflow_local.client import Client
@@ -116,6 +117,12 @@ class LocalProvider(Provider):
     def run_spec(self, run_id: str) -> spec.Pipeline | None:
         """Return the spec that a run was started with."""
         return self._client.run_spec(run_id)
+
+    def foretell(
+        self, build: Build, document: Document, parameters: Mapping[str, Any]
+    ) -> Mapping[str, Expectation]:
+        """Return what each step of a run would do, by the keys that the runner would look up."""
+        return self._client.foretell(build, document, parameters)
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run."""

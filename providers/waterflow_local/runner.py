@@ -9,26 +9,22 @@ import subprocess
 import sys
 import time
 import traceback
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from waterflow import spec
-from waterflow.cache import content_key
-from waterflow.conditions import SKIPPED, holds
 from waterflow.errors import WaterflowError
 from waterflow.runtime import contract
 from waterflow_local import forkserver
 from waterflow_local.attempt import Attempt, StepRun
 from waterflow_local.compiler import REGISTRY, STEPS
+from waterflow_local.decisions import Decisions, Outcome
 from waterflow_local.folders import Lock, RunFolder, State, read_json, write_json
 from waterflow_local.journal import Journal, finished
 from waterflow_local.paths import project_folders
 from waterflow_local.processes import Forked, Launch, Servers
 from waterflow_local.slots import Slots
-from waterflow_local.store import Result, Store, Stored
+from waterflow_local.store import Result, Store
 
 if TYPE_CHECKING:
     from waterflow_local.forkserver import Server
@@ -39,15 +35,6 @@ _STARTING: Final = 6
 
 _LATER: Final = 5
 """How far the registry's server steps back: the user's steps come first."""
-
-
-@dataclass
-class Outcome:
-    """How a step ended: with results, or skipped."""
-
-    outputs: dict[str, Stored] = field(default_factory=dict[str, Stored])
-    values: dict[str, Any] = field(default_factory=dict[str, Any])
-    skipped: bool = False
 
 
 class StepFailedError(Exception):
@@ -75,15 +62,12 @@ class Runner:
         self.document: dict[str, Any] = read_json(folder.document)
         self.submission: dict[str, Any] = read_json(folder.submission)
         self.jobs: dict[str, dict[str, Any]] = self.document["jobs"]
-        self.gates = {
-            name: msgspec.convert(gate["condition"], spec.Condition)  # pyright: ignore[reportArgumentType]
-            for name, gate in self.document["gates"].items()
-        }
         self.journal = Journal(folder)
         machine = self.document["machine"]
         self.slots = Slots(machine["cpu"], machine["memory"])
         self.launch = launch
         self.outcomes: dict[str, Outcome] = {}
+        self.decisions = Decisions(self.document, self.submission, self.outcomes)
         self.done = {name: asyncio.Event() for name in self.jobs}
         self.failure: tuple[str, str] | None = None
         self.fault: str | None = None
@@ -206,14 +190,14 @@ class Runner:
 
     async def _step(self, name: str) -> Outcome:
         job = self.jobs[name]
-        if not self._open(job) or self._input_skipped(job):
+        if self.decisions.skipped(job):
             skipped = {
                 n: {"type": t, "digest": None, "size": 0} for n, t in job["step"]["outputs"].items()
             }
             self.journal.append("step.end", name, 1, status="skipped", outputs=skipped)
             return Outcome(skipped=True)
-        inputs, parameters = self._bind(job)
-        key = self._key(job, inputs, parameters)
+        inputs, parameters = self.decisions.bind(job)
+        key = self.decisions.key(job, inputs, parameters)
         found = self._remembered(name, job, key)
         if found is not None:
             self.journal.append(
@@ -223,77 +207,6 @@ class Runner:
             )  # fmt: skip
             return Outcome(found.outputs, found.values)
         return await self._attempts(StepRun(name, job, inputs, parameters, key))
-
-    def _open(self, job: dict[str, Any]) -> bool:
-        """Say whether every gate that the step stands behind lets it through."""
-        for gate, then in job["chain"]:
-            answer = holds(self.gates[gate], self._scalar)
-            if answer is None or answer != then:
-                return False
-        return True
-
-    def _scalar(self, operand: spec.Operand) -> Any:
-        """Return a condition's operand."""
-        if isinstance(operand, spec.FromValue):
-            return operand.value
-        if isinstance(operand, spec.FromParameter):
-            return self.submission["parameters"][operand.name]
-        outcome = self.outcomes[operand.step]
-        name = operand.output if operand.key is None else f"{operand.output}.{operand.key}"
-        return SKIPPED if outcome.skipped else outcome.values[name]
-
-    def _input_skipped(self, job: dict[str, Any]) -> bool:
-        alternatives = {n for group in job["alternatives"].values() for n in group}
-        sources = job["sources"]
-        for name, source in sources.items():
-            if (
-                "step" in source
-                and name not in alternatives
-                and self.outcomes[source["step"]].skipped
-            ):
-                return True
-        return any(
-            all(self.outcomes[sources[n]["step"]].skipped for n in group)
-            for group in job["alternatives"].values()
-        )
-
-    def _bind(self, job: dict[str, Any]) -> tuple[dict[str, Stored | None], dict[str, Any]]:
-        """Return the artifacts (None: skipped) and the parameter values that the step takes."""
-        inputs: dict[str, Stored | None] = {}
-        parameters: dict[str, Any] = {}
-        for name, source in job["sources"].items():
-            if "step" in source:
-                outcome = self.outcomes[source["step"]]
-                inputs[name] = None if outcome.skipped else outcome.outputs[source["output"]]
-            elif "data" in source:
-                inputs[name] = Stored(**self.submission["data"][source["data"]])
-            else:
-                value = self.submission["parameters"][source["parameter"]]
-                if source["parameter"] in self.submission["data_parameters"]:
-                    if value is not None:
-                        inputs[name] = Stored(**self.submission["data"][value])
-                else:
-                    parameters[name] = value
-        return inputs, parameters
-
-    def _key(
-        self, job: dict[str, Any], inputs: dict[str, Stored | None], parameters: dict[str, Any]
-    ) -> str:
-        return content_key(
-            code=job["bundle"],
-            step=job["step"],
-            inputs={n: f"{a.digest}.{a.type}" if a else "skipped" for n, a in inputs.items()},
-            parameters=parameters,
-            requirements={
-                name: job[name] for name in ("versions", "python", "requirements", "image")
-            }
-            | {"wheelhouse": self._wheelhouse(job["step"]["step"])},
-        )
-
-    def _wheelhouse(self, step: str) -> str | None:
-        """Return the digest of what the step's own requirements were resolved to."""
-        found: str | None = self.submission["interpreters"].get(step, {}).get("wheelhouse")
-        return found
 
     def _remembered(self, name: str, job: dict[str, Any], key: str) -> Result | None:
         event = self.earlier.get(name)

@@ -157,12 +157,9 @@ class Store:
             identity: What tells this version from others; None when nothing does.
             fetch: Writes the data into the folder it is given.
         """
-        index = self.state.data / f"{identity}.json"
-        if identity is not None:
-            with contextlib.suppress(OSError, ValueError, TypeError):
-                known = Stored(**read_json(index))
-                if self.has(known):
-                    return known
+        known = None if identity is None else self.known_data(identity)
+        if known is not None:
+            return known
         self.state.artifacts.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=".data-", dir=self.state.artifacts))
         try:
@@ -173,8 +170,19 @@ class Store:
         finally:
             remove(building)
         if identity is not None:
-            write_json(index, asdict(stored))
+            write_json(self._data_entry(identity), asdict(stored))
         return stored
+
+    def known_data(self, identity: str) -> Stored | None:
+        """Return the artifact that holds a version of outside data; None where none does yet."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            known = Stored(**read_json(self._data_entry(identity)))
+            if self.has(known):
+                return known
+        return None
+
+    def _data_entry(self, identity: str) -> Path:
+        return self.state.data / f"{identity}.json"
 
     # --- what it holds -------------------------------------------------------------------------
 

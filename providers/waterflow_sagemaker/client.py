@@ -15,7 +15,7 @@ from waterflow.errors import ConflictError, NotFoundError, ProviderError
 from waterflow.state import RunState, Status
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.runs import records
-from waterflow_sagemaker.runs.deployment import Deployment, describe_build, lineage_tags
+from waterflow_sagemaker.runs.deployment import Deployment, describe_build, lineage_tags, made_of
 from waterflow_sagemaker.runs.starting import RUN_ID, Starting, run_ids, value_of
 from waterflow_sagemaker.runs.states import (
     NativeStep,
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from waterflow.provider import Build, Document, Submission
+    from waterflow.provider import Build, Document
     from waterflow_sagemaker.connections import Connections
+    from waterflow_sagemaker.runs.starting import Order
 
 _SLOWER: Final = 1.3
 """Factor by which the pause between two looks at a run grows."""
@@ -118,21 +119,13 @@ class Client:
         Raises:
             ProviderError: AWS cannot be asked.
         """
-        definition = self.deployment.deployed(name)
-        ours = ((definition or {}).get("Metadata") or {}).get("waterflow")
+        ours = made_of(self.deployment.deployed(name) or {})
         content = self.storage.get(self.storage.name(ours["build"])) if ours else None
         if content is None:
             return None
         return f"the deployed pipeline {name}", spec.decode(json.loads(content)["spec"])
 
-    def submit(
-        self,
-        build: Build,
-        document: Document,
-        submission: Submission,
-        tracking: Mapping[str, str],
-        profile: str,
-    ) -> None:
+    def submit(self, order: Order) -> None:
         """Start a run, unless the same was started before under its id.
 
         Raises:
@@ -142,21 +135,22 @@ class Client:
             NotFoundError: There is no run to go on from.
             ProviderError: AWS refuses or fails.
         """
-        former = None
-        if submission.resume is not None:
-            found = self.execution(submission.resume)
+        former, resume = None, order.submission.resume
+        if resume is not None:
+            found = self.execution(resume)
             if found.record is None:
                 raise ConflictError(
-                    f"Run '{submission.resume}' was started by a schedule. Start a new run: leave "
+                    f"Run '{resume}' was started by a schedule. Start a new run: leave "
                     "--resume out; what has not changed comes from the cache",
                     provider="sagemaker", operation="RetryPipelineExecution",
                 )  # fmt: skip
             former = found.arn, found.record
-            self._seen.pop(submission.resume, None)
-        record = self.starting.submit(build, document, submission, tracking, profile, former)
+            self._seen.pop(resume, None)
+        record = self.starting.submit(order, former)
         if record is not None and record.arn is not None:
             # What the first look would ask for is known.
-            definition = document.content["request"]["PipelineDefinition"]
+            build = order.build
+            definition = order.document.content["request"]["PipelineDefinition"]
             self._known[record.run] = Execution(
                 record.run, record.arn, build.spec.name, build.spec, native_steps(definition),
                 describe_build(build, record.tags), record,
@@ -211,13 +205,8 @@ class Client:
 
     def _load(self, run_id: str, arn: str, record: records.Record | None) -> Execution | None:
         """Read what an execution runs; None for one that is none of this profile's."""
-        with translated("DescribePipelineDefinitionForExecution"):
-            answer = self.connections.sagemaker.describe_pipeline_definition_for_execution(
-                PipelineExecutionArn=arn
-            )
-        definition: dict[str, Any] = json.loads(answer["PipelineDefinition"])
-        ours: dict[str, Any] = (definition.get("Metadata") or {}).get("waterflow") or {}
-        place = str(ours.get("build", ""))
+        definition = self.definition(arn)
+        place = str(made_of(definition).get("build", ""))
         if not place.startswith(self.storage.uri("")):
             return None
         content = self.storage.get(self.storage.name(place))
@@ -231,6 +220,14 @@ class Client:
         pipeline = spec.decode(build["spec"])
         natives = native_steps(definition)
         return Execution(run_id, arn, pipeline.name, pipeline, natives, build, record)
+
+    def definition(self, arn: str) -> dict[str, Any]:
+        """Return the definition that an execution runs."""
+        with translated("DescribePipelineDefinitionForExecution"):
+            answer = self.connections.sagemaker.describe_pipeline_definition_for_execution(
+                PipelineExecutionArn=arn
+            )
+        return json.loads(answer["PipelineDefinition"])
 
     @property
     def _prefix(self) -> str:
@@ -271,16 +268,21 @@ class Client:
         if found.record is not None:
             return found.record.parameters
         values = {name: one.default for name, one in found.spec.parameters.items()}
+        for name, text in self.native_parameters(found.arn).items():
+            parameter = found.spec.parameters.get(name)
+            if parameter is not None:
+                values[name] = value_of(parameter, text)
+        return values
+
+    def native_parameters(self, arn: str) -> dict[str, str]:
+        """Return an execution's parameters as SageMaker has them."""
         with translated("ListPipelineParametersForExecution"):
             pages = self.connections.sagemaker.get_paginator(
                 "list_pipeline_parameters_for_execution"
-            ).paginate(PipelineExecutionArn=found.arn)
-            for page in pages:
-                for one in page["PipelineParameters"]:
-                    parameter = found.spec.parameters.get(one["Name"])
-                    if parameter is not None:
-                        values[one["Name"]] = value_of(parameter, one["Value"])
-        return values
+            ).paginate(PipelineExecutionArn=arn)
+            return {
+                one["Name"]: one["Value"] for page in pages for one in page["PipelineParameters"]
+            }
 
     # --- watching -------------------------------------------------------------------------------
 
@@ -294,13 +296,13 @@ class Client:
         if seen is not None and (seen.state.status.final or time.monotonic() < seen.due):
             return seen.state
         found = self.execution(run_id)
-        listed = self._steps(found)
+        listed = self.native_steps(found.arn)
         state = self._state(found, listed)
         if not any(one.status is Status.RUNNING for one in listed.values()):
             described = self._described(found)
             if conclude(state, described):
                 # Steps may have begun and ended between the two looks.
-                listed = self._steps(found)
+                listed = self.native_steps(found.arn)
                 state = self._state(found, listed)
                 conclude(state, described)
         pause = self.settings.poll if seen is None else min(seen.pause * _SLOWER, self._slowest)
@@ -336,12 +338,14 @@ class Client:
             self._look(run_id)
             return self._seen[run_id].steps
 
-    def _steps(self, found: Execution) -> dict[str, StepRun]:
+    def native_steps(self, arn: str) -> dict[str, StepRun]:
+        """Return the steps of an execution by native name, as SageMaker lists them now."""
         with translated("ListPipelineExecutionSteps"):
             pages = self.connections.sagemaker.get_paginator(
                 "list_pipeline_execution_steps"
-            ).paginate(PipelineExecutionArn=found.arn, PaginationConfig={"PageSize": 100})
-            runs = [step_run(one, found.id) for p in pages for one in p["PipelineExecutionSteps"]]
+            ).paginate(PipelineExecutionArn=arn, PaginationConfig={"PageSize": 100})
+            own = arn.rpartition("/")[2]
+            runs = [step_run(one, own) for p in pages for one in p["PipelineExecutionSteps"]]
         return {one.native: one for one in runs}
 
     def _link(self, found: Execution) -> str:

@@ -71,6 +71,8 @@ def compile_sagemaker(build: Build, settings: SageMakerSettings, profile: Profil
             "waterflow": {
                 "spec": build.digest,
                 "build": context.s3(f"builds/{described}.json"),
+                "pipeline": pipeline.name,
+                "tags": sorted(settings.tags),
                 "steps": {one.native: one.step.name for one in layout.steps()},
                 "gates": {one.native: one.gate.name for one in layout.gates()},
             }
@@ -105,6 +107,7 @@ def compile_sagemaker(build: Build, settings: SageMakerSettings, profile: Profil
         "wheelhouses": context.pinner.wheelhouses,
         "data": {uri: context.data(uri) for uri in build.data},
         "none": context.none,
+        "schedule": _schedule(pipeline, settings),
         "parameters": encodings,
     }
     return Document(
@@ -113,6 +116,13 @@ def compile_sagemaker(build: Build, settings: SageMakerSettings, profile: Profil
         jobs=tuple(_jobs(context, layout)),
         notes=tuple(_notes(context)),
     )
+
+
+def _schedule(pipeline: spec.Pipeline, settings: SageMakerSettings) -> dict[str, Any] | None:
+    """Return what `waterflow schedule apply` would need beside the pipeline."""
+    if pipeline.schedule is None:
+        return None
+    return {"group": naming.schedule_group(settings.prefix), "role": settings.scheduler_role}
 
 
 def check_size(document: Document) -> None:

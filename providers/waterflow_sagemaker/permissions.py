@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from waterflow.data.stores import scheme_of
+from waterflow_sagemaker.translation.naming import S3_SCHEMES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -74,6 +77,10 @@ class _Needs:
     def _arn(self, service: str, rest: str, account: bool = True) -> str:
         return f"arn:{self.partition}:{service}:*:{self.account if account else ''}:{rest}"
 
+    @property
+    def _pipeline_arn(self) -> str:
+        return self._arn("sagemaker", f"pipeline/{self.name.lower()}")
+
     def _s3(self, rest: str) -> str:
         return f"arn:{self.partition}:s3:::{rest}"
 
@@ -85,6 +92,8 @@ class _Needs:
         for role, jobs in sorted(roles.items()):
             yield from self._of_jobs(role, jobs)
         yield from self._of_submitter()
+        if self.content["schedule"] is not None:
+            yield from self._of_schedule(**self.content["schedule"])
 
     def _pipeline(self, roles: list[str]) -> Iterator[Permission]:
         """Yield what the pipeline itself does: it starts jobs, and hands them their roles."""
@@ -206,9 +215,9 @@ class _Needs:
              "sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutions",
              "sagemaker:ListPipelineExecutionSteps",
              "sagemaker:ListPipelineParametersForExecution",
-             "sagemaker:DescribePipelineDefinitionForExecution", "sagemaker:AddTags"),
-            (self._arn("sagemaker", f"pipeline/{self.name.lower()}"),
-             self._arn("sagemaker", f"pipeline/{self.name.lower()}/*")),
+             "sagemaker:DescribePipelineDefinitionForExecution", "sagemaker:AddTags",
+             "sagemaker:ListTags", "sagemaker:DeleteTags"),
+            (self._pipeline_arn, f"{self._pipeline_arn}/*"),
             "to create the pipeline, start runs and follow them",
         )  # fmt: skip
         yield Permission(
@@ -236,12 +245,56 @@ class _Needs:
             "submitter", None, ("logs:DescribeLogStreams", "logs:GetLogEvents"),
             (self._arn("logs", "log-group:/aws/sagemaker/*"),), "to read logs",
         )  # fmt: skip
+        yield from self._of_data()
         yield from self._managed(self.jobs, "submitter", None)
         keys = {key for job in self.jobs for key in _kms(job["Arguments"])}
         if keys:
             yield Permission(
                 "submitter", None, ("kms:Decrypt", "kms:GenerateDataKey"),
                 tuple(sorted(self._key(key) for key in keys)), "to read and write results",
+            )  # fmt: skip
+
+    def _of_data(self) -> Iterator[Permission]:
+        """Yield what pinning and copying data in S3 wants of the submitter."""
+        found = sorted(
+            uri.partition("://")[2] for uri in self.content["data"] if scheme_of(uri) in S3_SCHEMES
+        )
+        if found:
+            # Of an object that was replaced since, the version that was pinned is asked for.
+            yield Permission(
+                "submitter", None, ("s3:GetObject", "s3:GetObjectVersion"),
+                tuple(self._s3(f"{place}*") for place in found), "to look at data, and to copy it",
+            )  # fmt: skip
+            buckets = dict.fromkeys(self._s3(place.partition("/")[0]) for place in found)
+            yield Permission(
+                "submitter", None, ("s3:ListBucket",), tuple(buckets), "to find that data"
+            )
+
+    def _of_schedule(self, group: str, role: str | None) -> Iterator[Permission]:
+        """Yield what `waterflow schedule` wants of whoever calls it, and of the scheduler's role.
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
+        """
+        yield Permission(
+            "submitter", None,
+            ("scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule",
+             "scheduler:DeleteSchedule", "scheduler:CreateScheduleGroup",
+             "scheduler:GetScheduleGroup", "scheduler:ListTagsForResource",
+             "scheduler:TagResource"),
+            (self._arn("scheduler", f"schedule/{group}/*"),
+             self._arn("scheduler", f"schedule-group/{group}")),
+            "to keep the pipeline's schedule",
+        )  # fmt: skip
+        yield Permission(
+            "submitter", None, ("scheduler:ListSchedules",), ("*",), "to list schedules"
+        )
+        if role is not None:
+            yield Permission(
+                "submitter", None, ("iam:PassRole",), (role,), "to give the scheduler its role"
+            )
+            yield Permission(
+                "role", role, ("sagemaker:StartPipelineExecution",), (self._pipeline_arn,),
+                "to start the pipeline by its schedule",
             )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.project import state_folder
 from waterflow.provider import Capabilities, Permission, Provider
@@ -14,10 +14,11 @@ from waterflow_sagemaker.limits import used
 from waterflow_sagemaker.profile import SageMakerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from waterflow import spec
+    from waterflow.expectation import Expectation
     from waterflow.provider import (
         Artifact,
         Build,
@@ -68,8 +69,17 @@ class SageMakerProvider(Provider):
             resume=True,
             content_cache=False,
             tracks_later=True,
-            hints={"instances": f"An account may use {INSTANCES} instances for a job by default."},
+            hints=self._hints(),
         )
+
+    def _hints(self) -> dict[str, str]:
+        found = {"instances": f"An account may use {INSTANCES} instances for a job by default."}
+        if self.settings.libraries == "image":
+            found["requirements"] = (
+                'All libraries are the image\'s with this profile: set libraries = "wheelhouse" '
+                f"under [profiles.{self.profile.name}] to install them in the jobs."
+            )
+        return found
 
     # --- the parts ------------------------------------------------------------------------------
 
@@ -94,7 +104,7 @@ class SageMakerProvider(Provider):
 
     @cached_property
     def _tracking(self) -> Tracking:
-        from waterflow.tracking.client import need_plugin
+        from waterflow.tracking.managed import need_plugin
         from waterflow.tracking.store import resolve_uri
         from waterflow_sagemaker.runs.tracking import Tracking
 
@@ -143,6 +153,14 @@ class SageMakerProvider(Provider):
         """Return how long steps took on SageMaker lately, as MLflow knows."""
         return self._tracking.durations(pipeline)
 
+    def foretell(
+        self, build: Build, document: Document, parameters: Mapping[str, Any]
+    ) -> Mapping[str, Expectation]:
+        """Return what each step of a run would do, by SageMaker's own rule of caching."""
+        from waterflow_sagemaker.runs.expectation import foretell
+
+        return foretell(self._client, build, document, parameters)
+
     def schedules(self) -> Schedules:
         """Return the profile's schedules, which EventBridge Scheduler keeps."""
         from waterflow_sagemaker.schedules import Schedules
@@ -155,11 +173,21 @@ class SageMakerProvider(Provider):
 
     def submit(self, build: Build, document: Document, submission: Submission) -> None:
         """Start a run."""
+        from waterflow_sagemaker.runs.starting import Order
+
         self.check_submission(submission)
         tracking = self._tracking
         refuse_secret(tracking.uri)
         to = {"uri": tracking.uri, "experiment": self.profile.experiment or build.spec.name}
-        self._client.submit(build, document, submission, to, self.profile.name)
+        self._client.submit(
+            Order(
+                build=build,
+                document=document,
+                submission=submission,
+                tracking=to,
+                profile=self.profile.name,
+            )
+        )
 
     def status(self, run_id: str) -> RunState:
         """Return a run's state."""

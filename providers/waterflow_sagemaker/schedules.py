@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from waterflow import spec
@@ -17,8 +15,10 @@ from waterflow.errors import (
 from waterflow.schedules import Schedule
 from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.errors import PROVIDER, translated
+from waterflow_sagemaker.runs.deployment import made_of
 from waterflow_sagemaker.runs.starting import native_parameters
 from waterflow_sagemaker.runs.storage import Storage
+from waterflow_sagemaker.translation import naming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 TAG: Final = "waterflow"
 """The tag of a schedule group that says that Waterflow keeps it; schedules have no tags:
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-group.html"""
-_NAME: Final = 64
-"""Characters of a schedule's and of a group's name."""
 _KEPT: Final = ("KmsKeyArn", "StartDate", "EndDate", "ActionAfterCompletion")
 """What an update leaves as somebody else set it: UpdateSchedule resets what it is not given."""
 _KEPT_OF_TARGET: Final = ("RetryPolicy", "DeadLetterConfig")
@@ -52,8 +50,7 @@ class Schedules:
     def __init__(self, connections: Connections, deploy: Deploy) -> None:
         self._connections, self._deploy = connections, deploy
         self._storage = Storage(connections)
-        prefix = connections.settings.prefix
-        self.group = _plain(prefix if prefix == TAG else f"{TAG}-{prefix}")
+        self.group = naming.schedule_group(connections.settings.prefix)
 
     @property
     def _scheduler(self) -> EventBridgeSchedulerClient:
@@ -80,7 +77,7 @@ class Schedules:
         """
         native: str = document.content["request"]["PipelineName"]
         if build.spec.schedule is None:
-            return self._remove(_plain(native))
+            return self._remove(naming.schedule(native))
         expression, role = aws_cron(build.spec.schedule), self._role()
         values = _values(build.spec, parameters)
         given = {
@@ -91,7 +88,7 @@ class Schedules:
         }
         self._ensure_group()
         arn, _ = self._deploy(build, document)
-        return self._reconcile(_plain(native), {
+        return self._reconcile(naming.schedule(native), {
             "ScheduleExpression": expression,
             "ScheduleExpressionTimezone": "UTC",
             "Description": f"Starts the pipeline {build.spec.name}: {build.spec.schedule}",
@@ -241,8 +238,7 @@ class Schedules:
                 told = self._connections.sagemaker.describe_pipeline(PipelineName=native)
         except NotFoundError:
             return True
-        definition: dict[str, Any] = json.loads(told["PipelineDefinition"])
-        ours: dict[str, Any] = (definition.get("Metadata") or {}).get("waterflow") or {}
+        ours = made_of(json.loads(told["PipelineDefinition"]))
         content = self._storage.get(self._storage.name(ours["build"])) if "build" in ours else None
         if content is None:
             return False  # nobody knows
@@ -297,12 +293,3 @@ def _same(there: Any, wanted: Any) -> bool:
 
 def _state(told: GetScheduleOutputTypeDef) -> Literal["enabled", "paused"]:
     return "paused" if told.get("State") == "DISABLED" else "enabled"
-
-
-def _plain(name: str) -> str:
-    """Return a name as EventBridge Scheduler takes it; a long one ends in its digest."""
-    plain = re.sub(r"[^0-9a-zA-Z\-_.]", "-", name)
-    if len(plain) <= _NAME:
-        return plain
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{plain[: _NAME - 9]}-{digest}"

@@ -25,7 +25,7 @@ def split(raw: list[float], share: float = 0.2) -> Split:
     return Split(raw[:cut], raw[cut:])
 
 
-@wf.step(cpu=4, memory="16GiB", retries=2, timeout="2h")
+@wf.step(cpu=4, memory="16GiB", retries=2, timeout="2h", metrics={"loss": "loss=(.*)"})
 def train(data: list[float], trees: int = 200) -> Fitted:
     return Fitted(trees * len(data))
 

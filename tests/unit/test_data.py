@@ -3,6 +3,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -258,14 +259,75 @@ def test_an_address_that_answers_nothing_is_named(site: Site, root: Path, state:
 
 
 @pytest.mark.parametrize(
-    ("uri", "library"),
-    [("s3://b/k", "s3fs"), ("gs://b/k", "gcsfs"), ("abfss://c@a.dfs.core.windows.net/k", "adlfs")],
+    ("uri", "library"), [("gs://b/k", "gcsfs"), ("abfss://c@a.dfs.core.windows.net/k", "adlfs")]
 )
 def test_a_store_whose_library_is_missing_names_it(
     root: Path, state: Path, uri: str, library: str
 ) -> None:
     with pytest.raises(MissingDependencyError, match=f"pip install {library}"):
         pin(uri, root, state)
+
+
+SHELF = """
+from waterflow.data import Pinned
+
+
+class Shelf:
+    def __init__(self, uri):
+        self.uri = uri
+
+    def pin(self):
+        return Pinned(self.uri, "version:7", size=3)
+
+    def fetch(self, pinned, folder):
+        (folder / "book").write_text(pinned.version)
+        return "book"
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Install packages that name a store each."""
+
+    def install(name: str, points: str, source: str = SHELF) -> None:
+        place = tmp_path / "installed" / name
+        (place / f"{name}-1.0.dist-info").mkdir(parents=True)
+        (place / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+        points = f"[waterflow.stores]\n{points}\n"
+        (place / f"{name}-1.0.dist-info" / "entry_points.txt").write_text(points)
+        (place / f"{name}.py").write_text(source)
+        monkeypatch.syspath_prepend(str(place))
+
+    yield install
+    for name in ("wf_shelf", "wf_other"):
+        sys.modules.pop(name, None)
+
+
+def test_a_package_gives_a_store_for_a_scheme(
+    package: Any, root: Path, state: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"'shelf' is not understood; file, .*, s3, .* are"
+    ):
+        pin("shelf://a/b", root, state)
+    package("wf_shelf", "shelf = wf_shelf:Shelf\ngs = wf_shelf:Shelf")
+    for uri in ("shelf://a/b", "gs://a/b"):  # before fsspec's
+        found = pin(uri, root, state)
+        assert found == Pinned(uri, "version:7", size=3)
+        assert fetch(found, tmp_path / found.uri[:2]).read_text() == "version:7"
+
+
+def test_a_package_whose_library_is_missing_names_it(package: Any, root: Path, state: Path) -> None:
+    package("wf_shelf", "shelf = wf_shelf:Shelf", "import wf_no_such_library")
+    with pytest.raises(MissingDependencyError, match="Data at shelf://a/b needs wf_no_such_libr"):
+        pin("shelf://a/b", root, state)
+
+
+def test_two_packages_for_a_scheme_are_refused(package: Any, root: Path, state: Path) -> None:
+    package("wf_shelf", "shelf = wf_shelf:Shelf")
+    package("wf_other", "shelf = wf_other:Shelf")
+    with pytest.raises(ConfigurationError, match=r"shelf://: wf_\w+:Shelf and wf_\w+:Shelf"):
+        pin("shelf://a/b", root, state)
 
 
 # --- dvc ------------------------------------------------------------------------------------------

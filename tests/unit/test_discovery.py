@@ -7,12 +7,13 @@ from waterflow import discovery
 from waterflow.errors import ConfigurationError, MissingDependencyError
 
 
-def package(folder: Path, name: str, points: str, source: str = "") -> None:
+def package(folder: Path, name: str, points: str, source: str = "", extra: str = "") -> None:
     """A real installed package: a module and its dist-info on the import path."""
     (folder / f"{name}.py").write_text(source)
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    more = f"Provides-Extra: {extra}\n" if extra else ""
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{more}")
     (info / "entry_points.txt").write_text(f"[waterflow.providers]\n{points}\n")
 
 
@@ -41,20 +42,16 @@ def test_an_unknown_provider_lists_those_installed() -> None:
         discovery.provider("moon")
 
 
-@pytest.mark.parametrize("name", discovery.EXTRAS)
-def test_a_known_extra_that_is_not_installed_comes_with_its_command(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if name in discovery.providers():
-        pytest.skip("this release brings it")
-    with pytest.raises(ConfigurationError, match=rf'pip install "waterflow\[{name}\]"'):
-        discovery.provider(name)
-
-
 def test_a_missing_library_is_a_missing_dependency(site: Path) -> None:
     package(site, "needs_it", "needy = needs_it:Needy", "import no_such_library_x\n")
     with pytest.raises(MissingDependencyError, match="Provider 'needy' needs no_such_library_x"):
         discovery.provider("needy")
+
+
+def test_a_missing_library_of_an_extra_comes_with_its_command(site: Path) -> None:
+    package(site, "has_extra", "rich = has_extra:Rich", "import no_such_library_y\n", "rich")
+    with pytest.raises(MissingDependencyError, match=r'pip install "has_extra\[rich\]"'):
+        discovery.provider("rich")
 
 
 def test_an_entry_point_that_names_nothing_is_refused(site: Path) -> None:

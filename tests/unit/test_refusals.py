@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,36 @@ def wrong_size() -> None:
     steps.add.options(memory="a lot")  # here
 
 
+def wrong_metrics() -> None:
+    steps.add.options(metrics=["loss=(.*)"])  # here
+
+
+def wrong_metric_name() -> None:
+    steps.add.options(metrics={"loss%": "loss=(.*)"})  # here
+
+
+def wrong_metric_name_length() -> None:
+    steps.add.options(metrics={"m" * 251: "loss=(.*)"})  # here
+
+
+def wrong_expression_type() -> None:
+    steps.add.options(metrics={"loss": re.compile("loss=(.*)")})  # here
+
+
+def wrong_expression() -> None:
+    steps.add.options(metrics={"loss": "loss=([0-9.]+"})  # here
+
+
+def wrong_expression_without_group() -> None:
+    steps.add.options(metrics={"loss": "loss=[0-9.]+"})  # here
+
+
+def wrong_expression_of_groups() -> None:
+    wf.container(  # here
+        name="fit", image="x", command=["fit"], metrics={"loss": r"loss=(\d+(\.\d+)?)"}
+    )
+
+
 def wrong_secret_value() -> None:
     steps.add.options(secrets={"TOKEN": "abc"})  # here
 
@@ -364,6 +395,13 @@ WRONG = {
     "name": "'1 one' cannot name a step",
     "option": "Unknown step option 'memry'",
     "size": "memory='a lot' is not a size",
+    "metrics": "is no dict of names and regular expressions",
+    "metric_name": "metrics: 'loss%' cannot name a metric in MLflow",
+    "metric_name_length": "use up to 250 letters",
+    "expression_type": "metrics: loss=re.compile('loss=(.*)') is no text",
+    "expression": "is no regular expression: missing ), unterminated subpattern at position 5",
+    "expression_without_group": "metrics: loss='loss=[0-9.]+' has no group",
+    "expression_of_groups": "has 2 groups. Put parentheses around the value",
     "secret_value": "wf.secret(",
     "output": "Split has no output 'validation'; it has: train, test.",
     "after": "after=['train']: give what a step returned",

@@ -87,6 +87,7 @@ step_specs = st.builds(
     after=st.lists(names, max_size=2).map(tuple),
     branch=branches,
     job=st.sampled_from(["processing", "training"]),
+    metrics=st.just(msgspec.UNSET) | st.dictionaries(texts, texts, max_size=2),
 )  # fmt: skip
 parameters = st.builds(
     spec.Parameter, types, json_values, st.booleans(), st.booleans(),
@@ -141,6 +142,7 @@ def test_the_document_is_canonical() -> None:
     document = json.loads(text)
     assert text == json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert (document["version"], document["steps"][0]["retry"]["delay"]) == (1, 1.0)
+    assert "metrics" not in document["steps"][0]
     short = '{"name": "p", "steps": [{"name": "é", "run": {"kind": "register"}}]}'
     assert spec.encode(spec.decode(short)) == spec.encode(made)
     assert spec.digest(made) == spec.digest(

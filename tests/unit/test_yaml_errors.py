@@ -44,6 +44,21 @@ ERRORS: dict[str, tuple[str, int, str]] = {
         14,
         "Did you mean 'memory'?",
     ),
+    "no expression": (
+        '  - call: "@add"\n    with: {a: 1}\n    options:\n      metrics: {loss: loss=.*}\n',
+        13,
+        "metrics: loss='loss=.*' has no group",
+    ),
+    "expressions of a list": (
+        '  - call: "@add"\n    with: {a: 1}\n    options:\n      metrics: [loss]\n',
+        14,
+        "'metrics': expected a mapping",
+    ),
+    "expressions of a registration": (
+        "  - register: {model: $split.train, name: x}\n    options:\n      metrics: {l: l=(.)}\n",
+        13,
+        "Write the version's metrics below `register`.",
+    ),
     "unknown entry": ("  - cal: x\n", 11, "Did you mean 'call' for 'cal'?"),
     "two entries": ("  - {call: a, map: b}\n", 11, "this one has both call and map"),
     "unknown container key": (

@@ -144,6 +144,7 @@ def mixed(
         outputs=["archive", "log"],
         parameters={"level": 3, "base": base},
         cpu=2,
+        metrics={"packed/files": "packed ([0-9]+)"},
     )
     steps.read(made.archive)
     steps.anything(wf.Data("b.csv"))
@@ -152,7 +153,12 @@ def mixed(
     steps.anything(info["mean"])
     model, test = steps.train.options(secrets={"T": wf.secret("tok")}), 1
     steps.greet.options(
-        after=[sums, heights, made.log], env={"ON": "yes"}, requirements=["x>=1"], cache=False
+        after=[sums, heights, made.log],
+        env={"ON": "yes"},
+        requirements=["x>=1"],
+        cache=False,
+        kind="training",
+        metrics={"loss": r"loss=([0-9.eE+-]+)"},
     )("on", "cool")
     assert (model, test) != (None, None)
 
@@ -188,7 +194,7 @@ steps:
       inputs: {table: $ingest, raw: {data: "s3://b/c"}}
       outputs: [archive, log]
       parameters: {level: 3, base: $base}
-    options: {cpu: 2}
+    options: {cpu: 2, metrics: {packed/files: "packed ([0-9]+)"}}
   - call: "@read"
     with: {folder: $pack.archive}
   - call: "@anything"
@@ -206,6 +212,9 @@ steps:
       env: {ON: yes}
       requirements: [x>=1]
       cache: false
+      kind: training
+      metrics:
+        loss: loss=([0-9.eE+-]+)
 """
 
 

@@ -207,7 +207,7 @@ def _providers() -> Iterator[Check]:
 
 
 def _tracking(root: Path, chosen: Profile) -> Iterator[Check]:
-    from waterflow.tracking.client import need_plugin
+    from waterflow.tracking.managed import need_plugin
     from waterflow.tracking.store import resolve_uri
 
     try:

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import ArtifactError
 from waterflow.runtime import artifacts, contract
+from waterflow.runtime.logged import LogReader
+from waterflow.runtime.passing import Passing
 from waterflow.tracking import spool as spools
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from waterflow.runtime.contract import Job
@@ -92,29 +95,39 @@ class _Supervisor:
                     inputs=self._digests(),
                     tags={"waterflow.kind": document["run"]["kind"]},
                 )
-            environment = {**os.environ, contract.ATTEMPT: str(attempt)}
-            child = subprocess.Popen(
-                [sys.executable, "-m", "waterflow.runtime.execute", *self.arguments],
-                env=environment,
-                start_new_session=True,
-            )
-            code = self._wait(child, document.get("timeout"))
+            code = self._run_child(attempt, spool)
             if self.tracks:
                 code, ending = self._ending(code, spool)
                 spool.append("step.end", **ending)
         return code
 
-    def _wait(self, child: subprocess.Popen[bytes], timeout: float | None) -> int:
+    def _run_child(self, attempt: int, spool: spools.Spool) -> int:
+        """Run the attempt's process, its output read where metrics are looked for in it."""
+        command = [sys.executable, "-m", "waterflow.runtime.execute", *self.arguments]
+        how: dict[str, Any] = {
+            "env": {**os.environ, contract.ATTEMPT: str(attempt)}, "start_new_session": True,
+        }  # fmt: skip
+        timeout = self.job.document.get("timeout")
+        definitions = self.job.document.get("metrics")
+        if not definitions or not self.tracks:
+            child = subprocess.Popen(command, **how)
+            return self._wait(child, _waiting(child), timeout)
+        reader = LogReader(definitions, spool, watched=True)
+        with Passing(command, reader, **how) as passing:
+            return self._wait(passing.child, passing.wait, timeout)
+
+    def _wait(
+        self,
+        child: subprocess.Popen[Any],
+        wait: Callable[[float], int | None],
+        timeout: float | None,
+    ) -> int:
         """Wait for the child; end it, with all that it started, when time is up or SIGTERM came."""
         until = None if timeout is None else time.monotonic() + timeout
         kill_at: float | None = None
         late = False
-        while True:
-            try:
-                code = child.wait(_POLL)
-                break
-            except subprocess.TimeoutExpired:
-                now = time.monotonic()
+        while (code := wait(_POLL)) is None:
+            now = time.monotonic()
             if kill_at is None and (self.stopped or (until is not None and now > until)):
                 late = not self.stopped
                 if late:
@@ -128,7 +141,7 @@ class _Supervisor:
             return contract.TIMED_OUT
         return code if code >= 0 else 128 - code
 
-    def _signal(self, child: subprocess.Popen[bytes], number: int) -> None:
+    def _signal(self, child: subprocess.Popen[Any], number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)
 
@@ -176,6 +189,17 @@ class _Supervisor:
         if told and code < contract.TIMED_OUT:
             return {key: told[-1][key] for key in ("type", "message", "traceback")}
         return {"type": "ProcessEnded", "message": ending(code), "traceback": ""}
+
+
+def _waiting(child: subprocess.Popen[Any]) -> Callable[[float], int | None]:
+    """Return what waits so many seconds for a child, and gives its exit code or None."""
+
+    def wait(seconds: float) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(seconds)
+        return None
+
+    return wait
 
 
 def ending(code: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from waterflow.state import Status
+from waterflow.testing.language import GIVEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 NAME = "conformance-1"
 """A run id of the submitter's own."""
+_CAME = {
+    Status.SUCCEEDED: "will run", Status.CACHED: "cached", Status.SKIPPED: "skipped",
+}  # fmt: skip
+"""What a step did, as a plan foretells it."""
 
 
 class Caching:
@@ -40,6 +45,7 @@ class Caching:
         self._first(world)
         if "cached again" not in world.started:
             _edit(world.root / "kit_unrelated.py", "ANSWER = 42", "ANSWER = 43")
+            world.foretell("cached again", "cached", **self._given(world))
             world.start("cached again", "cached", **self._given(world))
         return world.started["cached again"]
 
@@ -49,6 +55,7 @@ class Caching:
             _edit(world.root / "kit_coded_helper.py", '"!"', '"?"')
             (world.root / "source.txt").write_text("another")
             given = self._given(world) | {"number": 5, "factor": 0.25, "extra": "extra.txt"}
+            world.foretell("cached changed", "cached", **given)
             world.start("cached changed", "cached", **given)
         return world.started["cached changed"]
 
@@ -99,6 +106,23 @@ class Caching:
             assert parent.data.tags[f"waterflow.cached.{step}"] == f"{execution}/{step}/1"
             told = parent.data.tags[f"waterflow.cached.{step}.run_id"]
             assert told == made[step, 1].info.run_id
+
+    def test_what_the_plan_foretells_comes_about(self, world: World) -> None:
+        for key, run in (
+            ("cached again", self._again(world)), ("cached changed", self._changed(world)),
+        ):  # fmt: skip
+            steps = world.finish(run).steps
+            came = {name: _CAME.get(step.status) for name, step in steps.items()}
+            foretold = world.foretold[key]
+            assert foretold == {name: came[name] for name in foretold}, key
+
+    def test_what_the_plan_foretells_of_the_same_again(self, world: World) -> None:
+        """Its gates are known then, and with them what is skipped."""
+        steps = world.finish(world.start("plain", "plain", **GIVEN)).steps
+        again = {Status.SUCCEEDED: "cached", Status.SKIPPED: "skipped"}
+        world.foretell("plain again", "plain", **GIVEN)
+        foretold = world.foretold["plain again"]
+        assert foretold == {name: again.get(steps[name].status) for name in foretold}
 
     def test_what_changed_is_computed_anew_and_nothing_else(self, world: World) -> None:
         run = self._changed(world)

@@ -151,7 +151,7 @@ class Contract(Language):
                 if file.is_file():
                     assert secret.encode() not in file.read_bytes(), file
 
-    def test_both_ways_of_tracking_land_in_the_steps_run(
+    def test_all_ways_of_tracking_land_in_the_steps_run(
         self, world: World, secret: str, tmp_path: Path
     ) -> None:
         del secret
@@ -161,6 +161,11 @@ class Contract(Language):
         client = world.mlflow(run)
         curve = client.get_metric_history(child.info.run_id, "curve")
         assert sorted((m.step, m.value) for m in curve) == [(0, 0.0), (1, 0.25), (2, 0.5)]
+        printed = client.get_metric_history(child.info.run_id, "printed")
+        assert sorted((m.step, m.value) for m in printed) == [
+            (0, 0.0), (1, 0.125), (2, 0.25), (3, 100.0),
+        ]  # fmt: skip
+        assert "absent" not in child.data.metrics
         plain = client.get_metric_history(child.info.run_id, "plain_metric")
         assert [(m.step, m.value) for m in plain] == [(7, 0.25)]
         assert child.data.params["plain_param"] == "of the step"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow import discovery
 from waterflow import submit as submitting
 from waterflow.errors import WaterflowError
+from waterflow.plan import make_plan
 from waterflow.project import state_folder
 from waterflow.tracking.store import default_uri
 
@@ -50,6 +51,7 @@ class World:
         self.provider = discovery.open_provider(self.root, PROFILE)
         self.started: dict[str, Run] = {}
         self.seen: dict[str, list[Status]] = {}
+        self.foretold: dict[str, dict[str, str]] = {}
         self._finished: dict[str, RunState] = {}
 
     def close(self) -> None:
@@ -114,6 +116,14 @@ class World:
             run = submitting.submit(call, profile=PROFILE, root=self.root, **how)
         self.started[run.id] = run
         return run
+
+    def foretell(self, key: str, pipeline: str, **parameters: Any) -> None:
+        """Keep what the plan of a run says that its steps will do, but for what it leaves open."""
+        with self.code():
+            plan = make_plan(self.call(pipeline, **parameters), self.root, PROFILE)
+        self.foretold[key] = {
+            step.name: step.cache for step in plan.steps if step.cache != "unknown"
+        }
 
     def start(self, key: str, pipeline: str, **parameters: Any) -> Run:
         """Start a run once for all tests that name the same key."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from waterflow.errors import MissingDependencyError, TrackingError
+from waterflow.errors import TrackingError
+from waterflow.tracking.managed import need_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -29,10 +29,10 @@ PIPELINE: Final = "pipeline"
 LEASE: Final = "WATERFLOW_TRACKING_LEASE"
 """Environment variable: the file that processes of one machine lock to make runs one at a time."""
 
-MANAGED: Final = "arn:"
-"""What the URI of an MLflow that AWS manages begins with; MLflow knows it by a plug-in."""
-_PLUGIN: Final = "sagemaker_mlflow"
-_INSTALL: Final = 'pip install "waterflow[sagemaker-mlflow]"'
+_OWN: Final = frozenset({
+    "http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "databricks", "uc",
+})  # fmt: skip
+"""Schemes of the tracking URIs that MLflow understands without a plug-in."""
 
 _KIND: Final = "mlflow.experimentKind"
 _TRAINING: Final = "custom_model_development"
@@ -83,19 +83,6 @@ def leased(path: Path | None) -> Generator[None]:
         yield
 
 
-def need_plugin(uri: str) -> None:
-    """See that MLflow can speak to a URI: a managed MLflow needs AWS's plug-in.
-
-    Args:
-        uri: The tracking URI.
-
-    Raises:
-        MissingDependencyError: The plug-in is not installed.
-    """
-    if uri.startswith(MANAGED) and importlib.util.find_spec(_PLUGIN) is None:
-        raise MissingDependencyError(_PLUGIN, f"MLflow at {uri}", _INSTALL)
-
-
 def connect(uri: str) -> MlflowClient:
     """Return a client of the tracking server or store at `uri`.
 
@@ -129,7 +116,7 @@ def call(uri: str, do: Callable[[], T]) -> T:
     """
     from mlflow.exceptions import MlflowException
 
-    _announce(uri)
+    _put_in_force(uri)
     until = time.monotonic() + _LOCKED_FOR
     while True:
         try:
@@ -147,12 +134,12 @@ def call(uri: str, do: Callable[[], T]) -> T:
             raise unreachable(uri, error) from error
 
 
-def _announce(uri: str) -> None:
-    """Make a managed MLflow the one in force: its plug-in signs requests for no other.
+def _put_in_force(uri: str) -> None:
+    """Make a plug-in's URI the one in force: a plug-in may serve no other.
 
     https://github.com/aws/sagemaker-mlflow (auth_provider.py): the client's own URI is not asked.
     """
-    if uri.startswith(MANAGED):
+    if uri.partition(":")[0] not in _OWN:
         import mlflow
 
         if mlflow.get_tracking_uri() != uri:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import ConfigurationError, TrackingError
-from waterflow.tracking.client import MANAGED, leased
+from waterflow.tracking.client import leased
+from waterflow.tracking.managed import managed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ARN: Final = re.compile(
-    r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:mlflow-(tracking-server|app)/[A-Za-z0-9-]+"
-)
 _SQLITE: Final = "sqlite:///"
 
 
@@ -34,8 +31,8 @@ def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path
         state: The project's state folder; a relative SQLite path is seen from its parent.
 
     Raises:
-        ConfigurationError: The URI names a folder: MLflow 3.13 gave up its file store; or it is an
-            ARN of something else than MLflow.
+        ConfigurationError: The URI names a folder: MLflow 3.13 gave up its file store; or it is
+            no URI of the managed MLflow that its scheme is for.
     """
     uri = profile_uri or environ.get("MLFLOW_TRACKING_URI") or ""
     if not uri or uri.startswith("waterflow-spool:"):
@@ -43,13 +40,9 @@ def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path
     if uri.startswith(_SQLITE):
         return f"{_SQLITE}{state.absolute().parent / uri.removeprefix(_SQLITE)}"
     where = "the profile" if profile_uri else "MLFLOW_TRACKING_URI"
-    if uri.startswith(MANAGED):
-        if not _ARN.fullmatch(uri):
-            raise ConfigurationError(
-                f"The tracking URI {uri!r} of {where} is no ARN of a managed MLflow, such as "
-                "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-tracking-server/NAME or "
-                ".../mlflow-app/NAME. Correct it"
-            )
+    found = managed(uri)
+    if found is not None:
+        found.check(uri, where)
         return uri
     if uri.startswith("file:") or ("://" not in uri and uri not in ("databricks", "uc")):
         raise ConfigurationError(
@@ -61,7 +54,7 @@ def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path
 
 def artifact_location(uri: str, state: Path) -> str | None:
     """Return where an experiment made here keeps artifacts; None where the server decides."""
-    if "://" not in uri or uri.startswith(("http:", "https:", "databricks", MANAGED)):
+    if "://" not in uri or uri.startswith(("http:", "https:", "databricks")) or managed(uri):
         return None
     return str(state.absolute() / "mlartifacts")
 

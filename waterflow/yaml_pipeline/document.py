@@ -57,6 +57,7 @@ class OptionsPart(_Part, frozen=True, kw_only=True):
     env: dict[str, str] | UnsetType = UNSET
     secrets: dict[str, str] | UnsetType = UNSET
     include: list[str] | UnsetType = UNSET
+    metrics: dict[str, str] | UnsetType = UNSET
     kind: Literal["processing", "training"] | UnsetType = UNSET
     after: list[str] | UnsetType = UNSET
 

@@ -294,6 +294,12 @@ class _Definition:
             {"model": found.model, "example": found.example, "metrics": found.metrics}, here
         )
         options = self._options(entry.options, (*place, "options"))
+        if "metrics" in options:
+            raise self.source.error(
+                "A step that registers a model prints nothing to read metrics from. Write the "
+                "version's metrics below `register`.",
+                (*place, "options", "metrics"),
+            )
         named: Any = self.scope.value(found.name, (*here, "name"))
         alias: Any = self.scope.value(found.alias, (*here, "alias"))
         return lambda: register(name=named, alias=alias, **chosen, **options)

@@ -17,13 +17,15 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from waterflow.emulation import missing
 from waterflow.errors import ConfigurationError, ProviderError
-from waterflow_sagemaker.emulator import environment, faults
+from waterflow_sagemaker.emulator import environment, faults, preparing
 from waterflow_sagemaker.emulator.images import check
 from waterflow_sagemaker.emulator.world import GRACE, REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
+
+    from waterflow.profile import Profile
 
 _PATIENCE: Final = 90.0
 """Seconds that the service has to get ready."""
@@ -40,6 +42,7 @@ class Emulator:
             other image is the environment that this runs in.
         faults: What is to go wrong: `throttle=0.2,spot=1,seed=7`. See `waterflow emulate --help`.
         state: A folder in which the state is kept; None to drop it.
+        profiles: Profiles of SageMaker: what they name is made when it starts.
         grace: Seconds that a job has between SIGTERM and SIGKILL; the service gives 120.
         isolation: A lesser isolation than the best one of this machine.
 
@@ -54,6 +57,7 @@ class Emulator:
         images: Mapping[str, Path] | None = None,
         faults: str | None = None,
         state: Path | None = None,
+        profiles: Sequence[Profile] = (),
         grace: float = GRACE,
         isolation: str | None = None,
     ) -> None:
@@ -62,7 +66,9 @@ class Emulator:
                 raise missing(library, "sagemaker")
         _parse(faults)
         self._images = check(images or {})
+        wanted, self._unread = preparing.option(profiles)
         self._options = [
+            "--prepare", wanted,
             *(["--fault", faults] if faults else []),
             *(["--state", str(state.resolve())] if state else []),
             *(["--isolation", isolation] if isolation else []),
@@ -93,6 +99,11 @@ class Emulator:
     def isolation(self) -> str:
         """How far its jobs are walled in, in one line."""
         return str(self._ready["isolation"]["text"])
+
+    @property
+    def prepared(self) -> tuple[str, ...]:
+        """What was made in it for the profiles, a line each."""
+        return (*self._ready["prepared"], *self._unread)
 
     @property
     def ready(self) -> dict[str, Any]:

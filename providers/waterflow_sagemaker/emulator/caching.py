@@ -1,45 +1,13 @@
-"""Step caching by the service's rule: what makes two runs of a step the same, and for how long."""
+"""Step caching by the service's rule: former results, and what makes two runs the same."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
-KEYS: Final = {
-    "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
-    "Training": (
-        "AlgorithmSpecification", "CheckpointConfig", "DebugHookConfig",
-        "DebugRuleConfigurations", "Environment", "HyperParameters", "InputDataConfig",
-    ),
-}  # fmt: skip
-"""https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html"""
-
-_DURATION = re.compile(
-    r"P?(?:(?P<y>\d+)Y)?(?:(?P<mo>\d+)M)?(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?"
-    r"(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?(?:(?P<s>\d+)S)?)?",
-    re.IGNORECASE,
-)
-_DAY = 86400
-_UNITS = {"y": 365 * _DAY, "mo": 30 * _DAY, "w": 7 * _DAY, "d": _DAY, "h": 3600, "m": 60, "s": 1}
-
-
-def duration(text: str) -> float:
-    """Read an ISO 8601 duration, with or without its P: `P30D`, `30dT5h`, `T16m`.
-
-    Returns:
-        Seconds.
-
-    Raises:
-        ValueError: It is none.
-    """
-    found = _DURATION.fullmatch(text)
-    parts = {k: v for k, v in found.groupdict().items() if v} if found else {}
-    if not parts:
-        raise ValueError(f"'{text}' is no ISO 8601 duration such as P30D or PT1H")
-    return float(sum(int(value) * _UNITS[unit] for unit, value in parts.items()))
+from waterflow_sagemaker.caching import KEYS
 
 
 def key(kind: str, arguments: dict[str, Any]) -> str:

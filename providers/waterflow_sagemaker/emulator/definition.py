@@ -8,8 +8,8 @@ import re
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, cast
 
+from waterflow_sagemaker.caching import duration
 from waterflow_sagemaker.emulator import conditions, parameters
-from waterflow_sagemaker.emulator.caching import duration
 from waterflow_sagemaker.emulator.documents import (
     EXECUTION_VARIABLES,
     Definition,

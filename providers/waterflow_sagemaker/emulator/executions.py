@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow_sagemaker.caching import duration
 from waterflow_sagemaker.emulator import conditions
-from waterflow_sagemaker.emulator.caching import Cache, Hit, duration, key
+from waterflow_sagemaker.emulator.caching import Cache, Hit, key
 from waterflow_sagemaker.emulator.clock import Clock, written
 from waterflow_sagemaker.emulator.definition import dependencies
 from waterflow_sagemaker.emulator.errors import ServiceError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -28,7 +29,7 @@ _PATIENCE: Final = 10.0
 _LOOK: Final = 0.2
 
 
-class Job:
+class Job(ABC):
     """One job: its request, its state, and the thread that does its work.
 
     Args:
@@ -38,6 +39,8 @@ class Job:
 
     noun: ClassVar[str]
     """"Processing" or "Training": as the service's field names begin."""
+    ROW: ClassVar[tuple[str, ...]]
+    """What of a description a list shows."""
 
     def __init__(self, world: World, request: dict[str, Any]) -> None:
         self.world, self.request = world, request
@@ -45,6 +48,7 @@ class Job:
         self.arn = job_arn(world.region, self.noun, self.name)
         self.created = self.modified = now()
         self.tags: list[dict[str, str]] = list(request.get("Tags") or [])
+        self._ended: datetime | None = None
         self.status = "InProgress"
         self.reason: str | None = None
         self.ended = threading.Event()
@@ -56,14 +60,20 @@ class Job:
 
     # --- what a kind of job says and does ---------------------------------------------------------
 
+    @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return the answer of Describe."""
-        raise NotImplementedError
+
+    @classmethod
+    def row(cls, description: dict[str, Any]) -> dict[str, Any]:
+        """Return the row in a list of a job of this kind."""
+        return {name: description[name] for name in cls.ROW if name in description}
 
     def summary(self) -> dict[str, Any]:
         """Return its row in a list."""
-        raise NotImplementedError
+        return self.row(self.describe())
 
+    @abstractmethod
     def work(self) -> str | None:
         """Do the job; on return it has succeeded, unless it is to stop.
 
@@ -73,7 +83,6 @@ class Job:
         Raises:
             JobError: It has failed.
         """
-        raise NotImplementedError
 
     # --- its life ---------------------------------------------------------------------------------
 
@@ -111,6 +120,7 @@ class Job:
 
     def finished(self) -> None:
         """Note the end; called with the lock held, the status being final."""
+        self._ended = now()
 
     def stop(self) -> None:
         """Ask it to end.
@@ -183,22 +193,15 @@ class Ended(Job):
     Args:
         world: What all jobs share.
         saved: What `snapshot` returned.
-        noun: Its kind.
-        summary: What makes its row in a list from its description.
+        kind: Its kind.
     """
 
-    def __init__(
-        self,
-        world: World,
-        saved: Mapping[str, Any],
-        noun: str,
-        summary: Callable[[dict[str, Any]], dict[str, Any]],
-    ) -> None:
-        self.noun = noun  # pyright: ignore[reportAttributeAccessIssue] - its kind came from a file
+    def __init__(self, world: World, saved: Mapping[str, Any], kind: type[Job]) -> None:
+        self.noun = kind.noun  # pyright: ignore[reportAttributeAccessIssue] - it came from a file
         super().__init__(world, saved["request"])
-        self._description, self._summary = dict(saved["description"]), summary
+        self._description, self._kind = dict(saved["description"]), kind
         self.tags = saved["tags"]
-        key = f"{noun}JobStatus"
+        key = f"{kind.noun}JobStatus"
         if self._description[key] not in FINAL:
             self._description |= {
                 key: "Failed",
@@ -215,7 +218,10 @@ class Ended(Job):
 
     def summary(self) -> dict[str, Any]:
         """Return its row in a list."""
-        return self._summary(self._description)
+        return self._kind.row(self._description)
+
+    def work(self) -> str | None:
+        """Do nothing: its work was another emulator's, and is over."""
 
 
 class Jobs:
@@ -402,7 +408,7 @@ class Jobs:
         for kind, jobs in saved.items():
             made = self._kinds[kind]
             for one in jobs:
-                job = Ended(self._world, one, made.noun, made.row)
+                job = Ended(self._world, one, made)
                 self._jobs[kind][job.name] = job
 
 

@@ -84,8 +84,8 @@ class Buckets:
                     place.unlink()
 
 
-class Streams:
-    """The log streams of a region.
+class _Regional:
+    """What a region holds.
 
     Args:
         region: The region.
@@ -93,6 +93,10 @@ class Streams:
 
     def __init__(self, region: str) -> None:
         self._region = region
+
+
+class Streams(_Regional):
+    """The log streams of a region."""
 
     @property
     def _backend(self) -> Any:
@@ -126,15 +130,8 @@ class Streams:
             )
 
 
-class ScheduleGroups:
-    """The schedules of a region.
-
-    Args:
-        region: The region.
-    """
-
-    def __init__(self, region: str) -> None:
-        self._region = region
+class ScheduleGroups(_Regional):
+    """The schedules of a region."""
 
     @property
     def _backend(self) -> Any:

@@ -23,21 +23,20 @@ _MESSAGE: Final = 1024
 """Bytes of /opt/ml/output/message that become ExitMessage."""
 _SYNC: Final = 0.5
 """Seconds between uploads of an output in mode Continuous."""
-_ROW: Final = (
-    "ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime",
-    "LastModifiedTime", "ProcessingJobStatus", "FailureReason", "ExitMessage",
-)  # fmt: skip
 
 
 class ProcessingJob(Job):
     """A processing job."""
 
     noun: ClassVar[str] = "Processing"
+    ROW: ClassVar[tuple[str, ...]] = (
+        "ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime",
+        "LastModifiedTime", "ProcessingJobStatus", "FailureReason", "ExitMessage",
+    )  # fmt: skip
 
     def __init__(self, world: World, request: dict[str, Any]) -> None:
         super().__init__(world, request)
         self._started: datetime | None = None
-        self._ended: datetime | None = None
         self._message: str | None = None
         self._timed_out = False
         self._deadline = self._next_sync = float("inf")
@@ -87,15 +86,6 @@ class ProcessingJob(Job):
         }
         return {name: value for name, value in found.items() if value is not None}
 
-    @staticmethod
-    def row(description: dict[str, Any]) -> dict[str, Any]:
-        """Return a job's row in a list."""
-        return {name: description[name] for name in _ROW if name in description}
-
-    def summary(self) -> dict[str, Any]:
-        """Return its row in a list."""
-        return self.row(self.describe())
-
     def work(self) -> str | None:
         """Do the job.
 
@@ -143,10 +133,6 @@ class ProcessingJob(Job):
         if why is End.DONE:
             self._upload(continuous=False)
         return None
-
-    def finished(self) -> None:
-        """Note the end."""
-        self._ended = now()
 
     def _log(self, host: str) -> Any:
         return self.world.logs.open(self.group, self.log_stream(host))

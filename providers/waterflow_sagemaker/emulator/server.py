@@ -93,8 +93,10 @@ class Service:
         self._parts = _parts(options, endpoint, found, spec)
         if self._state is not None:
             self._state.load(self._kept)
+        from waterflow_sagemaker.emulator.preparing import prepare
         from waterflow_sagemaker.emulator.responses import serve
 
+        prepared = list(prepare(options.prepare))
         serve(
             {
                 operation: getattr(part, method)
@@ -116,6 +118,7 @@ class Service:
             "endpoint": endpoint,
             "port": port,
             "pid": os.getpid(),
+            "prepared": prepared,
             "isolation": {
                 "level": str(found.level),
                 "processes": found.processes,
@@ -243,6 +246,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--port", type=int, default=0, help="the port; 0 for a free one")
     add("--work", type=Path, required=True, help="a folder for what its jobs need while they run")
     add("--state", type=Path, help="keep the state in this folder")
+    add("--prepare", default="{}", help="profile -> the things it names, in JSON")
     add("--fault", help="what is to go wrong")
     add("--image", type=_image, action="append", default=[], help="NAME=DIR")
     add("--jobs", type=int, default=max(8, 2 * (os.cpu_count() or 1)), help="jobs at once")

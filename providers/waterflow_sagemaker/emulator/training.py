@@ -29,11 +29,6 @@ _SYNC: Final = 0.1
 """Seconds between looks at the checkpoints."""
 _SPOT_SHARE: Final = 0.3
 """Of a spot machine's time, the share that is billed here: the true one changes by the hour."""
-_ROW: Final = (
-    "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
-    "TrainingJobStatus", "SecondaryStatus",
-)  # fmt: skip
-
 _WORDS: Final = {
     "Starting": "Starting the training job",
     "Downloading": "Downloading input data",
@@ -54,11 +49,14 @@ class TrainingJob(Job):
     """A training job."""
 
     noun: ClassVar[str] = "Training"
+    ROW: ClassVar[tuple[str, ...]] = (
+        "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
+        "TrainingJobStatus", "SecondaryStatus",
+    )  # fmt: skip
 
     def __init__(self, world: World, request: dict[str, Any]) -> None:
         super().__init__(world, request)
         self._started: datetime | None = None
-        self._ended: datetime | None = None
         self._seconds = 0.0
         self._artifacts: str | None = None
         self._transitions: list[dict[str, Any]] = []
@@ -148,15 +146,6 @@ class TrainingJob(Job):
         found.setdefault("EnableInterContainerTrafficEncryption", False)
         return {name: value for name, value in found.items() if value is not None}
 
-    @staticmethod
-    def row(description: dict[str, Any]) -> dict[str, Any]:
-        """Return a job's row in a list."""
-        return {name: description[name] for name in _ROW if name in description}
-
-    def summary(self) -> dict[str, Any]:
-        """Return its row in a list."""
-        return self.row(self.describe())
-
     def _move(self, status: str) -> None:
         with self.lock:
             moment = now()
@@ -211,7 +200,7 @@ class TrainingJob(Job):
 
     def finished(self) -> None:
         """Note the end."""
-        self._ended = now()
+        super().finished()
         status = self.status
         self._move(self._overdue if status == "Stopped" and self._overdue else status)
         if status == "Failed" and self.reason:

@@ -8,18 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waterflow import bundle, data, lineage, spec, wheelhouse
+from waterflow import bundle, data, lineage, progress, spec, wheelhouse
+from waterflow.data.stores import scheme_of
 from waterflow.errors import ConflictError, ProviderError
+from waterflow.resources import show_size
 from waterflow.runtime.artifacts import canonical
 from waterflow_sagemaker.errors import translated
+from waterflow_sagemaker.store import S3Store
 from waterflow_sagemaker.translation.control import job_files
-from waterflow_sagemaker.translation.naming import REGISTERED_AT
+from waterflow_sagemaker.translation.naming import REGISTERED_AT, S3_SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from mypy_boto3_sagemaker import SageMakerClient
 
+    from waterflow.data import Pinned
     from waterflow.provider import Build, Document
     from waterflow_sagemaker.connections import Connections
     from waterflow_sagemaker.runs.storage import Storage
@@ -109,6 +113,8 @@ class Deployment:
                 continue
             target = wheelhouse.Target(wanted["platform"], wanted["python"])
             wheels = wheelhouse.resolve(wanted["requirements"], self._place, target).wheels
+            what = f"{len(wheels)} {'wheel' if len(wheels) == 1 else 'wheels'}"
+            progress.tell(f"Uploading {what}, {show_size(_size(wheels))}")
             self.storage.put_all({f"wheels/{digest}/{wheel.name}": wheel for wheel in wheels})
             self.storage.put(f"complete/wheels/{digest}", b"")
 
@@ -123,21 +129,37 @@ class Deployment:
             fixed = "/unpinned-" not in f"/{prefix}"
             if fixed and self.storage.exists(f"complete/{prefix}"):
                 continue
-            with tempfile.TemporaryDirectory(prefix="waterflow-data-") as folder:
-                place = Path(folder)
-                data.fetch(build.data[uri], place)
-                self.storage.put_all({
-                    f"{prefix}/{file.relative_to(place).as_posix()}": file
-                    for file in sorted(place.rglob("*"))
-                    if file.is_file() and file.relative_to(place).as_posix() != "manifest.json"
-                })  # fmt: skip
+            pinned = build.data[uri]
+            if fixed and scheme_of(uri) in S3_SCHEMES:
+                self._copy_data(pinned, prefix)
+            else:
+                self._send_data(pinned, prefix)
             self.storage.put(f"complete/{prefix}", b"")
+
+    def _copy_data(self, pinned: Pinned, prefix: str) -> None:
+        """Copy data that is in S3, by S3 itself."""
+        if pinned.size and pinned.size >= progress.MUCH:
+            progress.tell(f"Copying {pinned.uri}, {show_size(pinned.size)}")
+        self.storage.copy_in(S3Store(pinned.uri), pinned, prefix)
+
+    def _send_data(self, pinned: Pinned, prefix: str) -> None:
+        """Bring data here, and from here to the bucket."""
+        with tempfile.TemporaryDirectory(prefix="waterflow-data-") as folder:
+            place = Path(folder)
+            data.fetch(pinned, place)
+            files = {
+                f"{prefix}/{file.relative_to(place).as_posix()}": file
+                for file in sorted(place.rglob("*"))
+                if file.is_file()
+            }
+            size = _size(files.values())
+            if size >= progress.MUCH:
+                progress.tell(f"Uploading {pinned.uri}, {show_size(size)}")
+            self.storage.put_all(files)
 
     # --- SageMaker ------------------------------------------------------------------------------
 
-    def _pipeline(
-        self, document: Document, version: int | None, *, cache: bool
-    ) -> tuple[str, int]:
+    def _pipeline(self, document: Document, version: int | None, *, cache: bool) -> tuple[str, int]:
         """Create the pipeline, or update the newest version of it."""
         request: dict[str, Any] = dict(document.content["request"])
         definition = request["PipelineDefinition"]
@@ -161,6 +183,7 @@ class Deployment:
             if _same(there, request):
                 return str(there["PipelineArn"]), version
             self._check_ours(there, request)
+            self._tag(there, request)
         changed = {key: value for key, value in request.items() if key != "Tags"}
         with translated("UpdatePipeline"):
             answer = self._sagemaker.update_pipeline(**changed)
@@ -168,15 +191,40 @@ class Deployment:
 
     def _check_ours(self, there: Mapping[str, Any], request: Mapping[str, Any]) -> None:
         """Refuse to change a pipeline that was made from elsewhere."""
-        before = _made_of(json.loads(there["PipelineDefinition"]))
+        before, after = (made_of(json.loads(one["PipelineDefinition"])) for one in (there, request))
+        name = request["PipelineName"]
+        if before.get("pipeline", after["pipeline"]) != after["pipeline"]:
+            raise ConflictError(
+                f"SageMaker's pipeline '{name}' is that of pipeline '{before['pipeline']}', and "
+                f"'{after['pipeline']}' would have the same name there. Rename one of them, or "
+                "choose another prefix in the profile",
+                provider="sagemaker", operation="UpdatePipeline",
+            )  # fmt: skip
         if not str(before.get("build", "")).startswith(self.storage.uri("builds/")):
-            name = request["PipelineName"]
             raise ConflictError(
                 f"There is a pipeline '{name}' already, and it is not of this bucket and prefix "
                 f"({self.storage.uri('')}). Choose another prefix in the profile, or delete it: "
                 f"aws sagemaker delete-pipeline --pipeline-name {name}",
                 provider="sagemaker", operation="UpdatePipeline",
             )  # fmt: skip
+
+    def _tag(self, there: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+        """Bring a pipeline's tags to what the profile says; those that others set stay."""
+        arn: str = there["PipelineArn"]
+        with translated("ListTags"):
+            pages = self._sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
+            found = {one["Key"]: one["Value"] for page in pages for one in page["Tags"]}
+        wanted: list[Any] = [
+            tag for tag in request["Tags"] if found.get(tag["Key"]) != tag["Value"]
+        ]
+        before, after = (made_of(json.loads(one["PipelineDefinition"])) for one in (there, request))
+        gone = [key for key in before.get("tags", ()) if key in found and key not in after["tags"]]
+        if wanted:
+            with translated("AddTags"):
+                self._sagemaker.add_tags(ResourceArn=arn, Tags=wanted)
+        if gone:
+            with translated("DeleteTags"):
+                self._sagemaker.delete_tags(ResourceArn=arn, TagKeys=gone)
 
     def _created(self, request: dict[str, Any]) -> str | None:
         """Create a pipeline and return its ARN; None when another submitter was faster."""
@@ -220,6 +268,10 @@ class Deployment:
         return None if there is None else json.loads(there["PipelineDefinition"])
 
 
+def _size(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
+
+
 def _same(there: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
     return (
         json.loads(there["PipelineDefinition"]) == json.loads(request["PipelineDefinition"])
@@ -228,8 +280,12 @@ def _same(there: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
     )
 
 
-def _made_of(definition: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a definition of ours says of itself; nothing for another's."""
+def made_of(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a definition of ours says of itself; nothing for another's.
+
+    Args:
+        definition: A pipeline definition, parsed.
+    """
     return (definition.get("Metadata") or {}).get("waterflow") or {}
 
 

@@ -23,6 +23,8 @@ GROUPS: Final = {
 }
 VALUE: Final = "::waterflow-value:: "
 """What a line begins with that tells SageMaker a metric."""
+_FIRST: Final = "algo-1-"
+"""What the log streams of a job's first machine are called, after the job."""
 _POLL: Final = 2.0
 """Seconds between two looks at the logs of a run that is followed, at most."""
 
@@ -81,12 +83,18 @@ class Logs:
         """Return all lines of a step run's log, those for Waterflow too."""
         return [text for _, text in self._new(run, {})]
 
-    def _new(self, run: StepRun, tokens: dict[tuple[str, str], str]) -> Iterator[tuple[int, str]]:
+    def printed(self, run: StepRun) -> Iterator[tuple[int, str]]:
+        """Yield what the first machine of a step run has printed: milliseconds and line."""
+        return self._new(run, {}, _FIRST)
+
+    def _new(
+        self, run: StepRun, tokens: dict[tuple[str, str], str], host: str = ""
+    ) -> Iterator[tuple[int, str]]:
         """Yield the lines that have come since the last call with these tokens."""
         group = GROUPS.get(run.job_type)
         if group is None or not run.job:
             return
-        for stream in self._streams(group, f"{run.job}/"):
+        for stream in self._streams(group, f"{run.job}/{host}"):
             yield from self._stream(group, stream, tokens)
 
     def _streams(self, group: str, prefix: str) -> list[str]:

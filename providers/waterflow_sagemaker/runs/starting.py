@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +43,30 @@ _SKEW: Final = timedelta(days=1)
 """How far the clocks of submitters may be off."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be started.
+
+    Attributes:
+        build: The pipeline, with its code.
+        document: What it was compiled to.
+        submission: How it is to run.
+        tracking: `uri` and `experiment` of MLflow.
+        profile: The profile's name.
+    """
+
+    build: Build
+    document: Document
+    submission: Submission
+    tracking: Mapping[str, str]
+    profile: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The lineage that the run is to be tracked with."""
+        return lineage_tags(self.build, self.document, self.profile)
+
+
 class Starting:
     """Starts the runs of one profile.
 
@@ -57,22 +81,12 @@ class Starting:
         self._deployment = deployment
 
     def submit(
-        self,
-        build: Build,
-        document: Document,
-        submission: Submission,
-        tracking: Mapping[str, str],
-        profile: str,
-        former: tuple[str, records.Record] | None = None,
+        self, order: Order, former: tuple[str, records.Record] | None = None
     ) -> records.Record | None:
         """Start a run, unless the same was started before under its id.
 
         Args:
-            build: The pipeline, with its code.
-            document: What it was compiled to.
-            submission: How it is to run.
-            tracking: `uri` and `experiment` of MLflow.
-            profile: The profile's name.
+            order: What is to be started.
             former: ARN and record of the run that it goes on from.
 
         Returns:
@@ -84,7 +98,7 @@ class Starting:
                 it goes on from cannot be gone on from like that.
             ProviderError: AWS refuses or fails.
         """
-        run_id = submission.run_id
+        submission, run_id = order.submission, order.submission.run_id
         if not RUN_ID.fullmatch(run_id):
             raise ConfigurationError(
                 f"{run_id!r} cannot be a run's id: use letters, digits, '.', '_', '-'."
@@ -92,9 +106,9 @@ class Starting:
         record = None if submission.fresh else records.read(self._storage, run_id)
         before = record is not None
         if record is None:
-            record = self._recorded(build, document, submission, tracking, profile, former)
+            record = self._recorded(order, former)
         if (record.digest, record.parameters, record.resumed) != (
-            build.digest, dict(submission.parameters), submission.resume,
+            order.build.digest, dict(submission.parameters), submission.resume,
         ):  # fmt: skip
             raise ConflictError(
                 f"Run '{run_id}' was started before with another pipeline or other parameters. "
@@ -113,32 +127,26 @@ class Starting:
         with contextlib.suppress(ProviderError):
             records.write(self._storage, record)
 
-    def _recorded(
-        self,
-        build: Build,
-        document: Document,
-        submission: Submission,
-        tracking: Mapping[str, str],
-        profile: str,
-        former: tuple[str, records.Record] | None,
-    ) -> records.Record:
+    def _recorded(self, order: Order, former: tuple[str, records.Record] | None) -> records.Record:
         """Bring the pipeline to AWS, and write down what is to be started of it."""
-        tags = lineage_tags(build, document, profile)
+        document, submission, tags = order.document, order.submission, order.tags
         if former is None:
             native = native_parameters(document, submission.parameters)
             _check_parameters(document, native)
-            _, version = self._deployment.deploy(build, document, tags, cache=submission.cache)
+            _, version = self._deployment.deploy(
+                order.build, document, tags, cache=submission.cache
+            )
         else:
             native, version = former[1].native, former[1].version
             self._check_resumable(document, submission, *former)
         record = records.Record(
             run=submission.run_id,
             pipeline=document.content["request"]["PipelineName"],
-            digest=build.digest,
+            digest=order.build.digest,
             version=version,
             parameters=dict(submission.parameters),
             native=native,
-            tracking=dict(tracking),
+            tracking=dict(order.tracking),
             created=int(time.time() * 1000),
             resumed=submission.resume,
             tags=tags,

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from waterflow.data import Pinned
     from waterflow_sagemaker.connections import Connections
+    from waterflow_sagemaker.store import S3Store
 
 _AT_ONCE: Final = 8
 """Transfers at a time."""
@@ -122,6 +124,21 @@ class Storage:
             self._connections.s3.upload_file(
                 str(content), self.bucket, self._key(name), ExtraArgs=self._encryption
             )
+
+    def copy_in(self, store: S3Store, pinned: Pinned, prefix: str) -> None:
+        """Copy data from elsewhere in S3.
+
+        Args:
+            store: Where it is.
+            pinned: What is to be copied.
+            prefix: Where to; without a slash at its end.
+
+        Raises:
+            ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
+            ProviderError: AWS refuses, or cannot be reached.
+        """
+        target = self._connections.s3, self.bucket, f"{self._key(prefix)}/"
+        store.copy(pinned, *target, self._encryption)
 
     def delete(self, name: str) -> None:
         """Remove an object; one that is not there is no error."""

@@ -9,20 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow import spec
 from waterflow.errors import TrackingError
 from waterflow.graph import to_mermaid, to_svg
 from waterflow.provider import Sent
+from waterflow.runtime.logged import LogReader
 from waterflow.state import Status
 from waterflow.tracking import store
 from waterflow.tracking.client import STEP, call, connect, short_waits, unreachable
-from waterflow.tracking.spool import parse_frames
+from waterflow.tracking.spool import finite, parse_frames
 from waterflow_sagemaker.runs.lease import Lease
 from waterflow_sagemaker.runs.results import Made, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from waterflow import spec
     from waterflow_sagemaker.client import Client, Execution
     from waterflow_sagemaker.runs.logs import Logs
     from waterflow_sagemaker.runs.results import Results
@@ -285,12 +286,28 @@ class Tracking:
         if state.status is Status.CACHED:
             yield self._cached(found, made, folder)
             return
+        if isinstance(made.step.run, spec.Container):
+            start, end = self._job_events(found, made)
+            yield start
+            yield from self._printed(found, made)
+            yield end
+            return
         events = (
             self._results.events(made, folder)
             if state.status is Status.SUCCEEDED
             else list(parse_frames(self._logs.raw(run)))
         )
         yield from _whole(events, self._job_events(found, made))
+
+    def _printed(self, found: Execution, made: Made) -> Iterator[Event]:
+        """Yield the metrics that a container has printed: no runtime of ours read its log there."""
+        if made.step.metrics:
+            printed = _Printed(found.id, made.step.name)
+            reader = LogReader(made.step.metrics, printed)
+            for moment, line in self._logs.printed(made.run):
+                printed.moment = moment
+                reader.feed(f"{line}\n".encode())
+            yield from printed.events
 
     def _cached(self, found: Execution, made: Made, folder: Path) -> Event:
         events = self._results.events(made, folder)
@@ -321,6 +338,28 @@ class Tracking:
             self._event("step.end", found, run.ended) | base
             | {"status": str(run.status), "outputs": {}, **error},
         ]  # fmt: skip
+
+
+class _Printed:
+    """Gathers the metrics that are found in a log, as events of the moment of their line.
+
+    Args:
+        execution: The execution.
+        step: The step that printed them.
+    """
+
+    def __init__(self, execution: str, step: str) -> None:
+        self._execution, self._step = execution, step
+        self.moment = 0
+        self.events: list[Event] = []
+
+    def append(self, kind: str, **fields: Any) -> None:
+        """Take one metric."""
+        self.events.append({
+            "id": f"{self._step}/1/printed.{len(self.events)}", "kind": kind, "time": self.moment,
+            "execution": self._execution, "step": self._step, "attempt": 1,
+            "key": fields["key"], "value": finite(fields["value"]), "at": fields["step"],
+        })  # fmt: skip
 
 
 def _whole(told: list[Event], job: list[Event]) -> Iterator[Event]:

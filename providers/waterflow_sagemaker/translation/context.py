@@ -96,7 +96,10 @@ class Context:
                     gates = self._reading.setdefault(operand.step, [])
                     if gate not in gates[-1:]:
                         gates.append(gate)
-        self._keys = {step: value_keys(names) for step, names in wanted.items()}
+        self._keys = {
+            step: value_keys(names, self.steps[step].metrics or ())
+            for step, names in wanted.items()
+        }
         self._plans: dict[str, StepPlan] = {}
         self._machines: dict[tuple[spec.Resources, Kind], Machine] = {}
         self._images: set[str] = set()

@@ -15,10 +15,17 @@ PIPELINE_LENGTH: Final = 256
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html"""
 EXPERIMENT_LENGTH: Final = 120
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateExperiment.html"""
+SCHEDULE_LENGTH: Final = 64
+"""Of a schedule's and of a group's name:
+https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"""
 REGISTERED_AT: Final = "WATERFLOW_RUN_STARTED"
 """The variable that tells register steps when the run began; other steps have none."""
 
+S3_SCHEMES: Final = ("s3", "s3a")
+"""Schemes of addresses in S3."""
+
 _OUTSIDE: Final = re.compile(r"[^A-Za-z0-9]+")
+_OUTSIDE_SCHEDULES: Final = re.compile(r"[^0-9a-zA-Z\-_.]")
 _DIGEST: Final = 8
 
 
@@ -41,6 +48,20 @@ def entity(text: str, length: int) -> str:
     return f"{name[: length - _DIGEST - 1].rstrip('-')}-{mark}"
 
 
+def schedule(text: str) -> str:
+    """Return text as a name that EventBridge Scheduler takes; a long one ends in its digest."""
+    plain = _OUTSIDE_SCHEDULES.sub("-", text)
+    if len(plain) <= SCHEDULE_LENGTH:
+        return plain
+    mark = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]
+    return f"{plain[: SCHEDULE_LENGTH - _DIGEST - 1]}-{mark}"
+
+
+def schedule_group(prefix: str) -> str:
+    """Return the name of the group that holds the schedules of a profile's prefix."""
+    return schedule(prefix if prefix == "waterflow" else f"waterflow-{prefix}")
+
+
 class Names:
     """Gives out names of steps, no name twice: a further copy's ends in `-2`, `-3` and so on."""
 
@@ -60,14 +81,15 @@ class Names:
         return name
 
 
-def value_keys(names: Iterable[str]) -> dict[str, str]:
+def value_keys(names: Iterable[str], metrics: Iterable[str] = ()) -> dict[str, str]:
     """Return the key of each value in a property file, or its name among a job's metrics.
 
     Args:
         names: `output` or `output.key`, as the runtime is asked for them.
+        metrics: Names that the job's own metrics have, which no key gets.
     """
     found: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = set(metrics)
     for name in sorted(names):
         base = re.sub(r"[^A-Za-z0-9_]", "_", name)
         key, number = base, 1

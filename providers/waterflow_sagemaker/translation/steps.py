@@ -27,6 +27,10 @@ ARGUMENTS: Final = 100
 ARGUMENT_LENGTH: Final = 256
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AppSpecification.html"""
 OUTPUTS: Final = 10
+METRICS: Final = 40
+"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html"""
+EXPRESSION: Final = 500
+"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_MetricDefinition.html"""
 MARGIN: Final = 900
 """Seconds beyond a step's own time: installing its libraries, and ending well."""
 UNLIMITED: Final = 5 * 86_400
@@ -228,18 +232,43 @@ def _arguments(context: Context, plan: StepPlan, placed: PlacedStep, job: _Job) 
             _processing_outputs(base, job.outputs, placed.native, context), job.environment,
             stopping,
         )  # fmt: skip
-    metrics = [
-        {"Name": key, "Regex": f"::waterflow-value:: {key}=([-+0-9.eE]+)"}
-        for key in sorted(plan.keys.values())
-    ]
     checkpoint = None
     if step.resources.spot and job.control is not None:
         checkpoint = context.s3(f"checkpoints/{job.control['digest']}")
     return requests.training(
         plan, job.entrypoint, job.arguments, job.mounts, base, job.environment, stopping,
-        metrics=metrics, instances=step.resources.instances, spot=step.resources.spot,
+        metrics=_metrics(step, plan), instances=step.resources.instances, spot=step.resources.spot,
         wait=context.settings.spot_wait, checkpoint=checkpoint,
     )  # fmt: skip
+
+
+def _metrics(step: spec.Step, plan: StepPlan) -> list[dict[str, str]]:
+    """Return what SageMaker reads out of a training job's log: the step's metrics, and our values.
+
+    Names and expressions go to it as they are written. Which dialect it reads is nowhere said; the
+    guide's examples, and all that is common to the usual dialects, are valid in Python as well:
+    https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html
+
+    Raises:
+        UnsupportedFeatureError: More metrics, or a longer expression, than a job takes.
+    """
+    asked = dict(step.metrics or {})
+    for name, expression in asked.items():
+        if len(expression) > EXPRESSION:
+            raise UnsupportedFeatureError(
+                step.name, f"the expression of metric '{name}' ({len(expression)} characters)",
+                "sagemaker", f"An expression has at most {EXPRESSION} characters. Shorten it.",
+            )  # fmt: skip
+    ours = {key: f"::waterflow-value:: {key}=([-+0-9.eE]+)" for key in plan.keys.values()}
+    if len(asked) + len(ours) > METRICS:
+        more = f" and {len(ours)} values that conditions read" if ours else ""
+        raise UnsupportedFeatureError(
+            step.name, f"{len(asked)} metrics{more}", "sagemaker",
+            f"A training job takes {METRICS}. Define fewer, or log them with wf.log_metrics.",
+        )  # fmt: skip
+    return [
+        {"Name": name, "Regex": expression} for name, expression in sorted((asked | ours).items())
+    ]
 
 
 def _processing_outputs(

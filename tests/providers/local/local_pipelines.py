@@ -1,6 +1,7 @@
 """What the local provider's own tests run; copied into a project of each test's."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -125,3 +126,27 @@ def step_of_many(before: int) -> int:
 def many(count: wf.Static[int]) -> None:
     for number in range(count):
         step_of_many.options(name=f"s{number}", cpu=0.5)(number)
+
+
+@wf.step(cpu=0.5)
+def prints(note: str) -> int:
+    """Print values, the last without an end of its line, once a file is there."""
+    for number in range(3):
+        print(f"{number}: loss={1 / 2**number}", flush=True)
+    while not Path(note).exists():
+        time.sleep(0.02)
+    print("loss=7", end="", file=sys.stderr, flush=True)
+    return 3
+
+
+@wf.pipeline
+def printed(note: str, name: wf.Static[str] = "loss") -> None:
+    prints.options(metrics={name: r"loss=(\S+)"})(note)
+    wf.container(
+        name="program",
+        image="any",
+        command=["sh", "-c", "echo loss=3; echo loss=4 >&2; printf loss=5; touch {outputs.made}/x"],
+        outputs=["made"],
+        metrics={name: r"loss=(\S+)"},
+        cpu=0.5,
+    )

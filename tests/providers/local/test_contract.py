@@ -15,7 +15,7 @@ from waterflow.runtime import artifacts
 from .conftest import until
 
 STEPS = """
-import sys, time, os
+import sys, time, os, subprocess
 from pathlib import Path
 import waterflow as wf
 
@@ -50,6 +50,34 @@ def wrong(left: int) -> int:
     return "text"
 
 
+@wf.step(metrics={"loss": r"loss=(\\S+)", "rate": "rate ([0-9]+)"})
+def prints(note: str) -> int:
+    print("loss=0.5 loss=0.25", flush=True)
+    print("loss=high loss= loss", "\\u2028", flush=True)
+    program = "import os; os.write(2, b'rate 1\\\\rrate 2\\\\rrate 3\\\\n')"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    wf.log_metrics({"loss=9": 1.0})
+    print("::waterflow-value:: loss=8", flush=True)
+    print("x" * 200_000 + "loss=7", flush=True)
+    print("loss=nan", flush=True)
+    sys.stdout.write("loss=1e-3")
+    sys.stdout.flush()
+    if not Path(note).exists():
+        Path(note).touch()
+        os.kill(os.getpid(), 9)
+    return 1
+
+
+@wf.step(metrics={"slow": "(?:a+)+(b)", "loss": r"loss=(\\S+)"})
+def hard() -> int:
+    print("a" * 40)
+    print("a" * 40)
+    print("loss=2")
+    program = "while True: print('loss=3', 'x' * 4000, flush=True)"
+    subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    return 1
+
+
 @wf.pipeline
 def all_of_them(left: int = 1, note: str = "") -> None:
     use(add(left))
@@ -58,7 +86,24 @@ def all_of_them(left: int = 1, note: str = "") -> None:
     waits.options(timeout=60)(note)
     waits.options(name="late", timeout=0.5)(note)
     waits.options(name="again", retries=5, retry_delay=60)(note)
+    prints.options(retries=1, retry_delay=0.01)(note)
+    hard()
 """
+
+
+def framed(text):
+    """Return the events that a job's output frames."""
+    lines = [line for line in text.splitlines() if "::waterflow::" in line]
+    assert all(line.startswith("::waterflow:: ") for line in lines)
+    return [json.loads(line.partition(" ")[2]) for line in lines]
+
+
+def metrics(events, name, attempt=1):
+    """Return the history of a metric."""
+    return [
+        (event["at"], event["value"]) for event in events
+        if event["kind"] == "metric" and (event["key"], event["attempt"]) == (name, attempt)
+    ]  # fmt: skip
 
 
 class Jobs:
@@ -133,11 +178,7 @@ def test_a_step_on_plain_data_needs_the_standard_library_alone(jobs, tmp_path, i
 
 def test_events_are_framed_with_the_native_execution_id(jobs, tmp_path):
     _, text = jobs.run("add", "--param", "left=1", "--output", f"output={tmp_path}/out")
-    events = [
-        json.loads(line.partition(" ")[2])
-        for line in text.splitlines()
-        if line.startswith("::waterflow::")
-    ]
+    events = framed(text)
     assert [event["kind"] for event in events] == ["step.start", "step.end"]
     assert {event["execution"] for event in events} == {"execution-7"}
     assert events[-1]["status"] == "succeeded"
@@ -204,3 +245,29 @@ def test_sigterm_between_attempts_makes_no_further_one(jobs, tmp_path):
     text, _ = process.communicate(timeout=8)
     assert process.returncode == 143
     assert "step.start" not in text
+
+
+def test_what_a_step_prints_becomes_metrics(jobs, tmp_path):
+    note = tmp_path / "note"
+    code, text = jobs.run(
+        "prints", "--param", f'note="{note}"', "--output", f"output={tmp_path}/out"
+    )
+    assert code == 0, text
+    events = framed(text)
+    history = [(0, 0.5), (1, 0.25), (2, "NaN"), (3, 0.001)]
+    for attempt in (1, 2):  # the first was killed after its last word
+        assert metrics(events, "loss", attempt) == history
+        assert metrics(events, "rate", attempt) == [(0, 1.0), (1, 2.0), (2, 3.0)]
+        assert metrics(events, "loss=9", attempt) == [(0, 1.0)]
+    lines = text.splitlines()
+    for line in ("loss=0.5 loss=0.25", "loss=1e-3", "x" * 200_000 + "loss=7"):
+        assert lines.count(line) == 2, "what was printed is passed on as it is"
+
+
+def test_neither_a_hopeless_expression_nor_what_goes_on_printing_holds_a_job_up(jobs, tmp_path):
+    code, text = jobs.run("hard", "--output", f"output={tmp_path}/out")
+    assert code == 0, text
+    assert text.count("metric 'slow' is no longer read: its expression '(?:a+)+(b)'") == 1
+    events = framed(text)
+    assert (0, 2.0) in metrics(events, "loss")
+    assert metrics(events, "slow") == []

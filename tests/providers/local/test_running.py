@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from waterflow.errors import ConfigurationError
 from waterflow.runtime import artifacts
@@ -84,6 +85,63 @@ def test_spawned_steps_give_the_digests_of_forked_ones(configured, tmp_path):
     with project.code() as module:
         wanted = reference_digests(module.folders(salt=3), tmp_path / "reference")
     assert project.digests(run) == {step: digest for (step, _), digest in wanted.items()}
+
+
+OWN_PROGRAMS = "[profiles.mine.images]\nany = ''\n"
+
+
+def histories(run, metric="loss"):
+    """Return the history of a metric in MLflow, by step."""
+    client = MlflowClient(tracking_uri=run.state.tracking_uri)
+    found = client.search_runs(
+        [one.experiment_id for one in client.search_experiments()],
+        f"tags.`waterflow.execution` = '{run.id}'",
+    )
+    return {
+        child.data.tags["waterflow.step"]: [
+            (one.step, one.value)
+            for one in client.get_metric_history(child.info.run_id, metric)
+        ]
+        for child in found if "waterflow.step" in child.data.tags
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "how"),
+    [("", {}), ('start = "spawn"\n', {}), ("", {"inline": True})],
+    ids=["forked", "spawned", "inline"],
+)
+def test_what_steps_print_becomes_metrics(configured, tmp_path, capfd, settings, how):
+    project = configured(settings + OWN_PROGRAMS)
+    note = tmp_path / "note"
+    note.touch()
+    run = project.submit("printed", how, note=str(note))
+    state = project.finish(run)
+    assert state.status is Status.SUCCEEDED, list(run.logs())
+    found = histories(run)
+    assert found["prints"] == [(0, 1.0), (1, 0.5), (2, 0.25), (3, 7.0)]
+    assert [step for step, _ in found["program"]] == [0, 1, 2]
+    assert sorted(value for _, value in found["program"]) == [3.0, 4.0, 5.0]
+    said = capfd.readouterr() if how else None
+    lines = said.out.splitlines() if said else [line.text for line in run.logs("prints")]
+    assert lines[:3] == ["0: loss=1.0", "1: loss=0.5", "2: loss=0.25"]
+
+
+def test_metrics_are_known_while_a_step_prints_and_count_for_its_cache(configured, tmp_path):
+    project = configured(OWN_PROGRAMS)
+    note = tmp_path / "note"
+    run = project.submit("printed", note=str(note))
+    until((project.state / "mlflow.db.ready").exists, what="the store")
+    until(lambda: len(histories(run).get("prints", ())) == 3, what="the history")
+    note.touch()
+    assert project.finish(run).status is Status.SUCCEEDED
+    again = project.submit("printed", note=str(note))
+    steps = project.finish(again).steps
+    assert {step.status for step in steps.values()} == {Status.CACHED}
+    other = project.submit("printed", note=str(note), name="other")
+    steps = project.finish(other).steps
+    assert {step.status for step in steps.values()} == {Status.SUCCEEDED}
+    assert len(histories(other, "other")["prints"]) == 4
 
 
 def wheel(folder, version):

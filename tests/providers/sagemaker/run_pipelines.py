@@ -215,3 +215,45 @@ def starved(number: int = 1) -> None:
     second(first(number))
     exits()
     say("nothing")
+
+
+@wf.step(kind="training", metrics={"output": r"loss=(\S+)", "val:rate": "rate ([0-9]+)"})
+def fit(rounds: int) -> float:
+    """Print values, the last without an end of its line."""
+    for number in range(rounds):
+        print(f"{number}: loss={1 / 2**number}", flush=True)
+    print("rate 5", file=sys.stderr, flush=True)
+    print("loss=0.0625", end="", flush=True)
+    return 0.75
+
+
+@wf.step(metrics={"seen": "seen ([0-9]+)"})
+def look(value: float) -> float:
+    print("seen 1\nseen 2", flush=True)
+    return value
+
+
+@wf.step
+def measure(source: wf.Data) -> dict[str, int]:
+    """Return the sizes of files."""
+    place = source.path
+    found = [place] if place.is_file() else [one for one in place.rglob("*") if one.is_file()]
+    return {str(one.relative_to(place.parent)): one.stat().st_size for one in found}
+
+
+@wf.pipeline
+def measuring(source: wf.Data) -> None:
+    measure(source)
+
+
+@wf.pipeline
+def learning(rounds: int = 3, limit: float = 0.5) -> None:
+    found = fit(rounds)
+    with wf.when(found > limit):
+        look(found)
+    wf.container(
+        name="count",
+        image="123456789012.dkr.ecr.us-east-1.amazonaws.com/tool:1",
+        command=["python3", "-c", "print('counted 1\\ncounted 2')"],
+        metrics={"counted": "counted ([0-9]+)"},
+    )

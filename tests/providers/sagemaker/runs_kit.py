@@ -177,6 +177,7 @@ class Door(ThreadingHTTPServer):
         self.at, self.when, self.counts = None, None, 1
         self.reached, self.open = threading.Event(), threading.Event()
         self.lost, self.refused = {}, {}
+        self.seen = []
 
     def refuse(self, at, code, message):
         """Answer an operation with an error, as long as it is not told otherwise."""
@@ -218,6 +219,7 @@ class _Passage(BaseHTTPRequestHandler):
         target = self.headers.get("X-Amz-Target", "")
         what = target or f"{self.command} {self.path}"
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.seen.append(what)
         self.server.passing(what, "before")
         refusal = self.server.refused.get(target.rpartition(".")[2])
         if refusal is not None:

@@ -134,6 +134,12 @@ BROKEN: list[tuple[str, Any, str]] = [
     (f"{T}/AlgorithmSpecification/AlgorithmName", "a", "exactly one is required of Training"),
     (f"{T}/AlgorithmSpecification/MetricDefinitions/0/Name", "acc",
      "found 'auc', which step 'train' does not declare in FinalMetricDataList; it has: acc"),
+    (f"{T}/AlgorithmSpecification/MetricDefinitions",
+     [{"Name": f"m{i}", "Regex": "(.)"} for i in range(41)], "found 41 entries; at most 40"),
+    (f"{T}/AlgorithmSpecification/MetricDefinitions/0/Name", "m" * 256,
+     "found 256 characters; at most 255"),
+    (f"{T}/AlgorithmSpecification/MetricDefinitions/0/Regex", "(.)" + "x" * 498,
+     "found 501 characters; at most 500"),
     (f"{T}/Environment", {"A": "x" * 513}, "found 513 characters; at most 512"),
     # references
     (ENV, get("Parameters.tree"), "the unknown parameter 'tree'; did you mean 'trees'"),

@@ -188,6 +188,103 @@ def test_the_help_tells_every_fault(tmp_path):
     assert all(name in done.stdout for name in FAULTS)
 
 
+PROFILES = """
+[profiles.aws]
+provider = "sagemaker"
+region = "us-east-1"
+role = "arn:aws:iam::123456789012:role/team/jobs"
+bucket = "shop-waterflow"
+image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop/ml:1"
+python = "3.11"
+kms_key = "alias/shop"
+scheduler_role = "arn:aws:iam::123456789012:role/scheduler"
+[profiles.aws.steps.ingest]
+role = "arn:aws:iam::123456789012:role/ingest"
+
+[profiles.prod]
+provider = "sagemaker"
+region = "eu-central-1"
+role = "arn:aws:iam::999999999999:role/jobs"
+bucket = "prod-waterflow"
+
+[profiles.half]
+provider = "sagemaker"
+
+[profiles.here]
+provider = "local"
+"""
+
+LOOK = """
+import boto3, json
+ecr = boto3.client("ecr").describe_repositories()
+found = [
+    [one["Name"] for one in boto3.client("s3").list_buckets()["Buckets"]],
+    [one["Arn"] for one in boto3.client("iam").list_roles()["Roles"]],
+    [one["AliasName"] for one in boto3.client("kms").list_aliases()["Aliases"]],
+    [one["repositoryUri"] for one in ecr["repositories"]],
+]
+print(json.dumps([sorted(one) for one in found]))
+"""
+
+
+def test_what_the_profiles_here_name_is_there(tmp_path):
+    (tmp_path / "waterflow.toml").write_text(PROFILES)
+    done = emulate("sagemaker", "--", sys.executable, "-c", LOOK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    role = "arn:aws:iam::123456789012:role"
+    repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop/ml"
+    buckets, roles, aliases, repositories = json.loads(done.stdout)
+    assert buckets == ["prod-waterflow", "shop-waterflow"]
+    assert roles == [f"{role}/ingest", f"{role}/scheduler", f"{role}/team/jobs"]
+    assert [one for one in aliases if not one.startswith("alias/aws/")] == ["alias/shop"]
+    assert repositories == [repository]
+    made = [line for line in done.stderr.splitlines() if line.startswith("Made for profile")]
+    assert made == [
+        "Made for profile 'aws': bucket shop-waterflow",
+        f"Made for profile 'aws': role {role}/team/jobs",
+        f"Made for profile 'aws': role {role}/ingest",
+        f"Made for profile 'aws': scheduler's role {role}/scheduler",
+        "Made for profile 'aws': key alias/shop",
+        f"Made for profile 'aws': repository {repository}",
+        "Made for profile 'prod': bucket prod-waterflow",
+        "Made for profile 'prod': role arn:aws:iam::999999999999:role/jobs",
+    ]
+    assert "Nothing is made for profile 'half': " in done.stderr
+
+
+def test_one_profile_can_be_chosen_and_its_bucket_is_made_once(tmp_path):
+    (tmp_path / "waterflow.toml").write_text(PROFILES)
+    program = (
+        "import boto3; print([b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
+    )
+    command = ["sagemaker", "--profile", "prod", "--state", "state", "--", sys.executable, "-c"]
+    for times in (1, 0):
+        done = emulate(*command, program, cwd=tmp_path)
+        assert done.stdout == "['prod-waterflow']\n", done.stderr
+        assert done.stderr.count("bucket prod-waterflow") == times
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ("here", "Profile 'here' is of provider 'local', and this is an emulator of 'sagemaker'"),
+        ("gone", "There is no profile 'gone'"),
+    ],
+)
+def test_a_profile_that_it_cannot_prepare_is_told(tmp_path, profile, said):
+    (tmp_path / "waterflow.toml").write_text(PROFILES)
+    done = emulate("sagemaker", "--profile", profile, "--", "true", cwd=tmp_path)
+    assert done.returncode == 3
+    assert said in done.stderr
+
+
+def test_a_file_of_profiles_that_cannot_be_read_stops_nothing(tmp_path):
+    (tmp_path / "waterflow.toml").write_text("not = [toml")
+    done = emulate("sagemaker", "--", "true", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Nothing is made for the profiles here: " in done.stderr
+
+
 SDK = """
 import pathlib
 import boto3

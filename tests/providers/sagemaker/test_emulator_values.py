@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from waterflow_sagemaker.emulator import caching, conditions, parameters
+from waterflow_sagemaker import caching
+from waterflow_sagemaker.emulator import conditions, parameters
 from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope, walk
 from waterflow_sagemaker.emulator.retrying import Retries
 

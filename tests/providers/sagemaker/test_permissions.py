@@ -1,5 +1,6 @@
 """The permissions that a document needs, as data."""
 
+import msgspec
 from waterflow_sagemaker.permissions import needed
 
 from tests.providers.sagemaker.builds import ROLE, compiled, function, local_data, pipeline
@@ -58,6 +59,21 @@ def test_the_rest_of_the_settings():
     assert of(allowed, "ecr:BatchGetImage") == {
         "arn:aws:ecr:eu-central-1:492215442770:repository/sagemaker-scikit-learn"
     }
+
+
+def test_a_schedule():
+    scheduler = "arn:aws:iam::123456789012:role/scheduler"
+    found = msgspec.structs.replace(plain(), schedule="0 3 * * 1")
+    allowed = needed(compiled(found, {"scheduler_role": scheduler, "prefix": "team"}))
+    this = {"arn:aws:sagemaker:*:123456789012:pipeline/team-a-pipeline"}
+    assert of(allowed, "sagemaker:StartPipelineExecution", role=scheduler) == this
+    assert of(allowed, "iam:PassRole", "submitter") == {ROLE, scheduler}
+    assert of(allowed, "scheduler:CreateSchedule", "submitter") == {
+        "arn:aws:scheduler:*:123456789012:schedule/waterflow-team/*",
+        "arn:aws:scheduler:*:123456789012:schedule-group/waterflow-team",
+    }
+    without = {action for one in needed(compiled(plain())) for action in one.actions}
+    assert not {action for action in without if action.startswith("scheduler:")}
 
 
 def test_nothing_that_is_not_needed():

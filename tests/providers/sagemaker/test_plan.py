@@ -34,6 +34,11 @@ def test_without_an_account_the_plan_says_what_will_run(tmp_path, monkeypatch):
     assert any("credentials" in note for note in plan.notes)
     assert any("no times of earlier runs" in note for note in plan.notes)
     assert 'fan_out="jobs"' in plan.lacks
+    (own,) = [one for one in plan.lacks if one.startswith("requirements")]
+    assert "All libraries are the image's" in own
+    assert 'set libraries = "wheelhouse" under [profiles.aws]' in own
+    assert any("not known what the cache will answer" in note for note in plan.notes)
+    assert learn.cache == "unknown"
 
 
 def test_the_plan_shows_how_near_the_limits_are(tmp_path, monkeypatch):
@@ -73,13 +78,21 @@ def test_times_come_from_mlflow_and_changes_from_what_is_deployed(tmp_path, at_e
     plan = planned(project, "chain")
     assert plan.last_run == f"the deployed pipeline {project.prefix}-chain"
     assert plan.changes == ()
+    assert {(step.cache, step.cached_from) for step in plan.steps} == {("cached", run.id)}
+    assert (plan.seconds, plan.cost) == (0, 0)
+    assert plan.full_seconds > 0
+    # Another number: both steps run, and cost what they did.
+    plan = planned(project, "chain", number=5)
+    assert {(step.cache, step.cached_from) for step in plan.steps} == {("will run", None)}
     assert all(step.seconds > 0 and step.cost > 0 for step in plan.steps)
-    assert plan.cost == pytest.approx(sum(step.cost for step in plan.steps))
+    assert plan.cost == pytest.approx(sum(step.cost for step in plan.steps)) == plan.full_cost
     project.change("def chain(number: int = 1)", "def chain(number: int = 2)")
     (change,) = planned(project, "chain").changes
     assert (change.what, change.name, change.change) == ("parameter", "number", "changed")
     shown = project.cli("plan", "run_pipelines.py:chain", "--permissions")
     assert shown.returncode == 0, shown.stderr
+    assert "will run" in shown.stdout
+    assert "this run: about" in shown.stdout
     assert "iam:PassRole" in shown.stdout
     assert "~ parameter number" in shown.stdout
     told = project.json("plan", "run_pipelines.py:chain")

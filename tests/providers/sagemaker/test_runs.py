@@ -90,6 +90,53 @@ def test_replies_that_are_lost_start_nothing_twice(project, pointing, tmp_path, 
         assert [len(project.executions(name)) for name in ("fragile", "waiting")] == [1, 1]
 
 
+def test_data_in_s3_goes_to_jobs_without_passing_through_this_machine(project, pointing):
+    s3 = boto3.client("s3")
+    for key in ("raw/a.csv", "raw/deep/b.csv"):
+        s3.put_object(Bucket=project.bucket, Key=key, Body=b"x" * len(key))
+    with door(pointing.endpoint) as before, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", before.url)
+        runs = [project.submit("measuring", source=f"s3://{project.bucket}/{name}")
+                for name in ("raw", "raw/a.csv")]  # fmt: skip
+        assert not [one for one in before.seen if one.startswith(f"GET /{project.bucket}/raw/")]
+        assert [one for one in before.seen if one.startswith(f"HEAD /{project.bucket}/raw/")]
+    assert {project.finish(run).status for run in runs} == {Status.SUCCEEDED}
+    assert project.values(runs[0]) == {"measure": {"raw/a.csv": 9, "raw/deep/b.csv": 14}}
+    assert project.values(runs[1]) == {"measure": {"a.csv": 9}}
+
+
+def tags_of(project, pipeline):
+    found = boto3.client("sagemaker").list_tags(
+        ResourceArn=f"arn:aws:sagemaker:us-east-1:123456789012:pipeline/{project.prefix}-{pipeline}"
+    )
+    return {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+
+
+def test_tags_of_the_profile_reach_a_pipeline_that_is_there(pointing, tmp_path):
+    first = Project(tmp_path / "first", **{"tags.team": "risk", "tags.stage": "test"})
+    first.finish(first.submit("single"))
+    client = boto3.client("sagemaker")
+    arn = client.describe_pipeline(PipelineName=f"{first.prefix}-single")["PipelineArn"]
+    client.add_tags(ResourceArn=arn, Tags=[{"Key": "owner", "Value": "somebody else"}])
+    later = Project(
+        tmp_path / "later", bucket=first.bucket, prefix=first.prefix, **{"tags.team": "fraud"}
+    )
+    later.finish(later.submit("single"))
+    assert tags_of(first, "single") == {
+        "team": "fraud", "owner": "somebody else", "waterflow:pipeline": "single",
+    }  # fmt: skip
+
+
+def test_two_pipelines_of_one_native_name_do_not_replace_each_other(project):
+    project.change("def chain(", "def two_parts(")
+    project.submit("two_parts").cancel()
+    other = project.copied(project.root.with_name("other"))
+    other.change("@wf.pipeline\ndef two_parts(", '@wf.pipeline(name="two-parts")\ndef two_parts(')
+    with pytest.raises(ConflictError, match="'two_parts', and 'two-parts' would have the same"):
+        other.submit("two_parts")
+    assert len(project.executions("two-parts")) == 1
+
+
 def test_what_starts_is_what_this_submit_wrote(project, pointing):
     other = project.copied(project.root.with_name("other"))
     other.change('VERSION = "one"', 'VERSION = "two"')

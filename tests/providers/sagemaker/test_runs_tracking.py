@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+import boto3
 import pytest
 from mlflow import MlflowClient
 from waterflow_sagemaker.emulator import Emulator
@@ -183,3 +184,36 @@ def test_a_scheduled_run_is_found_and_tracked_and_results_expire(pointing, serve
     pointing.advance(2 * 86400)
     state = project.finish(project.submit("nightly", number=7))
     assert {step.status for step in state.steps.values()} == {Status.SUCCEEDED}
+
+
+def test_what_steps_print_becomes_metrics_there_and_in_mlflow(server, project):
+    run = project.submit("learning")
+    state = project.finish(run)
+    assert state.status is Status.SUCCEEDED, state
+    assert state.steps["look"].status is Status.SUCCEEDED, "the condition read what was returned"
+    assert project.provider.sync(run.id).left == 0
+    _, children = tracked(server, state.execution)
+    client = MlflowClient(tracking_uri=server.url)
+    history = {
+        name: [(one.step, one.value) for one in
+               client.get_metric_history(children[step, 1].info.run_id, name)]
+        for step, name in (
+            ("fit", "output"), ("fit", "val:rate"), ("look", "seen"), ("count", "counted"),
+        )
+    }  # fmt: skip
+    assert history == {
+        "output": [(0, 1.0), (1, 0.5), (2, 0.25), (3, 0.0625)],
+        "val:rate": [(0, 5.0)],
+        "seen": [(0, 1.0), (1, 2.0)],
+        "counted": [(0, 1.0), (1, 2.0)],
+    }
+    job = boto3.client("sagemaker").describe_training_job(TrainingJobName=state.steps["fit"].job)
+    assert job["AlgorithmSpecification"]["MetricDefinitions"] == [
+        {"Name": "output", "Regex": r"loss=(\S+)"},
+        {"Name": "output_2", "Regex": "::waterflow-value:: output_2=([-+0-9.eE]+)"},
+        {"Name": "val:rate", "Regex": "rate ([0-9]+)"},
+    ]
+    final = {one["MetricName"]: one["Value"] for one in job["FinalMetricDataList"]}
+    assert final == {"output": 0.0625, "output_2": 0.75, "val:rate": 5.0}
+    lines = [line.text for line in run.logs("fit")]
+    assert sorted(lines) == ["0: loss=1.0", "1: loss=0.5", "2: loss=0.25", "loss=0.0625", "rate 5"]

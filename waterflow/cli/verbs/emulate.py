@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from waterflow.emulation import Emulator
+    from waterflow.profile import Profile
 
 _LOOK: Final = 0.2
 _GRACE: Final = 10.0
@@ -33,6 +34,16 @@ def _names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
         from waterflow.emulation import emulators
 
         return [name for name in emulators() if name.startswith(incomplete)]
+    return []
+
+
+def _profiles(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    with contextlib.suppress(Exception):
+        return [
+            one.name
+            for one in _to_prepare(ctx.params["name"], None)
+            if one.name.startswith(incomplete)
+        ]
     return []
 
 
@@ -58,6 +69,9 @@ def _faults_help() -> str:
 @click.option("--image", "images", multiple=True, metavar="NAME=DIR",
               help="The environment that stands for a container image; by default the one that "
               "this runs in. May be given several times.")  # fmt: skip
+@click.option("--profile", metavar="NAME", shell_complete=_profiles,
+              help="Make what this profile names, such as its bucket; by default, what all "
+              "profiles of this project's name that are for this service.")  # fmt: skip
 @options.as_json
 def command(
     name: str,
@@ -65,6 +79,7 @@ def command(
     state: Path | None,
     faults: tuple[str, ...],
     images: tuple[str, ...],
+    profile: str | None,
     as_json: bool,
 ) -> None:
     """Run a cloud's service on this machine, with real jobs.
@@ -74,8 +89,15 @@ def command(
     """
     from waterflow.emulation import emulator
 
-    made = emulator(name)(images=_images(images), faults=",".join(faults) or None, state=state)
+    made = emulator(name)(
+        images=_images(images),
+        faults=",".join(faults) or None,
+        state=state,
+        profiles=_to_prepare(name, profile),
+    )
     with _interrupted_by_sigterm() as told, made as running:
+        for line in running.prepared:
+            click.echo(line, err=True)
         if command_line:
             code = _run(command_line, running, told)
         else:
@@ -83,6 +105,33 @@ def command(
             _stay(name, running)
             code = 0
     click.get_current_context().exit(code)
+
+
+def _to_prepare(name: str, asked: str | None) -> list[Profile]:
+    """Return the profiles that are to find in an emulator what they name.
+
+    Raises:
+        ConfigurationError: The one that was asked for is not there, or is of another provider.
+    """
+    from waterflow.cli.project import here
+    from waterflow.errors import ConfigurationError
+    from waterflow.profile import list_profiles, load
+
+    root = here()
+    if asked is None:
+        try:
+            # Loaded one by one, as variables may stand for settings.
+            return [load(root, one.name) for one in list_profiles(root) if one.provider == name]
+        except ConfigurationError as error:
+            click.echo(f"Nothing is made for the profiles here: {error}", err=True)
+            return []
+    found = load(root, asked)
+    if found.provider != name:
+        raise ConfigurationError(
+            f"Profile '{asked}' is of provider '{found.provider}', and this is an emulator of "
+            f"'{name}'. Next: waterflow profile list"
+        )
+    return [found]
 
 
 def _images(images: tuple[str, ...]) -> dict[str, Path]:

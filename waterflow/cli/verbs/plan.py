@@ -29,7 +29,8 @@ def command(
 ) -> None:
     """Show the jobs of the pipeline in TARGET before a run: machines, prices, times, changes.
 
-    Times are the median of a step's latest successful runs.
+    Times are the median of a step's latest successful runs. A step that is expected to be answered
+    by an earlier result, or to be skipped, takes none and costs nothing in this run.
     """
     from waterflow.cli.output import print_json
     from waterflow.cli.targets import load
@@ -61,7 +62,7 @@ def _show(plan: Plan, permissions: bool) -> None:
                 "" if step.price_per_hour is None else f"{step.price_per_hour:.4g}",
                 output.show_seconds(step.seconds),
                 output.show_money(step.cost),
-                step.cache,
+                f"cached ({step.cached_from})" if step.cached_from else step.cache,
                 _options(step),
             )
             for step in plan.steps
@@ -80,12 +81,7 @@ def _show(plan: Plan, permissions: bool) -> None:
             for one in plan.limits
         )
         click.echo(f"limits: {'; '.join(told)}")
-    times = [
-        *([f"about {output.show_seconds(plan.seconds)}"] if plan.seconds is not None else []),
-        *([output.show_money(plan.cost)] if plan.cost is not None else []),
-    ]
-    if times:
-        click.echo(f"in all: {', '.join(times)}, if nothing is cached")
+    _show_totals(plan)
     if plan.last_run is not None:
         click.echo(f"changes since {plan.last_run}:{'' if plan.changes else ' none'}")
     for change in plan.changes:
@@ -96,6 +92,26 @@ def _show(plan: Plan, permissions: bool) -> None:
         _show_permissions(plan)
     for problem in plan.problems:
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {problem}", err=True)
+
+
+def _show_totals(plan: Plan) -> None:
+    this, full = _total(plan.seconds, plan.cost), _total(plan.full_seconds, plan.full_cost)
+    if this:
+        unknown = any(step.cache == "unknown" for step in plan.steps)
+        rest = ", with what is unknown counted as run" if unknown else ""
+        click.echo(f"this run: {this}{rest}")
+    if full and full != this:
+        click.echo(f"in all: {full}, if nothing is cached")
+
+
+def _total(seconds: float | None, cost: float | None) -> str:
+    from waterflow.cli.output import show_money, show_seconds
+
+    parts = [
+        *([f"about {show_seconds(seconds)}"] if seconds is not None else []),
+        *([show_money(cost)] if cost is not None else []),
+    ]
+    return ", ".join(parts)
 
 
 def _show_permissions(plan: Plan) -> None:

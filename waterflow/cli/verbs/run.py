@@ -40,6 +40,7 @@ def command(
     \b
     waterflow run pipelines/fraud_detection -p trees=300
     """  # noqa: D301 - click's mark for lines to keep
+    from waterflow.cli import progress
     from waterflow.cli.outcome import finish
     from waterflow.cli.project import next_command
     from waterflow.cli.targets import load
@@ -49,7 +50,7 @@ def command(
     found = load(target)
     call = found.call(parameters)
     # Steps that run inline print here; with --json that is no part of the answer.
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+    with progress.shown(), redirect_stdout(sys.stderr) if as_json else nullcontext():
         run = submit(
             call,
             profile=profile,

@@ -11,7 +11,7 @@ from waterflow.cli import options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from waterflow.schedules import Schedule, Schedules
+    from waterflow.schedules import Schedules
 
 _DONE = {
     "created": "made",
@@ -37,6 +37,7 @@ def apply(target: str, parameters: tuple[str, ...], profile: str | None, as_json
 
     A pipeline without a schedule loses the one that it had. A paused schedule stays paused.
     """
+    from waterflow.cli import progress
     from waterflow.cli.output import print_json
     from waterflow.cli.targets import load
     from waterflow.parameters import check_length
@@ -49,7 +50,8 @@ def apply(target: str, parameters: tuple[str, ...], profile: str | None, as_json
     check_length(build.spec.name, given, provider.capabilities.parameter_length, provider.name)
     schedules = provider.schedules()
     check_document(provider, build, document)
-    done = schedules.apply(build, document, given)
+    with progress.shown():
+        done = schedules.apply(build, document, given)
     if as_json:
         print_json({
             "pipeline": build.spec.name,
@@ -69,11 +71,13 @@ def apply(target: str, parameters: tuple[str, ...], profile: str | None, as_json
 @options.as_json
 def list_(profile: str | None, as_json: bool) -> None:
     """List the schedules; an orphan's pipeline is gone, or says none any more."""
+    import dataclasses
+
     from waterflow.cli import output
 
     found = _here(profile).list()
     if as_json:
-        output.print_json([_document(one) for one in found])
+        output.print_json([dataclasses.asdict(one) for one in found])
         return
     if not found:
         click.echo("There are no schedules. Make one: waterflow schedule apply TARGET", err=True)
@@ -96,17 +100,6 @@ def list_(profile: str | None, as_json: bool) -> None:
         if one.orphan:
             click.echo(f"note: nothing stands behind {one.name} any more. Delete it: "
                        f"waterflow schedule delete {one.name}", err=True)  # fmt: skip
-
-
-def _document(one: Schedule) -> dict[str, object]:
-    return {
-        "name": one.name,
-        "pipeline": one.pipeline,
-        "expression": one.expression,
-        "state": one.state,
-        "next": one.next,
-        "orphan": one.orphan,
-    }
 
 
 @command.command("delete")

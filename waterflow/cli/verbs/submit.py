@@ -25,20 +25,23 @@ def command(
     as_json: bool,
 ) -> None:
     """Start a run of the pipeline in TARGET, print its id, and return."""
+    from waterflow.cli import progress
     from waterflow.cli.output import print_json
     from waterflow.cli.project import next_command
     from waterflow.cli.targets import load
     from waterflow.submit import submit
 
     found = load(target)
-    run = submit(
-        found.call(parameters),
-        profile=profile,
-        run_id=run_id,
-        cache=not no_cache,
-        resume=resume,
-        root=found.root,
-    )
+    call = found.call(parameters)
+    with progress.shown():
+        run = submit(
+            call,
+            profile=profile,
+            run_id=run_id,
+            cache=not no_cache,
+            resume=resume,
+            root=found.root,
+        )
     if as_json:
         name = run.provider.profile.name
         print_json({"run": run.id, "provider": run.provider.name, "profile": name})

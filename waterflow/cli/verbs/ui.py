@@ -37,6 +37,7 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
     from waterflow.cli.project import here
     from waterflow.profile import load
     from waterflow.project import state_folder
+    from waterflow.tracking.managed import managed
     from waterflow.tracking.store import prepare, resolve_uri
 
     root = here()
@@ -50,8 +51,9 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
     if uri.startswith(("databricks", "uc")):
         click.echo(f"The runs are tracked in {uri}: open the workspace's own UI.")
         return
-    if uri.startswith("arn:"):
-        click.echo(f"The runs are tracked in {uri}: its UI opens from SageMaker Studio.")
+    elsewhere = managed(uri)
+    if elsewhere is not None:
+        click.echo(f"The runs are tracked in {uri}: {elsewhere.pages}.")
         return
     prepare(uri, state)
     chosen = _port(port)

@@ -25,13 +25,16 @@ def secretive() -> str:
     return hashlib.sha256(os.environ["TOKEN"].encode()).hexdigest()
 
 
-@wf.step
+@wf.step(metrics={"printed": r"printed=(\S+)", "absent": "never=(.)"})
 def track() -> None:
-    """Track in both ways."""
+    """Track in both ways, and by what is printed."""
     import mlflow
 
     for epoch in range(3):
         wf.log_metrics({"curve": epoch / 4}, step=epoch)
+        print(f"epoch {epoch}: printed={epoch / 8}")
+    print("printed=nothing")
+    os.write(2, b"at last: printed=1e2")
     Path("note.txt").write_text("kept")
     wf.log_artifact("note.txt", "notes")
     mlflow.log_metric("plain_metric", 0.25, step=7)

@@ -1,0 +1,91 @@
+"""Reads along in an attempt's log where metrics are looked for: beside it, or in its process."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.runtime.logged import LogReader
+from waterflow.runtime.passing import Passing
+from waterflow.tracking.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_PAUSE: Final = 0.2
+"""Seconds between two looks at a log that grows."""
+_CHUNK: Final = 1 << 16
+
+
+def follow(request: dict[str, Any], ended: int) -> None:
+    """Read an attempt's log while it is written, until the attempt has ended.
+
+    Args:
+        request: What the launcher was asked for.
+        ended: A pipe's reading end, into which something is written when the attempt has ended.
+    """
+    with Path(request["log"]).open("rb") as log, _reader(request, watched=True) as reader:
+        last = False
+        while not last:
+            last = bool(select.select([ended], [], [], _PAUSE)[0])
+            while data := log.read(_CHUNK):
+                reader.feed(data)
+
+
+def run_program(request: dict[str, Any]) -> int:
+    """Run a program with this process's own output, read along, and return its exit code."""
+    how = {"env": request["environment"], "cwd": request["folder"]}
+    with (
+        _reader(request, watched=False) as reader,
+        Passing(request["program"], reader, **how) as passing,
+    ):
+        while (code := passing.wait(1.0)) is None:
+            pass
+        return code
+
+
+@contextlib.contextmanager
+def reading_along(request: dict[str, Any]) -> Generator[None]:
+    """Read what this process writes to `sys.stdout` and `sys.stderr`."""
+    streams = sys.stdout, sys.stderr
+    with _reader(request, watched=False) as reader:
+        sys.stdout = _Read(streams[0], reader, "stdout")
+        sys.stderr = _Read(streams[1], reader, "stderr")
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = streams
+
+
+@contextlib.contextmanager
+def _reader(request: dict[str, Any], *, watched: bool) -> Generator[LogReader]:
+    found = request["metrics"]
+    with Spool(
+        request["spool"], execution=found["execution"], step=found["step"], attempt=found["attempt"]
+    ) as spool:
+        reader = LogReader(found["definitions"], spool, watched=watched)
+        yield reader
+        reader.close()
+
+
+class _Read:
+    """A text stream whose text is read on its way; in all else the stream itself."""
+
+    def __init__(self, stream: Any, reader: LogReader, name: str) -> None:
+        self._stream, self._reader, self._name = stream, reader, name
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        self._reader.feed(text.encode("utf-8", "replace"), self._name)
+        return self._stream.write(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

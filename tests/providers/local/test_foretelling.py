@@ -1,0 +1,164 @@
+"""What is foretold of a local run, each time held against what the run then does."""
+
+import contextlib
+import importlib
+import sys
+
+import pytest
+
+from tests.providers.local.conftest import Status
+from waterflow import submit as submitting
+from waterflow.plan import make_plan
+
+MODULES = {
+    "told_make": """
+        import waterflow as wf
+
+        @wf.step
+        def make(number: int) -> int:
+            return number + 1
+        """,
+    "told_use": """
+        import waterflow as wf
+
+        @wf.step
+        def use(number: int) -> int:
+            return number % 2
+        """,
+    "told_more": """
+        import waterflow as wf
+
+        @wf.step
+        def read(source: wf.Data) -> str:
+            return source.path.name
+
+        @wf.step
+        def tell(used: int) -> int:
+            return used
+
+        @wf.step
+        def deep(told: int) -> int:
+            return told
+
+        @wf.step(cache=False)
+        def always() -> int:
+            return 1
+        """,
+    "told": """
+        import waterflow as wf
+        from told_make import make
+        from told_more import always, deep, read, tell
+        from told_use import use
+
+        @wf.pipeline
+        def told(number: int, source: wf.Data = wf.Data("source.txt")) -> None:
+            used = use(make(number))
+            read(source)
+            always()
+            with wf.when(used == 0):
+                deep(tell(used))
+        """,
+}
+EVERY = ("make", "use", "read", "always", "tell", "deep")
+ACTUAL = {Status.CACHED: "cached", Status.SKIPPED: "skipped", Status.SUCCEEDED: "will run"}
+
+
+def row(*words):
+    return dict(zip(EVERY, words, strict=True))
+
+
+class Told:
+    """The project with the steps of this module in it."""
+
+    def __init__(self, project):
+        self.project = project
+        for name, text in MODULES.items():
+            lines = [line.removeprefix("        ") for line in text.splitlines()]
+            (project.root / f"{name}.py").write_text("\n".join(lines))
+        (project.root / "source.txt").write_text("one")
+
+    def change(self, name, old, new):
+        file = self.project.root / f"{name}.py"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    @contextlib.contextmanager
+    def call(self, **parameters):
+        with self.project.code():
+            for name in MODULES:
+                sys.modules.pop(name, None)
+            try:
+                yield importlib.import_module("told").told(**parameters)
+            finally:
+                for name in MODULES:
+                    sys.modules.pop(name, None)
+
+    def plan(self, **parameters):
+        with self.call(**parameters) as call:
+            return make_plan(call, self.project.root, "mine")
+
+    def foretold(self, **parameters):
+        return {step.name: step.cache for step in self.plan(**parameters).steps}
+
+    def run(self, **parameters):
+        """Start a run after foretelling it, and see that nothing foretold is wrong."""
+        plan = self.plan(**parameters)
+        with self.call(**parameters) as call:
+            run = submitting.submit(call, profile="mine", root=self.project.root)
+        state = self.project.finish(run)
+        assert state.status is Status.SUCCEEDED
+        for step in plan.steps:
+            if step.cache != "unknown":
+                assert ACTUAL[state.steps[step.name].status] == step.cache, step.name
+        return run, {step.name: step.cache for step in plan.steps}
+
+
+@pytest.fixture
+def told(configured):
+    """The project, with a tracking server that is not there: no test waits for MLflow."""
+    return Told(configured('[profiles.mine.tracking]\nuri = "http://127.0.0.1:9"\n'))
+
+
+def test_what_is_foretold_comes_about(told):
+    first, foretold = told.run(number=1)
+    assert foretold == row("will run", "unknown", "will run", "will run", "unknown", "unknown")
+    # Nothing changed: all is known, and the gate's answer with it.
+    plan = told.plan(number=1)
+    assert {s.name: s.cache for s in plan.steps} == row(
+        "cached", "cached", "cached", "will run", "cached", "cached"
+    )
+    assert {s.cached_from for s in plan.steps} == {first.id, None}
+    assert all(s.seconds == 0 for s in plan.steps if s.cache == "cached")
+    assert 0 < plan.seconds < plan.full_seconds
+    # The code of a step in the middle: what is behind it may be answered again by what it makes.
+    told.change("told_use", "% 2", "% 2 + 0")
+    _, foretold = told.run(number=1)
+    assert foretold == row("cached", "will run", "cached", "will run", "unknown", "unknown")
+    # Another parameter, and a gate that then stays closed.
+    _, foretold = told.run(number=2)
+    assert foretold == row("will run", "unknown", "cached", "will run", "unknown", "unknown")
+    assert told.foretold(number=2) == row(
+        "cached", "cached", "cached", "will run", "skipped", "skipped"
+    )
+    # Other data, which was never in the store; and the first again, under another name.
+    (told.project.root / "source.txt").write_text("two")
+    assert told.foretold(number=1)["read"] == "will run"
+    (told.project.root / "kept").mkdir()
+    (told.project.root / "kept" / "source.txt").write_text("one")
+    assert told.foretold(number=1, source="kept/source.txt")["read"] == "cached"
+    told.run(number=1, source="kept")
+    assert told.foretold(number=1, source="kept")["read"] == "cached"
+
+
+def test_a_parameter_that_is_not_given_breaks_no_plan(told):
+    assert told.foretold() == row(
+        "unknown", "unknown", "will run", "will run", "unknown", "unknown"
+    )
+
+
+def test_an_artifact_that_is_gone_answers_nothing(told):
+    told.run(number=1)
+    for folder in (told.project.state / "artifacts").glob("[!.]*/*"):
+        (folder / "manifest.json").unlink()
+    assert told.foretold(number=1)["make"] == "will run"

@@ -1,0 +1,82 @@
+"""A cloud's own MLflow: known by the scheme of its URIs, and reached by a plug-in of MLflow's."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Final
+
+from waterflow.errors import ConfigurationError, MissingDependencyError
+
+GROUP: Final = "waterflow.trackers"
+"""The entry-point group in which a package names what it knows: a URI's scheme -> a `Managed`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Managed:
+    """What there is to know of a cloud's MLflow.
+
+    Attributes:
+        what: What its URIs are, in words: "the ARN of a managed MLflow".
+        form: A regular expression that all of them match.
+        examples: Some of them.
+        plugin: The module by which MLflow understands them.
+        install: The command that brings the module.
+        pages: Where its pages open, in words.
+    """
+
+    what: str
+    form: str
+    examples: tuple[str, ...]
+    plugin: str
+    install: str
+    pages: str
+
+    def check(self, uri: str, where: str) -> None:
+        """See that a URI can be one.
+
+        Args:
+            uri: The tracking URI.
+            where: Who names it.
+
+        Raises:
+            ConfigurationError: It cannot.
+        """
+        if not re.fullmatch(self.form, uri):
+            raise ConfigurationError(
+                f"The tracking URI {uri!r} of {where} is not {self.what}, such as "
+                f"{' or '.join(self.examples)}. Correct it"
+            )
+
+
+def managed(uri: str) -> Managed | None:
+    """Return what is known of the cloud's MLflow behind a URI; None where nothing is.
+
+    In a job nothing is: it has Waterflow's code, but not its package's entry points.
+    """
+    scheme, colon, _ = uri.partition(":")
+    return _of_scheme(scheme.lower()) if colon else None
+
+
+@functools.cache
+def _of_scheme(scheme: str) -> Managed | None:
+    for point in metadata.entry_points(group=GROUP, name=scheme):
+        return point.load()
+    return None
+
+
+def need_plugin(uri: str) -> None:
+    """See that MLflow can speak to a URI.
+
+    Args:
+        uri: The tracking URI.
+
+    Raises:
+        MissingDependencyError: It needs a plug-in, which is not installed.
+    """
+    found = managed(uri)
+    if found is not None and importlib.util.find_spec(found.plugin) is None:
+        raise MissingDependencyError(found.plugin, f"MLflow at {uri}", found.install)
