@@ -169,7 +169,7 @@ class Client:
             },
             "settings": {
                 "fork": self._fork(), "grace": self.settings.grace, "images": self.settings.images,
-                "tracking_patience": TRACKING_PATIENCE,
+                "send": self.settings.send, "tracking_patience": TRACKING_PATIENCE,
             },
             "tracking": {"uri": tracking["uri"], "experiment": tracking["experiment"]},
             "tags": tracking["tags"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,17 +48,29 @@ def run_program(request: dict[str, Any]) -> int:
         return code
 
 
-@contextlib.contextmanager
-def reading_along(request: dict[str, Any]) -> Generator[None]:
-    """Read what this process writes to `sys.stdout` and `sys.stderr`."""
-    streams = sys.stdout, sys.stderr
-    with _reader(request, watched=False) as reader:
-        sys.stdout = _Read(streams[0], reader, "stdout")
-        sys.stderr = _Read(streams[1], reader, "stderr")
-        try:
-            yield
-        finally:
-            sys.stdout, sys.stderr = streams
+class Along:
+    """Reads what this process writes to `sys.stdout` and `sys.stderr`, attempt after attempt.
+
+    The streams stay the same from attempt to attempt: a logging handler keeps the one that it was
+    made with.
+    """
+
+    def __init__(self) -> None:
+        self._out, self._err = _Read(sys.stdout, "stdout"), _Read(sys.stderr, "stderr")
+
+    @contextlib.contextmanager
+    def attempt(self, request: dict[str, Any]) -> Generator[None]:
+        """Read along while one attempt writes, if metrics are looked for in what it writes."""
+        before = sys.stdout, sys.stderr
+        reading = _reader(request, watched=False) if request["metrics"] else nullcontext()
+        with reading as reader:
+            self._out.reader = self._err.reader = reader
+            sys.stdout, sys.stderr = self._out, self._err
+            try:
+                yield
+            finally:
+                sys.stdout, sys.stderr = before
+                self._out.reader = self._err.reader = None
 
 
 @contextlib.contextmanager
@@ -74,12 +87,14 @@ def _reader(request: dict[str, Any], *, watched: bool) -> Generator[LogReader]:
 class _Read:
     """A text stream whose text is read on its way; in all else the stream itself."""
 
-    def __init__(self, stream: Any, reader: LogReader, name: str) -> None:
-        self._stream, self._reader, self._name = stream, reader, name
+    def __init__(self, stream: Any, name: str) -> None:
+        self._stream, self._name = stream, name
+        self.reader: LogReader | None = None
 
     def write(self, text: str) -> int:
         """Write text."""
-        self._reader.feed(text.encode("utf-8", "replace"), self._name)
+        if self.reader is not None:
+            self.reader.feed(text.encode("utf-8", "replace"), self._name)
         return self._stream.write(text)
 
     def writelines(self, lines: Any) -> None:

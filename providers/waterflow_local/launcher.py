@@ -38,6 +38,8 @@ _OWN: Final = (
 
 _PATIENCE: Final = 5.0
 """Seconds in which killed processes are awaited at the end."""
+_READING: Final = 10.0
+"""Seconds in which what an attempt has printed is to be read once it has ended."""
 
 
 @dataclass
@@ -47,12 +49,16 @@ class _Follower:
     Attributes:
         attempt: The attempt's process.
         tell: Where it is told that the attempt has ended.
+        log: The log.
         answer: What the runner is told when both have ended; None while the attempt runs.
+        until: When it is to have ended, by the monotonic clock; None while the attempt runs.
     """
 
     attempt: int
     tell: int
+    log: str
     answer: dict[str, Any] | None = None
+    until: float | None = None
 
 
 class Launcher:
@@ -80,7 +86,7 @@ class Launcher:
     def serve(self) -> None:
         """Answer requests until the runner has gone."""
         while True:
-            ready, _, _ = select.select([self.connection, self.wake_read], [], [])
+            ready, _, _ = select.select([self.connection, self.wake_read], [], [], self._hurry())
             if self.wake_read in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.wake_read, 4096)
@@ -150,7 +156,7 @@ class Launcher:
             finally:
                 os._exit(0)
         os.close(told)
-        self.followers[pid] = _Follower(attempt, tell)
+        self.followers[pid] = _Follower(attempt, tell, request["log"])
 
     def _become(self, request: dict[str, Any]) -> None:
         """Make a process of its own out of a fork of this one, writing to the attempt's log."""
@@ -220,9 +226,28 @@ class Launcher:
             if follower is None:
                 self._answer(answer)
             else:  # the attempt has ended when all that it printed was read
-                follower.answer = answer
+                follower.answer, follower.until = answer, time.monotonic() + _READING
+                self._answer({"job": job, "ended": True})
                 with contextlib.suppress(BrokenPipeError):
                     os.write(follower.tell, b".")
+
+    def _hurry(self) -> float | None:
+        """Kill followers that are late, and return the seconds until the next one is."""
+        due = {pid: one.until for pid, one in self.followers.items() if one.until is not None}
+        now = time.monotonic()
+        for pid in [pid for pid, until in due.items() if until <= now]:
+            del due[pid]
+            follower = self.followers[pid]
+            follower.until = None  # its end comes as any child's does
+            with contextlib.suppress(OSError), Path(follower.log).open("a") as log:
+                log.write(
+                    f"waterflow: not all of this log was read for metrics within {_READING:g}s of "
+                    "the step's end. Write expressions that say more clearly what stands before "
+                    "the value\n"
+                )
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return max(0.0, min(due.values()) - now) if due else None
 
     def _followed(self, follower: _Follower) -> None:
         os.close(follower.tell)

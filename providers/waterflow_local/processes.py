@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from waterflow.runtime import execute
@@ -67,6 +66,7 @@ class Forked:
         self._folders = folders
         self._ready: asyncio.Task[None] | None = None
         self._jobs: dict[int, asyncio.Future[int]] = {}
+        self._over: set[int] = set()
         self._count = 0
         self._stopping = False
         self._writer: asyncio.StreamWriter | None = None
@@ -92,7 +92,10 @@ class Forked:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             answer = json.loads(line)
+            if "ended" in answer:
+                self._over.add(answer["job"])
             if "code" in answer:
+                self._over.discard(answer["job"])
                 job = self._jobs.pop(answer["job"], None)
                 if job is not None and not job.done():
                     job.set_result(answer["code"])
@@ -117,6 +120,8 @@ class Forked:
         try:
             return await asyncio.wait_for(asyncio.shield(ended), timeout)
         except TimeoutError:
+            if number in self._over:  # in time: only its log is still read
+                return await ended
             await self._end(number, ended)
             return TIMED_OUT
 
@@ -183,6 +188,7 @@ class Inline:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._along: following.Along | None = None
 
     def begin(self) -> None:
         """Nothing is needed beforehand."""
@@ -207,8 +213,8 @@ class Inline:
             os.environ.update(request["environment"])
             if str(self._root) not in sys.path:
                 sys.path.insert(0, str(self._root))
-            reading = following.reading_along(request) if request["metrics"] else nullcontext()
-            with reading:
+            self._along = self._along or following.Along()
+            with self._along.attempt(request):
                 return execute.main(request["arguments"])
         finally:
             sys.path[:] = path

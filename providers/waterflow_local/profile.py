@@ -20,6 +20,7 @@ class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):
         images: Container image -> folder whose programs stand for it (`""`: this machine's own).
         start: How a step's process starts: "fork" from a warm server, "spawn" anew, or "auto".
         grace: Seconds that a step has to end by itself when it is stopped.
+        send: When MLflow gets a run: "now", beside its steps, or "later", by `waterflow sync`.
     """
 
     cpu: float | None = None
@@ -29,3 +30,4 @@ class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):
     images: dict[str, str] = field(default_factory=dict[str, str])
     start: Literal["auto", "fork", "spawn"] = "auto"
     grace: float = 10.0
+    send: Literal["now", "later"] = "now"

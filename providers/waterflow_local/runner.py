@@ -331,23 +331,28 @@ def forked(folder: RunFolder, server: Server) -> Launch:
 
 def run(folder: RunFolder, state: State, launch: Launch, attached: int | None = None) -> str:
     """Run one submitted run, tracking beside it, and return its status."""
-    submission = read_json(folder.submission)
-    with folder.runner_log.open("ab") as log:
-        writer = subprocess.Popen(
-            [sys.executable, "-P", "-m", "waterflow.tracking.writer", str(folder.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    settings = read_json(folder.submission)["settings"]
+    writer = _start_writer(folder) if settings["send"] == "now" else None
     in_use = Lock(state.folder / "prune.lock")
     in_use.take(wait=True, shared=True)
     try:
         status = asyncio.run(_runner(folder, state, launch, attached).run())
     finally:
         in_use.release()
-        _await_writer(writer, folder, submission["settings"]["tracking_patience"])
+        if writer is not None:
+            _await_writer(writer, folder, settings["tracking_patience"])
     return status
+
+
+def _start_writer(folder: RunFolder) -> subprocess.Popen[bytes]:
+    with folder.runner_log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "waterflow.tracking.writer", str(folder.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def _runner(folder: RunFolder, state: State, launch: Launch, attached: int | None) -> Runner:

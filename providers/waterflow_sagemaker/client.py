@@ -328,6 +328,17 @@ class Client:
             )
         return answer
 
+    def run_of(self, arn: str) -> str | None:
+        """Return the id of the run that an execution was started for; None where AWS has none."""
+        try:
+            with translated("DescribePipelineExecution"):
+                told = self.connections.sagemaker.describe_pipeline_execution(
+                    PipelineExecutionArn=arn
+                )
+        except NotFoundError:
+            return None
+        return run_ids(arn, told.get("PipelineExecutionDescription", ""))[0]
+
     @property
     def _slowest(self) -> float:
         return self.settings.poll * 6

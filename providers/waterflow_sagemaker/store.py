@@ -17,9 +17,10 @@ from waterflow.errors import (
     ProviderError,
 )
 from waterflow_sagemaker.errors import translated
+from waterflow_sagemaker.translation.naming import s3_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
@@ -135,13 +136,14 @@ class S3Store:
         """
         name, found = self._found(pinned)
         refuse_manifest(pinned, name)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for done in [
-                pool.submit(self._copy, pinned, one, s3, (bucket, f"{prefix}{place}"), how)
-                for one, place in found.items()
-                if not one.marks_folder
-            ]:
-                done.result()
+        # Tags of the source would want permissions of their own, and may mean something else here.
+        how = {**how, "TaggingDirective": "REPLACE"}
+        wanted = [
+            (pinned, one, s3, (bucket, f"{prefix}{place}"), how)
+            for one, place in found.items()
+            if not one.marks_folder
+        ]
+        _all(self._copy, wanted)
 
     def _copy(
         self,
@@ -172,7 +174,7 @@ class S3Store:
         Raises:
             ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
         """
-        name = _place(self._uri, self._key.rstrip("/").rpartition("/")[2] or self._bucket).name
+        name = _place(self._uri, s3_entry(self._uri)).name
         single = self._pinned_object(pinned)
         if single is not None:
             return name, {single: PurePosixPath(name)}
@@ -293,12 +295,7 @@ class S3Store:
             with file.open("wb") as stream:
                 stream.truncate(one.size)
             parts += [(one, file, start) for start in range(0, one.size, _PART)]
-        pool = ThreadPoolExecutor(_AT_ONCE)
-        try:
-            for done in [pool.submit(self._part, pinned, *part) for part in parts]:
-                done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        _all(self._part, [(pinned, *part) for part in parts])
 
     def _part(self, pinned: Pinned, one: _Object, file: Path, start: int) -> None:
         from botocore.exceptions import (
@@ -366,6 +363,16 @@ class S3Store:
                 operation=error.operation, native_code=error.native_code,
                 retryable=error.retryable,
             ) from error  # fmt: skip
+
+
+def _all(do: Callable[..., None], calls: Iterable[tuple[Any, ...]]) -> None:
+    """Make all calls, several at a time; after an error none begins any more."""
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        for done in [pool.submit(do, *arguments) for arguments in calls]:
+            done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _place(uri: str, inside: str) -> PurePosixPath:

@@ -10,12 +10,13 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from tests.servers import Server, free_port, wait_for
 from tests.tracking.journal import Run, every
-from waterflow.tracking import writer
+from waterflow.tracking import client, writer
 from waterflow.tracking.spool import Spool
 
 if TYPE_CHECKING:
@@ -319,3 +320,10 @@ def rest_runs(server: Server, execution: str) -> set[tuple[str, str]]:
     ]
     assert len(names) == len(set(names))
     return {(name, run["info"]["status"]) for name, run in zip(names, found, strict=True)}
+
+
+@pytest.mark.parametrize("uri", ["mysql+pymysql://u@127.0.0.1/db", "https://mlflow.example"])
+def test_speaking_to_a_server_leaves_the_tracking_uri_of_the_process_alone(uri: str) -> None:
+    before = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    assert client.call(uri, lambda: "done") == "done"
+    assert (mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")) == before

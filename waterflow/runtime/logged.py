@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from types import FrameType
 
-LINE: Final = 8192
+LINE: Final = 2048
 """Characters of a line that are looked at: an expression may take the square of them."""
 OWN: Final = (FRAME, "::waterflow-value:: ")
 """What begins in a line where Waterflow tells something to itself."""
@@ -25,6 +25,10 @@ _BYTES: Final = 4
 """The most bytes of a character."""
 PATIENCE: Final = 2.0
 """Seconds for one expression on one line, where the time is watched."""
+ALLOWED: Final = 5.0
+"""Seconds of computing for one expression on all lines, unless it is quick on most of them."""
+QUICK: Final = 0.0002
+"""Seconds of computing for a line that are quick."""
 
 
 class Sink(Protocol):
@@ -51,6 +55,8 @@ class LogReader:
     ) -> None:
         self._expressions = {name: re.compile(text) for name, text in definitions.items()}
         self._numbers = dict.fromkeys(definitions, 0)
+        self._spent = dict.fromkeys(definitions, 0.0)
+        self._read = 0
         self._spool, self._watched = spool, watched
         self._rest: dict[str, bytes] = {}
         self._lock = threading.Lock()
@@ -83,6 +89,7 @@ class LogReader:
                 for mark in OWN:
                     told = told.partition(mark)[0]
             if told:
+                self._read += 1
                 for name, expression in tuple(self._expressions.items()):
                     for text in self._found(name, expression, told):
                         self._take(name, text)
@@ -97,21 +104,28 @@ class LogReader:
         self._numbers[name] += 1
 
     def _found(self, name: str, expression: re.Pattern[str], line: str) -> list[Any]:
+        began = time.thread_time()
         self._since = time.monotonic()
         try:
-            return [found[1] for found in expression.finditer(line)]
+            found = [one[1] for one in expression.finditer(line)]
         except _TooSlowError:
-            self._since = None
-            del self._expressions[name]
-            print(
-                f"waterflow: metric '{name}' is no longer read: its expression "
-                f"{expression.pattern!r} took longer than {PATIENCE:g}s on one line. Write it so "
-                "that it says more clearly what stands before the value",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+            self._give_up(name, expression, f"took longer than {PATIENCE:g}s on one line")
             return []
         finally:
             self._since = None
+        self._spent[name] = spent = self._spent[name] + time.thread_time() - began
+        if spent > ALLOWED and spent > QUICK * self._read:
+            self._give_up(name, expression, f"has taken {spent:.1f}s for {self._read} lines")
+        return found
+
+    def _give_up(self, name: str, expression: re.Pattern[str], why: str) -> None:
+        self._since = None
+        del self._expressions[name]
+        print(
+            f"waterflow: metric '{name}' is no longer read: its expression {expression.pattern!r} "
+            f"{why}. Write it so that it says more clearly what stands before the value",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
 
     @contextlib.contextmanager
     def _watch(self) -> Generator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import subprocess
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -77,11 +78,12 @@ class Passing:
             data = os.read(stream.fileno(), _CHUNK)
         except BlockingIOError:
             return None
-        whole, ended, rest = (self._rest[name] + data).rpartition(b"\n")
-        if len(rest) > _CHUNK:
-            whole, ended, rest = whole + ended + rest, b"", b""
-        self._rest[name] = rest
-        _write(_GOALS[name], whole + ended)
+        held = self._rest[name] + data
+        end = max(held.rfind(b"\n"), held.rfind(b"\r")) + 1  # a progress bar ends in the latter
+        if len(held) - end > _CHUNK:
+            end = len(held)
+        self._rest[name] = held[end:]
+        _write(_GOALS[name], held[:end])
         self._reader.feed(data, name)
         return data
 
@@ -89,4 +91,7 @@ class Passing:
 def _write(goal: int, data: bytes) -> None:
     with contextlib.suppress(OSError):  # a log that is closed or full is no reason to end a step
         while data:
-            data = data[os.write(goal, data) :]
+            try:
+                data = data[os.write(goal, data) :]
+            except BlockingIOError:  # another program has made the terminal so
+                select.select([], [goal], [])

@@ -139,7 +139,7 @@ def _put_in_force(uri: str) -> None:
 
     https://github.com/aws/sagemaker-mlflow (auth_provider.py): the client's own URI is not asked.
     """
-    if uri.partition(":")[0] not in _OWN:
+    if uri.partition(":")[0].partition("+")[0] not in _OWN:  # a driver follows the plus sign
         import mlflow
 
         if mlflow.get_tracking_uri() != uri:

@@ -196,8 +196,9 @@ class Deployment:
         if before.get("pipeline", after["pipeline"]) != after["pipeline"]:
             raise ConflictError(
                 f"SageMaker's pipeline '{name}' is that of pipeline '{before['pipeline']}', and "
-                f"'{after['pipeline']}' would have the same name there. Rename one of them, or "
-                "choose another prefix in the profile",
+                f"'{after['pipeline']}' would have the same name there. Rename one of them, choose "
+                "another prefix in the profile, or, if the pipeline was renamed, delete the old "
+                f"one: aws sagemaker delete-pipeline --pipeline-name {name}",
                 provider="sagemaker", operation="UpdatePipeline",
             )  # fmt: skip
         if not str(before.get("build", "")).startswith(self.storage.uri("builds/")):

@@ -184,7 +184,8 @@ class _Foretelling:
         """Return the execution in which a step's result was made."""
         if step.origin not in self._formers:
             arn = f"{former.arn.rpartition('/')[0]}/{step.origin}"
-            self._formers[step.origin] = _Former(self._client, arn, 0, step.origin)
+            run = self._client.run_of(arn) or step.origin
+            self._formers[step.origin] = _Former(self._client, arn, 0, run)
         return self._formers[step.origin]
 
     def _results(self, native: str) -> list[_Result]:

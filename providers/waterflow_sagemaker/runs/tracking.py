@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -303,14 +304,18 @@ class Tracking:
         """Yield the metrics that a container has printed: no runtime of ours read its log there."""
         if made.step.metrics:
             printed = _Printed(found.id, made.step.name)
-            reader = LogReader(made.step.metrics, printed)
+            main = threading.current_thread() is threading.main_thread()
+            reader = LogReader(made.step.metrics, printed, watched=main)
             for moment, line in self._logs.printed(made.run):
                 printed.moment = moment
                 reader.feed(f"{line}\n".encode())
             yield from printed.events
 
     def _cached(self, found: Execution, made: Made, folder: Path) -> Event:
-        events = self._results.events(made, folder)
+        container = isinstance(made.step.run, spec.Container)
+        events = (
+            list(self._printed(found, made)) if container else self._results.events(made, folder)
+        )
         attempt = max((event["attempt"] for event in events), default=1)
         metrics = {
             event["key"]: {"key": event["key"], "value": event["value"]}

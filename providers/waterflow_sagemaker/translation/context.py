@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
 from waterflow.cache import text_digest
+from waterflow.data.stores import scheme_of
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
 from waterflow.parameters import to_text
 from waterflow.references import operands, value_name
@@ -15,7 +16,7 @@ from waterflow_sagemaker import images, machines
 from waterflow_sagemaker.profile import LARGEST_VOLUME
 from waterflow_sagemaker.translation import containers
 from waterflow_sagemaker.translation.mounts import entry_name
-from waterflow_sagemaker.translation.naming import value_keys
+from waterflow_sagemaker.translation.naming import S3_SCHEMES, value_keys
 from waterflow_sagemaker.translation.pins import Libraries, Pinner
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ class Context:
             if uri.startswith("s3://"):
                 return uri
             return self.s3(f"data/unpinned-{text_digest(uri)}")
-        return self.s3(f"data/{text_digest(f'{entry_name(uri)} {what}')}")
+        # Tags of S3 and digests tell content; what a web server says tells it of one address only.
+        tells = scheme_of(uri) in S3_SCHEMES or pinned.sha256 or what.startswith("md5:")
+        return self.s3(f"data/{text_digest(f'{entry_name(uri) if tells else uri} {what}')}")
 
     def address(self, source: spec.FromData | spec.FromParameter) -> tuple[Any, bool]:
         """Return outside data's S3 URI or its expression, and whether there may be none."""

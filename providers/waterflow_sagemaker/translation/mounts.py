@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from waterflow import spec
+from waterflow.data.stores import scheme_of
 from waterflow.errors import UnsupportedFeatureError
 from waterflow.job import leaves
+from waterflow_sagemaker.translation.naming import S3_SCHEMES, s3_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -158,6 +160,8 @@ def check_count(step: str, kind: Kind, number: int) -> None:
 
 def entry_name(uri: str) -> str:
     """Return the name of the file or folder that an address of data names."""
+    if scheme_of(uri) in S3_SCHEMES:
+        return s3_entry(uri)
     path = unquote(urlsplit(uri).path) if "://" in uri else uri
     if uri.startswith("dvc://"):
         path = uri.removeprefix("dvc://").partition("@")[0]

@@ -62,6 +62,16 @@ def schedule_group(prefix: str) -> str:
     return schedule(prefix if prefix == "waterflow" else f"waterflow-{prefix}")
 
 
+def s3_entry(uri: str) -> str:
+    """Return the name of what an address in S3 names; a key is taken as it is written.
+
+    Args:
+        uri: `s3://bucket`, `s3://bucket/key` or `s3://bucket/prefix/`.
+    """
+    bucket, _, key = uri.partition("://")[2].partition("/")
+    return key.rstrip("/").rpartition("/")[2] or bucket
+
+
 class Names:
     """Gives out names of steps, no name twice: a further copy's ends in `-2`, `-3` and so on."""
 

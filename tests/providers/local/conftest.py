@@ -29,13 +29,21 @@ def until(condition, seconds=60.0, what="it"):
 
 
 class Project:
-    """A project whose processes can be told from all others by a mark in their environment."""
+    """A project whose processes can be told from all others by a mark in their environment.
 
-    def __init__(self, root, settings=""):
+    Args:
+        root: Its folder.
+        settings: Of its profile, as the file has them.
+        send: When MLflow gets its runs: a process that imports MLflow costs a test seconds.
+    """
+
+    def __init__(self, root, settings="", send="later"):
         self.root = root
         self.mark = f"{root.name}-{time.monotonic_ns()}"
         shutil.copyfile(SOURCE, root / "local_pipelines.py")
-        (root / "waterflow.toml").write_text(f'[profiles.mine]\nprovider = "local"\n{settings}')
+        (root / "waterflow.toml").write_text(
+            f'[profiles.mine]\nprovider = "local"\nsend = "{send}"\n{settings}'
+        )
         self.provider = discovery.open_provider(root, "mine")
         self.state = root / ".waterflow"
 
@@ -106,12 +114,20 @@ def project(tmp_path):
 
 
 @pytest.fixture
+def tracked(tmp_path):
+    """Return a project whose runs are sent to MLflow beside their steps."""
+    made = Project(tmp_path, send="now")
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def configured(tmp_path):
     """Return what makes a project with settings."""
     made = []
 
-    def make(settings):
-        made.append(Project(tmp_path, settings))
+    def make(settings, **more):
+        made.append(Project(tmp_path, settings, **more))
         return made[-1]
 
     yield make

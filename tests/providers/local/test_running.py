@@ -118,6 +118,7 @@ def test_what_steps_print_becomes_metrics(configured, tmp_path, capfd, settings,
     run = project.submit("printed", how, note=str(note))
     state = project.finish(run)
     assert state.status is Status.SUCCEEDED, list(run.logs())
+    assert project.provider.sync(run.id).left == 0
     found = histories(run)
     assert found["prints"] == [(0, 1.0), (1, 0.5), (2, 0.25), (3, 7.0)]
     assert [step for step, _ in found["program"]] == [0, 1, 2]
@@ -128,7 +129,7 @@ def test_what_steps_print_becomes_metrics(configured, tmp_path, capfd, settings,
 
 
 def test_metrics_are_known_while_a_step_prints_and_count_for_its_cache(configured, tmp_path):
-    project = configured(OWN_PROGRAMS)
+    project = configured(OWN_PROGRAMS, send="now")
     note = tmp_path / "note"
     run = project.submit("printed", note=str(note))
     until((project.state / "mlflow.db.ready").exists, what="the store")

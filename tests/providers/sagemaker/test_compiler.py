@@ -1,6 +1,7 @@
 """Whole documents: what becomes of each feature, what is refused, and how long it takes."""
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -386,6 +387,39 @@ def test_no_cloud_sdk_is_imported():
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_data_of_one_name_and_version_at_two_addresses_is_kept_apart():
+    places = [f"https://data.example/{year}/train.csv" for year in (2024, 2025)]
+    data = [Pinned(uri, 'etag:"66a1-1f4"') for uri in places]
+    found = compiled(pipeline(function("a")), build_options={"data": data}).content["data"]
+    assert len(set(found.values())) == 2
+
+
+def test_the_same_object_at_two_addresses_is_kept_once():
+    data = [Pinned(f"s3://{bucket}/train.csv", "etag:66a1") for bucket in ("one", "two")]
+    found = compiled(pipeline(function("a")), build_options={"data": data}).content["data"]
+    assert len(set(found.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("s3://b/my%20data.csv", "my%20data.csv"),
+        ("s3://b/deep/a#1.csv", "a#1.csv"),
+        ("s3://b/what?.csv", "what?.csv"),
+        ("s3://b/folder/", "folder"),
+        ("s3://b", "b"),
+        ("https://h/my%20data.csv?x=1", "my data.csv"),
+        ("dvc://raw/data.csv@main", "data.csv"),
+        ("raw/data.csv", "data.csv"),
+    ],
+)
+def test_a_container_finds_its_data_under_the_name_that_it_has(uri, name):
+    source = spec.Input("data", spec.FromData(uri))
+    step = container("look", ("cat", "{inputs.raw}"), {"raw": source})
+    document = compiled(pipeline(step), build_options={"data": [Pinned(uri, "md5:66a1")]})
+    assert name in json.dumps(definition(document), ensure_ascii=False)
 
 
 def test_a_traced_pipeline():
