@@ -70,9 +70,9 @@ print("all well")
 """
 
 
-def project(folder: Path) -> Path:
-    """Make an empty folder a project."""
-    (folder / "waterflow.toml").write_text("")
+def project(folder: Path, send: str = "later") -> Path:
+    """Make an empty folder a project; a run that is sent to MLflow at once costs seconds."""
+    (folder / "waterflow.toml").write_text(f'[profiles.local]\nsend = "{send}"\n')
     return folder
 
 
@@ -86,7 +86,7 @@ def python(folder: Path, *arguments: str) -> str:
 
 
 def test_a_module(tmp_path: Path) -> None:
-    project(tmp_path)
+    project(tmp_path, send="now")
     (tmp_path / "mine.py").write_text(PIPELINE)
     code = "import math, waterflow as wf\nfrom mine import roots\n" + USE
     assert python(tmp_path, "-c", code) == "all well\n"

@@ -94,5 +94,5 @@ def test_python_logs_it_and_prints_nothing(project, lines, capfd):
     with project.code():
         call = importlib.import_module("slow").measuring(raw=uri)
         submit.submit(call, profile="aws", root=project.root)
-    assert lines() == [f"Fetching {uri}, 17 MiB", f"Uploading {uri}, 17 MiB"]
+    assert lines() == [f"Copying {uri}, 17 MiB"]
     assert capfd.readouterr() == ("", "")
