@@ -77,6 +77,7 @@ class Attempt:
         folder: The run's folder.
         state: The project's state.
         submission: How the run was started.
+        live: The folders of the live tree, from which nothing may be imported.
     """
 
     def __init__(
@@ -86,9 +87,10 @@ class Attempt:
         folder: RunFolder,
         state: State,
         submission: dict[str, Any],
+        live: list[str],
     ) -> None:
         self.step, self.number, self.folder, self.state = step, number, folder, state
-        self.submission, self.store = submission, Store(state)
+        self.submission, self.store, self.live = submission, Store(state), live
         self.place = folder.attempt(step.name, number)
 
     # --- before --------------------------------------------------------------------------------
@@ -117,20 +119,19 @@ class Attempt:
             checkpoint=self.folder.folder / "checkpoints" / self.step.name,
         )
         python = self.submission["interpreters"].get(self.step.name, {}).get("python")
-        folders = paths.project_folders(Path(self.submission["root"]))
         variables: dict[str, str] = job["step"]["variables"]
         program: list[str] | None = None
         if job["step"]["run"]["kind"] == "container":
             program = self._program(inputs, outputs)
         elif python is not None:
-            program = paths.command(python, folders, arguments)
+            program = paths.command(python, self.live, arguments)
         return {
             "arguments": arguments,
-            "environment": self._environment(bundle, folders),
+            "environment": self._environment(bundle),
             # What a library reads when it is imported comes too late for one imported before.
             "anew": bool(variables.keys() - threads.VARIABLES),
             "variables": {k: v for k, v in variables.items() if k in threads.VARIABLES},
-            "without": folders,
+            "without": self.live,
             "spool": str(self.place / "spool.jsonl"),
             "folder": str(work),
             "log": str(self.folder.log(self.step.name, self.number)),
@@ -158,7 +159,7 @@ class Attempt:
         artifacts.seal_skipped(skipped, "any")
         return skipped
 
-    def _environment(self, bundle: Path | None, folders: list[str]) -> dict[str, str]:
+    def _environment(self, bundle: Path | None) -> dict[str, str]:
         step = self.step.job["step"]
         program = step["run"]["kind"] == "container"
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
@@ -166,7 +167,7 @@ class Attempt:
             kept |= threads.environment(step["threads"], step["variables"])
             # The runtime sets the rest too; a library may want it when the interpreter starts.
             kept |= {k: v for k, v in step["variables"].items() if not k.startswith("MLFLOW_")}
-        inherited = paths.without(kept.pop("PYTHONPATH", "").split(os.pathsep), folders)
+        inherited = paths.without(kept.pop("PYTHONPATH", "").split(os.pathsep), self.live)
         found = kept | {
             contract.EXECUTION: self.folder.id,
             contract.ATTEMPT: str(self.number),

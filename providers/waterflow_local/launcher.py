@@ -28,6 +28,7 @@ from waterflow.runtime.contract import UNFORESEEN
 from waterflow_local import descendants, following, paths, threads
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import FrameType
 
 _OWN: Final = (
@@ -121,15 +122,12 @@ class Launcher:
         paths.drop(request["folders"])  # children inherit this: they import the bundle's code only
         hidden = [name for name in request["without"] if name not in sys.modules]
         sys.modules.update(dict.fromkeys(hidden))  # pyright: ignore[reportArgumentType]
-        for name in (*_OWN, *request["modules"]):
-            with contextlib.suppress(Exception):  # the step itself will tell, in its own log
-                importlib.import_module(name)
+        _import(request["modules"])
         for name in hidden:
             del sys.modules[name]
-        gc.collect()
-        gc.freeze()
+        _settle()
         self.may_fork = request["fork"] and _threads() == 1
-        self._answer({"fork": self.may_fork, "threads": _threads()})
+        self._answer({"preloaded": True})
 
     def _launch(self, request: dict[str, Any]) -> None:
         pid = os.fork()
@@ -177,8 +175,7 @@ class Launcher:
         code = UNFORESEEN
         try:
             self._become(request)
-            os.environ.clear()
-            os.environ.update(request["environment"])
+            _set_environment(request["environment"])
             os.chdir(request["folder"])
             program = request["program"]
             if program is None and (request["anew"] or not self.may_fork):
@@ -278,6 +275,18 @@ class Launcher:
             time.sleep(0.005)
 
 
+def _import(modules: Iterable[str]) -> None:
+    for name in modules:
+        with contextlib.suppress(Exception):  # the step itself will tell, in its own log
+            importlib.import_module(name)
+
+
+def _settle() -> None:
+    """Keep all objects that are there out of the collector's sight, and so in shared pages."""
+    gc.collect()
+    gc.freeze()
+
+
 def _nothing(_signal: int, _frame: FrameType | None) -> None:
     """Take SIGCHLD, so that it wakes the server."""
 
@@ -288,6 +297,14 @@ def _threads() -> int:
         return len(list(Path("/proc/self/task").iterdir()))
     except OSError:
         return threading.active_count()
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    """Make the environment this one; most of it is as it was."""
+    before = dict(os.environ)
+    for name in before.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(dict(variables.items() - before.items()))
 
 
 def _redirect(log: str) -> None:
@@ -305,6 +322,8 @@ def main() -> None:
     """Serve on the socket whose descriptor is the first argument; the second is for nice."""
     os.nice(int(sys.argv[2]))
     descendants.adopt()
+    _import(_OWN)  # before it is asked to: the runner still imports what it needs itself
+    _settle()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         Launcher(connection).serve()
 

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow.runtime import execute
 from waterflow.runtime.contract import TIMED_OUT
@@ -26,8 +26,8 @@ _DIED: Final = 128 + signal.SIGKILL
 class Launch(Protocol):
     """Starts an attempt and waits for its end."""
 
-    def begin(self) -> None:
-        """Get ready for what is sure to come."""
+    async def open(self) -> None:
+        """Get ready for attempts."""
         ...
 
     async def run(self, request: dict[str, Any], timeout: float | None) -> int:
@@ -64,7 +64,7 @@ class Forked:
     ) -> None:
         self._server, self._preload, self._fork, self._grace = server, preload, fork, grace
         self._folders = folders
-        self._ready: asyncio.Task[None] | None = None
+        self._preloaded: asyncio.Future[None] | None = None
         self._jobs: dict[int, asyncio.Future[int]] = {}
         self._over: set[int] = set()
         self._count = 0
@@ -72,18 +72,20 @@ class Forked:
         self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
 
-    async def _start(self) -> None:
+    async def open(self) -> None:
+        """Connect to the server."""
         reader, self._writer = await asyncio.open_unix_connection(
             sock=self._server.connection, limit=1 << 22
         )
-        self._send({"do": "preload", "fork": self._fork, "folders": self._folders, **self._preload})
-        await reader.readline()
         self._listener = asyncio.create_task(self._listen(reader))
 
-    def begin(self) -> None:
-        """Let the server import its libraries."""
-        if self._ready is None:
-            self._ready = asyncio.create_task(self._start())
+    def preload(self) -> asyncio.Future[None]:
+        """Let the server import its libraries, once, and return what is done when it has."""
+        if self._preloaded is None:
+            self._preloaded = asyncio.get_running_loop().create_future()
+            wanted = {"fork": self._fork, "folders": self._folders, **self._preload}
+            self._send({"do": "preload", **wanted})
+        return self._preloaded
 
     def _send(self, request: dict[str, Any]) -> None:
         if self._writer is not None:
@@ -92,6 +94,8 @@ class Forked:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             answer = json.loads(line)
+            if "preloaded" in answer and self._preloaded is not None:
+                self._preloaded.set_result(None)
             if "ended" in answer:
                 self._over.add(answer["job"])
             if "code" in answer:
@@ -103,13 +107,14 @@ class Forked:
             if not job.done():
                 job.set_result(_DIED)
         self._jobs.clear()
+        if self._preloaded is not None and not self._preloaded.done():
+            self._preloaded.set_result(None)
 
     async def run(self, request: dict[str, Any], timeout: float | None) -> int:
         """Run one attempt and return its exit code; 124 when it took longer than it may."""
-        self.begin()
-        await asyncio.shield(cast("asyncio.Task[None]", self._ready))
         if self._stopping:
             return _DIED
+        preloaded = self.preload()
         self._count += 1
         number = self._count
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -117,6 +122,7 @@ class Forked:
         self._send({"do": "launch", "job": number, **request})
         if self._listener is not None and self._listener.done():
             return _DIED
+        await asyncio.shield(preloaded)  # a step's time runs from its own start
         try:
             return await asyncio.wait_for(asyncio.shield(ended), timeout)
         except TimeoutError:
@@ -139,9 +145,6 @@ class Forked:
 
     async def close(self) -> None:
         """End the server."""
-        if self._ready is not None:
-            with contextlib.suppress(Exception):
-                await self._ready
         if self._listener is not None:
             self._listener.cancel()
         if self._writer is not None:
@@ -161,10 +164,12 @@ class Servers:
     def __init__(self, servers: dict[str, Forked], early: str) -> None:
         self._servers, self._early = servers, early
 
-    def begin(self) -> None:
-        """Let the early server import its libraries while others work."""
+    async def open(self) -> None:
+        """Connect to the servers, and let the early one import while others work."""
+        for server in self._servers.values():
+            await server.open()
         if self._early in self._servers:
-            self._servers[self._early].begin()
+            self._servers[self._early].preload()
 
     async def run(self, request: dict[str, Any], timeout: float | None) -> int:
         """Run one attempt on the server that the request names, and return its exit code."""
@@ -190,7 +195,7 @@ class Inline:
         self._root = root
         self._along: following.Along | None = None
 
-    def begin(self) -> None:
+    async def open(self) -> None:
         """Nothing is needed beforehand."""
 
     async def run(self, request: dict[str, Any], timeout: float | None) -> int:

@@ -74,6 +74,8 @@ class Runner:
         self._stop = asyncio.Event()
         self._active: set[str] = set()
         self._attached = attached
+        self._live = project_folders(Path(self.submission["root"]))
+        self._tidying: set[asyncio.Task[None]] = set()
         self.earlier = self._earlier()
 
     def _earlier(self) -> dict[str, dict[str, Any]]:
@@ -96,7 +98,7 @@ class Runner:
             files=submission["files"],
             datasets=submission["datasets"],
         )
-        self.launch.begin()
+        await self.launch.open()
         tasks = {name: asyncio.create_task(self._guarded(name)) for name in self.jobs}
         everything = asyncio.gather(*tasks.values())
         stopped = asyncio.create_task(self._stop.wait())
@@ -110,6 +112,7 @@ class Runner:
             self._note_fault(problem)
         finally:
             stopped.cancel()
+            await asyncio.gather(*self._tidying)
             status, error = self._end()
             try:
                 self.journal.append("run.end", status=status, **error)
@@ -234,14 +237,10 @@ class Runner:
         write_json(self.folder.step_file(step.name), step.job["step"])
         for number in range(1, retry["retries"] + 2):
             again = delay if number <= retry["retries"] else None
-            async with self.slots.take(step.job["cpu"], step.job["memory"]):
-                if self._ending:
-                    raise asyncio.CancelledError
-                self._active.add(step.name)
-                try:
-                    outcome = await self._attempt(step, number, again)
-                finally:
-                    self._active.discard(step.name)
+            try:
+                outcome = await self._attempt(step, number, again)
+            finally:
+                self._active.discard(step.name)
             if outcome is not None:
                 return outcome
             await asyncio.sleep(delay)
@@ -250,26 +249,21 @@ class Runner:
 
     async def _attempt(self, step: StepRun, number: int, again: float | None) -> Outcome | None:
         """Make one attempt; None means that another is to follow, `again` seconds later."""
-        attempt = Attempt(step, number, self.folder, self.state, self.submission)
-        self.journal.append(
-            "step.start", step.name, number, parameters=step.shown, inputs=step.digests,
-            tags={"waterflow.kind": step.job["step"]["run"]["kind"]},
-        )  # fmt: skip
-        began = time.monotonic()
+        attempt = Attempt(step, number, self.folder, self.state, self.submission, self._live)
         code = contract.BAD_CODE
         error: dict[str, Any] | None = None
         try:
-            code = await self.launch.run(attempt.request(), step.job["step"]["timeout"])
+            code, seconds = await self._process(attempt)
             if code == contract.OK:
-                result = attempt.collect(time.monotonic() - began)
-                attempt.tidy()
+                result = await asyncio.to_thread(self._keep, attempt, step, seconds)
+                self._tidy(attempt)
                 return self._succeed(step, number, result)
         except WaterflowError as problem:
             error = {"type": type(problem).__name__, "message": str(problem), "traceback": ""}
         except Exception as problem:  # noqa: BLE001 - a full disk, a file that the step has broken
             told = "".join(traceback.format_exception(problem))
             error = {"type": type(problem).__name__, "message": str(problem), "traceback": told}
-        attempt.tidy()
+        self._tidy(attempt)
         if code != contract.OK:
             self._heal(step, code, error)
         if self._ending or code in contract.FINAL:
@@ -288,16 +282,42 @@ class Runner:
         self.failure = self.failure or (step.name, f"{error['type']}: {error['message']}")
         raise StepFailedError
 
+    async def _process(self, attempt: Attempt) -> tuple[int, float]:
+        """Run an attempt's process on its share of the machine; return its code and seconds."""
+        step = attempt.step
+        async with self.slots.take(step.job["cpu"], step.job["memory"]):
+            if self._ending:
+                raise asyncio.CancelledError
+            self._active.add(step.name)
+            self.journal.append(
+                "step.start", step.name, attempt.number, parameters=step.shown,
+                inputs=step.digests, tags={"waterflow.kind": step.job["step"]["run"]["kind"]},
+            )  # fmt: skip
+            began = time.monotonic()
+            code = await self.launch.run(attempt.request(), step.job["step"]["timeout"])
+            return code, time.monotonic() - began
+
+    def _tidy(self, attempt: Attempt) -> None:
+        """Remove what served the attempt alone, while the run goes on."""
+        task = asyncio.create_task(asyncio.to_thread(attempt.tidy))
+        self._tidying.add(task)
+        task.add_done_callback(self._tidying.discard)
+
     def _heal(self, step: StepRun, code: int, error: dict[str, Any] | None) -> None:
         """Drop inputs that were altered in the store: the next run makes them again."""
         refused = error is not None and error["type"] == "ArtifactError"
         if code == contract.BAD_INPUT or refused:
             self.store.heal(found for found in step.inputs.values() if found is not None)
 
-    def _succeed(self, step: StepRun, number: int, result: Result) -> Outcome:
+    def _keep(self, attempt: Attempt, step: StepRun, seconds: float) -> Result:
+        """Take what an attempt made into the store, and remember it under its key."""
+        result = attempt.collect(seconds)
         # What ran inline came from the live tree, which the key knows nothing of.
         if step.job["cache"] and not self.submission["inline"]:
             self.store.put(step.key, result)
+        return result
+
+    def _succeed(self, step: StepRun, number: int, result: Result) -> Outcome:
         self.journal.append(
             "step.end", step.name, number, status="succeeded", key=step.key, values=result.values,
             outputs={n: asdict(a) for n, a in result.outputs.items()},

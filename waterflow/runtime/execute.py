@@ -30,7 +30,7 @@ from waterflow.runtime.failure import (
 from waterflow.tracking.spool import Spool, clear_foreign_mlflow, point_mlflow_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from types import FrameType
 
     from waterflow.runtime.contract import Job
@@ -77,12 +77,8 @@ def _run(job: Job) -> int:
         frames=sys.stdout if job.document.get("frames") and tracks else None,
     ) as spool:
         try:
-            with tempfile.TemporaryDirectory(
-                prefix="waterflow-",
-                dir=os.environ.get(contract.SCRATCH),
-                ignore_cleanup_errors=True,
-            ) as scratch:
-                _Attempt(job, spool, Path(scratch)).run()
+            with _scratch() as scratch:
+                _Attempt(job, spool, scratch).run()
                 return contract.OK
         except Terminated:
             raise
@@ -92,6 +88,17 @@ def _run(job: Job) -> int:
             if tracks:
                 spool.append("failure", **as_event(failure))
             return failure.code
+
+
+@contextlib.contextmanager
+def _scratch() -> Generator[Path]:
+    """Give a folder to build in; in the folder that the provider names it is left to that."""
+    named = os.environ.get(contract.SCRATCH)
+    if named:
+        yield Path(named)
+        return
+    with tempfile.TemporaryDirectory(prefix="waterflow-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
