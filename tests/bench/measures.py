@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 WATERFLOW: Final = str(Path(sys.executable).with_name("waterflow"))
 _ROUNDS: Final = 3
@@ -52,12 +52,19 @@ def _run(folder: Path, pipeline: str, *options: str) -> dict[str, Any]:
     return state
 
 
-def in_turn(rounds: int, *actions: Callable[[], float]) -> list[float]:
-    """Return each action's median over rounds in which they take turns, after one to warm up."""
+def in_turn(
+    rounds: int,
+    *actions: Callable[[], float],
+    of: Callable[[Sequence[float]], float] = statistics.median,
+) -> list[float]:
+    """Return each action's median over rounds in which they take turns, after one to warm up.
+
+    Where differences of the figures are wanted `of=min` is better: what disturbs a round only adds.
+    """
     for action in actions:
         action()
     found = [[action() for action in actions] for _ in range(rounds)]
-    return [statistics.median(values) for values in zip(*found, strict=True)]
+    return [of(values) for values in zip(*found, strict=True)]
 
 
 def help_text(folder: Path) -> list[Row]:
@@ -82,7 +89,7 @@ def chain(folder: Path) -> list[Row]:
         return lambda: _time([sys.executable, "plain.py", str(steps), str(plain)], folder)
 
     few, few_base, some, some_base, many, many_base = in_turn(
-        _ROUNDS, ours(10), base(10), ours(50), base(50), ours(100), base(100)
+        _ROUNDS, ours(10), base(10), ours(50), base(50), ours(100), base(100), of=min
     )
     rows: list[Row] = []
     for name, high, high_base, low, low_base, count in (

@@ -70,6 +70,24 @@ def as_json(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
 
 
+def submission(function: F) -> F:
+    """Add the ways in which a run may start: `--no-cache`, `--resume` and `--run-id`."""
+    for option in (
+        click.option(
+            "--run-id", metavar="ID", help="An id of your own; the same id gives one run."
+        ),
+        click.option(
+            "--resume", metavar="RUN", shell_complete=_runs,
+            help="Go on from this failed run: finished steps stand.",
+        ),
+        click.option(
+            "--no-cache", is_flag=True, help="Run every step, whatever earlier runs have made."
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 def run(*, required: bool) -> Callable[[F], F]:
     """Add the argument RUN."""
     return click.argument("run", metavar="RUN", required=required, shell_complete=_runs)

@@ -1,11 +1,8 @@
 """What is foretold of a local run, each time held against what the run then does."""
 
-import contextlib
-import importlib
-import sys
-
 import pytest
 
+from tests.changing import Changing
 from tests.providers.local.conftest import Status
 from waterflow import submit as submitting
 from waterflow.plan import make_plan
@@ -67,35 +64,15 @@ def row(*words):
     return dict(zip(EVERY, words, strict=True))
 
 
-class Told:
+class Told(Changing):
     """The project with the steps of this module in it."""
 
     def __init__(self, project):
-        self.project = project
-        for name, text in MODULES.items():
-            lines = [line.removeprefix("        ") for line in text.splitlines()]
-            (project.root / f"{name}.py").write_text("\n".join(lines))
+        super().__init__(project, MODULES)
         (project.root / "source.txt").write_text("one")
 
-    def change(self, name, old, new):
-        file = self.project.root / f"{name}.py"
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new))
-
-    @contextlib.contextmanager
-    def call(self, **parameters):
-        with self.project.code():
-            for name in MODULES:
-                sys.modules.pop(name, None)
-            try:
-                yield importlib.import_module("told").told(**parameters)
-            finally:
-                for name in MODULES:
-                    sys.modules.pop(name, None)
-
     def plan(self, **parameters):
-        with self.call(**parameters) as call:
+        with self.call("told:told", **parameters) as call:
             return make_plan(call, self.project.root, "mine")
 
     def foretold(self, **parameters):
@@ -104,7 +81,7 @@ class Told:
     def run(self, **parameters):
         """Start a run after foretelling it, and see that nothing foretold is wrong."""
         plan = self.plan(**parameters)
-        with self.call(**parameters) as call:
+        with self.call("told:told", **parameters) as call:
             run = submitting.submit(call, profile="mine", root=self.project.root)
         state = self.project.finish(run)
         assert state.status is Status.SUCCEEDED

@@ -108,7 +108,9 @@ def learn(rounds: int, place: str) -> list[str]:
     with Path(place).open("a") as told:
         told.write(f"{begun}\n")
     for number in range(begun, rounds):
-        kept.write_text(str(number + 1))
+        new = kept.with_suffix(".new")
+        new.write_text(str(number + 1))
+        new.replace(kept)  # whole or not at all: an interruption may come at any moment
         print(f"round {number + 1}", flush=True)
         if begun == 0 and number == 1:
             time.sleep(60)  # ended before

@@ -1,13 +1,10 @@
 """What is foretold of a run on SageMaker, each time held against what the run then does."""
 
-import contextlib
-import importlib
-import sys
-
 import pytest
 from waterflow_sagemaker.emulator import Emulator
 from waterflow_sagemaker.runs import expectation
 
+from tests.changing import Changing
 from tests.providers.sagemaker.runs_kit import Project, pointed
 from waterflow import submit as submitting
 from waterflow.state import Status
@@ -70,54 +67,31 @@ ACTUAL = {
 }
 
 
-class Told:
+class Told(Changing):
     """A project whose steps lie in modules of their own, and its runs by number."""
 
     def __init__(self, root, **settings):
-        self.project = Project(root, **settings)
-        for name, text in MODULES.items():
-            lines = [line.removeprefix("        ") for line in text.splitlines()]
-            (root / f"{name}.py").write_text("\n".join(lines))
+        super().__init__(Project(root, **settings), MODULES)
         self.runs = {}
 
-    def change(self, name, old, new):
-        file = self.project.root / f"{name}.py"
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new))
-
-    @contextlib.contextmanager
-    def _call(self, parameters):
-        parameters = dict(parameters)
-        pipeline = parameters.pop("pipeline", "told")
-        with self.project.code():
-            for name in MODULES:
-                sys.modules.pop(name, None)
-            try:
-                yield getattr(importlib.import_module("told"), pipeline)(**parameters)
-            finally:
-                for name in MODULES:
-                    sys.modules.pop(name, None)
-
-    def foretell(self, **parameters):
-        with self._call(parameters) as call:
+    def foretell(self, pipeline="told", **parameters):
+        with self.call(f"told:{pipeline}", **parameters) as call:
             provider, build, document = submitting.compile_call(call, self.project.root, "aws")
         defaults = {n: p.default for n, p in build.spec.parameters.items() if not p.required}
-        parameters.pop("pipeline", None)
         return provider.foretell(build, document, defaults | parameters)
 
-    def short(self, **parameters):
+    def short(self, pipeline="told", **parameters):
         """Return what is foretold: for a cached step, the name of the run that made it."""
         return {
             name: self.runs.get(one.run, one.run) if one.cache == "cached" else one.cache
-            for name, one in self.foretell(**parameters).items()
+            for name, one in self.foretell(pipeline, **parameters).items()
         }
 
-    def run(self, name, how=None, **parameters):
+    def run(self, name, how=None, pipeline="told", **parameters):
         """Start a run after foretelling it, and see that nothing foretold is wrong."""
-        foretold = None if how else self.foretell(**parameters)
-        short = None if how else self.short(**parameters)
-        with self._call(parameters) as call:
+        foretold = None if how else self.foretell(pipeline, **parameters)
+        short = None if how else self.short(pipeline, **parameters)
+        with self.call(f"told:{pipeline}", **parameters) as call:
             run = submitting.submit(call, profile="aws", root=self.project.root, **(how or {}))
         state = self.project.finish(run)
         for step, one in (foretold or {}).items():
@@ -159,7 +133,7 @@ def test_what_is_foretold_comes_about(told, monkeypatch):
     assert foretold == row("one", "will run", "one", "unknown")
     assert told.short(number=1) == row("one", "four", "one", "four")
     # A required parameter that is not given.
-    with told._call({"number": 1}) as call:
+    with told.call("told:told", number=1) as call:
         provider, build, document = submitting.compile_call(call, told.project.root, "aws")
     known = {"limit": 15, "broken": False}
     assert {n: e.cache for n, e in provider.foretell(build, document, known).items()} == row(

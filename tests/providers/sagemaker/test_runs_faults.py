@@ -11,7 +11,7 @@ from waterflow.state import Status
 FLAKY = "throttle=0.2,error503=0.1,lost=0.1,slow=0.1,slow-for=0.3,seed=11"
 JOBS = (
     "capacity=wait_for:1,capacity=first:99,limit=exits:99,image=say:99,"
-    "spot=1,spot-after=1,spot-grace=2"
+    "spot=1,spot-after=600,spot-grace=2"
 )
 
 

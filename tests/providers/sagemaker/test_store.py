@@ -157,35 +157,35 @@ def test_an_empty_object_is_an_empty_file(bucket, pin, tmp_path):
     assert data.fetch(pin(bucket.uri("empty")), tmp_path / "out").read_bytes() == b""
 
 
-def test_an_object_replaced_while_it_is_read_is_told(bucket, pin, emulator, tmp_path):
-    bucket.put("a.csv", b"old")
-    found = pin(bucket.uri("a.csv"))
-    with door(emulator.endpoint) as held, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", held.url)
-        held.hold(f"GET /{bucket.name}/a.csv", "before")
-        with ThreadPoolExecutor(1) as pool:
-            fetching = pool.submit(data.fetch, found, tmp_path / "out")
-            assert held.reached.wait(60)
-            bucket.put("a.csv", b"new")
-            held.open.set()
-            with pytest.raises(ArtifactError, match="changed since it was pinned"):
-                fetching.result()
+@pytest.fixture
+def replaced(bucket, pin, emulator, tmp_path):
+    """Fetches an object that is replaced once its body has been asked for."""
+
+    def fetch():
+        bucket.put("a.csv", b"old")
+        found = pin(bucket.uri("a.csv"))
+        with door(emulator.endpoint) as held, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", held.url)
+            held.hold(f"GET /{bucket.name}/a.csv", "before")
+            with ThreadPoolExecutor(1) as pool:
+                fetching = pool.submit(data.fetch, found, tmp_path / "out")
+                assert held.reached.wait(60)
+                bucket.put("a.csv", b"new")
+                held.open.set()
+                return fetching.result()
+
+    return fetch
+
+
+def test_an_object_replaced_while_it_is_read_is_told(replaced, tmp_path):
+    with pytest.raises(ArtifactError, match="changed since it was pinned"):
+        replaced()
     assert not (tmp_path / "out").exists()
 
 
-def test_a_version_replaced_while_it_is_read_is_still_had(bucket, pin, emulator, tmp_path):
+def test_a_version_replaced_while_it_is_read_is_still_had(bucket, replaced):
     bucket.versions()
-    bucket.put("a.csv", b"old")
-    found = pin(bucket.uri("a.csv"))
-    with door(emulator.endpoint) as held, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", held.url)
-        held.hold(f"GET /{bucket.name}/a.csv", "before")
-        with ThreadPoolExecutor(1) as pool:
-            fetching = pool.submit(data.fetch, found, tmp_path / "out")
-            assert held.reached.wait(60)
-            bucket.put("a.csv", b"new")
-            held.open.set()
-            assert fetching.result().read_bytes() == b"old"
+    assert replaced().read_bytes() == b"old"
 
 
 @contextlib.contextmanager

@@ -15,10 +15,8 @@ from waterflow.cli import options
 @options.target
 @options.parameters
 @options.profile
-@click.option("--no-cache", is_flag=True, help="Run every step, whatever earlier runs have made.")
-@click.option("--resume", metavar="RUN", help="Go on from this failed run: finished steps stand.")
+@options.submission
 @click.option("--inline", is_flag=True, help="All steps in this process, for a debugger.")
-@click.option("--run-id", metavar="ID", help="An id of your own; the same id gives one run.")
 @options.as_json
 @click.pass_context
 def command(

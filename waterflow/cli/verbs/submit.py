@@ -11,9 +11,7 @@ from waterflow.cli import options
 @options.target
 @options.parameters
 @options.profile
-@click.option("--no-cache", is_flag=True, help="Run every step, whatever earlier runs have made.")
-@click.option("--resume", metavar="RUN", help="Go on from this failed run: finished steps stand.")
-@click.option("--run-id", metavar="ID", help="An id of your own; the same id gives one run.")
+@options.submission
 @options.as_json
 def command(
     target: str,
