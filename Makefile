@@ -25,7 +25,7 @@ demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from
 	$(BIN)/waterflow run pipelines/fraud_detection
 
 test: $(READY) ## Run the tests
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 lint: $(READY) ## Check style, types and the import rules
 	$(BIN)/ruff format --check .

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from waterflow.errors import TrackingError
-from waterflow.tracking import store
+from waterflow.tracking import lean, store
 from waterflow.tracking.spool import read
 
 if TYPE_CHECKING:
@@ -322,6 +322,7 @@ def main(arguments: list[str]) -> int:
     # The terminal sends Ctrl-C to all its processes; the run's end is still to be sent then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICE)
+    lean.import_mlflow()
     write(Path(arguments[0]))
     return 0
 

@@ -22,11 +22,14 @@ def command(
     from waterflow.cli.output import print_json, table
     from waterflow.cli.project import open_here
     from waterflow.errors import TrackingError
+    from waterflow.tracking import lean
 
     provider = open_here(profile)
     chosen = runs or tuple(
         state.run for state in list(provider.runs()) if state.unsent and not state.sending
     )
+    if chosen:
+        lean.import_mlflow()
     sent = {run: provider.sync(run) for run in chosen}
     left = sum(one.left for one in sent.values() if one.error)
     if as_json:

@@ -24,7 +24,7 @@ from waterflow.references import branches
 from waterflow.runtime import artifacts, contract, registering
 from waterflow.runtime.supervisor import ending
 from waterflow.state import RunState, Status
-from waterflow.tracking import store
+from waterflow.tracking import lean, store
 from waterflow.tracking.client import LEASE
 from waterflow.tracking.replay import Replayer
 from waterflow.tracking.spool import FRAME, parse_frames
@@ -297,4 +297,5 @@ def _part(table: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    lean.import_mlflow()
     Runner(Path(sys.argv[1])).run()
