@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from waterflow.runtime import execute
 from waterflow.runtime.contract import UNFORESEEN
+from waterflow.tracking import lean
 from waterflow_local import descendants, following, paths, threads
 
 if TYPE_CHECKING:
@@ -120,11 +121,8 @@ class Launcher:
 
     def _preload(self, request: dict[str, Any]) -> None:
         paths.drop(request["folders"])  # children inherit this: they import the bundle's code only
-        hidden = [name for name in request["without"] if name not in sys.modules]
-        sys.modules.update(dict.fromkeys(hidden))  # pyright: ignore[reportArgumentType]
-        _import(request["modules"])
-        for name in hidden:
-            del sys.modules[name]
+        with lean.hidden(request["without"]):
+            _import(request["modules"])
         _settle()
         self.may_fork = request["fork"] and _threads() == 1
         self._answer({"preloaded": True})

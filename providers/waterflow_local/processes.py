@@ -112,9 +112,10 @@ class Forked:
 
     async def run(self, request: dict[str, Any], timeout: float | None) -> int:
         """Run one attempt and return its exit code; 124 when it took longer than it may."""
+        # A step's time runs from its own start; and a signal would pass one that is not there yet.
+        await asyncio.shield(self.preload())
         if self._stopping:
             return _DIED
-        preloaded = self.preload()
         self._count += 1
         number = self._count
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -122,7 +123,6 @@ class Forked:
         self._send({"do": "launch", "job": number, **request})
         if self._listener is not None and self._listener.done():
             return _DIED
-        await asyncio.shield(preloaded)  # a step's time runs from its own start
         try:
             return await asyncio.wait_for(asyncio.shield(ended), timeout)
         except TimeoutError:

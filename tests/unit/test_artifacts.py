@@ -213,12 +213,12 @@ def test_publish_fills_an_existing_folder_and_empties_the_built_one(tmp_path: Pa
 
 
 def test_publish_to_another_device_copies(tmp_path: Path):
-    shared = "/dev/shm"
-    if not os.path.isdir(shared) or os.stat(shared).st_dev == tmp_path.stat().st_dev:  # noqa: PTH112, PTH116
-        pytest.skip("no second file system here")
+    places = [type(tmp_path)(place) for place in ("/dev/shm", "/var/tmp", "/run", ".")]
+    mine = tmp_path.stat().st_dev
+    shared = next(place for place in places if place.is_dir() and place.stat().st_dev != mine)
     built = fill(tmp_path / "built", a=b"1", b=b"2")
     sealed = artifacts.seal(built, "path")
-    target = type(tmp_path)(shared) / f"waterflow-test-{os.getpid()}"
+    target = shared / f"waterflow-test-{os.getpid()}"
     try:
         artifacts.publish(built, target)
         assert artifacts.verify(target) == sealed

@@ -6,9 +6,13 @@ takes to import, and half of its memory.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
 
 _UNNEEDED: Final = ("matplotlib", "numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn")
 
@@ -20,15 +24,23 @@ def import_mlflow() -> None:
     """
     if "mlflow" in sys.modules:
         return
-    hidden = [name for name in _UNNEEDED if name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = None  # pyright: ignore[reportArgumentType]
     try:
-        importlib.import_module("mlflow")
+        with hidden(_UNNEEDED):
+            importlib.import_module("mlflow")
     except ImportError:  # a release that cannot do without
         for name in [one for one in sys.modules if one.partition(".")[0] == "mlflow"]:
             del sys.modules[name]
+        importlib.import_module("mlflow")
+
+
+@contextlib.contextmanager
+def hidden(names: Iterable[str]) -> Generator[None]:
+    """Let modules be as if they were not installed, but for those that are imported already."""
+    new = [name for name in names if name not in sys.modules]
+    for name in new:
+        sys.modules[name] = None  # pyright: ignore[reportArgumentType]
+    try:
+        yield
     finally:
-        for name in hidden:
+        for name in new:
             sys.modules.pop(name, None)
-    importlib.import_module("mlflow")

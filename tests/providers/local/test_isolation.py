@@ -187,7 +187,6 @@ def test_a_step_with_variables_starts_in_an_interpreter_of_its_own(configured):
     assert run.artifact("set").load() is True
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux hands orphans on")
 @pytest.mark.parametrize("name", ["timeout", "ended"])
 def test_what_a_step_leaves_running_ends_with_its_attempt(configured, tmp_path, name):
     project = add_steps(configured("cpu = 2\n"))

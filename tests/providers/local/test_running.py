@@ -1,7 +1,6 @@
 """What the local provider promises beyond conformance: shares, ways of starting, environments."""
 
 import os
-import sys
 import time
 import zipfile
 from itertools import pairwise
@@ -215,7 +214,6 @@ def resident(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_runners_memory_does_not_grow_with_the_steps_done(project):
     run = project.submit("many", count=300)
     pid = until(lambda: project.runner(run.id), what="the runner")
