@@ -128,9 +128,12 @@ class Launcher:
         self._answer({"preloaded": True})
 
     def _launch(self, request: dict[str, Any]) -> None:
+        # A signal for the attempt waits until its process no longer ignores it as this one does.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         pid = os.fork()
         if pid == 0:
             self._child(request)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         self.children[pid] = request["job"]
@@ -162,6 +165,7 @@ class Launcher:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         self.connection.close()
         os.close(self.wake_read)
         os.close(self.wake_write)

@@ -112,8 +112,8 @@ class Forked:
 
     async def run(self, request: dict[str, Any], timeout: float | None) -> int:
         """Run one attempt and return its exit code; 124 when it took longer than it may."""
-        # A step's time runs from its own start; and a signal would pass one that is not there yet.
-        await asyncio.shield(self.preload())
+        if not self._stopping:  # a step's time runs from its own start
+            await asyncio.shield(self.preload())
         if self._stopping:
             return _DIED
         self._count += 1
@@ -141,10 +141,17 @@ class Forked:
     async def stop(self) -> None:
         """Ask every attempt to end, then make it; none starts any more."""
         self._stopping = True
+        self._end_idle()
         await asyncio.gather(*(self._end(n, job) for n, job in list(self._jobs.items())))
+
+    def _end_idle(self) -> None:
+        """End a server that has launched nothing: it may be importing, and hears nothing then."""
+        if self._count == 0:
+            self._server.process.kill()
 
     async def close(self) -> None:
         """End the server."""
+        self._end_idle()
         if self._listener is not None:
             self._listener.cancel()
         if self._writer is not None:

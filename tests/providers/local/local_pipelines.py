@@ -150,3 +150,16 @@ def printed(note: str, name: wf.Static[str] = "loss") -> None:
         metrics={name: r"loss=(\S+)"},
         cpu=0.5,
     )
+
+
+@wf.step
+def imports() -> str:
+    """Use a library that takes for ever to import: the test puts it in place."""
+    import everlasting  # pyright: ignore[reportMissingImports]
+
+    return everlasting.__name__
+
+
+@wf.pipeline
+def importing() -> None:
+    imports()

@@ -176,6 +176,26 @@ def test_ctrl_c_in_the_command_line_cancels_the_run(project, tmp_path):
     until(lambda: not project.processes(), 60, "an end of all processes")
 
 
+def test_a_run_is_cancelled_while_libraries_are_imported(
+    project, tmp_path, tmp_path_factory, monkeypatch
+):
+    libraries, note = tmp_path_factory.mktemp("libraries"), tmp_path / "note"
+    (libraries / "everlasting.py").write_text(
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(note)!r}).write_text(str(os.getpid()))\n"
+        "while True: time.sleep(0.05)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(libraries))
+    monkeypatch.syspath_prepend(libraries)
+    run = project.submit("importing")
+    server = int(until(lambda: note.exists() and note.read_text(), what="the import"))
+    assert f"PPid:\t{project.runner(run.id)}\n" in Path(f"/proc/{server}/status").read_text()
+    run.cancel()
+    state = project.finish(run, 20)
+    assert (state.status, state.steps["imports"].status) == (Status.CANCELLED, Status.CANCELLED)
+    until(lambda: not project.processes(), 20, "an end of all processes")
+
+
 def test_a_cancelled_step_keeps_its_checkpoint_and_nothing_else(project, tmp_path):
     note = tmp_path / "note"
     run = project.submit("waits", note=str(note))
