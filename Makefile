@@ -5,6 +5,8 @@ TOOLS := .tools
 UV := $(or $(shell command -v uv),$(TOOLS)/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
+# Else each of the many processes that the tests start would compile the project's modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint bench bench-peers ui lock clean
 
