@@ -1,5 +1,7 @@
 """What of the SDK's steps Waterflow does not take: `python sdk_refused.py FOLDER` prints why."""
 
+import copy
+import functools
 import json
 import sys
 from pathlib import Path
@@ -22,10 +24,17 @@ DATA = wf.Data("letters.txt")
 FILE = PropertyFile(name="notes", output_name="notes", path="note.txt")
 
 
-def processing(change=lambda request: None, **more):
+@functools.cache
+def built():
+    """Return a processing step and its request, which takes the SDK seconds."""
+    step = sdk_steps.prepare_step(str(folder))
+    return step, step.to_request()
+
+
+def processing(change=lambda request: None):
     """Return a processing step whose request is changed before it is read."""
-    step = sdk_steps.prepare_step(str(folder), **more)
-    request = step.to_request()
+    step, request = map(copy.copy, built())
+    request["Arguments"] = copy.deepcopy(request["Arguments"])
     change(request["Arguments"])
     step.to_request = lambda: request
     return step
@@ -66,7 +75,9 @@ CASES = {
     "hyperparameters": lambda: (
         sdk_steps.learn_step(str(folder), hyperparameters={"depth": 3}), {"train": DATA}
     ),
-    "property files": lambda: (processing(property_files=[FILE]), {"letters": DATA}),
+    "property files": lambda: (
+        sdk_steps.prepare_step(str(folder), property_files=[FILE]), {"letters": DATA}
+    ),
     "two machines": lambda: (processing(crowd), {"letters": DATA}),
     "an unknown machine": lambda: (processing(unknown_machine), {"letters": DATA}),
     "a parameter of the SDK": lambda: (processing(parameter), {"letters": DATA}),
