@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,7 +212,13 @@ def test_what_mlflow_has_not_got_stays_and_is_told(
     assert REFUSED in result.stderr
 
 
-def test_the_cache_is_measured_and_cleared(inside: Path, invoke: Callable[..., Result]) -> None:
+def test_the_cache_is_measured_and_cleared(
+    ran: dict[str, Any],
+    invoke: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(shutil.copytree(ran["root"], tmp_path / "copy"))
     before = json.loads(invoke("cache", "info", "--json").stdout)
     assert before["results"] == 3
     kept = json.loads(invoke("cache", "clear", "--older-than", "7d", "--json").stdout)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from waterflow.errors import NotFoundError
@@ -52,6 +53,8 @@ def kill(pid, number=signal.SIGKILL):
 def test_killing_a_run_at_any_moment_leaves_nothing_half_done(tracked, tmp_path):
     began = time.monotonic()
     first = drive(tracked, 0, "now")
+    until(lambda: status(tracked, "killed-0"), what="a run")
+    submitting = time.monotonic() - began
     until(lambda: status(tracked, "killed-0") is Status.SUCCEEDED, what="a whole run")
     life = time.monotonic() - began
     first.wait()
@@ -62,6 +65,9 @@ def test_killing_a_run_at_any_moment_leaves_nothing_half_done(tracked, tmp_path)
         run_id = f"killed-{number}"
         began = time.monotonic()
         submitter = drive(tracked, number, "later" if number % 4 else "now")
+        if moment > submitting:  # counted from where the run is there, however long that took
+            until(partial(status, tracked, run_id), what="a run")
+            began = time.monotonic() - submitting
         time.sleep(max(0.0, moment - (time.monotonic() - began)))
         runner = tracked.runner(run_id)
         submitter.kill()
