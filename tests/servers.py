@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import os
 import shutil
 import socket
@@ -90,6 +91,29 @@ class Server:
             finally:
                 door.shutdown()
                 thread.join()
+
+
+@contextlib.contextmanager
+def failing() -> Iterator[tuple[str, list[str]]]:
+    """Serve nothing but errors; what was asked for is kept."""
+    asked: list[str] = []
+
+    class Failure(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(503)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Failure) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def free_port() -> int:

@@ -59,14 +59,14 @@ def freeze() -> str:
     """Return what is installed here: one sorted `name==version` a line."""
     found: dict[str, str] = {}
     for item in metadata.distributions():
-        name = _name(item)
+        told = item.metadata  # parsed anew each time it is asked for
+        name = _normal(told["Name"])
         # The first one on the path is the one that imports find.
         if name and name not in found:
-            found[name] = item.version
+            found[name] = told["Version"]
     return "".join(f"{name}=={found[name]}\n" for name in sorted(found))
 
 
-def _name(item: metadata.Distribution) -> str:
+def _normal(found: str | None) -> str:
     # Half-removed distributions have no name.
-    found: str | None = item.metadata["Name"]
     return found.lower().replace("_", "-").replace(".", "-") if found else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import textwrap
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -39,6 +40,7 @@ _TRAINING: Final = "custom_model_development"
 """Tells MLflow's pages to open with runs and models, not with traces of language models."""
 
 _PAGE: Final = 1000
+_WORDS: Final = 300
 _LOCKED_FOR: Final = 30.0
 
 T = TypeVar("T")
@@ -127,11 +129,11 @@ def call(uri: str, do: Callable[[], T]) -> T:
                 continue
             if is_refusal(error) or error_code(error).startswith("RESOURCE_"):
                 raise
-            raise unreachable(uri, error) from error
+            raise UnreachableError(uri, error) from error
         except TrackingError:
             raise
         except Exception as error:
-            raise unreachable(uri, error) from error
+            raise UnreachableError(uri, error) from error
 
 
 def _put_in_force(uri: str) -> None:
@@ -146,15 +148,33 @@ def _put_in_force(uri: str) -> None:
             mlflow.set_tracking_uri(uri)
 
 
-def unreachable(uri: str, error: Exception) -> TrackingError:
-    """Return the error that says MLflow could not be used, with its own words."""
-    words = " ".join(str(error).split())
-    if len(words) > 300:
-        words = words[:300] + "..."
-    return TrackingError(
-        f"MLflow at {uri} could not be used: {words}. Nothing is lost: it stays in the spool. "
-        "Once it can be reached: waterflow sync"
-    )
+class UnreachableError(TrackingError):
+    """MLflow could not be used.
+
+    Args:
+        uri: Where it was looked for.
+        error: What came of it.
+
+    Attributes:
+        problem: What happened, without what to do about it.
+    """
+
+    def __init__(self, uri: str, error: BaseException) -> None:
+        self.problem = f"MLflow at {uri} could not be used: {_cause(error)}"
+        super().__init__(
+            f"{self.problem}. Nothing is lost: it stays in the spool. "
+            "Once it can be reached: waterflow sync"
+        )
+
+
+def _cause(error: BaseException) -> str:
+    """Return the system's own words where it said what is wrong, else MLflow's, shortened."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        found = found.__cause__ or found.__context__
+    return textwrap.shorten(str(error), _WORDS, placeholder=" ...").rstrip(".")
 
 
 def experiment_id(client: MlflowClient, name: str, artifact_location: str | None = None) -> str:
@@ -174,7 +194,7 @@ def experiment_id(client: MlflowClient, name: str, artifact_location: str | None
             )
         except MlflowException as error:
             if error_code(error) != "RESOURCE_ALREADY_EXISTS":
-                raise unreachable(uri, error) from error
+                raise UnreachableError(uri, error) from error
         found = call(uri, lambda: client.get_experiment_by_name(name))
     if found.lifecycle_stage != "active":
         raise TrackingError(

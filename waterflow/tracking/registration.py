@@ -19,6 +19,7 @@ from waterflow.tracking import store
 from waterflow.tracking.client import (
     KIND,
     LEASE,
+    UnreachableError,
     call,
     child_name,
     child_tags,
@@ -30,7 +31,6 @@ from waterflow.tracking.client import (
     leased,
     parent_tags,
     short_waits,
-    unreachable,
 )
 
 if TYPE_CHECKING:
@@ -120,13 +120,13 @@ def register(
                 version, created = registry.create(source, run_id, version_tags, metrics), True
             if alias:
                 registry.point(alias, version, run_started_ms)
+    except UnreachableError as error:
+        raise _not_registered(name, error) from error
     except (TrackingError, ArtifactError):
         raise
     except Exception as error:
         if type(error).__module__.startswith(("mlflow", "requests", "sqlalchemy", "urllib3")):
-            raise TrackingError(
-                f"Model '{name}' could not be registered: {unreachable(tracking_uri, error)}"
-            ) from error
+            raise _not_registered(name, UnreachableError(tracking_uri, error)) from error
         raise
     return {
         "name": name,
@@ -134,6 +134,13 @@ def register(
         "uri": f"models:/{name}/{version}",
         "created": created,
     }
+
+
+def _not_registered(name: str, error: UnreachableError) -> TrackingError:
+    return TrackingError(
+        f"Model '{name}' is not registered: {error.problem}. Once it can be reached, go on with "
+        "--resume: what the steps before made is kept"
+    )
 
 
 def _state(lease: Path | None) -> Path:

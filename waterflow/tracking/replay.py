@@ -10,6 +10,7 @@ from waterflow.tracking.client import (
     ATTEMPT,
     KIND,
     STEP,
+    UnreachableError,
     child_name,
     child_tags,
     connect,
@@ -20,7 +21,6 @@ from waterflow.tracking.client import (
     leased,
     parent_tags,
     short_waits,
-    unreachable,
 )
 from waterflow.tracking.client import EXECUTION as EXECUTION_TAG
 from waterflow.tracking.names import valid_key
@@ -132,7 +132,7 @@ class Replayer:
             self._forget()
             if isinstance(error, TrackingError) or not isinstance(error, Exception):
                 raise
-            raise unreachable(self.uri, error) from error
+            raise UnreachableError(self.uri, error) from error
 
     # --- the kinds of events ------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from waterflow.provider import Sent
 from waterflow.runtime.logged import LogReader
 from waterflow.state import Status
 from waterflow.tracking import store
-from waterflow.tracking.client import STEP, call, connect, short_waits, unreachable
+from waterflow.tracking.client import STEP, UnreachableError, call, connect, short_waits
 from waterflow.tracking.spool import finite, parse_frames
 from waterflow_sagemaker.runs.lease import Lease
 from waterflow_sagemaker.runs.results import Made, place
@@ -119,7 +119,7 @@ class Tracking:
                     ),
                 )
             except MlflowException as error:
-                raise unreachable(uri, error) from error
+                raise UnreachableError(uri, error) from error
         for run in runs:
             seconds = (run.info.end_time - run.info.start_time) / 1000
             found.setdefault(run.data.tags.get(STEP, ""), []).append(seconds)
