@@ -27,7 +27,7 @@ demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from
 	$(BIN)/waterflow run pipelines/fraud_detection
 
 test: $(READY) ## Run the tests
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 lint: $(READY) ## Check style, types and the import rules
 	$(BIN)/ruff format --check .
