@@ -56,7 +56,7 @@ def files() -> Mapping[str, bytes]:
         if not held:
             raise ConfigurationError(
                 f"Waterflow is not whole: {module} is missing. "
-                "Run: pip install --force-reinstall waterflow"
+                "Install it anew, with --force-reinstall"
             )
         for file in held:
             found[f"waterflow/{file.relative_to(_PACKAGE).as_posix()}"] = file.read_bytes()

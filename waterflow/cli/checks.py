@@ -192,7 +192,7 @@ def _providers() -> Iterator[Check]:
         yield Check("providers", "broken", "two of one name", str(error))
         return
     if profiles.LOCAL not in found:
-        yield Check("provider local", "broken", "not installed", "Reinstall: pip install waterflow")
+        yield Check("provider local", "broken", "not installed", "Install Waterflow anew")
     for name in found:
         try:
             made: Any = discovery.provider(name)
