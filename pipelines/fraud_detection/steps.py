@@ -26,6 +26,8 @@ LABEL = "Class"
 COMPONENTS = [f"V{number}" for number in range(1, 29)]
 FEATURES = ["Time", *COMPONENTS, "Amount"]
 DAY = 86_400
+LEAST = 5
+"""Rows of a class that a split 60 : 20 : 20 needs."""
 
 
 class Split(NamedTuple):
@@ -54,12 +56,18 @@ def ingest(source: wf.Data | None, rows: int, fraud_rate: float, seed: int) -> p
         rows: How many transactions to simulate.
         fraud_rate: The share of frauds among these.
         seed: Decides the simulated values.
+
+    Raises:
+        ValueError: The file is no CSV file.
     """
     if source is None:
         print(f"No source given: SIMULATING {rows} transactions from seed {seed}.")
         data = simulate(rows, fraud_rate, seed)
     else:
-        data = pd.read_csv(source.path)
+        try:
+            data = pd.read_csv(source.path)
+        except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+            raise ValueError(f"{source.uri} is no CSV file: {error}") from None
         print(f"Read {len(data)} transactions from {source.uri}.")
     return data
 
@@ -125,7 +133,7 @@ def validate(raw: pd.DataFrame) -> pd.DataFrame:
                 int,
                 checks=[
                     pa.Check.isin([0, 1]),
-                    pa.Check(lambda label: label.nunique() == 2, name="both classes are present"),
+                    pa.Check(enough_of_each, name=f"{LEAST} rows or more of each class"),
                 ],
                 nullable=False,
                 coerce=True,
@@ -141,20 +149,30 @@ def validate(raw: pd.DataFrame) -> pd.DataFrame:
     return checked[[*FEATURES, LABEL]]
 
 
+def enough_of_each(label: pd.Series) -> bool:
+    """Say whether each part of the split can have rows of both classes."""
+    return bool(all((label == value).sum() >= LEAST for value in (0, 1)))
+
+
 def explain(failures: pd.DataFrame) -> str:
     """Return the checks that failed, one a line, with how many rows and one of them."""
     absent = failures["check"] == "column_in_dataframe"
     lines: list[str] = []
     if absent.any():
         lines.append(f"missing columns: {', '.join(failures.loc[absent, 'failure_case'])}")
-    for (column, check), cases in failures[~absent].groupby(["column", "check"], sort=True):
+    # What is no number fails all other checks of its column as well.
+    wrong = failures["check"].str.startswith("coerce_dtype")
+    said = wrong | ~failures["column"].isin(failures.loc[wrong, "column"])
+    for (column, check), cases in failures[said & ~absent].groupby(["column", "check"], sort=True):
         in_rows = cases[cases["index"].notna()]
         if in_rows.empty:
             lines.append(f"{column}: {check} does not hold")
         else:
             value, row = in_rows["failure_case"].iloc[0], int(in_rows["index"].iloc[0])
-            lines.append(f"{column}: {check} fails in {len(in_rows)} rows (row {row}: {value})")
-    return f"The transactions fail {len(lines)} checks:\n  " + "\n  ".join(lines)
+            rows = "a row" if len(in_rows) == 1 else f"{len(in_rows)} rows"
+            lines.append(f"{column}: {check} fails in {rows} (row {row}: {value})")
+    checks = "a check" if len(lines) == 1 else f"{len(lines)} checks"
+    return f"The transactions fail {checks}:\n  " + "\n  ".join(lines)
 
 
 @wf.step
