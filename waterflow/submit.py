@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import data, discovery, libraries, lockfile, project, spec
 from waterflow.bundle import Bundle, Bundler
-from waterflow.errors import ConfigurationError
+from waterflow.errors import ConfigurationError, DefinitionError
 from waterflow.parameters import check_length, resolve
 from waterflow.provider import Build, Submission
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 RUNTIME_MODULE = "waterflow.runtime"
 """What the bundle of a step without code of the user's holds."""
+RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
+"""What a run's id may be: on every provider a part of paths and of names."""
 
 
 def project_root(call: Call) -> Path:
@@ -204,20 +207,25 @@ def submit(
         root: The project's folder; found from the pipeline's file when None.
 
     Raises:
-        DefinitionError: A parameter is missing.
+        DefinitionError: A parameter is missing, or the run id cannot be one.
         UnsupportedFeatureError: The provider cannot honour a setting.
         ConfigurationError: What the pipeline becomes violates limits of the provider's.
         ProviderError: The provider refuses.
     """
     from waterflow.run import Run
 
+    if run_id is not None and not RUN_ID.fullmatch(run_id):
+        raise DefinitionError(
+            f"{run_id!r} cannot be a run's id: at most 127 letters, digits, '.', '_' and '-', of "
+            "which the first is a letter, a digit or '_'."
+        )
     parameters = resolve(call.spec, call.parameters)
     provider, build, document = compile_call(call, root, profile)
     limit = provider.capabilities.parameter_length
     check_length(call.pipeline.name, parameters, limit, provider.name)
     check_document(provider, build, document)
     submission = Submission(
-        run_id=run_id or new_run_id(call.pipeline.name),
+        run_id=new_run_id(call.pipeline.name) if run_id is None else run_id,
         parameters=parameters,
         cache=cache,
         resume=resume,

@@ -68,7 +68,9 @@ class Client:
 
         Raises:
             ConfigurationError: The id or the project's path cannot be used.
-            ConflictError: Another pipeline, or other parameters, ran under the id.
+            ConflictError: Another pipeline, or other parameters, ran under the id; or the run to
+                go on from cannot be gone on from.
+            NotFoundError: There is no run to go on from.
         """
         if not _RUN_ID.fullmatch(submission.run_id):
             raise ConfigurationError(
@@ -83,7 +85,7 @@ class Client:
         if folder.folder.exists():
             return _check_same(folder, build, submission)
         if submission.resume is not None:
-            self._known(submission.resume)
+            self._check_resumable(submission.resume, build.spec.name)
         in_use = Lock(self.state.folder / "prune.lock")
         in_use.take(wait=True, shared=True)
         try:
@@ -102,6 +104,35 @@ class Client:
                 self._spawn(folder, lock, submission.attached)
         finally:
             lock.release()
+
+    def _check_resumable(self, run_id: str, pipeline: str) -> None:
+        """See that a run of a pipeline can be gone on from.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: It is another pipeline's, ran inline, is under way or has succeeded.
+        """
+        inline = read_json(self._known(run_id).submission)["inline"]
+        state = self.status(run_id)
+        if state.pipeline != pipeline:
+            why = (
+                f"is of pipeline '{state.pipeline}', not of '{pipeline}'. Name a run of "
+                f"'{pipeline}': waterflow runs"
+            )
+        elif not state.status.final:
+            why = f"is still running. Watch it: waterflow status {run_id}"
+        elif state.status.good:
+            why = (
+                "has succeeded: there is nothing to go on with. Start a new run: leave --resume out"
+            )
+        elif inline:
+            why = (
+                "ran inline: what its steps made came from the live tree and is not kept to go on "
+                "from. Start a new run: leave --resume out"
+            )
+        else:
+            return
+        raise ConflictError(f"Run '{run_id}' {why}", provider="local", operation="resume run")
 
     def _lay_out(
         self,

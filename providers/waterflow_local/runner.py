@@ -81,9 +81,7 @@ class Runner:
     def _earlier(self) -> dict[str, dict[str, Any]]:
         """Return the results of the run that this one goes on from, by step."""
         resume = self.submission["resume"]
-        if not resume or read_json(self.state.run(resume).submission).get("inline"):
-            return {}  # what ran inline came from the live tree, which no key stands for
-        return {e["step"]: e for e in finished(self.state.run(resume))}
+        return {e["step"]: e for e in finished(self.state.run(resume))} if resume else {}
 
     # --- the run -------------------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ def module(text: str) -> dict[str, str]:
 
 
 FINE = body("add(number())")
+WITH_LIST = body("number()", signature="l: list[int] = [1]")
 WITH_N = body("add(number(), n)", signature="n: int = 1")
 
 
@@ -169,12 +170,49 @@ CASES = {
     "boolean that is none": Case(
         "run . -p b=perhaps", 2, ("'b'", "perhaps"), body("number()", signature="b: bool = True")
     ),
+    "list for a number": Case("validate . -p n=[1]", 2, ("'n'", "[1]", "whole number"), WITH_N),
+    "dict for a number": Case(
+        'validate . -p x={"a":1}', 2, ("'x'", "{'a': 1}", "not a number"),
+        body("number()", signature="x: float = 1.0"),
+    ),
+    "number for a list": Case(
+        "validate . -p l=3", 2, ("'l' takes list[int]", "3 (int)", "a list is expected"),
+        WITH_LIST,
+    ),
+    "item of another type": Case(
+        'run . -p l=[1,"a"]', 2, ("-p l", "'l' takes list[int]", "value[1] is 'a' (str)"),
+        WITH_LIST,
+    ),
+    "boolean for an item": Case(
+        "validate . -p l=[true]", 2, ("list[int]", "value[0] is True (bool)"), WITH_LIST
+    ),
+    "null for a list": Case(
+        "validate . -p l=null", 2, ("list[int]", "value is None"), WITH_LIST
+    ),
+    "dict's value of another type": Case(
+        'validate . -p d={"x":"a"}', 2, ("'d' takes dict[str, float]", "value['x'] is 'a' (str)"),
+        body("number()", signature="d: dict[str, float] = {}"),
+    ),
+    "class without its field": Case(
+        'validate . -p c={"depth":1}', 2, ("'c' takes Choice", "['depth']", "['depth', 'rate']"),
+        body("number()", signature="c: Choice",
+             before="from dataclasses import dataclass\n\n@dataclass\nclass Choice:\n"
+                    "    depth: int\n    rate: float\n\n"),
+    ),
     "number that is not finite": Case(
         "run . -p x=NaN", 2, ("'x'", "NaN"), body("number()", signature="x: float = 1.0")
     ),
     "default that JSON cannot hold": Case(
         "validate .", 2, ("'x'", "pipeline.py:"),
         body("number()", signature="x: float = float('inf')"),
+    ),
+    "default of another type": Case(
+        "validate .", 2, ("'s'", "{'a': 1}", "not text", "pipeline.py:"),
+        body("number()", signature="s: str = {'a': 1}"),
+    ),
+    "default with an item of another type": Case(
+        "validate .", 2, ("'l' takes list[int]", "value[0] is 'a' (str)", "pipeline.py:"),
+        body("number()", signature="l: list[int] = ['a']"),
     ),
     "default of an unknown type": Case(
         "validate .", 2, ("'x'", "object", "pipeline.py:"),
@@ -319,7 +357,7 @@ CASES = {
         body("wf.container(name='c', image='busybox', command=['true'])"),
     ),
     "requirement that is none": Case(
-        "run .", 3, ("not a requirement",),
+        "run .", 2, ("not a requirement", "pipeline.py:"),
         module("@wf.step(requirements=['not a requirement'])\ndef s() -> int:\n    return 1\n\n"
                "@wf.pipeline\ndef p():\n    s()\n"),
     ),
@@ -362,7 +400,7 @@ CASES = {
         ' "settings": {"settings": {"password": "hunter2hunter2"}}}',
     ),
     # runs, steps, artifacts
-    "run id that is none": Case("run . --run-id ../x", 3, ("../x",)),
+    "run id that is none": Case("run . --run-id ../x", 2, ("../x",)),
     "unknown run": Case("status nothing", 4, ("'nothing'", "waterflow runs")),
     "run outside the folder": Case("logs ../../etc", 4, ("../../etc",)),
     "unknown run to cancel": Case("cancel nothing", 4, ("'nothing'",)),

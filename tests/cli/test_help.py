@@ -69,6 +69,17 @@ def test_each_verb_explains_itself(verb: str, invoke: Callable[..., Result]) -> 
     assert "  Show this message and exit." in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("verb", "shown"),
+    [("status", "[RUN]"), ("logs", "[RUN]"), ("sync", "[RUN]..."), ("cancel", "RUN")],
+)
+def test_a_run_that_need_not_be_named_is_in_brackets(
+    verb: str, shown: str, invoke: Callable[..., Result]
+) -> None:
+    first = invoke(verb, "--help").stdout.splitlines()[0]
+    assert first == f"Usage: waterflow {verb} [OPTIONS] {shown}"
+
+
 def test_verbs_that_answer_can_answer_in_json(invoke: Callable[..., Result]) -> None:
     talk_only = {"logs", "ui", "completion", "compile", "profile", "cache", "schedule"}
     for verb in set(VERBS) - talk_only:

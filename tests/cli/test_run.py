@@ -129,6 +129,65 @@ def test_logs_name_the_step(inside: Path, invoke: Callable[..., Result]) -> None
     assert invoke("logs", "bad", "--follow").stdout.splitlines() == lines
 
 
+def test_logs_of_cached_steps_say_where_they_are(
+    ran: dict[str, Any], inside: Path, invoke: Callable[..., Result]
+) -> None:
+    cached = json.loads(ran["again"].stdout)["run"]
+    for arguments, named, first in (
+        ((), "one, two", "one"),
+        (("--follow",), "one, two", "one"),
+        (("--step", "two"), "two", "two"),
+        (("--json",), "one, two", "one"),
+    ):
+        told = invoke("logs", cached, *arguments)
+        assert (told.exit_code, told.stdout) == (0, "")
+        (line,) = told.stderr.splitlines()
+        assert f"cache, so with no log in this run: {named}." in line
+        assert line.endswith(f"waterflow runs; then: waterflow logs RUN --step {first}")
+    assert invoke("logs", cached, "--step", "never").output == ""
+    assert invoke("logs", "bad").stderr == "", "none of its steps was cached"
+
+
+@pytest.mark.parametrize("arguments", [("logs", "bad"), ("runs",), ("--help",), ("run", "--help")])
+def test_a_reader_that_goes_ends_it_quietly(arguments: tuple[str, ...], inside: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "waterflow.cli", *arguments],
+            cwd=inside, stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_id_that_can_be_none_is_the_users_mistake(
+    inside: Path, invoke: Callable[..., Result]
+) -> None:
+    for verb in ("run", "submit"):
+        for text in ("../x", "", "x" * 128, "-x"):
+            told = invoke(verb, ".", f"--run-id={text}")
+            assert told.exit_code == 2
+            assert f"{text!r} cannot be a run's id" in told.stderr
+
+
+def test_a_run_that_cannot_be_gone_on_from_is_refused(
+    ran: dict[str, Any], inside: Path, invoke: Callable[..., Result]
+) -> None:
+    before = invoke("runs", "--json").stdout
+    good = json.loads(ran["again"].stdout)["run"]
+    told = invoke("run", ".", "--resume", good)
+    assert told.exit_code == 4
+    assert f"Run '{good}' has succeeded: there is nothing to go on with" in told.stderr
+    (inside / "other").mkdir()
+    (inside / "other" / "pipeline.py").write_text(TINY.replace("def tiny", "def other"))
+    told = invoke("submit", "other", "--resume", "bad")
+    assert told.exit_code == 4
+    assert "Run 'bad' is of pipeline 'tiny', not of 'other'" in told.stderr
+    assert invoke("runs", "--json").stdout == before
+
+
 def test_artifacts_are_listed_and_copied(
     inside: Path, invoke: Callable[..., Result], tmp_path: Path
 ) -> None:
@@ -212,6 +271,18 @@ def test_what_mlflow_has_not_got_stays_and_is_told(
     assert REFUSED in result.stderr
 
 
+def test_a_run_ends_well_whose_results_cannot_be_read(ran: dict[str, Any], tmp_path: Path) -> None:
+    root = shutil.copytree(ran["root"], tmp_path / "copy")
+    (metrics,) = root.glob(".waterflow/artifacts/*/*.metrics/value.json")
+    metrics.chmod(0o644)
+    metrics.write_text('{"half":9.0}')
+    done = waterflow("run", ".", "--json", cwd=root)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["metrics"] == {}
+    assert "what it made cannot be read here: " in done.stderr
+    assert "altered 'value.json'" in done.stderr
+
+
 def test_the_cache_is_measured_and_cleared(
     ran: dict[str, Any],
     invoke: Callable[..., Result],
@@ -249,6 +320,72 @@ def test_inline_steps_print_beside_the_answer(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["status"] == "succeeded"
     assert "one says 1" in done.stderr
+
+
+def test_an_inline_run_is_not_gone_on_from(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", REFUSED)
+    arguments = ("run", ".", "-p", "n=200")
+    done = waterflow(*arguments, "--inline", "--run-id", "bad", cwd=project)
+    assert done.returncode == 1, done.stderr
+    assert "ValueError: 201 is too much" in done.stdout
+    assert "its whole log:" not in done.stdout
+    assert "go on from here:" not in done.stdout
+    again = waterflow(*arguments, "--resume", "bad", cwd=project)
+    assert (again.returncode, again.stdout) == (4, "")
+    assert "Run 'bad' ran inline: " in again.stderr
+    assert "leave --resume out" in again.stderr
+
+
+def test_what_to_type_next_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", REFUSED)
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable), prepend=os.pathsep)  # noqa: PTH120
+    root = write(tmp_path / "it's mine", {
+        "pipeline.py": TINY, "below/note.txt": "",
+        "waterflow.toml": '[profiles.other]\nprovider = "local"\n',
+    })  # fmt: skip
+
+    def paste(what: str, told: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        (command,) = re.findall(rf"{what}: (.*)", told)
+        return subprocess.run(
+            command, shell=True, cwd=cwd, capture_output=True, text=True, check=False
+        )
+
+    given = ("-p", "n=200", "--profile", "other", "--no-cache")
+    for cwd, target in ((root / "below", ".."), (tmp_path, "it's mine/pipeline.py:tiny")):
+        failed = waterflow("run", target, *given, cwd=cwd).stdout
+        again = paste("go on from here", failed, cwd)
+        assert again.returncode == 1, again.stderr
+        assert "one    cached\n" in again.stdout
+        assert "two failed: ValueError: 201 is too much" in again.stdout
+    logs = paste("its whole log", failed, tmp_path)
+    assert logs.returncode == 0, logs.stderr
+    assert "ValueError: 201 is too much" in logs.stdout
+    started = waterflow("submit", target, *given, cwd=tmp_path).stderr
+    assert "(tiny)" in paste("Watch it", started, tmp_path).stdout
+
+
+SEEMS = """
+import waterflow as wf
+
+
+@wf.step
+def seems() -> dict[str, str]:
+    return {"name": "n", "version": "1", "uri": "u"}
+
+
+@wf.pipeline
+def seeming() -> None:
+    seems()
+"""
+
+
+def test_what_only_looks_like_a_model_is_not_told_as_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", REFUSED)
+    (project / "pipeline.py").write_text(SEEMS)
+    told = waterflow("run", ".", "--json", cwd=project)
+    assert json.loads(told.stdout)["models"] == [], told.stderr
 
 
 def gone(pid: int) -> bool:
@@ -297,6 +434,9 @@ def test_a_submitted_run_goes_on_and_is_cancelled(
     assert json.loads(done.stdout) == {"run": "x", "provider": "local", "profile": "local"}
     until(lambda: place.exists() and place.read_text())
     assert json.loads(waterflow("status", "x", "--json", cwd=project).stdout)["status"] == "running"
+    early = waterflow("submit", ".", "-p", f"place={place}", "--resume", "x", cwd=project)
+    assert early.returncode == 4
+    assert "Run 'x' is still running. Watch it: waterflow status x" in early.stderr
     stopped = waterflow("cancel", "x", cwd=project)
     assert stopped.stdout == "x cancelled\n", stopped.stderr
     until(lambda: gone(int(place.read_text())), 10)

@@ -17,6 +17,7 @@ Exit codes:
     5  MLflow could not be reached
    70  an error of Waterflow's own
   130  cancelled
+  141  standard output was closed early, as `head` does
 
 \b
 Shell completion: waterflow completion --help

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -11,11 +14,15 @@ import click
 from waterflow.errors import WaterflowError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from click.shell_completion import CompletionItem
 
 INTERNAL: Final = 70
 """Exit code of an error that nobody foresaw."""
 CANCELLED: Final = 130
+CLOSED: Final = 141
+"""Exit code when nobody reads on: the one that a shell gives a program that SIGPIPE ended."""
 
 VERBS: Final = {
     "init": "Make a project that runs.",
@@ -93,11 +100,23 @@ class LazyGroup(click.Group):
         ]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the command line; what `--help` and `--version` say is written here."""
+        with _reader_may_go():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; an error ends it with one message and the documented exit code."""
         try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            with _reader_may_go():
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
             click.echo("\nCancelled.", err=True)
@@ -114,6 +133,18 @@ class LazyGroup(click.Group):
                 "(or set WATERFLOW_DEBUG=1).",
                 INTERNAL,
             )
+
+
+@contextlib.contextmanager
+def _reader_may_go() -> Generator[None]:
+    """End quietly when nobody reads what is written any more, as after `| head`."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # or Python complains of what it cannot flush
+            os.dup2(nowhere, stream.fileno())
+        raise click.exceptions.Exit(CLOSED) from None
 
 
 def _fail(ctx: click.Context, error: Exception, message: str, code: int) -> NoReturn:

@@ -90,7 +90,8 @@ def submission(function: F) -> F:
 
 def run(*, required: bool) -> Callable[[F], F]:
     """Add the argument RUN."""
-    return click.argument("run", metavar="RUN", required=required, shell_complete=_runs)
+    metavar = "RUN" if required else "[RUN]"
+    return click.argument("run", metavar=metavar, required=required, shell_complete=_runs)
 
 
 def output(function: F) -> F:

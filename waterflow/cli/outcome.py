@@ -15,22 +15,26 @@ from waterflow.cli.watch import counts, settle
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from waterflow.provider import Artifact
     from waterflow.run import Run
     from waterflow.state import RunState, StepState
 
 TAIL: Final = 20
 """Lines of a failed step's log that are shown when it left no traceback."""
+_LARGEST: Final = 10_000
+"""Bytes of metrics above which they are not shown."""
 _CODES: Final = {"failed": 1, "cancelled": 130}
-_MODEL: Final = {"name", "version", "uri"}
+_MODEL: Final = ("name", "uri", "version")
 
 
-def finish(run: Run, state: RunState, *, again: str, as_json: bool) -> int:
+def finish(run: Run, state: RunState, *, again: str | None, as_json: bool) -> int:
     """Tell how a run ended.
 
     Args:
         run: The run.
         state: Its final state.
-        again: The command that goes on from it.
+        again: The command that goes on from it; None where it ran inline, which keeps neither
+            logs nor results to go on from.
         as_json: As one JSON object on standard output.
 
     Returns:
@@ -44,7 +48,7 @@ def finish(run: Run, state: RunState, *, again: str, as_json: bool) -> int:
     root = run.provider.root
     for step in state.steps.values():
         if str(step.status) == "failed":
-            _tell_failure(run, root, step)
+            _tell_failure(run, root, step, logged=again is not None)
     colour = {"succeeded": "green", "failed": "red"}.get(str(state.status), "magenta")
     totals = f"{show_count(len(state.steps), 'step')}, {counts(state)}"
     seconds = show_seconds(state.seconds)
@@ -57,19 +61,19 @@ def finish(run: Run, state: RunState, *, again: str, as_json: bool) -> int:
         click.echo(f"  {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
     for model in models:
         click.echo(f"  model {model['name']}, version {model['version']} ({model['uri']})")
-    if str(state.status) != "succeeded":
+    if again is not None and str(state.status) != "succeeded":
         click.echo(f"  go on from here: {again}")
-    click.echo(f"  look at it: {next_command(root, 'waterflow ui')}")
+    click.echo(f"  look at it: {next_command(root, 'waterflow', 'ui')}")
     state = settle(run, state)
     if state.unsent:
         click.echo(
             f"  MLflow has not got {state.unsent} of its tracking events yet; nothing is lost. "
-            f"Send them: {next_command(root, 'waterflow sync')}"
+            f"Send them: {next_command(root, 'waterflow', 'sync')}"
         )
     return _CODES.get(str(state.status), 0)
 
 
-def _tell_failure(run: Run, root: Path, step: StepState) -> None:
+def _tell_failure(run: Run, root: Path, step: StepState, *, logged: bool) -> None:
     attempts = f" (attempt {step.attempt})" if step.attempt > 1 else ""
     head = click.style(f"{step.name} failed{attempts}:", fg="red", bold=True)
     click.echo(f"\n{head} {step.error}")
@@ -81,29 +85,40 @@ def _tell_failure(run: Run, root: Path, step: StepState) -> None:
         click.echo("\n".join(f"  {line}" for line in text.splitlines()))
     if step.url:
         click.echo(f"  {step.url}")
-    click.echo(
-        "  its whole log: " + next_command(root, f"waterflow logs {run.id} --step {step.name}")
-    )
+    if logged:
+        words = ("waterflow", "logs", run.id, "--step", step.name)
+        click.echo(f"  its whole log: {next_command(root, *words)}")
 
 
 def _results(run: Run) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
     """Return the model versions that a run registered, and its metrics by step.
 
-    They are an extra: an artifact that cannot be read here, or a slow provider's, is left out.
+    They are an extra: where one cannot be read here, standard error says why, and the run's end is
+    told without the rest of them.
     """
+    from waterflow.errors import WaterflowError
+    from waterflow.spec import Register
+
     models: list[dict[str, Any]] = []
     metrics: dict[str, dict[str, float]] = {}
-    with contextlib.suppress(Exception):
+    try:
+        pipeline = run.provider.run_spec(run.id)
+        steps = pipeline.steps if pipeline else ()
+        registering = {step.name for step in steps if isinstance(step.run, Register)}
         for found in run.artifacts():
-            if found.sha256 is None or found.type not in ("metrics", "json"):
+            if found.sha256 is None or found.size > _LARGEST:
                 continue
-            if found.size > 10_000:
-                continue
-            folder = run.provider.download(run.id, found.step, found.output)
-            value = json.loads((folder / "value.json").read_bytes())
             if found.type == "metrics":
                 name = found.step if found.output == "output" else f"{found.step}.{found.output}"
-                metrics[name] = value
-            elif isinstance(value, dict) and set(value) >= _MODEL:  # pyright: ignore[reportUnknownArgumentType]
-                models.append({key: value[key] for key in sorted(_MODEL)})
+                metrics[name] = _value(run, found)
+            elif found.step in registering:
+                version = _value(run, found)
+                models.append({key: version[key] for key in _MODEL})
+    except (WaterflowError, OSError) as error:
+        click.echo(f"  what it made cannot be read here: {error}", err=True)
     return models, metrics
+
+
+def _value(run: Run, found: Artifact) -> dict[str, Any]:
+    folder = run.provider.download(run.id, found.step, found.output)
+    return json.loads((folder / "value.json").read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,10 +48,14 @@ def latest(provider: Provider) -> RunState:
     )
 
 
-def next_command(root: Path, command: str) -> str:
-    """Return a command as it is to be typed from the working folder, with the profile asked for."""
+def next_command(root: Path, *words: str) -> str:
+    """Return a command as it is to be typed from the working folder, with the profile asked for.
+
+    Args:
+        root: The project that it speaks of: the command goes there where that is another's folder.
+        words: The command; none of them is a path.
+    """
     context = click.get_current_context(silent=True)
     profile = context.params.get("profile") if context else None
-    if profile:
-        command += f" --profile {profile}"
-    return command if here() == root else f"(cd {root} && {command})"
+    command = shlex.join([*words, *(["--profile", profile] if profile else [])])
+    return command if here() == root else f"(cd {shlex.quote(str(root))} && {command})"

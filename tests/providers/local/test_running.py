@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from waterflow.errors import ConfigurationError
+from waterflow.errors import ConfigurationError, ConflictError
 from waterflow.runtime import artifacts
 from waterflow.state import Status
 from waterflow.testing import reference_digests
@@ -63,6 +63,39 @@ def test_resuming_runs_what_failed_and_reuses_what_did_not(project, tmp_path):
     assert run.artifact("second").load() == "first second"
     again = project.submit("resumable", folder=str(notes))
     assert project.finish(again).steps["first"].status is Status.SUCCEEDED
+
+
+def test_a_cancelled_run_is_gone_on_from(configured, tmp_path):
+    project = configured(OWN_PROGRAMS)
+    note = tmp_path / "note"
+    stopped = project.submit("printed", note=str(note))
+    until(lambda: stopped.state.steps["program"].status is Status.SUCCEEDED, what="a step's end")
+    with pytest.raises(ConflictError, match="is still running"):
+        project.submit("printed", {"resume": stopped.id}, note=str(note))
+    stopped.cancel()
+    note.touch()
+    run = project.submit("printed", {"resume": stopped.id, "cache": False}, note=str(note))
+    steps = project.finish(run).steps
+    assert {name: step.status for name, step in steps.items()} == {
+        "prints": Status.SUCCEEDED, "program": Status.CACHED,
+    }  # fmt: skip
+
+
+def test_a_run_that_cannot_be_gone_on_from_is_refused(project, tmp_path):
+    with project.code():
+        inline = project.submit("resumable", {"inline": True}, folder=str(tmp_path))
+    (tmp_path / "repaired").touch()
+    done = project.submit("inline")
+    project.finish(done)
+    before = sorted(state.run for state in project.provider.runs())
+    for run, pipeline, given, why in (
+        (inline, "resumable", {"folder": str(tmp_path)}, "ran inline"),
+        (inline, "inline", {}, "is of pipeline 'resumable', not of 'inline'"),
+        (done, "inline", {}, "has succeeded"),
+    ):
+        with pytest.raises(ConflictError, match=why):
+            project.submit(pipeline, {"resume": run.id}, **given)
+    assert sorted(state.run for state in project.provider.runs()) == before
 
 
 def test_inline_runs_in_this_process_with_the_same_digests(project, tmp_path):

@@ -22,7 +22,7 @@ def command(
     run: str | None, step: str | None, follow: bool, profile: str | None, as_json: bool
 ) -> None:
     """Print the logs of RUN; by default of the latest run."""
-    from waterflow.cli.project import latest, open_here
+    from waterflow.cli.project import latest, next_command, open_here
 
     provider = open_here(profile)
     state = provider.status(run) if run else latest(provider)
@@ -36,3 +36,17 @@ def command(
         else:
             colour = colours.get(line.step)
             click.echo(f"{click.style(line.step.ljust(width), fg=colour)}  {line.text}")
+    if not state.status.final:
+        state = provider.status(state.run)
+    cached = [
+        name for name, one in state.steps.items()
+        if str(one.status) == "cached" and step in (None, name)
+    ]  # fmt: skip
+    if cached:
+        listed = next_command(provider.root, "waterflow", "runs")
+        click.echo(
+            f"Answered from the cache, so with no log in this run: {', '.join(cached)}. The log is "
+            f"with the run that did the work. Find it: {listed}; then: "
+            f"waterflow logs RUN --step {cached[0]}",
+            err=True,
+        )

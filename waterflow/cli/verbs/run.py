@@ -40,7 +40,6 @@ def command(
     """  # noqa: D301 - click's mark for lines to keep
     from waterflow.cli import progress
     from waterflow.cli.outcome import finish
-    from waterflow.cli.project import next_command
     from waterflow.cli.targets import load
     from waterflow.cli.watch import best_view, stop, watch
     from waterflow.submit import submit
@@ -64,7 +63,8 @@ def command(
     except KeyboardInterrupt:
         click.echo("Cancelling; waiting for the steps to end.", err=True)
         state = stop(run)
+    # The project is found from TARGET, so this goes where it was typed, whatever folder that is.
     given = [word for text in parameters for word in ("-p", text)]
-    words = ["waterflow", "run", target, *given, "--resume", run.id]
-    again = next_command(found.root, shlex.join(words))
-    context.exit(finish(run, state, again=again, as_json=as_json))
+    given += ["--profile", profile] if profile else []
+    again = shlex.join(["waterflow", "run", target, *given, "--resume", run.id])
+    context.exit(finish(run, state, again=None if inline else again, as_json=as_json))

@@ -45,4 +45,5 @@ def command(
         print_json({"run": run.id, "provider": run.provider.name, "profile": name})
         return
     click.echo(run.id)
-    click.echo(f"Watch it: {next_command(found.root, f'waterflow status {run.id}')}", err=True)
+    watch = next_command(found.root, "waterflow", "status", run.id)
+    click.echo(f"Watch it: {watch}", err=True)
