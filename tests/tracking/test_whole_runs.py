@@ -1,0 +1,121 @@
+"""Real runs, as MLflow's own client finds them: lineage, and a server that was away."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.servers import free_port
+from waterflow.state import Status
+from waterflow.testing.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import Server
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def world(tmp_path: Path, port: int) -> Iterator[World]:
+    """A project whose MLflow server is away."""
+    made = World(tmp_path, {
+        "provider": "local", "send": "later", "tracking": {"uri": f"http://127.0.0.1:{port}"},
+    })  # fmt: skip
+    yield made
+    made.close()
+
+
+def committed(root: Path) -> str:
+    """Put a project under version control and return the commit."""
+    for command in (
+        ("init", "-q"),
+        ("add", "."),
+        ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all"),
+    ):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True, text=True
+    )
+    return head.stdout.strip()
+
+
+def found(client: MlflowClient, run: str) -> dict[str, Any]:
+    """Return a run's entries in MLflow by step; the pipeline's own is ""."""
+    places = [one.experiment_id for one in client.search_experiments()]
+    entries = client.search_runs(places, f"tags.`waterflow.execution` = '{run}'")
+    return {one.data.tags.get("waterflow.step", ""): one for one in entries}
+
+
+def test_a_server_that_was_away_gets_all_and_the_run_goes_on(
+    world: World, port: int, server: Server
+) -> None:
+    world.path("hold").touch()
+    call = world.call("tracked", hold=str(world.path("hold")), secret=False, requirements=False)
+    away = world.submit(call)
+    state = world.finish(away)
+    assert state.status is Status.FAILED
+    assert state.steps["learn"].status is Status.SUCCEEDED, "tracking fails no other step"
+    assert "is not registered" in (state.steps["register"].error or "")
+    assert away.state.unsent > 0
+
+    with server.door(port, delay=0.2):  # slow at first
+        sent = world.provider.sync(away.id)
+        assert (sent.left, sent.error) == (0, None)
+    with server.door(port):
+        again = world.submit(call, resume=away.id)
+        assert world.finish(again).status is Status.SUCCEEDED
+        assert world.provider.sync(again.id).left == 0
+
+    client = MlflowClient(tracking_uri=server.url, registry_uri=server.url)
+    before, after = found(client, away.id), found(client, again.id)
+    assert {name: one.info.status for name, one in before.items()} == {
+        "": "FAILED", "surroundings": "FINISHED", "track": "FINISHED", "examples": "FINISHED",
+        "learn": "FINISHED", "measure": "FINISHED", "register": "FAILED",
+    }  # fmt: skip
+    assert before["measure"].data.metrics == {"highest": pytest.approx(6.0)}
+    assert {name: one.info.status for name, one in after.items()} == {
+        "": "FINISHED",
+        "register": "FINISHED",
+    }
+    version = client.get_model_version_by_alias("conformance", "challenger")
+    assert version.run_id == after["register"].info.run_id
+
+
+def test_a_run_names_its_commit_code_lock_and_data(world: World, port: int, server: Server) -> None:
+    source, opened = world.root / "source.txt", world.path("open")
+    source.write_text("the data")
+    opened.touch()
+    commit = committed(world.root)
+    (world.root / "kit_unrelated.py").write_text("ANSWER = 44\n")
+    build, _ = world.compile("cached", hold=str(opened))
+    with server.door(port):
+        run = world.start("cached", "cached", hold=str(opened))
+        assert world.finish(run).status is Status.SUCCEEDED
+        assert world.provider.sync(run.id).left == 0
+
+    client = MlflowClient(tracking_uri=server.url)
+    parent = found(client, run.id)[""]
+    tags = parent.data.tags
+    assert (tags["waterflow.git_commit"], tags["waterflow.git_dirty"]) == (commit, "true")
+    assert tags["waterflow.pipeline_digest"] == build.digest
+    assert tags["waterflow.lock_digest"] == build.lock.sha256
+    lock = client.download_artifacts(parent.info.run_id, "requirements.lock", str(world.root))
+    assert hashlib.sha256(Path(lock).read_bytes()).hexdigest() == build.lock.sha256
+    code = {name: bundle.digest for name, bundle in build.bundles.items()}
+    assert {name: tags[f"waterflow.code.{name}"] for name in code} == code
+    (data,) = build.data.values()
+    assert [value for name, value in tags.items() if name.startswith("waterflow.data.")] == [
+        data.sha256
+    ]
+    (dataset,) = parent.inputs.dataset_inputs
+    assert "source.txt" in dataset.dataset.source
