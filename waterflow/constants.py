@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from waterflow.signature import HANDLES, Argument
+from waterflow.signature import HANDLES, Argument, show
 from waterflow.types import Secret, as_items
 from waterflow.values import definition_error
 
@@ -24,7 +24,9 @@ def constant(what: str, argument: Argument, value: object) -> Any:
     Raises:
         DefinitionError: It is no plain data, or not what the argument takes.
     """
-    from waterflow.serializers import compatible, infer, is_plain
+    from waterflow.serializers import infer, is_plain
+    from waterflow.serializers.plain import misfit
+    from waterflow.serializers.registry import takes
 
     if isinstance(value, Secret):
         raise definition_error(
@@ -39,14 +41,19 @@ def constant(what: str, argument: Argument, value: object) -> Any:
             f"{what}: {value!r:.80} is no plain data{f' ({reason})' if reason else ''}. What a "
             "pipeline does not make enters through `wf.Data`; anything else is made in a step."
         )
-    found = infer(value)
     plain = argument.type == "any" or is_plain(argument.type)
-    if not plain or not compatible(found, argument.type):
+    if not plain or not takes(argument.type, value):
+        found = infer(value)
+        if found == "json":
+            found = "dict" if isinstance(value, dict) else "list"
         raise definition_error(f"{what} takes {argument.type}, but gets {value!r:.80} ({found}).")
     if argument.choices and value not in argument.choices:
         raise definition_error(
             f"{what} is {value!r}; it may be {', '.join(map(repr, argument.choices))}."
         )
+    why = misfit(value, argument.annotation)
+    if why is not None:
+        raise definition_error(f"{what} takes {show(argument.annotation)}: {why}.")
     return list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow import resources
@@ -14,14 +15,14 @@ from waterflow.types import Secret
 from waterflow.values import definition_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from msgspec import UnsetType
 
     from waterflow import spec
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 """What steps, parameters, outputs and pipelines may be called; clouds allow 63 characters."""
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What an environment variable may be called, for every shell and cloud."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,34 +66,42 @@ class Options:
         resources.parse_duration(self.retry_delay, "retry_delay")
         if self.timeout is not None:
             resources.parse_duration(self.timeout, "timeout")
-        if not isinstance(self.backoff, (int, float)) or self.backoff < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(self.backoff, (int, float)) or not 1 <= self.backoff < float("inf"):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DefinitionError(f"backoff={self.backoff!r} is not a factor of at least 1.")
         for what in ("spot", "cache"):
             if not isinstance(getattr(self, what), bool):
                 raise DefinitionError(f"{what}={getattr(self, what)!r} is neither True nor False.")
         if self.kind not in ("processing", "training"):
             raise DefinitionError(f'kind={self.kind!r} is neither "processing" nor "training".')
-        self._check_names()
+        if self.name is not None:
+            check_name(self.name, "step")
+        if self.image is not None:
+            check_image(self.image)
+        for requirement in check_texts(self.requirements, "requirements"):
+            _check_requirement(requirement)
+        for pattern in check_texts(self.include, "include"):
+            _check_include(pattern)
+        check_list(self.after, "after")
         self._check_environment()
         check_metrics(self.metrics)
 
-    def _check_names(self) -> None:
-        if self.name is not None:
-            check_name(self.name, "step")
-        for what in ("requirements", "include", "after"):
-            if isinstance(getattr(self, what), str):
-                raise DefinitionError(f"{what}={getattr(self, what)!r} must be a list.")
-
     def _check_environment(self) -> None:
-        for variable, value in (self.env or {}).items():
-            if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        for variable, value in _check_variables(self.env, "env", '"value"'):
+            if not isinstance(value, str):
                 raise DefinitionError(f"env: {variable}={value!r} is no text.")
-        for variable, value in (self.secrets or {}).items():
-            if not isinstance(value, Secret):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if "\0" in value:
+                raise DefinitionError(
+                    f"env: {variable}={value!r} holds a NUL character, which no environment "
+                    "variable can."
+                )
+        for variable, value in _check_variables(self.secrets, "secrets", 'wf.secret("its-name")'):
+            if not isinstance(value, Secret):
                 raise DefinitionError(
                     f"secrets: {variable} holds a plain value. A secret is only ever a reference: "
                     f'secrets={{"{variable}": wf.secret("its-name-in-the-store")}}'
                 )
+            if not isinstance(value.name, str) or not value.name.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise DefinitionError(f"secrets: {variable} names no secret: {value.name!r}.")
 
     def to_resources(self) -> spec.Resources:
         """Return what the step's machine must offer."""
@@ -161,17 +170,111 @@ def make_options(base: Options, changes: dict[str, Any]) -> Options:
     return made
 
 
-def check_name(name: str, what: str) -> None:
+def check_name(name: object, what: str) -> None:
     """Refuse a name that some cloud or file system could not bear.
 
     Raises:
         DefinitionError: It has other characters than letters, digits, `_` and `-`, does not begin
             with a letter or `_`, or is longer than 63 characters.
     """
-    if not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise definition_error(
             f"{name!r} cannot name a {what}: use up to 63 letters, digits, '_' and '-', "
             "beginning with a letter."
+        )
+
+
+def check_image(image: object) -> None:
+    """Refuse what is no container image's reference.
+
+    Raises:
+        DefinitionError: It is no text, is empty or has spaces in it.
+    """
+    if not isinstance(image, str) or image.split() != [image]:
+        raise DefinitionError(
+            f"image={image!r} is no container image's reference. Write for example "
+            'image="python:3.12".'
+        )
+
+
+def check_list(value: object, what: str) -> Sequence[object]:
+    """Return a list or tuple.
+
+    Raises:
+        DefinitionError: It is neither; a text is none.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise DefinitionError(f"{what}={value!r} must be a list.")
+    return cast("Sequence[object]", value)
+
+
+def check_texts(value: object, what: str) -> list[str]:
+    """Return a list of texts.
+
+    Raises:
+        DefinitionError: It is no list, or one of its items is no text.
+    """
+    texts: list[str] = []
+    for item in check_list(value, what):
+        if not isinstance(item, str):
+            raise DefinitionError(f"{what}: {item!r} is no text.")
+        texts.append(item)
+    return texts
+
+
+def check_dict(value: object, what: str, example: str) -> Mapping[str, object]:
+    """Return a dict whose keys are texts.
+
+    Args:
+        value: What should be one.
+        what: The setting's name, for the message.
+        example: How to write it, for the message.
+
+    Raises:
+        DefinitionError: It is no dict, or one of its keys is no text.
+    """
+    if not isinstance(value, Mapping):
+        raise DefinitionError(f"{what}={value!r} is no dict. Write {what}={example}")
+    for key in cast("Mapping[object, object]", value):
+        if not isinstance(key, str):
+            raise DefinitionError(f"{what}: {key!r} is no text. Write {what}={example}")
+    return cast("Mapping[str, object]", value)
+
+
+def _check_variables(value: object, what: str, example: str) -> list[tuple[str, object]]:
+    if value is None:
+        return []
+    variables = list(check_dict(value, what, f'{{"NAME": {example}}}').items())
+    for variable, _ in variables:
+        if not _VARIABLE.fullmatch(variable):
+            raise DefinitionError(
+                f"{what}: {variable!r} cannot name an environment variable: use letters, digits "
+                "and '_', beginning with a letter or '_'."
+            )
+    return variables
+
+
+def _check_requirement(text: str) -> None:
+    try:
+        from packaging.requirements import InvalidRequirement, Requirement
+    except ImportError:  # inside a job: the definition was checked where it was submitted
+        return
+    try:
+        Requirement(text)
+    except InvalidRequirement as error:
+        why = str(error).splitlines()[0]
+        raise DefinitionError(
+            f"requirements: {text!r} is no PEP 508 requirement: {why}. Write for example "
+            '"numpy>=2", or "name @ file:///path/to/name-1.0-py3-none-any.whl" for a file.'
+        ) from None
+
+
+def _check_include(pattern: str) -> None:
+    path = PurePosixPath(pattern)
+    if path.is_absolute() or ".." in path.parts or not pattern.strip("./"):
+        raise DefinitionError(
+            f"include={pattern!r}: write a glob relative to the project's root, such as "
+            "'templates/*.html'."
         )
 
 

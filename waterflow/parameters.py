@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import DefinitionError
-from waterflow.signature import NO_DEFAULT, Argument
+from waterflow.signature import NO_DEFAULT, Argument, show
 from waterflow.types import Data
 from waterflow.values import definition_error
 
@@ -25,9 +25,20 @@ _PYTHON: Final = {
 }  # fmt: skip
 
 
-def declare(
-    pipeline: str, arguments: Mapping[str, Argument], location: str
-) -> dict[str, spec.Parameter]:
+class Declared(dict[str, "spec.Parameter"]):
+    """A pipeline's parameters by name.
+
+    Attributes:
+        arguments: The same as the pipeline declares them: their annotations say more than the
+            spec's types.
+    """
+
+    def __init__(self, arguments: Mapping[str, Argument]) -> None:
+        super().__init__()
+        self.arguments = arguments
+
+
+def declare(pipeline: str, arguments: Mapping[str, Argument], location: str) -> Declared:
     """Return the spec's parameters for a pipeline function's arguments.
 
     Raises:
@@ -37,7 +48,7 @@ def declare(
 
     from waterflow import spec
 
-    declared: dict[str, spec.Parameter] = {}
+    declared = Declared(arguments)
     for name, argument in arguments.items():
         kind = "json" if argument.type in ("any", "metrics", "null") else argument.type
         if kind not in TYPES:
@@ -55,7 +66,9 @@ def declare(
             static=argument.static,
         )
         if not required:
-            default = _checked(pipeline, name, parameter, argument.default, location)
+            default = _checked(
+                pipeline, name, parameter, argument.annotation, argument.default, location
+            )
             parameter = msgspec.structs.replace(parameter, default=default)
         declared[name] = parameter
     return declared
@@ -92,7 +105,7 @@ def check_arguments(
         if name not in declared:
             raise definition_error(_unknown(pipeline, name, declared))
     return {
-        name: _checked(pipeline, name, declared[name], value, None)
+        name: _checked(pipeline, name, declared[name], _annotation(declared, name), value, None)
         for name, value in values.items()
     }
 
@@ -175,20 +188,35 @@ def parse_text(pipeline: str, declared: Mapping[str, spec.Parameter], text: str)
             value = json.loads(raw, parse_constant=lambda constant: constant)
         except json.JSONDecodeError:
             value = raw
-    return name, _checked(pipeline, name, parameter, value, f"-p {name}")
+    annotation = _annotation(declared, name)
+    return name, _checked(pipeline, name, parameter, annotation, value, f"-p {name}")
+
+
+def _annotation(declared: Mapping[str, spec.Parameter], name: str) -> Any:
+    return declared.arguments[name].annotation if isinstance(declared, Declared) else Any
 
 
 def _checked(
-    pipeline: str, name: str, parameter: spec.Parameter, value: object, location: str | None
+    pipeline: str,
+    name: str,
+    parameter: spec.Parameter,
+    annotation: Any,
+    value: object,
+    location: str | None,
 ) -> Any:
     from waterflow.constants import unfit
-    from waterflow.serializers import compatible, infer
+    from waterflow.serializers.plain import misfit
+    from waterflow.serializers.registry import takes
 
-    def wrong(why: str) -> DefinitionError:
-        message = f"Pipeline '{pipeline}', parameter '{name}': {value!r:.80} {why}."
+    where = f"Pipeline '{pipeline}', parameter '{name}'"
+
+    def refused(message: str) -> DefinitionError:
         return DefinitionError(message, location) if location else definition_error(message)
 
-    if value is None and (parameter.optional or parameter.type == "json"):
+    def wrong(why: str) -> DefinitionError:
+        return refused(f"{where}: {value!r:.80} {why}.")
+
+    if value is None and parameter.optional:
         return None
     if parameter.type == "data":
         if isinstance(value, Data):
@@ -199,10 +227,13 @@ def _checked(
     reason = unfit(value)
     if reason is not None:
         raise wrong(f"cannot be written as JSON ({reason})")
-    if not compatible(infer(value), parameter.type):
+    if not takes(parameter.type, value):
         raise wrong(f"is not {_PYTHON[parameter.type]}")
     if parameter.choices and value not in parameter.choices:
         raise wrong(f"is not one of {', '.join(map(repr, parameter.choices))}")
+    why = misfit(value, annotation)
+    if why is not None:
+        raise refused(f"{where} takes {show(annotation)}: {why}.")
     if parameter.type == "number" and isinstance(value, int):
         return float(value)
     return list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]

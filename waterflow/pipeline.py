@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar, cast, overload
 
 from waterflow.errors import DefinitionError
-from waterflow.options import Options, check_name, make_options
+from waterflow.options import Options, check_name, check_texts, make_options
 from waterflow.signature import Argument, function_location, read_arguments
-from waterflow.step import Step
+from waterflow.step import Step, check_plain
 from waterflow.trace import Trace, current, require
 from waterflow.values import ParameterSymbol, definition_error
 
@@ -58,8 +59,6 @@ class Pipeline(Generic[P]):
         if current() is not None:
             with Trace(self.name):  # refuses: pipelines do not nest
                 pass
-        import inspect
-
         try:
             bound = inspect.signature(self.function).bind_partial(*args, **kwargs)
         except TypeError as error:
@@ -99,9 +98,20 @@ class Pipeline(Generic[P]):
         return " ".join(about.split())
 
     def define(self, bindings: dict[str, Any]) -> None:
-        """Make the pipeline's calls, for the trace under way."""
+        """Make the pipeline's calls, for the trace under way.
+
+        Raises:
+            DefinitionError: The function returns something.
+        """
         call: Any = self.function
-        call(**bindings)
+        returned = call(**bindings)
+        if returned is not None:
+            raise DefinitionError(
+                f"Pipeline '{self.name}' returns {returned!r:.80}, but a pipeline returns nothing: "
+                'what its steps return is kept, and run.artifact("step") gives it. Leave the '
+                "`return` out.",
+                self.location,
+            )
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"
@@ -135,6 +145,7 @@ class Call:
         from waterflow.validate import check_graph
 
         pipeline = self.pipeline
+        arguments = pipeline.arguments
         with Trace(pipeline.name) as trace:
             bindings: dict[str, Any] = {}
             parameters: dict[str, spec.Parameter] = {}
@@ -144,7 +155,9 @@ class Call:
                     bindings[name] = parameters[name].default
                 else:
                     parameters[name] = parameter
-                    bindings[name] = ParameterSymbol(name, parameter.type, trace)
+                    bindings[name] = ParameterSymbol(
+                        name, parameter.type, trace, arguments[name].annotation
+                    )
             pipeline.define(bindings)
         if not trace.steps:
             raise DefinitionError(f"Pipeline '{pipeline.name}' calls no step.", pipeline.location)
@@ -221,20 +234,29 @@ def pipeline(
             own allow-list.
 
     Raises:
-        DefinitionError: The name or the schedule cannot be used.
+        DefinitionError: The function cannot be a pipeline, or the name, the schedule or the types
+            cannot be used.
     """
 
     def make(found: Callable[P, object]) -> Pipeline[P]:
+        if not inspect.isfunction(found):
+            raise definition_error(f"@wf.pipeline goes on a function, not on {found!r}.")
         chosen = name or found.__name__
         check_name(chosen, "pipeline")
+        why = "Calling it draws the graph, and runs nothing"
+        check_plain(found, f"Pipeline '{chosen}'", why, function_location(found))
         if schedule is not None:
             check_schedule(schedule)
-        return Pipeline(found, chosen, schedule, trusted_types)
+        try:
+            trusted = check_texts(trusted_types, "trusted_types")
+        except DefinitionError as error:
+            raise definition_error(str(error)) from None
+        return Pipeline(found, chosen, schedule, trusted)
 
     return make if function is None else make(function)
 
 
-def check_schedule(schedule: str) -> None:
+def check_schedule(schedule: object) -> None:
     """Refuse what is no cron expression of five fields.
 
     Raises:
@@ -243,7 +265,7 @@ def check_schedule(schedule: str) -> None:
     import re
 
     bounds = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-    fields = schedule.split()
+    fields = schedule.split() if isinstance(schedule, str) else []
     names = r"(?:\*|[A-Za-z]{3}|\d+)"
     form = re.compile(rf"{names}(?:-{names})?(?:/\d+)?")
     good = len(fields) == 5 and all(
@@ -306,13 +328,19 @@ def first(*values: V) -> V:
 
 
 def map_step(
-    step: Step[..., R], over: Iterable[object], /, *, fan_out: str = "processes", **fixed: object
+    step: Step[..., R],
+    over: Iterable[object],
+    /,
+    *more: Never,
+    fan_out: str = "processes",
+    **fixed: object,
 ) -> list[R]:
     """Call a step once for each item of a list made at run time.
 
     Args:
         step: A step with one output. Its first argument that is not in `fixed` takes the items.
         over: A list output of another step, or a plain list.
+        more: Nothing: the step's other arguments go by name.
         fan_out: "processes" (of one job, `cpu` at a time) or "jobs" (where the provider can).
         fixed: The other arguments, the same for each call.
 
@@ -324,11 +352,21 @@ def map_step(
     """
     if not isinstance(step, Step):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise definition_error(f"wf.map takes a step, not {step!r}. Put @wf.step on the function.")
+    if more:
+        taken = list(step.signature.arguments)[1:]
+        example = f"wf.map({step.function.__name__}, items, {taken[0] if taken else 'name'}=...)"
+        raise definition_error(
+            f"wf.map takes a step and one list, and {len(more) + 2} arguments are given without a "
+            f"name. The step's other arguments go by name, the same for each call: {example}"
+        )
     trace = current()
     if trace is None:
         free = next(name for name in step.signature.arguments if name not in fixed)
         return [step.function(**{**fixed, free: item}) for item in over]
     return cast("list[R]", trace.map(step, over, fixed, fan_out))
+
+
+map_step.__name__ = map_step.__qualname__ = "wf.map"  # as Python's own messages are to name it
 
 
 def register(

@@ -66,7 +66,8 @@ class Profile:
                 fields may also be given by an environment variable, `WATERFLOW_<FIELD>`.
 
         Raises:
-            ConfigurationError: A setting is unknown, missing, or of the wrong type.
+            ConfigurationError: A setting is unknown, missing, of the wrong type, or has a value
+                that the type refuses.
         """
         fields = {one.encode_name: one for one in msgspec.structs.fields(struct_type)}
         for key in self.settings:
@@ -76,15 +77,18 @@ class Profile:
                     f"{_closest(key, fields)} It has: {', '.join(fields) or 'none'}"
                 )
         given = dict(self.settings)
+        variables: list[str] = []
         for key, one in fields.items():
             variable = _PREFIX + key.upper()
             if variable in self.environment:
                 given[key] = _from_text(self.environment[variable], one.type, variable)
+                variables.append(variable)
         try:
             return msgspec.convert(given, struct_type)
         except msgspec.ValidationError as error:
+            beside = f", with {', '.join(variables)} of the environment" if variables else ""
             raise ConfigurationError(
-                f"{self._place()}: {_readable(str(error))}. Correct it, then: "
+                f"{self._place()}{beside}: {_readable(str(error))}. Correct it, then: "
                 f"waterflow profile show {self.name}"
             ) from None
 

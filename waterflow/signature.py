@@ -54,12 +54,14 @@ class Signature:
         python: Python's own signature, to bind a call with.
         arguments: By name, in order.
         outputs: Output name -> type name; one named "output" for a single result.
+        annotations: Output name -> its declared type.
         named: The NamedTuple class that holds several outputs, or None.
     """
 
     python: inspect.Signature
     arguments: dict[str, Argument]
     outputs: dict[str, str]
+    annotations: dict[str, Any]
     named: type[tuple[Any, ...]] | None
 
 
@@ -117,8 +119,12 @@ def read_signature(function: Callable[..., Any], owner: str) -> Signature:
                 "a step's plain arguments are known when it runs anyway.",
                 where,
             )
-    outputs, named = _outputs(returned, owner, where)
-    return Signature(inspect.signature(function), arguments, outputs, named)
+    annotations, named = _outputs(returned, owner, where)
+    outputs = {
+        name: _output(found, owner if named is None else f"{owner}, output '{name}'", where)
+        for name, found in annotations.items()
+    }
+    return Signature(inspect.signature(function), arguments, outputs, annotations, named)
 
 
 def _hints(function: Callable[..., Any], owner: str, where: str) -> dict[str, Any]:
@@ -145,7 +151,7 @@ def _argument(name: str, annotation: Any, default: Any, owner: str, where: str) 
     found = type_name(annotation)
     if found is None:
         raise DefinitionError(
-            f"{owner}: nothing is known about how to pass '{name}: {_show(annotation)}' from step "
+            f"{owner}: nothing is known about how to pass '{name}: {show(annotation)}' from step "
             "to step. Use one of the artifact types, or register a serializer for it (entry point "
             "group waterflow.serializers).",
             where,
@@ -155,7 +161,8 @@ def _argument(name: str, annotation: Any, default: Any, owner: str, where: str) 
 
 def _outputs(
     returned: Any, owner: str, where: str
-) -> tuple[dict[str, str], type[tuple[Any, ...]] | None]:
+) -> tuple[dict[str, Any], type[tuple[Any, ...]] | None]:
+    """Return the outputs' annotations by name, and the NamedTuple class that holds several."""
     if returned is NO_DEFAULT:
         raise DefinitionError(
             f"{owner} has no return type. Types decide the file format: write for example "
@@ -168,16 +175,14 @@ def _outputs(
         hints = typing.get_type_hints(returned)
         fields = cast("tuple[str, ...]", returned._fields)  # type: ignore[attr-defined]
         named = cast("type[tuple[Any, ...]]", returned)
-        return {
-            f: _output(hints.get(f, Any), f"{owner}, output '{f}'", where) for f in fields
-        }, named
+        return {field: hints.get(field, Any) for field in fields}, named
     if get_origin(returned) is tuple or returned is tuple:
         raise DefinitionError(
-            f"{owner} returns {_show(returned)}: several outputs need names. Return a "
+            f"{owner} returns {show(returned)}: several outputs need names. Return a "
             "`typing.NamedTuple` class with one field an output.",
             where,
         )
-    return {SINGLE: _output(returned, owner, where)}, None
+    return {SINGLE: returned}, None
 
 
 def _output(annotation: Any, owner: str, where: str) -> str:
@@ -187,7 +192,7 @@ def _output(annotation: Any, owner: str, where: str) -> str:
     found = type_name(annotation)
     if found is None or found in ("any", "data") or (optional and not _is_plain(found)):
         raise DefinitionError(
-            f"{owner} returns {_show(annotation)}{' or None' if optional else ''}, which does not "
+            f"{owner} returns {show(annotation)}{' or None' if optional else ''}, which does not "
             "say how to store it. Name one artifact type: a DataFrame, an estimator, an array, "
             "plain data such as dict[str, float], a Path, a Figure.",
             where,
@@ -211,8 +216,11 @@ def without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _show(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+def show(annotation: Any) -> str:
+    """Return an annotation as its author wrote it, for messages."""
+    if isinstance(annotation, type):
+        return annotation.__name__
+    return str(annotation).replace("typing.", "")
 
 
 HANDLES: Final = (Data, Model, Path)

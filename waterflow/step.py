@@ -7,7 +7,14 @@ import inspect
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from waterflow.errors import DefinitionError
-from waterflow.options import Options, check_name, make_options
+from waterflow.options import (
+    Options,
+    check_dict,
+    check_image,
+    check_name,
+    check_texts,
+    make_options,
+)
 from waterflow.signature import Signature, function_location, read_signature
 from waterflow.trace import current, require
 from waterflow.values import definition_error
@@ -127,12 +134,7 @@ def _make_step(function: Any, settings: Options) -> Step[Any, Any]:
     if not inspect.isfunction(function):
         raise definition_error(f"@wf.step goes on a function, not on {function!r}.")
     where = function_location(function)
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        raise DefinitionError(
-            f"Step '{function.__name__}' is async or a generator. A step returns its results once: "
-            "write a plain function.",
-            where,
-        )
+    check_plain(function, f"Step '{function.__name__}'", "A step returns its results once", where)
     if "<" in function.__qualname__:
         raise DefinitionError(
             f"Step '{function.__name__}' is defined inside another function, so a job could not "
@@ -141,6 +143,25 @@ def _make_step(function: Any, settings: Options) -> Step[Any, Any]:
         )
     check_name(function.__name__, "step")
     return Step(function, settings)
+
+
+def check_plain(function: Callable[..., object], owner: str, why: str, where: str) -> None:
+    """Refuse a function whose call does not run it to its end.
+
+    Args:
+        function: The user's function.
+        owner: "Step 'x'" or "Pipeline 'x'", for the message.
+        why: Why it must be plain, for the message.
+        where: `file:line` of the function.
+
+    Raises:
+        DefinitionError: It is async or a generator.
+    """
+    asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    if asynchronous or inspect.isgeneratorfunction(function):
+        raise DefinitionError(
+            f"{owner} is async or a generator. {why}: write a plain function.", where
+        )
 
 
 class ContainerOutputs:
@@ -198,5 +219,14 @@ def container(
     """
     trace = require("wf.container")
     settings = make_options(Options(), {**options, "name": name})
+    try:
+        check_image(image)
+        if not isinstance(command, str):
+            check_texts(command, "command")
+        check_texts(outputs, "outputs")
+        for what, given in (("inputs", inputs), ("parameters", parameters)):
+            check_dict({} if given is None else given, what, '{"name": ...}')
+    except DefinitionError as error:
+        raise definition_error(f"Step '{name}': {error}") from None
     symbols = trace.container(settings, image, command, inputs or {}, outputs, parameters or {})
     return ContainerOutputs(name, symbols)

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from waterflow.constants import constant
-from waterflow.signature import NO_DEFAULT, SINGLE, Argument, Signature
+from waterflow.signature import NO_DEFAULT, SINGLE, Argument, Signature, show
 from waterflow.types import Data, as_items
 from waterflow.values import (
     DoneSymbol,
@@ -126,11 +126,11 @@ class Trace:
             over=free[0],
             fan_out=cast("Any", fan_out),
         )
-        item = signature.outputs[SINGLE]
+        item, made = signature.outputs[SINGLE], list[signature.annotations[SINGLE]]
         kind = "json" if is_plain(item) else f"list[{item}]"
         self._add(name, run, inputs, {SINGLE: spec.Output(kind)}, step.settings)
         self.functions[name] = step
-        return OutputSymbol(name, SINGLE, kind, self)
+        return OutputSymbol(name, SINGLE, kind, self, annotation=made)
 
     def container(
         self,
@@ -247,7 +247,8 @@ class Trace:
         if not signature.outputs:
             return DoneSymbol(name, self)
         symbols = {
-            key: OutputSymbol(name, key, kind, self) for key, kind in signature.outputs.items()
+            key: OutputSymbol(name, key, kind, self, annotation=signature.annotations[key])
+            for key, kind in signature.outputs.items()
         }
         if signature.named is None:
             return symbols[SINGLE]
@@ -285,23 +286,26 @@ class Trace:
         return inputs
 
     def _items(self, name: str, argument: Argument, value: object) -> spec.Input:
-        from waterflow import spec
         from waterflow.serializers import is_plain
+        from waterflow.serializers.plain import clash
 
-        kind = "json" if is_plain(argument.type) else f"list[{argument.type}]"
-        wanted = Argument(
-            argument.name, list[argument.annotation], kind, NO_DEFAULT, False, (), False
-        )
-        made = self._input(name, wanted, value)
-        found = value._type if isinstance(value, Symbol) else "json"  # pyright: ignore[reportPrivateUsage]
-        constant = made.source.value if isinstance(made.source, spec.FromValue) else []
-        if not isinstance(constant, list) or (is_plain(found) and found != "json"):
+        if isinstance(value, Symbol):
+            scalar = is_plain(value._type) and value._type != "json"
+            listed = not scalar and not clash(value._annotation, list)
+        else:
+            listed = as_items(value) is not None
+        if not listed:
             raise definition_error(f"Step '{name}': wf.map goes over a list, not over {value!r}.")
-        return made
+        kind = "json" if is_plain(argument.type) else f"list[{argument.type}]"
+        item: Any = argument.annotation
+        items = list[item | None] if argument.optional else list[item]
+        wanted = Argument(argument.name, items, kind, NO_DEFAULT, False, (), False)
+        return self._input(name, wanted, value)
 
     def _input(self, step: str, argument: Argument, value: object) -> spec.Input:
         from waterflow import spec
         from waterflow.serializers import compatible
+        from waterflow.serializers.plain import clash
 
         what = f"Step '{step}', argument '{argument.name}'"
         if isinstance(value, Expression):
@@ -311,6 +315,11 @@ class Trace:
             if not (compatible(found, argument.type) or (found, argument.type) == ("data", "path")):
                 raise definition_error(
                     f"{what} takes {argument.type}, but gets {value!r} of type {found}."
+                )
+            if clash(value._annotation, argument.annotation):
+                raise definition_error(
+                    f"{what} takes {show(argument.annotation)}, but gets {value!r} of type "
+                    f"{show(value._annotation)}."
                 )
             return spec.Input(argument.type, source)
         if isinstance(value, Data):
@@ -346,24 +355,35 @@ class Trace:
     def _gathered(self, what: str, argument: Argument, items: list[Any]) -> spec.Input:
         from waterflow import spec
         from waterflow.serializers import compatible
+        from waterflow.serializers.plain import clash, item_annotation
 
+        if clash(list, argument.annotation):
+            raise definition_error(
+                f"{what} takes {show(argument.annotation)}, but gets a list of outputs."
+            )
         if argument.type.startswith("list["):
             inner = argument.type[5:-1]
         elif argument.type in ("json", "any"):
             inner = argument.type
         else:
             raise definition_error(f"{what} takes {argument.type}, but gets a list of outputs.")
+        wanted = item_annotation(argument.annotation)
         sources: list[Any] = []
-        for item in items:
+        for at, item in enumerate(items):
             if isinstance(item, Symbol):
                 source, found = self._symbol(item)
                 if isinstance(source, spec.FromFirst) or not compatible(found, inner):
                     raise definition_error(
                         f"{what} takes a list of {inner}, but one item is {item!r} of type {found}."
                     )
+                if clash(item._annotation, wanted):
+                    raise definition_error(
+                        f"{what} takes {show(argument.annotation)}, but one item is {item!r} of "
+                        f"type {show(item._annotation)}."
+                    )
             else:
-                plain = Argument(argument.name, Any, inner, NO_DEFAULT, False, (), False)
-                source = spec.FromValue(constant(what, plain, item))
+                plain = Argument(argument.name, wanted, inner, NO_DEFAULT, False, (), False)
+                source = spec.FromValue(constant(f"{what}, item {at}", plain, item))
             sources.append(source)
         return spec.Input(argument.type, spec.FromList(tuple(sources)))
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar, cast
 
+from waterflow.values import definition_error
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -37,9 +39,17 @@ class Data:
 
     A local file is stored under its content's digest at submit; a URI is pinned to a version or
     etag. Inside a step, `path` is where its bytes are: one file or folder under its own name.
+
+    Raises:
+        DefinitionError: It is no path and no text, or empty.
     """
 
     def __init__(self, uri: str | Path) -> None:
+        if not isinstance(uri, str | Path) or not str(uri).strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise definition_error(
+                f"wf.Data({uri!r}) names no data. Write a path or a URI, such as "
+                'wf.Data("data/rows.csv").'
+            )
         self.uri = str(uri)
         self._path: Path | None = None
 
@@ -141,7 +151,15 @@ def secret(name: str) -> Secret:
     Args:
         name: The secret's name. Locally it is the environment variable
             `WATERFLOW_SECRET_<NAME>`, upper case, with `-`, `.` and `/` as `_`.
+
+    Raises:
+        DefinitionError: It is no text, or empty.
     """
+    if not isinstance(name, str) or not name.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise definition_error(
+            f"wf.secret({name!r}) names no secret. Write its name in the provider's store, such as "
+            'wf.secret("api-token").'
+        )
     return Secret(name)
 
 

@@ -24,6 +24,10 @@ def check_graph(pipeline: spec.Pipeline) -> None:
             cycle, a step before what it depends on, or an output used outside its gate.
     """
     steps: dict[str, spec.Step] = {}
+    for name, parameter in pipeline.parameters.items():
+        if parameter.type != "data":
+            what = f"Pipeline '{pipeline.name}', the default of parameter '{name}'"
+            _check_value(what, parameter.type, parameter.default)
     gates = {gate.name: gate for gate in pipeline.gates}
     if len(gates) != len(pipeline.gates):
         raise DefinitionError(f"Pipeline '{pipeline.name}': two gates have the same name.")
@@ -57,6 +61,8 @@ def _check_step(
             raise DefinitionError(f"{where} {_why_not(pipeline, all_steps, step, before)}")
     chain = branches(pipeline, step.branch)
     for name, input_ in step.inputs.items():
+        if isinstance(input_.source, spec.FromValue):
+            _check_value(f"{where}, input '{name}'", input_.type, input_.source.value)
         for source in sources(input_.source):
             what = f"{where}, input '{name}'"
             found, wanted = _type_of(pipeline, steps, source, what), input_.type
@@ -68,6 +74,14 @@ def _check_step(
                 outer = branches(pipeline, steps[source.step].branch)
                 if chain[: len(outer)] != outer:
                     raise DefinitionError(f"{what} uses step '{source.step}' outside its gate.")
+
+
+def _check_value(what: str, wanted: str, value: object) -> None:
+    """Check a value that the spec itself holds; None is how an optional one is left out."""
+    from waterflow.serializers.registry import takes
+
+    if value is not None and not takes(wanted, value):
+        raise DefinitionError(f"{what} takes {wanted}, gets {value!r:.80}.")
 
 
 def _check_nesting(gates: dict[str, spec.Gate]) -> None:

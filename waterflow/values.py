@@ -89,6 +89,7 @@ class Symbol:
     """
 
     __array_ufunc__ = None  # numpy scalars leave comparisons to us
+    _annotation: object = Any  # what its author says it is, where that is known
 
     def __init__(self, kind: str, trace: object, described: str) -> None:
         self._type = kind
@@ -220,9 +221,10 @@ for _name in ("neg", "pos", "abs", "round", "trunc", "floor", "ceil", "complex",
 class ParameterSymbol(Symbol):
     """A parameter of the pipeline."""
 
-    def __init__(self, name: str, kind: str, trace: object) -> None:
+    def __init__(self, name: str, kind: str, trace: object, annotation: object = Any) -> None:
         super().__init__(kind, trace, f"parameter '{name}'")
         self._name = name
+        self._annotation = annotation
 
     def _operand(self) -> spec.FromParameter:
         from waterflow import spec
@@ -239,11 +241,18 @@ class OutputSymbol(Symbol):
     """An output of a step, or one scalar of it."""
 
     def __init__(
-        self, step: str, output: str, kind: str, trace: object, key: str | None = None
+        self,
+        step: str,
+        output: str,
+        kind: str,
+        trace: object,
+        key: str | None = None,
+        annotation: object = Any,
     ) -> None:
         where = f"output '{output}' of step '{step}'"
         super().__init__(kind, trace, f"{where}[{key!r}]" if key is not None else where)
         self._step, self._output, self._key = step, output, key
+        self._annotation = annotation
 
     def __getitem__(self, key: object) -> OutputSymbol:
         inner = _KEYED.get(self._type)

@@ -25,11 +25,7 @@ class Machine:
 
 
 def this_machine(settings: LocalSettings) -> Machine:
-    """Return what steps may use: the profile's figures, otherwise all there is.
-
-    Raises:
-        DefinitionError: The profile's memory is no size.
-    """
+    """Return what steps may use: the profile's figures, otherwise all there is."""
     memory = (
         parse_size(settings.memory, "memory")
         if settings.memory is not None

@@ -6,6 +6,9 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from waterflow import resources
+from waterflow.errors import DefinitionError
+
 
 class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):
     """Settings of a local profile.
@@ -31,3 +34,17 @@ class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):
     start: Literal["auto", "fork", "spawn"] = "auto"
     grace: float = 10.0
     send: Literal["now", "later"] = "now"
+
+    def __post_init__(self) -> None:
+        # msgspec makes a ConfigurationError with the profile's name of what is raised here.
+        if self.cpu is not None and not 0 < self.cpu < float("inf"):
+            raise ValueError(f"cpu = {self.cpu:g} is not a positive number of CPUs")
+        if self.memory is not None:
+            try:
+                resources.parse_size(self.memory, "memory")
+            except DefinitionError:
+                raise ValueError(
+                    f'memory = "{self.memory}" is not a size above 0, such as "16GiB"'
+                ) from None
+        if not 0 <= self.grace < float("inf"):
+            raise ValueError(f"grace = {self.grace:g} is not a number of seconds from 0 up")

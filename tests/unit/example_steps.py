@@ -103,6 +103,26 @@ def tune(choice: dict[str, float]) -> float:
 
 
 @wf.step
+def choose(choice: Choice | None, span: tuple[int, ...] = ()) -> Choice | None:
+    return choice
+
+
+@wf.step
+def words() -> list[str]:
+    return ["a"]
+
+
+@wf.step
+def shares() -> list[float]:
+    return [1.0]
+
+
+@wf.step
+def either(value: list[int] | dict[str, int]) -> int:
+    return len(value)
+
+
+@wf.step
 def read(folder: Path) -> str:
     return folder.name
 

@@ -353,6 +353,10 @@ def test_parameters_are_checked_when_given() -> None:
         ({"name": "c"}, "is not one of 'a', 'b'"),
         ({"rate": float("inf")}, "not a finite number"),
         ({"source": 3}, "is not wf.Data, a path or a URI"),
+        ({"n": [1]}, "[1] is not a whole number"),
+        ({"rate": {"a": 1}}, "{'a': 1} is not a number"),
+        ({"tags": "x"}, "'tags' takes list[str]: value is 'x' (str), and a list is expected"),
+        ({"tags": ("x", 1)}, "'tags' takes list[str]: value[1] is 1 (int), and a string"),
         ({"tags": {1, 2}}, "cannot be written as JSON (a set)"),
         ({"n": None}, "is not a whole number"),
     ):

@@ -90,6 +90,23 @@ def test_an_environment_variable_that_does_not_fit_is_named(root: Path) -> None:
         load(root, "aws", WATERFLOW_INSTANCES="many")
 
 
+def test_a_refused_value_names_the_variables_that_stood_for_settings(root: Path) -> None:
+    class Some(msgspec.Struct):
+        region: str
+        instances: int = 1
+
+        def __post_init__(self) -> None:
+            if self.instances < 1:
+                raise ValueError("instances is below 1")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(root, "aws", WATERFLOW_INSTANCES="0", WATERFLOW_OTHER="1").convert(Some)
+    assert str(caught.value).startswith(
+        "waterflow.toml, profile 'aws', with WATERFLOW_INSTANCES of the environment: "
+        "instances is below 1. Correct it"
+    )
+
+
 def test_the_same_content_in_pyproject(tmp_path: Path) -> None:
     text = "[tool.other]\na = 1\n[tool.waterflow]\ndefault_profile = 'x'\n"
     (tmp_path / "pyproject.toml").write_text(

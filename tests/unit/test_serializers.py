@@ -229,6 +229,8 @@ def test_an_integer_is_a_number(tmp_path: Path):
         ({"x": "far"}, Point, "value.x is 'far'"),
         ({"label": "a"}, Options, "does not fit Options"),
         ([1], tuple[int, int], "a tuple of 2 is expected"),
+        (["x"], list[int], "Make the annotation and the value agree."),
+        ({"auc": "x"}, dict[str, Metrics], r"value\['auc'\] is 'x' (str)"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(

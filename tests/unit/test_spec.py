@@ -243,6 +243,14 @@ UNSOUND: dict[str, tuple[spec.Pipeline, str]] = {
         spec.Pipeline("p", steps=(add("a", outputs=TABLE), add("b", out("a")))),
         "takes integer, gets dataframe",
     ),
+    "list for a number": (
+        spec.Pipeline("p", steps=(add("a", spec.FromValue([1])),)),
+        "takes integer, gets [1]",
+    ),
+    "default that is a dict": (
+        spec.Pipeline("p", parameters={"n": spec.Parameter("number", {"a": 1})}, steps=(add("a"),)),
+        "the default of parameter 'n' takes number, gets {'a': 1}",
+    ),
     "types in a list": (
         spec.Pipeline(
             "p",

@@ -81,6 +81,26 @@ ERRORS: dict[str, tuple[str, int, str]] = {
         3,
         "'one' is not a whole number",
     ),
+    "default that is a list": (
+        "pipeline: x\nparameters:\n  n: {type: integer, default: [1]}\nsteps: [{call: '@add'}]\n",
+        3,
+        "[1] is not a whole number",
+    ),
+    "list for a number": (
+        '  - call: "@add"\n    with: {a: [1]}\n',
+        11,
+        "argument 'a' takes integer, but gets [1] (list)",
+    ),
+    "item of another type": (
+        '  - call: "@total"\n    with: {values: [1, x]}\n',
+        11,
+        "argument 'values' takes list[int]: value[1] is 'x' (str)",
+    ),
+    "mapping for a list": (
+        '  - call: "@summary"\n    with: {values: {a: 1}}\n  - call: "@total"\n    with: {values: $summary}\n',  # noqa: E501
+        13,
+        "takes list[int], but gets <output 'output' of step 'summary'> of type dict[str, Any]",
+    ),
     "unknown reference": (
         '  - call: "@add"\n    with: {a: $m}\n',
         12,

@@ -196,24 +196,59 @@ def _metrics(found: Any, value: object) -> dict[str, float]:
 # --- from JSON to what an annotation says ------------------------------------------------------
 
 
-def rebuild(value: Any, annotation: object, where: str = "value") -> Any:
+class _MisfitError(Exception):
+    """A value is not what an annotation describes.
+
+    Args:
+        why: What does not fit, as a sentence without its full stop.
+        advice: What to do about it.
+    """
+
+    def __init__(self, why: str, advice: str = "Make the annotation and the value agree.") -> None:
+        self.why = why
+        super().__init__(f"{why}. {advice}")
+
+
+def misfit(value: object, annotation: object) -> str | None:
+    """Return why a known value is not what an annotation describes, or None when it is.
+
+    Classes are not called: what their own code refuses is found when the step reads the value.
+
+    Args:
+        value: Plain data.
+        annotation: As for `rebuild`.
+    """
+    try:
+        _rebuild(plain(value), annotation, "value", build=False)
+    except _MisfitError as error:
+        return error.why
+    return None
+
+
+def rebuild(value: Any, annotation: object) -> Any:
     """Return the Python value that an annotation describes.
 
     Args:
         value: What JSON held.
-        annotation: int, float, bool, str, None, lists, tuples, dicts, dataclasses, unions,
-            literals of these; anything else takes the value as it is.
-        where: What to call the value in a message.
+        annotation: int, float, bool, str, None, lists, tuples, dicts, metrics, dataclasses,
+            unions, literals of these; anything else takes the value as it is.
 
     Raises:
         ArtifactError: The value does not fit.
     """
+    try:
+        return _rebuild(value, annotation, "value", build=True)
+    except _MisfitError as error:
+        raise ArtifactError(str(error)) from None
+
+
+def _rebuild(value: Any, annotation: object, where: str, build: bool) -> Any:
     annotation = bare(annotation)
     if annotation is Any or annotation is object:
         return value
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
-        return _rebuild_union(value, annotation, where)
+        return _rebuild_union(value, annotation, where, build)
     if origin is typing.Literal:
         choices = typing.get_args(annotation)
         if any(type(choice) is type(value) and choice == value for choice in choices):
@@ -224,7 +259,7 @@ def rebuild(value: Any, annotation: object, where: str = "value") -> Any:
         kind = type(None)
     if not isinstance(kind, type):
         return value
-    return _rebuild_class(value, kind, typing.get_args(annotation), where)
+    return _rebuild_class(value, kind, typing.get_args(annotation), where, build)
 
 
 def bare(annotation: object) -> object:
@@ -234,7 +269,9 @@ def bare(annotation: object) -> object:
     return annotation
 
 
-def _rebuild_class(value: Any, kind: type, arguments: tuple[Any, ...], where: str) -> Any:
+def _rebuild_class(
+    value: Any, kind: type, arguments: tuple[Any, ...], where: str, build: bool
+) -> Any:
     if kind in _SIMPLE:
         if kind is float and type(value) is int:
             return float(value)
@@ -242,12 +279,12 @@ def _rebuild_class(value: Any, kind: type, arguments: tuple[Any, ...], where: st
             return value
         raise _misfit(value, _FOUND[kind.__name__], where)
     if dataclasses.is_dataclass(kind) or typing.is_typeddict(kind):
-        return _rebuild_record(value, kind, where)
+        return _rebuild_record(value, kind, where, build)
     maker = _CONTAINERS.get(kind.__name__)
-    return value if maker is None else maker(value, arguments, where)
+    return value if maker is None else maker(value, arguments, where, build)
 
 
-def _rebuild_union(value: Any, annotation: object, where: str) -> Any:
+def _rebuild_union(value: Any, annotation: object, where: str, build: bool) -> Any:
     options = typing.get_args(annotation)
     # The exact type first: 1 under `float | int` stays an integer.
     for option in options:
@@ -255,8 +292,8 @@ def _rebuild_union(value: Any, annotation: object, where: str) -> Any:
             return value
     for option in options:
         try:
-            return rebuild(value, option, where)
-        except ArtifactError:
+            return _rebuild(value, option, where, build)
+        except _MisfitError:
             continue
     raise _misfit(value, str(annotation), where)
 
@@ -280,7 +317,7 @@ def _required_keys(kind: type) -> set[str]:
     return required
 
 
-def _rebuild_record(value: Any, kind: type, where: str) -> Any:
+def _rebuild_record(value: Any, kind: type, where: str, build: bool) -> Any:
     """Rebuild a dataclass from its fields; check a TypedDict's."""
     if not isinstance(value, dict):
         raise _misfit(value, f"the fields of {kind.__qualname__}", where)
@@ -297,28 +334,31 @@ def _rebuild_record(value: Any, kind: type, where: str) -> Any:
             f.name for f in fields if f.default is without and f.default_factory is without
         } - given.keys()
     if missing or given.keys() - names:
-        raise ArtifactError(
+        raise _MisfitError(
             f"{where} does not fit {kind.__qualname__}: fields {sorted(given)} were found, and "
-            f"{sorted(names)} are expected. The class has changed since the value was written; "
-            "run the step that makes it again."
+            f"{sorted(names)} are expected",
+            "Give the fields that the class has; if it has changed since a step wrote the value, "
+            "run that step again.",
         )
-    built = {key: rebuild(item, hints[key], f"{where}.{key}") for key, item in given.items()}
-    if typing.is_typeddict(kind):
+    built = {
+        key: _rebuild(item, hints[key], f"{where}.{key}", build) for key, item in given.items()
+    }
+    if typing.is_typeddict(kind) or not build:
         return built
     settable = {f.name for f in dataclasses.fields(kind) if f.init}
     return kind(**{key: item for key, item in built.items() if key in settable})
 
 
-def _rebuild_list(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
+def _rebuild_list(value: Any, arguments: tuple[Any, ...], where: str, build: bool) -> Any:
     if not isinstance(value, list):
         raise _misfit(value, "a list", where)
     items = cast("list[Any]", value)
     if not arguments:
         return items
-    return [rebuild(item, arguments[0], f"{where}[{i}]") for i, item in enumerate(items)]
+    return [_rebuild(item, arguments[0], f"{where}[{i}]", build) for i, item in enumerate(items)]
 
 
-def _rebuild_tuple(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
+def _rebuild_tuple(value: Any, arguments: tuple[Any, ...], where: str, build: bool) -> Any:
     if not isinstance(value, list):
         raise _misfit(value, "a tuple", where)
     items = cast("list[Any]", value)
@@ -327,31 +367,88 @@ def _rebuild_tuple(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         arguments = (arguments[0],) * len(items)
     if len(arguments) != len(items):
-        raise ArtifactError(
-            f"{where} has {len(items)} items, and a tuple of {len(arguments)} is expected."
+        raise _MisfitError(
+            f"{where} has {len(items)} items, and a tuple of {len(arguments)} is expected"
         )
     pairs = zip(items, arguments, strict=True)
-    return tuple(rebuild(item, kind, f"{where}[{i}]") for i, (item, kind) in enumerate(pairs))
+    return tuple(
+        _rebuild(item, kind, f"{where}[{i}]", build) for i, (item, kind) in enumerate(pairs)
+    )
 
 
-def _rebuild_dict(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
+def _rebuild_dict(value: Any, arguments: tuple[Any, ...], where: str, build: bool) -> Any:
     if not isinstance(value, dict):
         raise _misfit(value, "a dict", where)
     given = cast("dict[str, Any]", value)
     if len(arguments) != 2:
         return given
-    return {key: rebuild(item, arguments[1], f"{where}[{key!r}]") for key, item in given.items()}
+    return {
+        key: _rebuild(item, arguments[1], f"{where}[{key!r}]", build) for key, item in given.items()
+    }
 
 
-_CONTAINERS: Final[dict[str, Callable[[Any, tuple[Any, ...], str], Any]]] = {
+def _rebuild_metrics(
+    value: Any, arguments: tuple[Any, ...], where: str, build: bool
+) -> dict[str, float]:
+    from waterflow.types import Metrics
+
+    del arguments
+    return Metrics(_rebuild_dict(value, (str, float), where, build))
+
+
+_CONTAINERS: Final[dict[str, Callable[[Any, tuple[Any, ...], str, bool], Any]]] = {
     "list": _rebuild_list, "Sequence": _rebuild_list, "tuple": _rebuild_tuple,
-    "dict": _rebuild_dict, "Mapping": _rebuild_dict,
+    "dict": _rebuild_dict, "Mapping": _rebuild_dict, "Metrics": _rebuild_metrics,
 }  # fmt: skip
 """By name: an abstract class of `collections.abc` and its alias in `typing` are one."""
 
 
-def _misfit(value: Any, expected: str, where: str) -> ArtifactError:
-    return ArtifactError(
-        f"{where} is {describe(value)}, and {expected} is expected. Make the annotation agree "
-        "with what the value's step returns."
-    )
+def _misfit(value: Any, expected: str, where: str) -> _MisfitError:
+    return _MisfitError(f"{where} is {describe(value)}, and {expected} is expected")
+
+
+# --- from one annotation to another ------------------------------------------------------------
+
+
+def clash(made: object, wanted: object) -> bool:
+    """Say whether no value of one annotation can be read as another.
+
+    Any, unions, literals and whatever else is not looked into may fit.
+
+    Args:
+        made: What an output is.
+        wanted: What an input takes.
+    """
+    made, wanted = bare(made), bare(wanted)
+    kinds = _kind(made), _kind(wanted)
+    if None in kinds:
+        return False
+    if kinds[0] != kinds[1]:
+        return set(kinds) != {"integer", "number"}
+    return clash(item_annotation(made), item_annotation(wanted))
+
+
+def _kind(annotation: object) -> str | None:
+    """Return which kind of JSON holds an annotation's values, where there is just one."""
+    kind = typing.get_origin(annotation) or annotation
+    if not isinstance(kind, type):
+        return None
+    if kind in _SIMPLE:
+        return _SIMPLE[kind]
+    if dataclasses.is_dataclass(kind) or typing.is_typeddict(kind):
+        return "dict"
+    maker = _CONTAINERS.get(kind.__name__)
+    if maker is None:
+        return None
+    return "list" if maker in (_rebuild_list, _rebuild_tuple) else "dict"
+
+
+def item_annotation(annotation: object) -> Any:
+    """Return the annotation of each item of a list, or of each value of a dict; Any if unknown."""
+    annotation = bare(annotation)
+    kind, arguments = _kind(annotation), typing.get_args(annotation)
+    if kind == "dict" and len(arguments) == 2:
+        return arguments[1]
+    if kind == "list" and (len(arguments) == 1 or arguments[1:] == (Ellipsis,)):
+        return arguments[0]
+    return Any

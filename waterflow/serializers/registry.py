@@ -279,6 +279,23 @@ def infer(value: object) -> str:
     return _SCALARS.get(type(found), "json")
 
 
+def takes(wanted: str, value: object) -> bool:
+    """Say whether an argument of a type may be given a value that is known.
+
+    Stricter than `compatible`: an output of type "json" may turn out to be a number, a list that
+    is known cannot.
+
+    Args:
+        wanted: The argument's type name.
+        value: Plain data.
+
+    Raises:
+        ArtifactError: The value is not plain data.
+    """
+    found = infer(value)
+    return wanted in (found, "json", "any") or (found, wanted) == ("integer", "number")
+
+
 def compatible(produced: str, wanted: str) -> bool:
     """Say whether an output of one type may be given to an input of another.
 

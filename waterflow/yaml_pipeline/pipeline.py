@@ -134,9 +134,9 @@ class YamlPipeline(Pipeline[...]):
             )
         with located(self._source.location(place)):
             check_name(name, "parameter")
-        default: Any = NO_DEFAULT if found.default is UNSET else found.default
-        if found.kind == "data" and isinstance(default, str):
-            default = Data(default)
+            default: Any = NO_DEFAULT if found.default is UNSET else found.default
+            if found.kind == "data" and isinstance(default, str):
+                default = Data(default)
         # Checked here, and again with all others, because only here its line is known.
         argument = Argument(
             name, _PYTHON[found.kind], found.kind, default, found.optional or default is None,

@@ -87,7 +87,8 @@ class Scope:
                 return self._first(cast("list[str]", found["first"]), (*place, "first"))
             outside = found.get("data") if len(found) == 1 else None
             if isinstance(outside, str) and kind in ("data", "path", "any"):
-                return Data(outside)
+                with located(self._source.location(place)):
+                    return Data(outside)
             return {key: self.value(item, (*place, key)) for key, item in found.items()}
         return raw
 
