@@ -18,7 +18,10 @@ def main() -> int:
         del os.environ[name]
     rows: list[measures.Row] = []
     wanted = sys.argv[1:]
-    for measure in (*measures.ALL, *sagemaker.ALL):
+    known = {measure.__name__: measure for measure in (*measures.ALL, *sagemaker.ALL)}
+    if unknown := set(wanted) - known.keys():
+        sys.exit(f"No measure {', '.join(sorted(unknown))}. There are: {', '.join(known)}")
+    for measure in known.values():
         if wanted and measure.__name__ not in wanted:
             continue
         with tempfile.TemporaryDirectory(prefix="waterflow-bench-") as name:

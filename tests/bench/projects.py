@@ -104,10 +104,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 if __name__ == "__main__":
-    begun = time.perf_counter()
     with ProcessPoolExecutor(8) as pool:
         list(pool.map(time.sleep, [0.2] * 32))
-    print(time.perf_counter() - begun)
 """
 
 
