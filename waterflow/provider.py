@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from waterflow.project import GitState
     from waterflow.schedules import Schedules
     from waterflow.state import RunState
+
+RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
+"""What a run's id may be: on every provider a part of paths and of names."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from waterflow import data, discovery, libraries, lockfile, project, spec
 from waterflow.bundle import Bundle, Bundler
 from waterflow.errors import ConfigurationError, DefinitionError
 from waterflow.parameters import check_length, resolve
-from waterflow.provider import Build, Submission
+from waterflow.provider import RUN_ID, Build, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 RUNTIME_MODULE = "waterflow.runtime"
 """What the bundle of a step without code of the user's holds."""
-RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
-"""What a run's id may be: on every provider a part of paths and of names."""
 
 
 def project_root(call: Call) -> Path:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import bundle, data, spec
 from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
-from waterflow.provider import Artifact, CacheSize, LogLine, Sent
+from waterflow.provider import RUN_ID, Artifact, CacheSize, LogLine, Sent
 from waterflow.runtime import artifacts
 from waterflow.tracking.writer import Tail
 from waterflow_local import environments, runner
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 _POLL: Final = 0.05
 """Seconds between two looks at a growing file."""
-_RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
 TRACKING_PATIENCE: Final = 10.0
 """Seconds without progress after which a run's end no longer waits for tracking."""
 
@@ -72,7 +70,7 @@ class Client:
                 go on from cannot be gone on from.
             NotFoundError: There is no run to go on from.
         """
-        if not _RUN_ID.fullmatch(submission.run_id):
+        if not RUN_ID.fullmatch(submission.run_id):
             raise ConfigurationError(
                 f"{submission.run_id!r} cannot be a run's id: use letters, digits, '.', '_', '-'."
             )
@@ -240,7 +238,7 @@ class Client:
 
     def _known(self, run_id: str) -> RunFolder:
         folder = self.state.run(run_id)
-        if not _RUN_ID.fullmatch(run_id) or not folder.submission.is_file():
+        if not RUN_ID.fullmatch(run_id) or not folder.submission.is_file():
             raise NotFoundError(
                 f"There is no run '{run_id}' in {self.state.runs}. List them: waterflow runs",
                 provider="local", operation="find run",
@@ -268,7 +266,7 @@ class Client:
         for folder in map(RunFolder, self.state.runs.glob("[!.]*")):
             # What else lies here is nobody's run: a file manager's, or a copy half made.
             with contextlib.suppress(OSError):
-                if _RUN_ID.fullmatch(folder.id) and folder.document.is_file():
+                if RUN_ID.fullmatch(folder.id) and folder.document.is_file():
                     found.append((folder.submission.stat().st_mtime_ns, folder.id))
         for _, run_id in sorted(found, reverse=True):
             try:

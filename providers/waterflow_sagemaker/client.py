@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
 from waterflow.errors import ConflictError, NotFoundError, ProviderError
+from waterflow.provider import RUN_ID
 from waterflow.state import RunState, Status
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.runs import records
 from waterflow_sagemaker.runs.deployment import Deployment, describe_build, lineage_tags, made_of
-from waterflow_sagemaker.runs.starting import RUN_ID, Starting, run_ids, value_of
+from waterflow_sagemaker.runs.starting import Starting, run_ids, value_of
 from waterflow_sagemaker.runs.states import (
     NativeStep,
     StepRun,

@@ -20,6 +20,7 @@ from waterflow.errors import (
     TransientError,
 )
 from waterflow.parameters import to_text
+from waterflow.provider import RUN_ID
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.runs import records
 from waterflow_sagemaker.runs.deployment import lineage_tags, same_steps
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from waterflow_sagemaker.runs.deployment import Deployment
     from waterflow_sagemaker.runs.storage import Storage
 
-RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
 _DESCRIBED: Final = re.compile(r"waterflow run (?P<run>\S+)(?P<resumed>(?:, resumed as \S+)*)")
 _DESCRIPTION: Final = 3072
 """Characters of an execution's description."""
