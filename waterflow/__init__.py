@@ -10,16 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 # At once, not lazily: importing the modules of these names later would put them in their place.
-from waterflow.pipeline import pipeline
-from waterflow.step import step
+from waterflow.language.pipeline import pipeline
+from waterflow.language.step import step
 
 if TYPE_CHECKING:
-    from waterflow.pipeline import first, register, when
-    from waterflow.pipeline import map_step as map  # noqa: A004 - `wf.map`
-    from waterflow.run import Run, open_run
-    from waterflow.runtime.context import checkpoint_dir, log_artifact, log_metrics
-    from waterflow.step import container
-    from waterflow.types import Data, Metrics, Static, secret
+    from waterflow.artifacts.types import Metrics
+    from waterflow.language.context import checkpoint_dir, log_artifact, log_metrics
+    from waterflow.language.pipeline import first, register, when
+    from waterflow.language.pipeline import map_step as map  # noqa: A004 - `wf.map`
+    from waterflow.language.step import container
+    from waterflow.language.types import Data, Static, secret
+    from waterflow.runs.run import Run, open_run
 
     # A step that takes a `wf.Model` is given whatever estimator another step returns.
     Model = Any
@@ -45,21 +46,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Data": "types",
-    "Metrics": "types",
-    "Model": "types",
-    "Run": "run",
-    "Static": "types",
-    "checkpoint_dir": "runtime.context",
-    "container": "step",
-    "first": "pipeline",
-    "log_artifact": "runtime.context",
-    "log_metrics": "runtime.context",
-    "map": "pipeline:map_step",
-    "open_run": "run",
-    "register": "pipeline",
-    "secret": "types",
-    "when": "pipeline",
+    "Data": "language.types",
+    "Metrics": "artifacts.types",
+    "Model": "artifacts.types",
+    "Run": "runs.run",
+    "Static": "language.types",
+    "checkpoint_dir": "language.context",
+    "container": "language.step",
+    "first": "language.pipeline",
+    "log_artifact": "language.context",
+    "log_metrics": "language.context",
+    "map": "language.pipeline:map_step",
+    "open_run": "runs.run",
+    "register": "language.pipeline",
+    "secret": "language.types",
+    "when": "language.pipeline",
 }
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow import artifacts
 from waterflow.errors import ArtifactError
-from waterflow.job import command
-from waterflow.parameters import to_text
-from waterflow.runtime import artifacts, contract, registering
-from waterflow.runtime.context import resolve_secret
+from waterflow.language.context import resolve_secret
+from waterflow.runtime import contract, registering
 from waterflow.runtime.supervisor import ending
+from waterflow.spec.job import command
+from waterflow.spec.parameters import to_text
 from waterflow.tracking.client import LEASE as LEASE_VARIABLE
 from waterflow.tracking.spool import read
 from waterflow.tracking.writer import LEASE

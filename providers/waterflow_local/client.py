@@ -16,10 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow import bundle, data, spec
+from waterflow import artifacts, data, spec
 from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
+from waterflow.packing import bundle
 from waterflow.provider import RUN_ID, Artifact, CacheSize, LogLine, Sent
-from waterflow.runtime import artifacts
 from waterflow.tracking.writer import Tail
 from waterflow_local import environments, runner
 from waterflow_local.folders import Lock, RunFolder, State, read_json, write_json
@@ -31,9 +31,9 @@ from waterflow_local.store import Store, Stored
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from waterflow.expectation import Expectation
     from waterflow.provider import Build, Document, Submission
-    from waterflow.run import RunState
+    from waterflow.provider.expectation import Expectation
+    from waterflow.runs.run import RunState
     from waterflow_local.profile import LocalSettings
 
 _POLL: Final = 0.05

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from waterflow import spec
-from waterflow.job import leaves, step_document
 from waterflow.provider import Document, Job
-from waterflow.references import branches, upstream, value_name
 from waterflow.runtime.contract import EXECUTION
+from waterflow.spec.job import leaves, step_document
+from waterflow.spec.references import branches, upstream, value_name
 from waterflow_local.machines import Machine, share
 
 if TYPE_CHECKING:

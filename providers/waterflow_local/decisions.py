@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from waterflow import spec
-from waterflow.cache import content_key
-from waterflow.conditions import SKIPPED, holds
+from waterflow.runs.cache import content_key
+from waterflow.spec.conditions import SKIPPED, holds
 from waterflow_local.store import Stored
 
 if TYPE_CHECKING:

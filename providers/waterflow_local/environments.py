@@ -10,15 +10,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waterflow import spec, wheelhouse
-from waterflow.cache import text_digest
+from waterflow import spec
+from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError
+from waterflow.packing import wheelhouse
 from waterflow_local.folders import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow.wheelhouse import Wheelhouse
+    from waterflow.packing.wheelhouse import Wheelhouse
     from waterflow_local.folders import State
 
 _READY = ".waterflow-ready"

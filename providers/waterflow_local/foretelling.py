@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from waterflow.cache import text_digest
-from waterflow.expectation import Expectation
-from waterflow.fingerprints import Fingerprints, walk
-from waterflow.runtime import artifacts
+from waterflow import artifacts
+from waterflow.data.fingerprints import Fingerprints, text_digest, walk
+from waterflow.provider.expectation import Expectation
 from waterflow_local import environments
 from waterflow_local.decisions import Decisions, Outcome
 from waterflow_local.store import Stored

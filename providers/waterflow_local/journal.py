@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from waterflow.state import RunState, Status, StepState
+from waterflow.provider.state import RunState, Status, StepState
 from waterflow.tracking.spool import read
 from waterflow_local.folders import Lock, RunFolder, read_json
 

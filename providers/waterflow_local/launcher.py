@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _OWN: Final = (
-    "waterflow.pipeline", "waterflow.serializers.plain", "waterflow.serializers.tables",
-    "waterflow.serializers.estimators", "waterflow.serializers.files", "waterflow.runtime.fan",
+    "waterflow.language.pipeline", "waterflow.artifacts.plain", "waterflow.artifacts.tables",
+    "waterflow.artifacts.estimators", "waterflow.artifacts.files", "waterflow.runtime.fan",
 )  # fmt: skip
 """Waterflow's own modules that a step's process needs."""
 

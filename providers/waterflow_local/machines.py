@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from waterflow.resources import parse_size, show_size
+from waterflow.language.resources import parse_size
+from waterflow.spec.quantities import show_size
 
 if TYPE_CHECKING:
     from waterflow import spec

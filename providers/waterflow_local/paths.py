@@ -25,7 +25,7 @@ def project_folders(root: Path) -> list[str]:
     Args:
         root: The project's folder.
     """
-    from waterflow.imports import search_path
+    from waterflow.packing.imports import search_path
 
     root = root.resolve()
     found = {str(path): None for path in (*search_path(root), root / "src", Path.cwd())}

@@ -6,8 +6,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from waterflow import resources
 from waterflow.errors import DefinitionError
+from waterflow.language import resources
 
 
 class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):

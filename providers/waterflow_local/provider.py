@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.project import state_folder
 from waterflow.provider import Capabilities, Provider
-from waterflow.validate import check_capabilities
+from waterflow.provider.capabilities import check_capabilities
 from waterflow_local.compiler import compile_local
 from waterflow_local.folders import State
 from waterflow_local.machines import this_machine
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from waterflow import spec
-    from waterflow.expectation import Expectation
     from waterflow.provider import Artifact, Build, CacheSize, Document, LogLine, Sent, Submission
-    from waterflow.state import RunState
+    from waterflow.provider.expectation import Expectation
+    from waterflow.provider.state import RunState
     from waterflow_local.client import Client
 
 
@@ -82,7 +82,7 @@ class LocalProvider(Provider):
 
     def submit(self, build: Build, document: Document, submission: Submission) -> None:
         """Start a run."""
-        from waterflow.lineage import tracking_record
+        from waterflow.runs.lineage import tracking_record
 
         self.check_submission(submission)
         self._client.submit(

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow import artifacts
 from waterflow.errors import ArtifactError
-from waterflow.runtime import artifacts
 from waterflow_local.folders import (
     State,
     protect,
@@ -24,7 +24,7 @@ from waterflow_local.folders import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from waterflow.runtime.artifacts import Manifest
+    from waterflow.artifacts.folder import Manifest
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow import spec
 from waterflow.errors import ConflictError, NotFoundError, ProviderError
 from waterflow.provider import RUN_ID
-from waterflow.state import RunState, Status
+from waterflow.provider.state import RunState, Status
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.runs import records
 from waterflow_sagemaker.runs.deployment import Deployment, describe_build, lineage_tags, made_of

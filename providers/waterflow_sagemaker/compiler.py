@@ -6,13 +6,14 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow import leaks, lineage, spec
-from waterflow.cache import text_digest
+from waterflow import spec
+from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
-from waterflow.parameters import to_text
-from waterflow.project import STATE
+from waterflow.project import STATE, leaks
 from waterflow.provider import Document, Job
-from waterflow.references import operands, value_name
+from waterflow.runs import lineage
+from waterflow.spec.parameters import to_text
+from waterflow.spec.references import operands, value_name
 from waterflow.tracking.store import resolve_uri
 from waterflow_sagemaker.machines import prices
 from waterflow_sagemaker.profile import check_steps
@@ -22,7 +23,7 @@ from waterflow_sagemaker.translation.comparisons import Term, constant, translat
 from waterflow_sagemaker.translation.context import Context
 
 if TYPE_CHECKING:
-    from waterflow.profile import Profile
+    from waterflow.project.profile import Profile
     from waterflow.provider import Build
     from waterflow_sagemaker.profile import SageMakerSettings
     from waterflow_sagemaker.translation.branching import Path

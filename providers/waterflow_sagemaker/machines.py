@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
-from waterflow.resources import show_size
+from waterflow.spec.quantities import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

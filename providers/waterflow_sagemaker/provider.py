@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.project import state_folder
 from waterflow.provider import Capabilities, Permission, Provider
-from waterflow.validate import check_capabilities
+from waterflow.provider.capabilities import check_capabilities
 from waterflow_sagemaker.compiler import check_size, compile_sagemaker, refuse_secret
 from waterflow_sagemaker.limits import used
 from waterflow_sagemaker.profile import SageMakerSettings
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from waterflow import spec
-    from waterflow.expectation import Expectation
     from waterflow.provider import (
         Artifact,
         Build,
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
         Sent,
         Submission,
     )
-    from waterflow.schedules import Schedules
-    from waterflow.state import RunState
+    from waterflow.provider.expectation import Expectation
+    from waterflow.provider.schedules import Schedules
+    from waterflow.provider.state import RunState
     from waterflow_sagemaker.client import Client
     from waterflow_sagemaker.runs.logs import Logs
     from waterflow_sagemaker.runs.results import Results

@@ -12,7 +12,7 @@ from waterflow.errors import (
     DefinitionError,
     NotFoundError,
 )
-from waterflow.schedules import Schedule
+from waterflow.provider.schedules import Schedule
 from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.errors import PROVIDER, translated
 from waterflow_sagemaker.runs.deployment import made_of

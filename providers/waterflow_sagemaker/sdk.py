@@ -24,7 +24,7 @@ from waterflow_sagemaker.translation.mounts import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from waterflow.step import ContainerOutputs
+    from waterflow.language.step import ContainerOutputs
 
 MODEL: Final = "model"
 """The output of a training step: what lies in /opt/ml/model."""

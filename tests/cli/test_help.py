@@ -106,7 +106,7 @@ def test_an_error_of_our_own_is_one_line(
     def broken(_root: object, _name: object) -> None:
         raise RuntimeError("the moon is in the wrong house")
 
-    monkeypatch.setattr("waterflow.discovery.open_provider", broken)
+    monkeypatch.setattr("waterflow.provider.discovery.open_provider", broken)
     result = invoke("runs")
     assert result.exit_code == 70
     assert "RuntimeError: the moon is in the wrong house" in result.stderr

@@ -9,9 +9,9 @@ import pytest
 from waterflow_local.provider import LocalProvider
 
 from tests.cli.conftest import TINY, write
-from waterflow import profile
 from waterflow.errors import NotFoundError
-from waterflow.schedules import Schedule
+from waterflow.project import profile
+from waterflow.provider.schedules import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +93,7 @@ def strict(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def opened(root: Path, name: str | None) -> Strict:
         return Strict(root, profile.load(root, name))
 
-    for module in ("discovery", "plan"):
+    for module in ("provider.discovery", "runs.plan"):
         monkeypatch.setattr(f"waterflow.{module}.open_provider", opened)
     return project
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from waterflow.cli.watch import Lines, counts
-from waterflow.state import RunState, Status, StepState
+from waterflow.provider.state import RunState, Status, StepState
 
 if TYPE_CHECKING:
     import pytest

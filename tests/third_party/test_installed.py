@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from waterflow import discovery
-from waterflow.serializers import registry
+from waterflow.artifacts import registry
+from waterflow.provider import discovery
 from waterflow.testing import ProviderConformance
 
 SOURCE = Path(__file__).with_name("waterflow_sequential")
@@ -57,7 +57,7 @@ def test_the_provider_is_found_beside_the_built_in_ones():
 def test_the_serializer_is_found(tmp_path):
     from fractions import Fraction
 
-    from waterflow.serializers import Context, by_name, type_name
+    from waterflow.artifacts import Context, by_name, type_name
 
     assert type_name(Fraction) == "fraction"
     by_name("fraction").save(Fraction(1, 3), tmp_path, Context())

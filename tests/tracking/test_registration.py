@@ -20,9 +20,9 @@ from sklearn.preprocessing import FunctionTransformer
 
 from tests.servers import Server, failing, free_port
 from tests.tracking.journal import Run, every
+from waterflow import artifacts
+from waterflow.artifacts import dump_estimator
 from waterflow.errors import ArtifactError, TrackingError
-from waterflow.runtime import artifacts
-from waterflow.serializers import dump_estimator
 from waterflow.tracking.registration import register
 from waterflow.tracking.replay import Replayer
 

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.servers import free_port
-from waterflow.state import Status
+from waterflow.provider.state import Status
 from waterflow.testing.world import World
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple, assert_type
 
 import waterflow as wf
-from waterflow.pipeline import Call, Pipeline
-from waterflow.step import ContainerOutputs
+from waterflow.language.pipeline import Call, Pipeline
+from waterflow.language.step import ContainerOutputs
 
 
 class Fitted:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from waterflow import artifacts
 from waterflow.errors import ArtifactError
-from waterflow.runtime import artifacts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -300,7 +300,7 @@ def test_the_manifest_round_trips(tmp_path: Path):
 
 def test_only_the_standard_library_is_imported():
     code = (
-        "import sys; import waterflow.runtime.artifacts, waterflow.serializers; "
+        "import sys; import waterflow.artifacts.folder, waterflow.artifacts.registry; "
         "print([m for m in sys.modules if m.partition('.')[0] in "
         "('numpy', 'pandas', 'pyarrow', 'polars', 'sklearn', 'skops', 'matplotlib', 'msgspec')])"
     )

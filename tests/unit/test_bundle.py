@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waterflow import bundle
 from waterflow.errors import ConfigurationError, DefinitionError
+from waterflow.packing import bundle
 
 
 def put(root: Path, files: dict[str, str]) -> Path:

@@ -8,9 +8,9 @@ import pytest
 
 from waterflow import spec
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
-from waterflow.parameters import check_length
 from waterflow.provider import Capabilities
-from waterflow.validate import check_capabilities, unsupported
+from waterflow.provider.capabilities import check_capabilities, unsupported
+from waterflow.spec.parameters import check_length
 
 FUNCTION = spec.Function("steps", "train")
 GPU = spec.Resources(gpu=spec.Gpu(2))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waterflow import spec
-from waterflow.conditions import SKIPPED, holds
+from waterflow.spec.conditions import SKIPPED, holds
 
 OPERATORS = ("==", "!=", "<", "<=", ">", ">=")
 scalars = st.one_of(st.integers(-5, 5), st.floats(-5, 5), st.booleans())

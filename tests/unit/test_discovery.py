@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from waterflow import discovery
 from waterflow.errors import ConfigurationError, MissingDependencyError
+from waterflow.provider import discovery
 
 
 def package(folder: Path, name: str, points: str, source: str = "", extra: str = "") -> None:

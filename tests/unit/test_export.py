@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waterflow.errors import DefinitionError
-from waterflow.export import export
+from waterflow.packing.export import export
 
 
 class Notebook:
@@ -320,7 +320,7 @@ from typing import NamedTuple
 
 import waterflow as wf
 from helper import scale as grow, FACTORS
-from waterflow.export import export
+from waterflow.packing.export import export
 
 SEED = 7
 

@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 import waterflow
-from waterflow import bundle
+from waterflow.packing import bundle
 
 BARE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import waterflow as wf
-import waterflow.runtime.supervisor, waterflow.runtime.execute, waterflow.serializers
+import waterflow.runtime.supervisor, waterflow.runtime.execute, waterflow.artifacts
 import waterflow.tracking.spool
 import steps
 assert steps.double(2) == 4
@@ -46,7 +46,7 @@ def test_a_bundle_is_enough_for_a_bare_interpreter(tmp_path: Path) -> None:
 
 def test_what_a_job_part_imports_at_once_is_a_job_part() -> None:
     package = Path(waterflow.__file__).parent
-    made = bundle.build("waterflow.step", package.parent)
+    made = bundle.build("waterflow.language.step", package.parent)
     for path in made.files:
         if not path.endswith(".py"):
             continue

@@ -7,7 +7,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from waterflow import libraries
+from waterflow.packing import libraries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_module_without_a_version_counts_by_its_source(tmp_path: Path) -> None
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "rates.py").write_text("RATE = 1\n")
-    code = "from waterflow import libraries; print(libraries.versions(['unversioned']))"
+    code = "from waterflow.packing import libraries; print(libraries.versions(['unversioned']))"
 
     def versions() -> str:
         return subprocess.run(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from waterflow import lockfile
 from waterflow.errors import ConfigurationError
+from waterflow.packing import lockfile
 
 
 def test_the_first_of_the_known_files_is_the_lock(tmp_path: Path) -> None:

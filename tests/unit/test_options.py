@@ -11,7 +11,7 @@ import waterflow as wf
 from tests.unit import example_steps as steps
 from tests.unit.tracing import refusal, traced
 from waterflow.errors import DefinitionError
-from waterflow.types import Secret
+from waterflow.language.types import Secret
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "variable beginning with a digit": (

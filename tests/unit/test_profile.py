@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from waterflow import profile
 from waterflow.errors import ConfigurationError
+from waterflow.project import profile
 
 TOML = """\
 # our clouds

@@ -22,24 +22,24 @@ from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
-from waterflow import serializers
+from waterflow import artifacts
+from waterflow.artifacts.types import Metrics, Model
 from waterflow.errors import ArtifactError
-from waterflow.runtime import artifacts
-from waterflow.types import STATIC, Data, Metrics, Model
+from waterflow.language.types import STATIC, Data
 
-CONTEXT = serializers.Context()
+CONTEXT = artifacts.Context()
 
 
 def save(name: str, value: object, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    serializers.by_name(name).save(value, folder, CONTEXT)
+    artifacts.by_name(name).save(value, folder, CONTEXT)
     artifacts.seal(folder, name)
     return folder
 
 
 def load(name: str, folder: Path, annotation: object = Any) -> Any:
     artifacts.verify(folder)
-    return serializers.by_name(name).load(folder, annotation, CONTEXT)
+    return artifacts.by_name(name).load(folder, annotation, CONTEXT)
 
 
 def trip(name: str, value: object, folder: Path, annotation: object = Any) -> Any:
@@ -198,7 +198,7 @@ SHAPE = Shape("square", [Point(1.0, ["a"])], {"p": Point(2.0)}, Point(0.0), (3, 
 def test_values_are_rebuilt_as_the_annotation_says(
     tmp_path: Path, value: object, annotation: object
 ):
-    assert serializers.type_name(annotation) is not None
+    assert artifacts.type_name(annotation) is not None
     found = trip("json", value, tmp_path, annotation)
     assert found == value
     assert type(found) is type(value)
@@ -275,7 +275,7 @@ def test_metrics_come_back_as_metrics(tmp_path: Path):
     ],
 )  # fmt: skip
 def test_annotations_have_type_names(annotation: object, name: str | None):
-    assert serializers.type_name(annotation) == name
+    assert artifacts.type_name(annotation) == name
 
 
 @pytest.mark.parametrize(
@@ -286,12 +286,12 @@ def test_annotations_have_type_names(annotation: object, name: str | None):
     ],
 )  # fmt: skip
 def test_constants_have_type_names(value: object, name: str):
-    assert serializers.infer(value) == name
+    assert artifacts.infer(value) == name
 
 
 def test_what_is_no_constant_has_no_type_name():
     with pytest.raises(ArtifactError, match=r"value\[0\] is of type object"):
-        serializers.infer([object()])
+        artifacts.infer([object()])
 
 
 @pytest.mark.parametrize(
@@ -310,24 +310,24 @@ def test_what_is_no_constant_has_no_type_name():
     ],
 )  # fmt: skip
 def test_compatible_types(produced: str, wanted: str, fits: bool):
-    assert serializers.compatible(produced, wanted) is fits
+    assert artifacts.compatible(produced, wanted) is fits
 
 
 def test_an_unknown_name_is_an_error_with_the_known_ones():
     with pytest.raises(ArtifactError, match=r"no artifact type 'tensor'. Known: integer, number"):
-        serializers.by_name("tensor")
+        artifacts.by_name("tensor")
 
 
 def test_requirements_come_with_the_type():
-    assert serializers.by_name("dataframe").requires == ("pandas", "pyarrow")
-    assert serializers.by_name("list[estimator]").requires == ("scikit-learn", "skops")
-    assert serializers.by_name("json").requires == ()
-    assert serializers.is_plain("json")
-    assert not serializers.is_plain("metrics")
+    assert artifacts.by_name("dataframe").requires == ("pandas", "pyarrow")
+    assert artifacts.by_name("list[estimator]").requires == ("scikit-learn", "skops")
+    assert artifacts.by_name("json").requires == ()
+    assert artifacts.is_plain("json")
+    assert not artifacts.is_plain("metrics")
 
 
 PLUGIN = """
-from waterflow.serializers import Serializer
+from waterflow.artifacts import Serializer
 
 class Tensor:
     def __init__(self, content): self.content = content
@@ -350,7 +350,7 @@ def test_another_package_adds_a_type(tmp_path: Path):
     code = f"""
 import pathlib, tempfile
 import tensorlib
-from waterflow import serializers as s
+from waterflow import artifacts as s
 assert s.type_name(list[tensorlib.Tensor]) == "list[tensor]"
 assert s.compatible("tensor", "tensor") and not s.compatible("tensor", "array")
 folder = pathlib.Path({str(tmp_path / "out")!r}); folder.mkdir()
@@ -361,9 +361,9 @@ print(s.by_name("list[tensor]").load(folder, list, s.Context())[0].content)
     assert done == "b'1'"
     (info / "entry_points.txt").write_text("[waterflow.serializers]\ntensor = tensorlib:Gone\n")
     code = """
-from waterflow import serializers
+from waterflow import artifacts
 from waterflow.errors import ConfigurationError
-try: serializers.by_name("tensor")
+try: artifacts.by_name("tensor")
 except ConfigurationError as error: print(error)
 """
     done = run_python(code, PYTHONPATH=str(tmp_path))
@@ -371,7 +371,7 @@ except ConfigurationError as error: print(error)
 
 
 def run_python(code: str, **environment: str) -> str:
-    paths = [environment.pop("PYTHONPATH", ""), str(Path(serializers.__file__).parents[2])]
+    paths = [environment.pop("PYTHONPATH", ""), str(Path(artifacts.__file__).parents[2])]
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environment,

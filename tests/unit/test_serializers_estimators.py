@@ -17,24 +17,23 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
-from waterflow import serializers
+from waterflow import artifacts
+from waterflow.artifacts.types import Model
 from waterflow.errors import ArtifactError
-from waterflow.runtime import artifacts
-from waterflow.types import Model
 
-CONTEXT = serializers.Context()
+CONTEXT = artifacts.Context()
 
 
 def save(name: str, value: object, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    serializers.by_name(name).save(value, folder, CONTEXT)
+    artifacts.by_name(name).save(value, folder, CONTEXT)
     artifacts.seal(folder, name)
     return folder
 
 
 def load(name: str, folder: Path, annotation: object = Any) -> Any:
     artifacts.verify(folder)
-    return serializers.by_name(name).load(folder, annotation, CONTEXT)
+    return artifacts.by_name(name).load(folder, annotation, CONTEXT)
 
 
 def trip(name: str, value: object, folder: Path, annotation: object = Any) -> Any:
@@ -70,7 +69,7 @@ from sklearn.preprocessing import (FunctionTransformer, OneHotEncoder, SplineTra
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 import scipy.special
-from waterflow.serializers import dump_estimator, load_estimator
+from waterflow.artifacts import dump_estimator, load_estimator
 
 rng = np.random.default_rng(0)
 X = pd.DataFrame(rng.random((120, 4)), columns=list("abcd"))
@@ -126,7 +125,7 @@ def test_the_same_estimator_is_the_same_file_in_every_process(tmp_path: Path):
             [sys.executable, str(tmp_path / "fit.py"), str(folder), str(number)],
             env=os.environ | {
                 "PYTHONHASHSEED": str(number),
-                "PYTHONPATH": str(Path(serializers.__file__).parents[2]),
+                "PYTHONPATH": str(Path(artifacts.__file__).parents[2]),
             },
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -140,13 +139,13 @@ def test_a_skops_file_is_an_ordinary_one(tmp_path: Path):
     import skops.io
 
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-    serializers.dump_estimator(model, tmp_path / "m.skops")
+    artifacts.dump_estimator(model, tmp_path / "m.skops")
     assert skops.io.load(tmp_path / "m.skops").predict([[0.9]]) == [1]
     with zipfile.ZipFile(tmp_path / "m.skops") as archive:
         assert archive.namelist() == sorted(archive.namelist())
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-    loaded = serializers.load_estimator(tmp_path / "m.skops")
-    serializers.dump_estimator(loaded, tmp_path / "again.skops")
+    loaded = artifacts.load_estimator(tmp_path / "m.skops")
+    artifacts.dump_estimator(loaded, tmp_path / "again.skops")
     digests = {hashlib.sha256(p.read_bytes()).hexdigest() for p in tmp_path.glob("*.skops")}
     assert len(digests) == 1
 
@@ -179,7 +178,7 @@ import sys
 from pathlib import Path
 from sklearn.base import BaseEstimator
 from waterflow.errors import ArtifactError
-from waterflow.serializers import dump_estimator, load_estimator
+from waterflow.artifacts import dump_estimator, load_estimator
 import mine
 path = Path({str(tmp_path / "m.skops")!r})
 dump_estimator(mine.Mine(3), path, trusted=["mine.Mine"])
@@ -226,7 +225,7 @@ def test_what_skops_cannot_write_says_so(tmp_path: Path):
     ],
 )  # fmt: skip
 def test_the_allow_list_is_closed(name: str):
-    from waterflow.serializers.estimators import allowed
+    from waterflow.artifacts.estimators import allowed
 
     assert not allowed(name)
 
@@ -262,7 +261,7 @@ def test_a_crafted_file_runs_nothing(tmp_path: Path):
     assert target.exists()  # the file is dangerous indeed
     target.unlink()
     with pytest.raises(ArtifactError, match=r"allow-list.*runstring"):
-        serializers.by_name("estimator").load(tmp_path, Any, CONTEXT)
+        artifacts.by_name("estimator").load(tmp_path, Any, CONTEXT)
     assert not target.exists()
 
 
@@ -270,11 +269,11 @@ def test_a_crafted_file_runs_nothing(tmp_path: Path):
 def test_what_is_no_skops_file_is_refused(tmp_path: Path, content: bytes):
     (tmp_path / "model.skops").write_bytes(content)
     with pytest.raises(ArtifactError, match="not a readable skops file"):
-        serializers.by_name("estimator").load(tmp_path, Any, CONTEXT)
+        artifacts.by_name("estimator").load(tmp_path, Any, CONTEXT)
 
 
 def run_python(code: str, **environment: str) -> str:
-    paths = [environment.pop("PYTHONPATH", ""), str(Path(serializers.__file__).parents[2])]
+    paths = [environment.pop("PYTHONPATH", ""), str(Path(artifacts.__file__).parents[2])]
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environment,

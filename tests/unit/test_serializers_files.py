@@ -15,24 +15,23 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
-from waterflow import serializers
+from waterflow import artifacts
+from waterflow.artifacts.types import Metrics
 from waterflow.errors import ArtifactError
-from waterflow.runtime import artifacts
-from waterflow.types import Metrics
 
-CONTEXT = serializers.Context()
+CONTEXT = artifacts.Context()
 
 
 def save(name: str, value: object, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    serializers.by_name(name).save(value, folder, CONTEXT)
+    artifacts.by_name(name).save(value, folder, CONTEXT)
     artifacts.seal(folder, name)
     return folder
 
 
 def load(name: str, folder: Path, annotation: object = Any) -> Any:
     artifacts.verify(folder)
-    return serializers.by_name(name).load(folder, annotation, CONTEXT)
+    return artifacts.by_name(name).load(folder, annotation, CONTEXT)
 
 
 def trip(name: str, value: object, folder: Path, annotation: object = Any) -> Any:
@@ -95,7 +94,7 @@ def test_the_wrong_format_is_named(tmp_path: Path):
         load("estimator", tmp_path)
     (tmp_path / "data.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(ArtifactError, match="not a readable Parquet file"):
-        serializers.by_name("dataframe").load(tmp_path, Any, CONTEXT)
+        artifacts.by_name("dataframe").load(tmp_path, Any, CONTEXT)
 
 
 # --- arrays, bytes, paths, figures, lists ------------------------------------------------------
@@ -220,7 +219,7 @@ def test_a_list_with_a_gap_is_refused(tmp_path: Path):
     (folder / "1" / "value.bin").unlink()
     (folder / "1").rmdir()
     with pytest.raises(ArtifactError, match="folders 0, 1, 2"):
-        serializers.by_name("list[bytes]").load(folder, list[bytes], CONTEXT)
+        artifacts.by_name("list[bytes]").load(folder, list[bytes], CONTEXT)
     (tmp_path / "none").mkdir()
     with pytest.raises(ArtifactError, match="Item 0 of the list is empty"):
         save("list[path]", [tmp_path / "none"], tmp_path / "out2")
@@ -237,9 +236,9 @@ def test_a_list_with_a_gap_is_refused(tmp_path: Path):
     ],
 )  # fmt: skip
 def test_what_nobody_annotated_is_written_as_what_it_is(tmp_path: Path, value: Any, name: str):
-    anything = serializers.by_name("any")
+    anything = artifacts.by_name("any")
     assert anything.resolve(value).name == name
-    assert serializers.by_name(name).resolve(value).name == name
+    assert artifacts.by_name(name).resolve(value).name == name
     found = trip("any", value, tmp_path)
     if name == "path":
         assert found.read_bytes() == value.read_bytes()

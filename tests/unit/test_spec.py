@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import waterflow as wf
 from tests.unit import example_steps as steps
-from waterflow import spec
+from waterflow import artifacts, spec
 from waterflow.errors import DefinitionError
-from waterflow.references import upstream
-from waterflow.validate import check_graph
+from waterflow.spec.references import upstream
+from waterflow.spec.validate import check_graph
 
 # --- any spec at all ------------------------------------------------------------------------------
 
@@ -302,7 +302,7 @@ UNSOUND: dict[str, tuple[spec.Pipeline, str]] = {
 def test_unsound_graphs_are_refused(name: str) -> None:
     made, expected = UNSOUND[name]
     with pytest.raises(DefinitionError) as caught:
-        check_graph(spec.decode(spec.encode(made)))
+        check_graph(spec.decode(spec.encode(made)), artifacts)
     assert expected in str(caught.value)
 
 
@@ -317,7 +317,8 @@ def test_first_reaches_behind_gates() -> None:
                 add("d", spec.FromFirst((out("b"), out("c")))),
             ),
             gates=(gate("g", out("a")),),
-        )
+        ),
+        artifacts,
     )
 
 
@@ -366,11 +367,11 @@ def test_random_pipelines_are_sound_and_survive_the_document(seed: int, size: in
         Writer(random.Random(seed), size).block([steps.add(1), n], 0)
 
     made = wf.pipeline(example)().spec
-    check_graph(made)
+    check_graph(made, artifacts)
     again = spec.decode(spec.encode(made))
-    check_graph(again)
+    check_graph(again, artifacts)
     assert again == made
     assert spec.digest(wf.pipeline(example)().spec) == spec.digest(made), "tracing is deterministic"
     if any(upstream(made, step) for step in made.steps):
         with pytest.raises(DefinitionError):
-            check_graph(msgspec.structs.replace(made, steps=tuple(reversed(made.steps))))
+            check_graph(msgspec.structs.replace(made, steps=tuple(reversed(made.steps))), artifacts)

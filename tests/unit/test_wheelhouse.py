@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.wheels import wheel
-from waterflow import wheelhouse
 from waterflow.errors import ConfigurationError
+from waterflow.packing import wheelhouse
 
 if TYPE_CHECKING:
     from pathlib import Path

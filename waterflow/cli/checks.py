@@ -18,16 +18,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from waterflow import discovery
-from waterflow import profile as profiles
 from waterflow.errors import WaterflowError
 from waterflow.project import git, git_state, state_folder
-from waterflow.resources import show_size
+from waterflow.project import profile as profiles
+from waterflow.provider import discovery
+from waterflow.spec.quantities import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from waterflow.profile import Profile
+    from waterflow.project.profile import Profile
 
 LIBRARIES: Final = (
     "click", "mlflow", "msgspec", "pandas", "pyarrow", "rich", "scikit-learn", "skops",

@@ -21,7 +21,7 @@ MOST = 50
 def _profiles(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     with contextlib.suppress(Exception):
         from waterflow.cli.project import here
-        from waterflow.profile import list_profiles
+        from waterflow.project.profile import list_profiles
 
         return [one.name for one in list_profiles(here()) if one.name.startswith(incomplete)]
     return []

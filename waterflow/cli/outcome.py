@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from waterflow.provider import Artifact
-    from waterflow.run import Run
-    from waterflow.state import RunState, StepState
+    from waterflow.provider.state import RunState, StepState
+    from waterflow.runs.run import Run
 
 TAIL: Final = 20
 """Lines of a failed step's log that are shown when it left no traceback."""

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from waterflow.state import RunState, StepState
+    from waterflow.provider.state import RunState, StepState
 
 COLOURS: Final = {
     "succeeded": "green",
@@ -91,7 +91,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def show_seconds(seconds: float | None) -> str:
     """Return a length of time, or nothing when there is none."""
-    from waterflow.resources import show_duration
+    from waterflow.spec.quantities import show_duration
 
     return "" if seconds is None else show_duration(seconds)
 

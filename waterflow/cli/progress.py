@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from waterflow.progress import LOGGER
+from waterflow.project.progress import LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from waterflow.provider import Provider
-    from waterflow.state import RunState
+    from waterflow.provider.state import RunState
 
 
 def here() -> Path:
@@ -26,7 +26,7 @@ def open_here(profile: str | None) -> Provider:
     Raises:
         ConfigurationError: There is no such profile or provider.
     """
-    from waterflow.discovery import open_provider
+    from waterflow.provider.discovery import open_provider
 
     return open_provider(here(), profile)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from waterflow import spec
-    from waterflow.pipeline import Call, Pipeline
+    from waterflow.language.pipeline import Call, Pipeline
 
 _HOME: Final = str(Path(__file__).resolve().parents[1]) + os.sep
 _FILES: Final = ("pipeline.py", "pipeline.yaml", "pipeline.yml")
@@ -45,7 +45,7 @@ class Target:
         Raises:
             DefinitionError: One is declared wrongly.
         """
-        from waterflow.parameters import declare
+        from waterflow.language.parameters import declare
 
         pipeline = self.pipeline
         return declare(pipeline.name, pipeline.arguments, pipeline.location)
@@ -60,7 +60,7 @@ class Target:
         Raises:
             DefinitionError: The pipeline or a parameter is written wrongly.
         """
-        from waterflow.parameters import parse_text
+        from waterflow.language.parameters import parse_text
 
         with user_code(f"Pipeline '{self.pipeline.name}'", "defined"):
             declared = self.parameters()
@@ -208,7 +208,7 @@ def _missing(
 
 
 def _chosen(text: str, module: ModuleType, name: str, file: Path | None) -> Pipeline[Any]:
-    from waterflow.pipeline import Pipeline
+    from waterflow.language.pipeline import Pipeline
 
     shown = _short(file) if file is not None else f"Module '{module.__name__}'"
     found: dict[str, Pipeline[Any]] = {
@@ -301,6 +301,6 @@ def _user_lines(error: BaseException) -> str:
 
 
 def _short(path: Path) -> str:
-    from waterflow.values import short_path
+    from waterflow.language.values import short_path
 
     return short_path(str(path))

@@ -14,8 +14,8 @@ from waterflow.cli.output import COLOURS, show_seconds, show_time, step_seconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from waterflow.run import Run
-    from waterflow.state import RunState, Status, StepState
+    from waterflow.provider.state import RunState, Status, StepState
+    from waterflow.runs.run import Run
 
 _FIRST: Final = 0.1
 _LONGEST: Final = 2.0
@@ -138,7 +138,7 @@ class Lines:
 
     def _changes(self, step: StepState) -> Iterator[tuple[int, str]]:
         """Yield the moments and words of a step's changes, those between two looks included."""
-        from waterflow.state import Status
+        from waterflow.provider.state import Status
 
         before, attempts = self._seen.get(step.name, (Status.PENDING, 0))
         now = int(time.time() * 1000)
@@ -156,7 +156,7 @@ class Lines:
 
 def ended(step: StepState) -> str:
     """Return how a step ended, as the end of a line."""
-    from waterflow.state import Status
+    from waterflow.provider.state import Status
 
     if step.status in (Status.SKIPPED, Status.CACHED):
         return str(step.status)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from waterflow import leaks, progress
 from waterflow.data import dvc, http, local, stores
 from waterflow.data.pinned import Pinned, refuse_manifest
 from waterflow.errors import ConfigurationError
-from waterflow.resources import show_size
+from waterflow.project import leaks, progress
+from waterflow.spec.quantities import show_size
 
 __all__ = ["Pinned", "fetch", "pin"]
 

@@ -9,10 +9,10 @@ from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
+from waterflow.data.fingerprints import walk
 from waterflow.data.local import copy
 from waterflow.data.pinned import Pinned, changed
 from waterflow.errors import ArtifactError, ConfigurationError, MissingDependencyError
-from waterflow.fingerprints import walk
 from waterflow.project import git
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from waterflow.data.fingerprints import hash_file
 from waterflow.data.pinned import Pinned, changed, unreachable
 from waterflow.errors import ArtifactError
-from waterflow.fingerprints import hash_file
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -6,9 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+from waterflow.data.fingerprints import Fingerprints, digest, hash_file
 from waterflow.data.pinned import Pinned, changed
 from waterflow.errors import ArtifactError, ConfigurationError
-from waterflow.fingerprints import Fingerprints, digest, hash_file
 
 
 def pin(uri: str, path: Path, state: Path) -> Pinned:

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from waterflow.artifacts.folder import MANIFEST
 from waterflow.errors import ArtifactError, ConfigurationError
-from waterflow.runtime.artifacts import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from waterflow import spec
 from waterflow.graph.conditions import condition_text, output_label, source_text
-from waterflow.references import operands
-from waterflow.resources import show_duration, show_size
+from waterflow.spec.quantities import show_duration, show_size
+from waterflow.spec.references import operands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

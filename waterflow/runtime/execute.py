@@ -16,9 +16,10 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from waterflow import artifacts
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
-from waterflow.runtime import artifacts, contract
-from waterflow.runtime.context import Context, enter, resolve_secret
+from waterflow.language.context import Context, enter, resolve_secret
+from waterflow.runtime import contract
 from waterflow.runtime.failure import (
     Failure,
     Terminated,
@@ -118,7 +119,7 @@ class _Attempt:
     """The state of one attempt."""
 
     def __init__(self, job: Job, spool: Spool, scratch: Path) -> None:
-        from waterflow.serializers import Context as SerializerContext
+        from waterflow.artifacts import Context as SerializerContext
 
         self.job, self.spool, self.scratch = job, spool, scratch
         self.document = job.document
@@ -226,12 +227,12 @@ class _Attempt:
 
     @staticmethod
     def _typed(value: Any, annotation: object) -> Any:
-        from waterflow.serializers.plain import rebuild
+        from waterflow.artifacts.plain import rebuild
 
         return None if value is None else rebuild(value, annotation)
 
     def _artifact(self, argument: dict[str, Any], annotation: object) -> Any:
-        from waterflow.serializers import by_name
+        from waterflow.artifacts import by_name
 
         folder = self._folder(argument["input"])
         manifest = artifacts.verify(folder)
@@ -248,7 +249,7 @@ class _Attempt:
         return self._typed(cast("dict[str, Any]", value)[key], annotation)
 
     def _data(self, argument: dict[str, Any]) -> Any:
-        from waterflow.types import Data
+        from waterflow.language.types import Data
 
         name = argument["input"]
         if name not in self.job.inputs:
@@ -280,7 +281,7 @@ class _Attempt:
         return getattr(found, "function", found)
 
     def _call(self) -> dict[str, Path]:
-        from waterflow.signature import without_none
+        from waterflow.language.signature import without_none
 
         function = self._function()
         hints = typing.get_type_hints(function)
@@ -338,7 +339,7 @@ class _Attempt:
         return built
 
     def _write(self, value: Any, folder: Path, kind: str, declared: Any) -> None:
-        from waterflow.serializers import by_name, is_plain
+        from waterflow.artifacts import by_name, is_plain
 
         if value is None and is_plain(kind) and not _allows_none(declared):
             shown = getattr(declared, "__name__", str(declared))
@@ -362,9 +363,9 @@ class _Attempt:
     def _map(
         self, function: Callable[..., Any], fixed: dict[str, Any], over: str, returned: Any
     ) -> dict[str, Path]:
+        from waterflow.artifacts import by_name, type_name
+        from waterflow.artifacts.plain import read
         from waterflow.runtime import fan
-        from waterflow.serializers import by_name, type_name
-        from waterflow.serializers.plain import read
 
         items: list[Any] = fixed.pop(over)
         kind = self.document["outputs"]["output"]
@@ -417,7 +418,7 @@ class _Attempt:
     # --- results -------------------------------------------------------------------------------
 
     def _publish(self, built: dict[str, Path]) -> None:
-        from waterflow.serializers.plain import read
+        from waterflow.artifacts.plain import read
 
         for name, target in self.job.values.items():
             reference = self.document["values"][name]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from waterflow.runtime.artifacts import Manifest
+    from waterflow.artifacts.folder import Manifest
 
 URI: Final = "WATERFLOW_TRACKING_URI"
 EXPERIMENT: Final = "WATERFLOW_EXPERIMENT"

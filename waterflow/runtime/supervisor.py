@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow import artifacts
 from waterflow.errors import ArtifactError
-from waterflow.runtime import artifacts, contract
+from waterflow.runtime import contract
 from waterflow.runtime.logged import LogReader
 from waterflow.runtime.passing import Passing
 from waterflow.tracking import spool as spools

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from waterflow.state import Status
+from waterflow.provider.state import Status
 from waterflow.testing.language import GIVEN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from waterflow.run import Run
+    from waterflow.runs.run import Run
     from waterflow.testing.world import World
 
 

@@ -12,14 +12,14 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from waterflow.errors import ArtifactError, UnsupportedFeatureError
+from waterflow.language.context import secret_variable
 from waterflow.provider import Submission
-from waterflow.runtime.context import secret_variable
-from waterflow.state import Status
+from waterflow.provider.state import Status
 from waterflow.testing.language import Language
 
 if TYPE_CHECKING:
     from waterflow.provider import Artifact
-    from waterflow.run import Run
+    from waterflow.runs.run import Run
     from waterflow.testing.world import World
 
 SECRET = "a-secret-value-0f7c31"

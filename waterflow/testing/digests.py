@@ -7,20 +7,19 @@ import tempfile
 import typing
 from typing import TYPE_CHECKING, Any
 
-from waterflow import spec
-from waterflow.conditions import SKIPPED, holds
-from waterflow.parameters import resolve
-from waterflow.references import branches
-from waterflow.runtime import artifacts
-from waterflow.serializers import Context, by_name, type_name
-from waterflow.serializers.plain import rebuild
-from waterflow.signature import without_none
+from waterflow import artifacts, spec
+from waterflow.artifacts import Context, by_name, type_name
+from waterflow.artifacts.plain import rebuild
+from waterflow.language.signature import without_none
+from waterflow.spec.conditions import SKIPPED, holds
+from waterflow.spec.parameters import resolve
+from waterflow.spec.references import branches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from waterflow.pipeline import Call
+    from waterflow.language.pipeline import Call
 
 Key = tuple[str, str]
 """A step's name and its output's."""

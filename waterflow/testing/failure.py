@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from waterflow.errors import NotFoundError, RunCancelled, StepFailed
-from waterflow.state import Status
+from waterflow.provider.state import Status
 
 if TYPE_CHECKING:
     from waterflow.provider import LogLine
-    from waterflow.run import Run
+    from waterflow.runs.run import Run
     from waterflow.testing.world import World
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from waterflow import artifacts
 from waterflow.errors import UnsupportedFeatureError
-from waterflow.runtime import artifacts
-from waterflow.state import Status
+from waterflow.provider.state import Status
 from waterflow.testing.digests import reference_digests
 
 if TYPE_CHECKING:

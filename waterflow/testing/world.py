@@ -10,20 +10,20 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow import discovery
-from waterflow import submit as submitting
 from waterflow.errors import WaterflowError
-from waterflow.plan import make_plan
 from waterflow.project import state_folder
+from waterflow.provider import discovery
+from waterflow.runs import submit as submitting
+from waterflow.runs.plan import make_plan
 from waterflow.tracking.store import default_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow.pipeline import Call
+    from waterflow.language.pipeline import Call
     from waterflow.provider import Build, Capabilities, Document
-    from waterflow.run import Run
-    from waterflow.state import RunState, Status
+    from waterflow.provider.state import RunState, Status
+    from waterflow.runs.run import Run
 
 PROFILE: Final = "conformance"
 PATIENCE: Final = 300.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import textwrap
 import time
@@ -14,7 +13,6 @@ from waterflow.tracking.managed import need_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-    from pathlib import Path
 
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -71,18 +69,6 @@ def short_waits(timeout: int = 10, retries: int = 1) -> Generator[None]:
         for name, value in ours.items():
             if os.environ.get(name) == value:
                 del os.environ[name]
-
-
-@contextlib.contextmanager
-def leased(path: Path | None) -> Generator[None]:
-    """Hold the lock on a file, waiting for whoever has it; without a path do nothing."""
-    if path is None:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def connect(uri: str) -> MlflowClient:

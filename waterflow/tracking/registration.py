@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow import artifacts
 from waterflow.errors import ArtifactError, TrackingError
-from waterflow.runtime import artifacts
 from waterflow.tracking import store
 from waterflow.tracking.client import (
     KIND,
@@ -28,10 +28,10 @@ from waterflow.tracking.client import (
     experiment_id,
     find_child,
     find_parent,
-    leased,
     parent_tags,
     short_waits,
 )
+from waterflow.tracking.locks import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,7 +112,7 @@ def register(
             )
             run = _Run(client, found_experiment, execution, step, attempt, run_started_ms, lease)
             run_id = run.find_or_create()
-        with short_waits(timeout=_UPLOAD_TIMEOUT, retries=2), leased(_model_lease(lease, name)):
+        with short_waits(timeout=_UPLOAD_TIMEOUT, retries=2), locked(_model_lease(lease, name)):
             registry = _Registry(client, name)
             version, created = registry.find(artifact_sha256), False
             if version is None:
@@ -190,7 +190,7 @@ class _Run:
         self.step, self.attempt, self.started, self.lease = step, attempt, started, lease
 
     def find_or_create(self) -> str:
-        with leased(self.lease):
+        with locked(self.lease):
             parent = find_parent(self.client, self.experiment, self.execution)
             parent_id = (
                 parent.info.run_id
@@ -230,7 +230,7 @@ def _upload(
     from mlflow import sklearn as flavour  # pyright: ignore[reportPrivateImportUsage]
     from mlflow.exceptions import MlflowException
 
-    from waterflow.serializers import load_estimator
+    from waterflow.artifacts import load_estimator
 
     file = _model_file(folder)
     save: Callable[..., None] = flavour.save_model

@@ -18,11 +18,11 @@ from waterflow.tracking.client import (
     find_child,
     find_parent,
     find_runs,
-    leased,
     parent_tags,
     short_waits,
 )
 from waterflow.tracking.client import EXECUTION as EXECUTION_TAG
+from waterflow.tracking.locks import locked
 from waterflow.tracking.names import valid_key
 from waterflow.tracking.sink import METRICS, TAGS, Pending, Sink
 
@@ -301,7 +301,7 @@ class Replayer:
         key: _Key = (execution, None, 0)
         pending = self._pending.get(key) or Pending(name=execution)
         client, experiment = self._client()
-        with leased(self._lease):
+        with locked(self._lease):
             found = find_parent(client, experiment, execution)
             if found is None:
                 run_id = self._sink().create(experiment, pending, parent_tags(execution))
@@ -377,7 +377,7 @@ class Replayer:
         client, experiment = self._client()
         if not pending.search:
             return self._sink().create(experiment, pending, tags)
-        with leased(self._lease):
+        with locked(self._lease):
             found = find_child(client, experiment, execution, step, attempt)
             if found is not None:
                 return found.info.run_id

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import ConfigurationError, TrackingError
-from waterflow.tracking.client import leased
+from waterflow.tracking.locks import locked
 from waterflow.tracking.managed import managed
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def prepare(uri: str, state: Path) -> None:
     if _is_ready(database, ready, version):
         return
     # Several processes that migrate one fresh SQLite file crash each other.
-    with leased(database.with_name(f"{database.name}.lock")):
+    with locked(database.with_name(f"{database.name}.lock")):
         if not _is_ready(database, ready, version):
             _initialise(uri, database, state)
             ready.write_text(version, encoding="utf-8")

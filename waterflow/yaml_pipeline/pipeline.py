@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from waterflow.errors import MissingDependencyError, WaterflowError
-from waterflow.options import check_name
-from waterflow.parameters import declare
-from waterflow.pipeline import Call, Pipeline, check_schedule, register, when
-from waterflow.signature import NO_DEFAULT, Argument
-from waterflow.step import Step, container
-from waterflow.trace import require
-from waterflow.types import Data, Secret
-from waterflow.values import located
+from waterflow.language.options import check_name
+from waterflow.language.parameters import declare
+from waterflow.language.pipeline import Call, Pipeline, check_schedule, register, when
+from waterflow.language.signature import NO_DEFAULT, Argument
+from waterflow.language.step import Step, container
+from waterflow.language.trace import require
+from waterflow.language.types import Data, Secret
+from waterflow.language.values import located
 from waterflow.yaml_pipeline.document import (
     CallPart,
     ContainerPart,

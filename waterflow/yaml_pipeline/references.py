@@ -9,9 +9,9 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.step import ContainerOutputs
-from waterflow.types import Data
-from waterflow.values import DoneSymbol, Expression, Symbol, as_expression, located
+from waterflow.language.step import ContainerOutputs
+from waterflow.language.types import Data
+from waterflow.language.values import DoneSymbol, Expression, Symbol, as_expression, located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -119,7 +119,7 @@ class Scope:
         return text.replace("$$", "$")
 
     def _first(self, options: list[str], place: Place) -> object:
-        from waterflow.pipeline import first
+        from waterflow.language.pipeline import first
 
         values = [self.reference(option, (*place, at)) for at, option in enumerate(options)]
         with located(self._source.location(place)):

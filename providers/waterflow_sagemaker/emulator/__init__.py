@@ -15,8 +15,8 @@ import urllib.request
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from waterflow.emulation import missing
 from waterflow.errors import ConfigurationError, ProviderError
+from waterflow.provider.emulators import missing
 from waterflow_sagemaker.emulator import environment, faults, preparing
 from waterflow_sagemaker.emulator.images import check
 from waterflow_sagemaker.emulator.world import GRACE, REGION
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from waterflow.profile import Profile
+    from waterflow.project.profile import Profile
 
 _PATIENCE: Final = 90.0
 """Seconds that the service has to get ready."""

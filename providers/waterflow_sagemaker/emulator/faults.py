@@ -9,7 +9,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final
 
-from waterflow.emulation import FAULTS, Fault, parse_faults
+from waterflow.emulation.faults import Fault, parse_faults
+from waterflow.provider.emulators import FAULTS
 
 REQUESTS: Final = ("throttle", "error503", "lost", "slow")
 """Faults of requests: `NAME=SHARE`, `NAME:OPERATION=SHARE` or `NAME:SERVICE=SHARE`."""

@@ -15,7 +15,7 @@ from waterflow_sagemaker.profile import SageMakerSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from waterflow.profile import Profile
+    from waterflow.project.profile import Profile
 
 _ROLE: Final = re.compile(r"arn:([\w-]+):iam::(\d{12}):role(/(?:.*/)?)([^/]+)")
 _ALIAS: Final = re.compile(r"(?:arn:[\w-]+:kms:([\w-]+):(\d{12}):)?(alias/.+)")

@@ -161,7 +161,7 @@ class Job:
     def _sealed(self, bundle: Path, name: str, path: Path) -> Path:
         """Return an artifact of what a program has written that knows nothing of artifacts."""
         sys.path.insert(0, str(bundle))
-        from waterflow.runtime import artifacts
+        from waterflow import artifacts
 
         folder = WORK / "raw" / name / path.name
         folder.mkdir(parents=True)

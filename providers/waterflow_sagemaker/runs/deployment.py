@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waterflow import bundle, data, lineage, progress, spec, wheelhouse
+from waterflow import data, spec
+from waterflow.artifacts.folder import canonical
 from waterflow.data.stores import scheme_of
 from waterflow.errors import ConflictError, ProviderError
-from waterflow.resources import show_size
-from waterflow.runtime.artifacts import canonical
+from waterflow.packing import bundle, wheelhouse
+from waterflow.project import progress
+from waterflow.runs import lineage
+from waterflow.spec.quantities import show_size
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.store import S3Store
 from waterflow_sagemaker.translation.control import job_files

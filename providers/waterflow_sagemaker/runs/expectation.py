@@ -17,10 +17,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
-from waterflow.conditions import holds
 from waterflow.errors import NotFoundError
-from waterflow.expectation import Expectation
-from waterflow.state import Status
+from waterflow.provider.expectation import Expectation
+from waterflow.provider.state import Status
+from waterflow.spec.conditions import holds
 from waterflow_sagemaker.caching import KEYS, duration
 from waterflow_sagemaker.runs.sameness import NEW, Number, Side, never_before, parameter, same
 from waterflow_sagemaker.runs.starting import native_parameters, run_ids

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waterflow import spec
+from waterflow import artifacts, spec
 from waterflow.errors import ArtifactError, NotFoundError, ProviderError
 from waterflow.provider import Artifact
-from waterflow.runtime import artifacts
-from waterflow.state import Status
+from waterflow.provider.state import Status
 from waterflow.tracking import spool
 from waterflow.tracking.spool import parse_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from waterflow.state import RunState, StepState
+    from waterflow.provider.state import RunState, StepState
     from waterflow_sagemaker.client import Client
     from waterflow_sagemaker.runs.logs import Logs
     from waterflow_sagemaker.runs.states import StepRun

@@ -19,8 +19,8 @@ from waterflow.errors import (
     ProviderError,
     TransientError,
 )
-from waterflow.parameters import to_text
 from waterflow.provider import RUN_ID
+from waterflow.spec.parameters import to_text
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.runs import records
 from waterflow_sagemaker.runs.deployment import lineage_tags, same_steps

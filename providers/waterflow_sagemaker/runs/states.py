@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.state import RunState, Status, StepState
+from waterflow.provider.state import RunState, Status, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,8 +14,8 @@ from waterflow import spec
 from waterflow.errors import TrackingError
 from waterflow.graph import to_mermaid, to_svg
 from waterflow.provider import Sent
+from waterflow.provider.state import Status
 from waterflow.runtime.logged import LogReader
-from waterflow.state import Status
 from waterflow.tracking import store
 from waterflow.tracking.client import STEP, UnreachableError, call, connect, short_waits
 from waterflow.tracking.spool import finite, parse_frames

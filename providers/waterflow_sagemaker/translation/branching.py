@@ -19,7 +19,7 @@ import msgspec
 
 from waterflow import spec
 from waterflow.errors import UnsupportedFeatureError
-from waterflow.references import operands
+from waterflow.spec.references import operands
 from waterflow_sagemaker.translation.naming import Names
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from waterflow import spec
-from waterflow.conditions import holds
 from waterflow.errors import UnsupportedFeatureError
+from waterflow.spec.conditions import holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
 from waterflow.errors import UnsupportedFeatureError
-from waterflow.parameters import to_text
+from waterflow.spec.parameters import to_text
 from waterflow_sagemaker.translation import mounts as mounting
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
-from waterflow.cache import text_digest
+from waterflow.data.fingerprints import text_digest
 from waterflow.data.stores import scheme_of
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
-from waterflow.parameters import to_text
-from waterflow.references import operands, value_name
+from waterflow.spec.parameters import to_text
+from waterflow.spec.references import operands, value_name
 from waterflow_sagemaker import images, machines
 from waterflow_sagemaker.profile import LARGEST_VOLUME
 from waterflow_sagemaker.translation import containers

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.cache import text_digest
-from waterflow.runtime.artifacts import canonical
+from waterflow.artifacts.folder import canonical
+from waterflow.data.fingerprints import text_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from waterflow import spec
 from waterflow.data.stores import scheme_of
 from waterflow.errors import UnsupportedFeatureError
-from waterflow.job import leaves
+from waterflow.spec.job import leaves
 from waterflow_sagemaker.translation.naming import S3_SCHEMES, s3_entry
 
 if TYPE_CHECKING:

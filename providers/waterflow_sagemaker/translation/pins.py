@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
-from waterflow.cache import text_digest
+from waterflow.data.fingerprints import text_digest
 from waterflow.errors import UnsupportedFeatureError
-from waterflow.libraries import versions
+from waterflow.packing.libraries import versions
 
 if TYPE_CHECKING:
     from waterflow.provider import Build
@@ -95,7 +95,7 @@ class Pinner:
         An input may be declared as anything; what comes is then what its producer makes. A
         register step speaks to MLflow, and loads the model with what it was made with.
         """
-        from waterflow.serializers import by_name
+        from waterflow.artifacts import by_name
 
         types: set[str] = set()
         found: dict[str, str] = {}

@@ -10,7 +10,7 @@ import msgspec
 
 from waterflow import spec
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
-from waterflow.job import leaves, step_document
+from waterflow.spec.job import leaves, step_document
 from waterflow_sagemaker.translation import mounts as mounting
 from waterflow_sagemaker.translation import requests
 from waterflow_sagemaker.translation.containers import command

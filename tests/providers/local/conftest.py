@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from waterflow import discovery
-from waterflow import submit as submitting
-from waterflow.state import Status
+from waterflow.provider import discovery
+from waterflow.provider.state import Status
+from waterflow.runs import submit as submitting
 
 SOURCE = Path(__file__).with_name("local_pipelines.py")
 MARK = "WATERFLOW_TEST_MARK"

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from waterflow import bundle
-from waterflow.job import step_document
-from waterflow.runtime import artifacts
+from waterflow import artifacts
+from waterflow.packing import bundle
+from waterflow.spec.job import step_document
 
 from .conftest import until
 

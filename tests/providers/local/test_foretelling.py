@@ -4,8 +4,8 @@ import pytest
 
 from tests.changing import Changing
 from tests.providers.local.conftest import Status
-from waterflow import submit as submitting
-from waterflow.plan import make_plan
+from waterflow.runs import submit as submitting
+from waterflow.runs.plan import make_plan
 
 MODULES = {
     "told_make": """

@@ -8,7 +8,7 @@ import venv
 import pytest
 
 from waterflow.errors import ConfigurationError
-from waterflow.state import Status
+from waterflow.provider.state import Status
 
 from .conftest import MARK, until
 

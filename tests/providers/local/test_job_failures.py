@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
-from waterflow import bundle, data
-from waterflow.job import step_document
-from waterflow.runtime import artifacts, contract
+from waterflow import artifacts, data
+from waterflow.packing import bundle
+from waterflow.runtime import contract
+from waterflow.spec.job import step_document
 from waterflow.tracking.spool import FRAME, parse_frames
 
 STEPS = """

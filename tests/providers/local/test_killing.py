@@ -9,9 +9,9 @@ import time
 from functools import partial
 from pathlib import Path
 
+from waterflow import artifacts
 from waterflow.errors import NotFoundError
-from waterflow.runtime import artifacts
-from waterflow.state import Status
+from waterflow.provider.state import Status
 from waterflow.testing import reference_digests
 
 from .conftest import MARK, until
@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import local_pipelines
-from waterflow.submit import submit
+from waterflow.runs.submit import submit
 root, salt = Path(sys.argv[1]), int(sys.argv[2])
 submit(local_pipelines.folders(salt=salt), profile="mine", run_id=f"killed-{salt}", root=root)
 """
@@ -148,7 +148,7 @@ def test_the_end_of_an_attached_submitter_cancels_the_run(project, tmp_path):
         f"sys.path.insert(0, {str(project.root)!r})\n"
         "from pathlib import Path\n"
         "import local_pipelines\n"
-        "from waterflow.submit import submit\n"
+        "from waterflow.runs.submit import submit\n"
         f"call = local_pipelines.waits(note={str(note)!r})\n"
         "how = {'profile': 'mine', 'run_id': 'watched', 'attached': True}\n"
         f"run = submit(call, root=Path({str(project.root)!r}), **how)\n"

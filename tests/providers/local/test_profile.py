@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from waterflow_local.profile import LocalSettings
 
-from waterflow import profile
 from waterflow.errors import ConfigurationError
+from waterflow.project import profile
 
 if TYPE_CHECKING:
     from pathlib import Path

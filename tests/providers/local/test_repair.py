@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from waterflow import discovery
+from waterflow import artifacts
 from waterflow.errors import ConfigurationError, ConflictError, RunError, StepFailed
-from waterflow.runtime import artifacts
-from waterflow.state import Status
+from waterflow.provider import discovery
+from waterflow.provider.state import Status
 
 STEPS = """
 import os, signal, subprocess, sys, time

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from waterflow import artifacts
 from waterflow.errors import ConfigurationError, ConflictError
-from waterflow.runtime import artifacts
-from waterflow.state import Status
+from waterflow.provider.state import Status
 from waterflow.testing import reference_digests
 
 from .conftest import until

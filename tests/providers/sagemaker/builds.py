@@ -9,13 +9,14 @@ from waterflow_sagemaker import checks
 from waterflow_sagemaker.compiler import compile_sagemaker
 from waterflow_sagemaker.profile import SageMakerSettings
 
-from waterflow import spec, submit
-from waterflow.bundle import Bundle
+from waterflow import spec
 from waterflow.data import Pinned
-from waterflow.lockfile import Lock
-from waterflow.profile import Profile
+from waterflow.packing.bundle import Bundle
+from waterflow.packing.lockfile import Lock
 from waterflow.project import GitState
+from waterflow.project.profile import Profile
 from waterflow.provider import Build
+from waterflow.runs import submit
 
 ROLE = "arn:aws:iam::123456789012:role/waterflow"
 REQUIRED = {"region": "eu-central-1", "role": ROLE, "bucket": "my-bucket"}

@@ -8,7 +8,7 @@ import time
 import boto3
 import tomlkit
 
-from waterflow import submit
+from waterflow.runs import submit
 
 ROLE = "arn:aws:iam::123456789012:role/waterflow-test"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tests:1"

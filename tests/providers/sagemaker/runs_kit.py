@@ -17,9 +17,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from waterflow import discovery
-from waterflow import submit as submitting
-from waterflow.run import Run
+from waterflow.provider import discovery
+from waterflow.runs import submit as submitting
+from waterflow.runs.run import Run
 
 SOURCE = Path(__file__).with_name("run_pipelines.py")
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ml:3.11"

@@ -9,7 +9,7 @@ from waterflow_sagemaker.translation.branching import PlacedStep, place
 from tests.providers.sagemaker.builds import compiled, function, native_steps, pipeline
 from waterflow import spec
 from waterflow.errors import UnsupportedFeatureError
-from waterflow.references import branches, operands, sources
+from waterflow.spec.references import branches, operands, sources
 
 
 def reads(*steps):

@@ -10,9 +10,9 @@ from waterflow_sagemaker.job import launch
 
 from tests.providers.sagemaker.builds import compiled, function, native_steps, pipeline
 from waterflow import spec
-from waterflow.conditions import holds
 from waterflow.errors import UnsupportedFeatureError
-from waterflow.parameters import to_text
+from waterflow.spec.conditions import holds
+from waterflow.spec.parameters import to_text
 
 NAMES = {
     "Equals": operator.eq, "LessThan": operator.lt, "LessThanOrEqualTo": operator.le,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.providers.sagemaker.projects import PATIENCE, Project, environment, finished
-from waterflow import submit
-from waterflow.state import Status
+from waterflow.provider.state import Status
+from waterflow.runs import submit
 
 ROOT = Path(__file__).parents[3]
 

@@ -182,7 +182,7 @@ def test_a_missing_library_names_the_command_that_installs_it(tmp_path):
 
 
 def test_the_help_tells_every_fault(tmp_path):
-    from waterflow.emulation import FAULTS
+    from waterflow.provider.emulators import FAULTS
 
     done = emulate("--help", cwd=tmp_path)
     assert all(name in done.stdout for name in FAULTS)

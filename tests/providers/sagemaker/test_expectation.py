@@ -6,8 +6,8 @@ from waterflow_sagemaker.runs import expectation
 
 from tests.changing import Changing
 from tests.providers.sagemaker.runs_kit import Project, pointed
-from waterflow import submit as submitting
-from waterflow.state import Status
+from waterflow.provider.state import Status
+from waterflow.runs import submit as submitting
 
 MODULES = {
     "told_make": """

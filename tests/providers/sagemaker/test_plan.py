@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.providers.sagemaker.runs_kit import Project, pointed
-from waterflow.plan import make_plan
+from waterflow.runs.plan import make_plan
 
 
 def planned(project, pipeline, **parameters):

@@ -12,7 +12,7 @@ import pytest
 
 from tests.providers.sagemaker.projects import Project, environment
 from tests.wheels import wheel
-from waterflow import submit
+from waterflow.runs import submit
 
 PIPELINES = """
 from pathlib import Path

@@ -13,7 +13,7 @@ from tests.providers.sagemaker import random_steps
 from tests.providers.sagemaker.builds import build, compiled, valid
 from tests.providers.sagemaker.projects import Project, environment
 from waterflow.errors import UnsupportedFeatureError
-from waterflow.state import Status
+from waterflow.provider.state import Status
 from waterflow.testing import reference_digests
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.providers.sagemaker.runs_kit import Project, door, pointed, until
 from waterflow.errors import ArtifactError, ConflictError, NotFoundError
-from waterflow.state import Status
+from waterflow.provider.state import Status
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from waterflow_sagemaker.emulator import Emulator
 
 from tests.providers.sagemaker.runs_kit import Project, door, pointed
 from waterflow.errors import NotFoundError, ProviderError, StepFailed
-from waterflow.state import Status
+from waterflow.provider.state import Status
 
 FLAKY = "throttle=0.2,error503=0.1,lost=0.1,slow=0.1,slow-for=0.3,seed=11"
 JOBS = (

@@ -12,8 +12,8 @@ from waterflow_sagemaker.runs import lease
 
 from tests.providers.sagemaker.runs_kit import Project, door, pointed, until
 from tests.servers import free_port
-from waterflow import submit as submitting
-from waterflow.state import Status
+from waterflow.provider.state import Status
+from waterflow.runs import submit as submitting
 
 
 @pytest.fixture(scope="module")

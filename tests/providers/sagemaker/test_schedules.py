@@ -18,13 +18,14 @@ from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.profile import SageMakerSettings
 from waterflow_sagemaker.schedules import Schedules
 
-from waterflow import lockfile, project, spec
+from waterflow import project, spec
 from waterflow.errors import (
     ConfigurationError,
     ConflictError,
     DefinitionError,
     NotFoundError,
 )
+from waterflow.packing import lockfile
 from waterflow.provider import Build, Document
 
 if TYPE_CHECKING:

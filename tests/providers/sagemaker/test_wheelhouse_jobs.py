@@ -13,7 +13,7 @@ from waterflow_sagemaker.emulator import Emulator
 
 from tests.providers.sagemaker.projects import Project, environment
 from tests.wheels import wheel
-from waterflow.state import Status
+from waterflow.provider.state import Status
 
 BARE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/bare:1"
 LIBRARY = "tiny_rate"

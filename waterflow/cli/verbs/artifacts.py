@@ -30,7 +30,7 @@ def command(
     from waterflow.cli import output
     from waterflow.cli.project import open_here
     from waterflow.errors import NotFoundError
-    from waterflow.resources import show_size
+    from waterflow.spec.quantities import show_size
 
     provider = open_here(profile)
     known = provider.artifacts(run)

@@ -19,7 +19,7 @@ def info(profile: str | None, as_json: bool) -> None:
     """Show how much the cache holds."""
     from waterflow.cli.output import print_json, show_count
     from waterflow.cli.project import open_here
-    from waterflow.resources import show_size
+    from waterflow.spec.quantities import show_size
 
     size = open_here(profile).cache_size()
     if as_json:
@@ -41,7 +41,7 @@ def info(profile: str | None, as_json: bool) -> None:
 @options.as_json
 def clear(older_than: str | None, profile: str | None, as_json: bool) -> None:
     """Forget cached results, so that steps run again; what runs still name stays."""
-    from waterflow.resources import parse_duration
+    from waterflow.language.resources import parse_duration
 
     _clear(
         profile, 0.0 if older_than is None else parse_duration(older_than, "--older-than"), as_json

@@ -16,7 +16,7 @@ def command(run: str, profile: str | None, as_json: bool) -> None:
     from waterflow.cli.output import print_json, run_document
     from waterflow.cli.project import open_here
     from waterflow.cli.watch import stop
-    from waterflow.run import Run
+    from waterflow.runs.run import Run
 
     state = stop(Run(run, open_here(profile)))
     if as_json:

@@ -18,7 +18,7 @@ def command(
     """Print the provider's own document for the pipeline in TARGET, as JSON."""
     from waterflow.cli.output import json_text, write
     from waterflow.cli.targets import load
-    from waterflow.submit import compile_call
+    from waterflow.runs.submit import compile_call
 
     found = load(target)
     _, _, document = compile_call(found.call(parameters), found.root, profile)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from waterflow.cli import options
-from waterflow.emulation import FAULTS
+from waterflow.provider.emulators import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import FrameType
 
-    from waterflow.emulation import Emulator
-    from waterflow.profile import Profile
+    from waterflow.project.profile import Profile
+    from waterflow.provider.emulators import Emulator
 
 _LOOK: Final = 0.2
 _GRACE: Final = 10.0
@@ -31,7 +31,7 @@ _NOT_FOUND: Final = 127
 
 def _names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     with contextlib.suppress(Exception):
-        from waterflow.emulation import emulators
+        from waterflow.provider.emulators import emulators
 
         return [name for name in emulators() if name.startswith(incomplete)]
     return []
@@ -87,7 +87,7 @@ def command(
     With a COMMAND, run it so that unmodified SDKs find the emulator, and end with it. Without
     one, print the variables that do that, and stay until Ctrl-C.
     """
-    from waterflow.emulation import emulator
+    from waterflow.provider.emulators import emulator
 
     made = emulator(name)(
         images=_images(images),
@@ -115,7 +115,7 @@ def _to_prepare(name: str, asked: str | None) -> list[Profile]:
     """
     from waterflow.cli.project import here
     from waterflow.errors import ConfigurationError
-    from waterflow.profile import list_profiles, load
+    from waterflow.project.profile import list_profiles, load
 
     root = here()
     if asked is None:

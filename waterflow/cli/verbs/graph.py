@@ -21,7 +21,7 @@ def command(
     from waterflow import graph
     from waterflow.cli.output import json_text, write
     from waterflow.cli.targets import load
-    from waterflow.references import upstream
+    from waterflow.spec.references import upstream
 
     found = load(target).call(parameters).spec
     if as_json:

@@ -9,7 +9,7 @@ import click
 from waterflow.cli import options
 
 if TYPE_CHECKING:
-    from waterflow.plan import Plan, PlannedStep
+    from waterflow.runs.plan import Plan, PlannedStep
 
 
 @click.command("plan")
@@ -35,7 +35,7 @@ def command(
     from waterflow.cli.output import print_json
     from waterflow.cli.targets import load
     from waterflow.errors import UnsupportedFeatureError
-    from waterflow.plan import make_plan
+    from waterflow.runs.plan import make_plan
 
     found = load(target)
     plan = make_plan(found.call(parameters), found.root, profile)

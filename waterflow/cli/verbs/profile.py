@@ -11,7 +11,7 @@ import click
 from waterflow.cli import options
 
 if TYPE_CHECKING:
-    from waterflow.profile import Profile
+    from waterflow.project.profile import Profile
 
 
 @click.group("profile")
@@ -25,7 +25,7 @@ def list_(as_json: bool) -> None:
     """List the profiles of this project."""
     from waterflow.cli import output
     from waterflow.cli.project import here
-    from waterflow.profile import list_profiles, load
+    from waterflow.project.profile import list_profiles, load
 
     root = here()
     found, default = list_profiles(root), load(root).name
@@ -48,8 +48,8 @@ def show(name: str | None, as_json: bool) -> None:
     """Show a profile with the environment's overrides; by default the one in force."""
     from waterflow.cli import output
     from waterflow.cli.project import here
-    from waterflow.discovery import provider
-    from waterflow.profile import load
+    from waterflow.project.profile import load
+    from waterflow.provider.discovery import provider
 
     root = here()
     found = load(root, name)
@@ -83,7 +83,7 @@ def import_(source: str, name: str | None, as_json: bool) -> None:
     """  # noqa: D301 - click's mark for lines to keep
     from waterflow.cli.output import print_json
     from waterflow.cli.project import here
-    from waterflow.profile import import_profile
+    from waterflow.project.profile import import_profile
 
     text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     path = import_profile(here(), text, name)

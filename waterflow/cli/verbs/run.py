@@ -42,7 +42,7 @@ def command(
     from waterflow.cli.outcome import finish
     from waterflow.cli.targets import load
     from waterflow.cli.watch import best_view, stop, watch
-    from waterflow.submit import submit
+    from waterflow.runs.submit import submit
 
     found = load(target)
     call = found.call(parameters)

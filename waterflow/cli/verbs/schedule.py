@@ -11,7 +11,7 @@ from waterflow.cli import options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from waterflow.schedules import Schedules
+    from waterflow.provider.schedules import Schedules
 
 _DONE = {
     "created": "made",
@@ -40,8 +40,8 @@ def apply(target: str, parameters: tuple[str, ...], profile: str | None, as_json
     from waterflow.cli import progress
     from waterflow.cli.output import print_json
     from waterflow.cli.targets import load
-    from waterflow.parameters import check_length
-    from waterflow.submit import check_document, compile_call
+    from waterflow.runs.submit import check_document, compile_call
+    from waterflow.spec.parameters import check_length
 
     found = load(target)
     call = found.call(parameters)

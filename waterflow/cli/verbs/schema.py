@@ -27,7 +27,7 @@ def command(document: str, output: str | None, as_json: bool) -> None:
     else:
         import msgspec
 
-        from waterflow.plan import Plan
+        from waterflow.runs.plan import Plan
 
         found = msgspec.json.schema(Plan)
     write(json_text(found), output)

@@ -17,7 +17,7 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
 
     from waterflow.cli import output
     from waterflow.cli.project import latest, open_here
-    from waterflow.run import Run
+    from waterflow.runs.run import Run
 
     provider = open_here(profile)
     state = provider.status(run) if run else latest(provider)

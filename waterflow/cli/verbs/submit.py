@@ -27,7 +27,7 @@ def command(
     from waterflow.cli.output import print_json
     from waterflow.cli.project import next_command
     from waterflow.cli.targets import load
-    from waterflow.submit import submit
+    from waterflow.runs.submit import submit
 
     found = load(target)
     call = found.call(parameters)

@@ -35,8 +35,8 @@ _GRACE: Final = 5.0
 def command(port: int | None, no_open: bool, profile: str | None) -> None:
     """Show the runs and models of this project in MLflow's own UI; Ctrl-C ends it."""
     from waterflow.cli.project import here
-    from waterflow.profile import load
     from waterflow.project import state_folder
+    from waterflow.project.profile import load
     from waterflow.tracking.managed import managed
     from waterflow.tracking.store import prepare, resolve_uri
 

@@ -11,7 +11,7 @@ from waterflow.cli import options
 if TYPE_CHECKING:
     from waterflow.cli.targets import Target
     from waterflow.errors import WaterflowError
-    from waterflow.pipeline import Call
+    from waterflow.language.pipeline import Call
 
 
 @click.command("validate")
@@ -59,10 +59,10 @@ def _problems(target: Target, call: Call, profile: str | None) -> list[Waterflow
 
     A document cannot be made where the provider lacks a feature, so its limits are then not known.
     """
-    from waterflow.discovery import open_provider
     from waterflow.errors import ConfigurationError, WaterflowError
-    from waterflow.submit import assemble
-    from waterflow.validate import unsupported
+    from waterflow.provider.capabilities import unsupported
+    from waterflow.provider.discovery import open_provider
+    from waterflow.runs.submit import assemble
 
     try:
         provider = open_provider(target.root, profile)

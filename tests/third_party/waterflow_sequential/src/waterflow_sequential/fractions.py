@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from waterflow.serializers import Context, Serializer
+from waterflow.artifacts import Context, Serializer
 
 if TYPE_CHECKING:
     from pathlib import Path

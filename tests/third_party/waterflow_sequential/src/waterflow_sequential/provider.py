@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 from msgspec import Struct
 
-from waterflow import bundle, data, spec
+from waterflow import artifacts, data, spec
 from waterflow.errors import ConfigurationError, NotFoundError
-from waterflow.job import leaves, step_document
-from waterflow.lineage import tracking_record
+from waterflow.packing import bundle
 from waterflow.project import state_folder
 from waterflow.provider import Artifact, Capabilities, Document, Job, LogLine, Provider
-from waterflow.runtime import artifacts
+from waterflow.provider.capabilities import check_capabilities
+from waterflow.provider.state import RunState, Status, StepState
+from waterflow.runs.lineage import tracking_record
 from waterflow.runtime.contract import EXECUTION
-from waterflow.state import RunState, Status, StepState
-from waterflow.validate import check_capabilities
+from waterflow.spec.job import leaves, step_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

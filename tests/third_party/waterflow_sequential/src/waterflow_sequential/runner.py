@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from waterflow import spec
-from waterflow.cache import content_key
-from waterflow.conditions import SKIPPED, holds
+from waterflow import artifacts, spec
 from waterflow.errors import TrackingError
-from waterflow.job import command
-from waterflow.parameters import to_text
-from waterflow.references import branches
-from waterflow.runtime import artifacts, contract, registering
+from waterflow.provider.state import RunState, Status
+from waterflow.runs.cache import content_key
+from waterflow.runtime import contract, registering
 from waterflow.runtime.supervisor import ending
-from waterflow.state import RunState, Status
+from waterflow.spec.conditions import SKIPPED, holds
+from waterflow.spec.job import command
+from waterflow.spec.parameters import to_text
+from waterflow.spec.references import branches
 from waterflow.tracking import lean, store
 from waterflow.tracking.client import LEASE
 from waterflow.tracking.replay import Replayer
@@ -31,7 +31,7 @@ from waterflow.tracking.spool import FRAME, parse_frames
 from waterflow.tracking.writer import LEASE as LEASE_FILE
 
 if TYPE_CHECKING:
-    from waterflow.state import StepState
+    from waterflow.provider.state import StepState
 
 Source = spec.FromStep | spec.FromParameter | spec.FromData
 

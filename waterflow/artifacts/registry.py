@@ -1,0 +1,323 @@
+"""Which serializer takes which type: annotations to type names, type names to serializers."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from waterflow.artifacts import estimators, files, plain, tables
+from waterflow.artifacts.base import Context, Serializer, wrong_type
+from waterflow.artifacts.folder import MANIFEST
+from waterflow.errors import ArtifactError, ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GROUP: Final = "waterflow.serializers"
+"""The entry point group by which other packages add serializers."""
+
+_SCALARS: Final[dict[object, str]] = {
+    int: "integer", float: "number", bool: "boolean", str: "string",
+    None: "null", type(None): "null", Any: "any", object: "any",
+}  # fmt: skip
+_COLLECTIONS: Final = ("list", "tuple", "Sequence")
+_MAPPINGS: Final = ("dict", "Mapping")
+
+
+class ListSerializer(Serializer):
+    """A list of what another serializer writes: folders `0/`, `1/`, ..., each one item's payload.
+
+    Args:
+        item: The items' serializer.
+    """
+
+    def __init__(self, item: Serializer) -> None:
+        self.item = item
+        self.name = f"list[{item.name}]"
+        self.format = f"list[{item.format}]"
+        self.requires = item.requires
+
+    def save(self, value: Any, folder: Path, context: Context) -> None:
+        """Write each item into its folder."""
+        if not isinstance(value, (list, tuple)):
+            raise wrong_type(value, f"A {self.name}")
+        for index, item in enumerate(cast("list[object]", value)):
+            place = folder / str(index)
+            place.mkdir()
+            self.item.save(item, place, context)
+            if not any(path.is_file() for path in place.rglob("*")):
+                raise ArtifactError(
+                    f"Item {index} of the list is empty, and a list in files cannot hold an item "
+                    "without a file. Leave it out, or put a file in it."
+                )
+
+    def load(self, folder: Path, annotation: object, context: Context) -> object:
+        """Read the items in order."""
+        arguments = typing.get_args(plain.bare(annotation))
+        wanted: object = arguments[0] if arguments else Any
+        names = [entry.name for entry in folder.iterdir() if entry.name != MANIFEST]
+        if set(names) != {str(index) for index in range(len(names))}:
+            raise ArtifactError(
+                f"{folder} cannot be read as '{self.name}': the folders 0, 1, 2 ... are expected, "
+                f"and it holds {', '.join(sorted(names)[:5])}."
+            )
+        return [self.item.load(folder / str(index), wanted, context) for index in range(len(names))]
+
+
+class AnySerializer(Serializer):
+    """What nobody annotated: the value itself decides how it is written, its files how it is read.
+
+    A table is read as pandas, a model as the estimator.
+    """
+
+    name = "any"
+    format = "any"
+
+    def resolve(self, value: object) -> Serializer:
+        """Return the serializer of the value's own type."""
+        name = type_name(type(value)) if value is not None else "null"
+        if name is None:
+            name = infer(value)
+        return by_name(name)
+
+    def save(self, value: Any, folder: Path, context: Context) -> None:
+        """Write the value as its own type."""
+        self.resolve(value).save(value, folder, context)
+
+    def load(self, folder: Path, annotation: object, context: Context) -> object:
+        """Read by the names of the files."""
+        for name, reader in _READERS.items():
+            if (folder / name).is_file():
+                return by_name(reader).load(folder, annotation, context)
+        return by_name("path").load(folder, annotation, context)
+
+
+_READERS: Final = {
+    "value.json": "json", "data.parquet": "dataframe", "model.skops": "estimator",
+    "array.npy": "array", "figure.png": "figure", "value.bin": "bytes",
+}  # fmt: skip
+
+_BUILT_IN: Final[dict[str, Serializer]] = {
+    found.name: found
+    for found in (
+        *(plain.PlainSerializer(name) for name in plain.NAMES),
+        plain.MetricsSerializer(),
+        tables.DataFrameSerializer(),
+        tables.PolarsSerializer(),
+        tables.ArrowSerializer(),
+        files.ArraySerializer(),
+        estimators.EstimatorSerializer(),
+        estimators.ModelSerializer(),
+        files.PathSerializer(),
+        files.FigureSerializer(),
+        files.BytesSerializer(),
+        AnySerializer(),
+    )
+}
+
+
+def by_name(name: str) -> Serializer:
+    """Return the serializer of a type name.
+
+    Args:
+        name: A type name of the spec, `list[T]` included; not "data", which is no artifact.
+
+    Raises:
+        ArtifactError: There is none of that name.
+    """
+    if found := _BUILT_IN.get(name):
+        return found
+    if name.startswith("list[") and name.endswith("]"):
+        return ListSerializer(by_name(name[5:-1]))
+    if found := extensions().get(name):
+        return found
+    known = ", ".join([*_BUILT_IN, "list[T]", *extensions()])
+    raise ArtifactError(
+        f"There is no artifact type '{name}'. Known: {known}. A type of another package comes with "
+        "that package: install it."
+    )
+
+
+@functools.cache
+def extensions() -> dict[str, Serializer]:
+    """Return the serializers of other packages by type name; looked up once a process.
+
+    Raises:
+        ConfigurationError: An entry point cannot be loaded, is no serializer, or takes a name that
+            is taken.
+    """
+    import importlib.metadata
+
+    found: dict[str, Serializer] = {}
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        origin = f"The entry point {entry.name} = {entry.value} ({GROUP})"
+        try:
+            kind: Any = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigurationError(
+                f"{origin} cannot be loaded: {error}. Repair or uninstall the package that "
+                f"has it: pip uninstall {entry.dist.name if entry.dist else entry.name}"
+            ) from error
+        if not (isinstance(kind, type) and issubclass(kind, Serializer)):
+            raise ConfigurationError(f"{origin} is not a class derived from Serializer.")
+        made: Serializer = kind()
+        if made.name in _BUILT_IN or made.name in found or made.name == "data":
+            raise ConfigurationError(f"{origin} takes the name '{made.name}', which is taken.")
+        found[made.name] = made
+    return found
+
+
+def type_name(annotation: object) -> str | None:
+    """Return the spec's type name for an annotation, or None when no serializer takes it.
+
+    Args:
+        annotation: A type, resolved: not the text of one. `X | None` is as X, `Annotated[X, ...]`
+            too.
+    """
+    annotation = plain.bare(annotation)
+    if annotation is None or annotation is Any or isinstance(annotation, type):
+        scalar = _SCALARS.get(annotation)
+        if scalar is not None:
+            return scalar
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return _union_name(typing.get_args(annotation))
+    if origin is typing.Literal:
+        return _joined([type_name(type(value)) for value in typing.get_args(annotation)])
+    kind = origin or annotation
+    if not isinstance(kind, type):
+        return None
+    if kind.__name__ in (*_COLLECTIONS, *_MAPPINGS) and kind.__module__ in _STANDARD:
+        return _collection_name(kind.__name__, typing.get_args(annotation))
+    return _class_name(cast("type", kind))
+
+
+_STANDARD: Final = ("builtins", "collections.abc", "typing")
+
+
+def _class_name(kind: type) -> str | None:
+    if (kind.__module__, kind.__name__) == ("waterflow.language.types", "Data"):
+        return "data"
+    if typing.is_typeddict(kind):
+        return _record_name(kind)
+    for found in _BUILT_IN.values():
+        if found.classes and found.accepts(kind):
+            return found.name
+    for found in extensions().values():
+        if found.accepts(kind):
+            return found.name
+    return _record_name(kind) if dataclasses.is_dataclass(kind) else None
+
+
+_unfinished: set[type] = set()
+"""Records whose fields are being looked at: one that holds itself is plain if the rest is."""
+
+
+def _record_name(kind: type) -> str | None:
+    if kind in _unfinished:
+        return "json"
+    try:
+        hints = typing.get_type_hints(kind)
+    except (NameError, TypeError):
+        return None
+    _unfinished.add(kind)
+    try:
+        names = [type_name(hint) for hint in hints.values()]
+    finally:
+        _unfinished.discard(kind)
+    return "json" if all(_plain_or_any(name) for name in names) else None
+
+
+def _collection_name(kind: str, arguments: tuple[Any, ...]) -> str | None:
+    if kind in _MAPPINGS and arguments and arguments[0] not in (str, Any):
+        return None
+    inner = [type_name(item) for item in arguments[kind in _MAPPINGS :] if item is not Ellipsis]
+    if all(_plain_or_any(name) for name in inner):
+        return "json"
+    if kind in ("list", "Sequence") and inner[0] not in (None, "data"):
+        return f"list[{inner[0]}]"
+    return None
+
+
+def _union_name(options: tuple[Any, ...]) -> str | None:
+    return _joined([type_name(option) for option in options])
+
+
+def _joined(names: list[str | None]) -> str | None:
+    """Return the one type name that stands for all of several."""
+    wanted = {name for name in names if name != "null"}
+    if len(wanted) == 1:
+        return wanted.pop()
+    if not wanted:
+        return "null"
+    if wanted == {"integer", "number"}:
+        return "number"
+    if "any" in wanted:
+        return "any"
+    return "json" if all(name is not None and is_plain(name) for name in wanted) else None
+
+
+def _plain_or_any(name: str | None) -> bool:
+    return name == "any" or (name is not None and is_plain(name))
+
+
+def is_plain(name: str) -> bool:
+    """Say whether a type name is one of plain data's."""
+    return name in plain.NAMES
+
+
+def infer(value: object) -> str:
+    """Return the type name of a plain constant.
+
+    Raises:
+        ArtifactError: The value is not plain data.
+    """
+    found = plain.plain(value)
+    return _SCALARS.get(type(found), "json")
+
+
+def takes(wanted: str, value: object) -> bool:
+    """Say whether an argument of a type may be given a value that is known.
+
+    Stricter than `compatible`: an output of type "json" may turn out to be a number, a list that
+    is known cannot.
+
+    Args:
+        wanted: The argument's type name.
+        value: Plain data.
+
+    Raises:
+        ArtifactError: The value is not plain data.
+    """
+    found = infer(value)
+    return wanted in (found, "json", "any") or (found, wanted) == ("integer", "number")
+
+
+def compatible(produced: str, wanted: str) -> bool:
+    """Say whether an output of one type may be given to an input of another.
+
+    Args:
+        produced: The output's type name.
+        wanted: The input's type name.
+
+    Raises:
+        ArtifactError: A name is unknown.
+    """
+    if produced == wanted or "any" in (produced, wanted):
+        # As in typing: Any on either side is the author's word that it fits.
+        return True
+    if "data" in (produced, wanted):
+        return False
+    if produced.startswith("list[") and wanted.startswith("list["):
+        return compatible(produced[5:-1], wanted[5:-1])
+    if is_plain(produced) and is_plain(wanted):
+        return "json" in (produced, wanted) or (produced, wanted) == ("integer", "number")
+    if "metrics" in (produced, wanted):
+        return "json" in (produced, wanted)
+    if (produced, wanted) == ("figure", "path"):
+        # A figure is read as the path of its picture: this is how to say so.
+        return True
+    return by_name(produced).format == by_name(wanted).format

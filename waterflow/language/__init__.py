@@ -1,0 +1,1 @@
+"""What a user writes: steps, pipelines, and the values between them."""

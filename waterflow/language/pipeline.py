@@ -1,0 +1,412 @@
+"""Pipelines: the `@pipeline` decorator, and what stands inside one: gates, maps, registration."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar, cast, overload
+
+from waterflow.errors import DefinitionError
+from waterflow.language.options import Options, check_name, check_texts, make_options
+from waterflow.language.signature import Argument, function_location, read_arguments
+from waterflow.language.step import Step, check_plain
+from waterflow.language.trace import Called, Trace, current, require
+from waterflow.language.values import ParameterSymbol, definition_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+
+    from waterflow import spec
+    from waterflow.runs.run import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+V = TypeVar("V")
+
+
+class Pipeline(Generic[P]):
+    """A function whose calls of steps make a graph.
+
+    Calling it gives a `Call`: the pipeline with parameters, ready to submit.
+
+    Attributes:
+        name: The pipeline's name.
+        function: The plain function.
+        schedule: Cron expression with five fields, in UTC, or None.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, object],
+        name: str,
+        schedule: str | None,
+        trusted_types: Sequence[str],
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.schedule = schedule
+        self.trusted_types = tuple(trusted_types)
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call:
+        """Return the pipeline with these parameters.
+
+        Raises:
+            DefinitionError: An unknown parameter, or a value of another type.
+        """
+        if current() is not None:
+            with Trace(self.name):  # refuses: pipelines do not nest
+                pass
+        try:
+            bound = inspect.signature(self.function).bind_partial(*args, **kwargs)
+        except TypeError as error:
+            known = ", ".join(self.arguments) or "none"
+            raise definition_error(
+                f"Pipeline '{self.name}': {error}. Its parameters: {known}."
+            ) from None
+        return self.with_arguments(bound.arguments)
+
+    def with_arguments(self, values: Mapping[str, object]) -> Call:
+        """Return the pipeline with parameters given by name.
+
+        Raises:
+            DefinitionError: An unknown parameter, or a value of another type.
+        """
+        return Call(self, dict(values))
+
+    @functools.cached_property
+    def arguments(self) -> dict[str, Argument]:
+        """The parameters as the function declares them."""
+        return read_arguments(self.function, f"Pipeline '{self.name}'")[0]
+
+    @property
+    def source(self) -> Path:
+        """The file in which the pipeline is defined."""
+        return Path(self.function.__code__.co_filename)
+
+    @property
+    def location(self) -> str:
+        """`file:line` of the definition, for messages."""
+        return function_location(self.function)
+
+    @property
+    def description(self) -> str:
+        """What the pipeline is for: the first paragraph of the docstring, on one line."""
+        about = (self.function.__doc__ or "").strip().split("\n\n")[0]
+        return " ".join(about.split())
+
+    def define(self, bindings: dict[str, Any]) -> None:
+        """Make the pipeline's calls, for the trace under way.
+
+        Raises:
+            DefinitionError: The function returns something.
+        """
+        call: Any = self.function
+        returned = call(**bindings)
+        if returned is not None:
+            raise DefinitionError(
+                f"Pipeline '{self.name}' returns {returned!r:.80}, but a pipeline returns nothing: "
+                'what its steps return is kept, and run.artifact("step") gives it. Leave the '
+                "`return` out.",
+                self.location,
+            )
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}>"
+
+
+class Call:
+    """A pipeline with parameters: what is compiled, priced and submitted.
+
+    Attributes:
+        pipeline: The pipeline.
+        parameters: The parameters that were given; the others have their defaults.
+        spec: The spec, traced once.
+        steps: Step name -> the function step behind it.
+    """
+
+    def __init__(self, pipeline: Pipeline[...], values: dict[str, object]) -> None:
+        from waterflow.language.parameters import check_arguments, declare
+
+        self.pipeline = pipeline
+        declared = declare(pipeline.name, pipeline.arguments, pipeline.location)
+        given = check_arguments(pipeline.name, declared, values)
+        self.spec, self.steps = self._trace(declared, given)
+        static = {name for name, parameter in declared.items() if parameter.static}
+        self.parameters = {name: value for name, value in given.items() if name not in static}
+
+    def _trace(
+        self, declared: dict[str, spec.Parameter], given: dict[str, object]
+    ) -> tuple[spec.Pipeline, dict[str, Called]]:
+        from waterflow import artifacts, spec
+        from waterflow.language.parameters import bake
+        from waterflow.spec.validate import check_graph
+
+        pipeline = self.pipeline
+        arguments = pipeline.arguments
+        with Trace(pipeline.name) as trace:
+            bindings: dict[str, Any] = {}
+            parameters: dict[str, spec.Parameter] = {}
+            for name, parameter in declared.items():
+                if parameter.static:
+                    parameters[name] = bake(pipeline.name, name, parameter, given)
+                    bindings[name] = parameters[name].default
+                else:
+                    parameters[name] = parameter
+                    bindings[name] = ParameterSymbol(
+                        name, parameter.type, trace, arguments[name].annotation
+                    )
+            pipeline.define(bindings)
+        if not trace.steps:
+            raise DefinitionError(f"Pipeline '{pipeline.name}' calls no step.", pipeline.location)
+        made = spec.Pipeline(
+            name=pipeline.name,
+            description=pipeline.description,
+            parameters=parameters,
+            steps=tuple(trace.steps.values()),
+            gates=tuple(trace.gates.values()),
+            schedule=pipeline.schedule,
+            trusted_types=pipeline.trusted_types,
+        )
+        check_graph(made, artifacts)
+        return made, trace.functions
+
+    @property
+    def source(self) -> Path:
+        """The file in which the pipeline is defined."""
+        return self.pipeline.source
+
+    def submit(
+        self,
+        profile: str | None = None,
+        *,
+        run_id: str | None = None,
+        cache: bool = True,
+        resume: str | None = None,
+        inline: bool = False,
+    ) -> Run:
+        """Start a run and return at once.
+
+        Args:
+            profile: The profile's name; None for the project's default.
+            run_id: An id of your own; submitting it twice gives one run.
+            cache: Whether earlier results may stand for steps.
+            resume: A failed run to go on from.
+            inline: Run all steps in this process, for a debugger, and return when they have ended.
+
+        Raises:
+            ConfigurationError: The profile, its provider or the project is set up wrongly.
+            UnsupportedFeatureError: The provider cannot honour a setting.
+            ProviderError: The provider refuses.
+        """
+        from waterflow.runs.submit import submit
+
+        return submit(
+            self, profile=profile, run_id=run_id, cache=cache, resume=resume, inline=inline
+        )
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.pipeline.name} with {self.parameters}>"
+
+
+@overload
+def pipeline(function: Callable[P, object], /) -> Pipeline[P]: ...
+
+
+@overload
+def pipeline(
+    *, name: str | None = None, schedule: str | None = None, trusted_types: Sequence[str] = ()
+) -> Callable[[Callable[P, object]], Pipeline[P]]: ...
+
+
+def pipeline(
+    function: Callable[P, object] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    schedule: str | None = None,
+    trusted_types: Sequence[str] = (),
+) -> Any:
+    """Make a function a pipeline.
+
+    Args:
+        function: The function, when used without arguments.
+        name: The pipeline's name; default: the function's.
+        schedule: When to run it: a cron expression with five fields, in UTC.
+        trusted_types: Dotted names of classes that its model files may hold beyond Waterflow's
+            own allow-list.
+
+    Raises:
+        DefinitionError: The function cannot be a pipeline, or the name, the schedule or the types
+            cannot be used.
+    """
+
+    def make(found: Callable[P, object]) -> Pipeline[P]:
+        if not inspect.isfunction(found):
+            raise definition_error(f"@wf.pipeline goes on a function, not on {found!r}.")
+        chosen = name or found.__name__
+        check_name(chosen, "pipeline")
+        why = "Calling it draws the graph, and runs nothing"
+        check_plain(found, f"Pipeline '{chosen}'", why, function_location(found))
+        if schedule is not None:
+            check_schedule(schedule)
+        try:
+            trusted = check_texts(trusted_types, "trusted_types")
+        except DefinitionError as error:
+            raise definition_error(str(error)) from None
+        return Pipeline(found, chosen, schedule, trusted)
+
+    return make if function is None else make(function)
+
+
+def check_schedule(schedule: object) -> None:
+    """Refuse what is no cron expression of five fields.
+
+    Raises:
+        DefinitionError: It is not.
+    """
+    import re
+
+    bounds = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+    fields = schedule.split() if isinstance(schedule, str) else []
+    names = r"(?:\*|[A-Za-z]{3}|\d+)"
+    form = re.compile(rf"{names}(?:-{names})?(?:/\d+)?")
+    good = len(fields) == 5 and all(
+        form.fullmatch(part)
+        and all(low <= int(n) <= high for n in re.findall(r"(?<!/)\b\d+", part))
+        for found, (low, high) in zip(fields, bounds, strict=True)
+        for part in found.split(",")
+    )
+    if not good:
+        raise definition_error(
+            f"schedule={schedule!r} is no cron expression: five fields (minute, hour, day of "
+            'month, month, day of week) in UTC, for example "0 3 * * 1".'
+        )
+
+
+class Gate:
+    """A condition; `with` puts steps behind it, `otherwise()` on its other side."""
+
+    def __init__(self, trace: Trace, condition: object) -> None:
+        self._trace = trace
+        self._name = trace.gate(condition)
+
+    def __enter__(self) -> Self:
+        self._trace.enter(self._name, then=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._trace.leave()
+
+    @contextmanager
+    def otherwise(self) -> Generator[None]:
+        """Put steps where the condition does not hold."""
+        self._trace.enter(self._name, then=False)
+        try:
+            yield
+        finally:
+            self._trace.leave()
+
+
+def when(condition: object) -> Gate:
+    """Run the steps of the `with` block only if a condition holds at run time.
+
+    Args:
+        condition: A comparison of outputs, metrics or parameters, combined with `&`, `|`, `~`; or
+            a boolean output.
+
+    Raises:
+        DefinitionError: It is no condition, or this is no pipeline.
+    """
+    return Gate(require("wf.when"), condition)
+
+
+def first(*values: V) -> V:
+    """Return the first of several outputs whose step was not skipped.
+
+    Raises:
+        DefinitionError: Fewer than two outputs, or of different types.
+    """
+    return cast("V", require("wf.first").first(values))
+
+
+def map_step(
+    step: Step[..., R],
+    over: Iterable[object],
+    /,
+    *more: Never,
+    fan_out: str = "processes",
+    **fixed: object,
+) -> list[R]:
+    """Call a step once for each item of a list made at run time.
+
+    Args:
+        step: A step with one output. Its first argument that is not in `fixed` takes the items.
+        over: A list output of another step, or a plain list.
+        more: Nothing: the step's other arguments go by name.
+        fan_out: "processes" (of one job, `cpu` at a time) or "jobs" (where the provider can).
+        fixed: The other arguments, the same for each call.
+
+    Returns:
+        The results, in the items' order.
+
+    Raises:
+        DefinitionError: `over` is no list, the step has not one output, and so on.
+    """
+    if not isinstance(step, Step):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise definition_error(f"wf.map takes a step, not {step!r}. Put @wf.step on the function.")
+    if more:
+        taken = list(step.signature.arguments)[1:]
+        example = f"wf.map({step.function.__name__}, items, {taken[0] if taken else 'name'}=...)"
+        raise definition_error(
+            f"wf.map takes a step and one list, and {len(more) + 2} arguments are given without a "
+            f"name. The step's other arguments go by name, the same for each call: {example}"
+        )
+    trace = current()
+    if trace is None:
+        free = next(name for name in step.signature.arguments if name not in fixed)
+        return [step.function(**{**fixed, free: item}) for item in over]
+    return cast("list[R]", trace.map(step, over, fixed, fan_out))
+
+
+map_step.__name__ = map_step.__qualname__ = "wf.map"  # as Python's own messages are to name it
+
+
+def register(
+    model: object,
+    *,
+    name: str,
+    example: object = None,
+    metrics: object = None,
+    alias: str | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Add a step that makes a model a new version in MLflow's registry.
+
+    Args:
+        model: The output that holds the model.
+        name: The registered model's name.
+        example: Rows of its input, for the signature and the input example.
+        metrics: Metrics to write on the version.
+        alias: The alias to move to the version; it never moves back to an older run.
+        options: `name` is the model's; the step takes `retries`, `timeout`, `cpu`, `memory` and
+            the others of `@wf.step`, but is never cached.
+
+    Returns:
+        A symbol for `{"name", "version", "uri"}`.
+
+    Raises:
+        DefinitionError: Used outside a pipeline, or with something that is no model.
+    """
+    trace = require("wf.register")
+    settings = make_options(Options(retries=2, retry_delay=2), {**options, "cache": False})
+    arguments: dict[str, tuple[str, object]] = {
+        "model": ("model", model),
+        "name": ("string", name),
+        "example": ("any", example),
+        "metrics": ("metrics", metrics),
+        "alias": ("string", alias),
+    }
+    return cast("dict[str, Any]", trace.register(settings, arguments))

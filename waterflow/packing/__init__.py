@@ -1,0 +1,1 @@
+"""What travels with a step: its code, and the libraries that it needs."""

@@ -1,0 +1,173 @@
+"""Wheelhouses: requirements resolved once into wheels, kept by digest, installed offline."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from waterflow.data.fingerprints import text_digest
+from waterflow.errors import ConfigurationError
+from waterflow.project import progress
+from waterflow.tracking.locks import locked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PIP: Final = ("-m", "pip", "--quiet", "--disable-pip-version-check")
+
+
+@dataclass(frozen=True)
+class Wheelhouse:
+    """Wheels of some requirements and of all that they require.
+
+    Attributes:
+        digest: sha256 over the wheels' names and the sha256 of each, in hex.
+        folder: Where the wheels are.
+    """
+
+    digest: str
+    folder: Path
+
+    @property
+    def wheels(self) -> list[Path]:
+        """The wheels, sorted by name."""
+        return sorted(self.folder.glob("*.whl"))
+
+
+@dataclass(frozen=True)
+class Target:
+    """What wheels are for, where that is not this machine and this Python.
+
+    Attributes:
+        platform: A wheel platform tag, such as "manylinux2014_x86_64".
+        python: A Python version, such as "3.11".
+    """
+
+    platform: str
+    python: str
+
+
+def resolve(requirements: Sequence[str], place: Path, target: Target | None = None) -> Wheelhouse:
+    """Return the wheels of some requirements, resolved anew only when they were never before.
+
+    Args:
+        requirements: PEP 508 requirements.
+        place: The folder of all wheelhouses.
+        target: What the wheels are for; None for this machine and this Python. For another
+            machine nothing is built: each library must have a wheel.
+
+    Raises:
+        ConfigurationError: The requirements cannot be resolved.
+    """
+    with locked(place / ".lock"):  # one at a time: two would take the wheels from each other
+        return _resolve(requirements, place, target)
+
+
+def _resolve(requirements: Sequence[str], place: Path, target: Target | None) -> Wheelhouse:
+    wanted = target or Target(sys.platform, sys.version)
+    asked = text_digest("\n".join([wanted.platform, wanted.python, *sorted(requirements)]))
+    known = place / f"{asked}.json"
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+        found = Wheelhouse(digest := json.loads(known.read_text())["digest"], place / digest)
+        if found.folder.is_dir() and _digest(found.folder) == digest:
+            return found
+    count = len(requirements)
+    where = "this machine" if target is None else f"{target.platform}, Python {target.python}"
+    progress.tell(f"Resolving {count} {'library' if count == 1 else 'libraries'} for {where}")
+    building = Path(tempfile.mkdtemp(prefix=".wheels-", dir=place))
+    try:
+        if target is None:
+            asked_of_pip = ["wheel", "--wheel-dir", str(building)]
+        else:
+            asked_of_pip = [
+                "download", "--dest", str(building), "--only-binary=:all:",
+                *(word for tag in platforms(target.platform) for word in ("--platform", tag)),
+                "--python-version", target.python,
+            ]  # fmt: skip
+        _run([_python_with_pip(place), *_PIP, *asked_of_pip, *requirements])
+        digest = _digest(building)
+        building.chmod(0o755)
+        shutil.rmtree(place / digest, ignore_errors=True)
+        building.rename(place / digest)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    written = place / f".{asked}.json"
+    written.write_text(json.dumps({"digest": digest, "requirements": sorted(requirements)}))
+    written.replace(known)
+    return Wheelhouse(digest, place / digest)
+
+
+def platforms(platform: str) -> list[str]:
+    """Return the platform tags that a machine of one takes: with a newer glibc, all older ones.
+
+    Args:
+        platform: A wheel platform tag; pip itself takes it for that very one.
+    """
+    found = re.fullmatch(r"manylinux_2_(\d+)_(\w+)", platform)
+    if found is None:
+        return [platform]
+    newest, machine = int(found[1]), found[2]
+    named = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+    tags: list[str] = []
+    for minor in range(newest, 4, -1):
+        tags.append(f"manylinux_2_{minor}_{machine}")
+        if minor in named:
+            tags.append(f"{named[minor]}_{machine}")
+    return tags
+
+
+def install(wheelhouse: Wheelhouse, python: Path) -> None:
+    """Install all wheels into an environment, asking no index.
+
+    Args:
+        wheelhouse: The wheels.
+        python: The environment's Python.
+
+    Raises:
+        ConfigurationError: They do not fit each other or this Python.
+    """
+    wheels = [str(wheel) for wheel in wheelhouse.wheels]
+    if wheels:
+        pip = [_python_with_pip(wheelhouse.folder.parent), *_PIP, "--python", str(python)]
+        _run([*pip, "install", "--no-index", "--no-deps", *wheels])
+
+
+def _digest(folder: Path) -> str:
+    lines = [
+        f"{wheel.name} {hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+        for wheel in sorted(folder.glob("*.whl"))
+    ]
+    return text_digest("\n".join(lines))
+
+
+def _python_with_pip(place: Path) -> str:
+    """Return this Python if it has pip; otherwise one that gets Python's own copy of it, once."""
+    if importlib.util.find_spec("pip") is not None:
+        return sys.executable
+    tool = place / ".pip"
+    python = tool / "bin" / "python"
+    ready = tool / ".ready"
+    if not ready.exists():
+        shutil.rmtree(tool, ignore_errors=True)
+        _run([sys.executable, "-m", "venv", str(tool)])
+        ready.touch()
+    return str(python)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
+        raise ConfigurationError(f"Requirements could not be resolved or installed:\n{tail}")

@@ -1,0 +1,447 @@
+"""Named provider settings: reading them, choosing one, and writing one that a stack exported."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import tempfile
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import msgspec
+
+from waterflow.errors import ConfigurationError
+from waterflow.project import leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FILE: Final = "waterflow.toml"
+LOCAL: Final = "local"
+"""The profile, and its provider, that is always there."""
+
+_TOP: Final = ("default_profile", "tracking", "profiles")
+_TRACKING: Final = ("uri", "experiment")
+_PREFIX: Final = "WATERFLOW_"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_HOW: Final = "Next: pulumi stack output profile --json | waterflow profile import -"
+_IMPORT: Final = ("version", "name", "provider", "settings", "tracking")
+
+Table = dict[str, Any]
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named provider configuration.
+
+    Attributes:
+        name: Its name.
+        provider: The provider's name.
+        settings: The provider's settings, as written; `convert` gives them typed.
+        tracking_uri: MLflow's address; None for Waterflow's own choice.
+        experiment: MLflow's experiment; None for the pipeline's name.
+        source: Where it was read: a file, with the table where it is no file of its own, or
+            "built in".
+        environment: The `WATERFLOW_...` variables that may stand for settings.
+    """
+
+    name: str
+    provider: str
+    settings: Table
+    tracking_uri: str | None
+    experiment: str | None
+    source: str
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    def convert(self, struct_type: type[T]) -> T:
+        """Return the settings as the provider's own type.
+
+        Args:
+            struct_type: The msgspec Struct that declares the provider's settings. Each of its
+                fields may also be given by an environment variable, `WATERFLOW_<FIELD>`.
+
+        Raises:
+            ConfigurationError: A setting is unknown, missing, of the wrong type, or has a value
+                that the type refuses.
+        """
+        fields = {one.encode_name: one for one in msgspec.structs.fields(struct_type)}
+        for key in self.settings:
+            if key not in fields:
+                raise ConfigurationError(
+                    f"{self._place()}: provider '{self.provider}' has no setting '{key}'."
+                    f"{_closest(key, fields)} It has: {', '.join(fields) or 'none'}"
+                )
+        given = dict(self.settings)
+        variables: list[str] = []
+        for key, one in fields.items():
+            variable = _PREFIX + key.upper()
+            if variable in self.environment:
+                given[key] = _from_text(self.environment[variable], one.type, variable)
+                variables.append(variable)
+        try:
+            return msgspec.convert(given, struct_type)
+        except msgspec.ValidationError as error:
+            beside = f", with {', '.join(variables)} of the environment" if variables else ""
+            raise ConfigurationError(
+                f"{self._place()}{beside}: {_readable(str(error))}. Correct it, then: "
+                f"waterflow profile show {self.name}"
+            ) from None
+
+    def _place(self) -> str:
+        return f"{self.source}, profile '{self.name}'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """A project's configuration file, checked."""
+
+    source: str
+    path: Path | None
+    default: str | None
+    tracking: Table
+    profiles: dict[str, Table]
+
+
+def load(root: Path, name: str | None = None, environ: Mapping[str, str] | None = None) -> Profile:
+    """Return a profile.
+
+    Args:
+        root: The project's root.
+        name: The profile's name; by default `WATERFLOW_PROFILE`, else the file's
+            `default_profile`, else "local".
+        environ: The environment; by default this process's. `WATERFLOW_TRACKING_URI`,
+            `WATERFLOW_EXPERIMENT` and `WATERFLOW_<SETTING>` override what the file says.
+
+    Raises:
+        ConfigurationError: The file is not valid, or no profile has that name.
+    """
+    environment = os.environ if environ is None else environ
+    config = _read(root)
+    chosen = name or environment.get("WATERFLOW_PROFILE") or config.default or LOCAL
+    if chosen != LOCAL and chosen not in config.profiles:
+        asked = ""
+        if not name:
+            asked = (
+                " (from WATERFLOW_PROFILE)"
+                if environment.get("WATERFLOW_PROFILE")
+                else " (default_profile)"
+            )
+        known = sorted({LOCAL, *config.profiles})
+        raise ConfigurationError(
+            f"There is no profile '{chosen}'{asked} in {config.path or root / FILE}."
+            f"{_closest(chosen, known)} There are: {', '.join(known)}. "
+            "Next: waterflow profile import"
+        )
+    ours = {key: value for key, value in environment.items() if key.startswith(_PREFIX)}
+    return _profile(config, chosen, ours)
+
+
+def list_profiles(root: Path) -> list[Profile]:
+    """Return all profiles of a project by name, as written: no environment variable is looked at.
+
+    Raises:
+        ConfigurationError: The file is not valid.
+    """
+    config = _read(root)
+    return [_profile(config, name, {}) for name in sorted({LOCAL, *config.profiles})]
+
+
+def import_profile(root: Path, text: str, name: str | None = None) -> Path:
+    """Write a profile that a stack exported into the project's configuration file.
+
+    A profile of that name is replaced; comments and everything else in the file stay.
+
+    Args:
+        root: The project's root.
+        text: A JSON object: `{"version": 1, "name": ..., "provider": ..., "settings": {...},
+            "tracking": {...}}`.
+        name: The name to give it in place of the object's own.
+
+    Returns:
+        The file: waterflow.toml, or pyproject.toml where the project keeps its configuration there.
+
+    Raises:
+        ConfigurationError: The text is no such object, or holds what looks like a secret.
+    """
+    chosen, table = _exported(text, name)
+    config = _read(root)
+    path = config.path or root / FILE
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+        holder: Any = document
+        if path.name != FILE:
+            holder = holder["tool"]["waterflow"]
+        if "profiles" not in holder:
+            holder["profiles"] = tomlkit.table(is_super_table=True)
+        profiles: Any = holder["profiles"]
+        if chosen not in profiles:
+            profiles[chosen] = tomlkit.table()
+        _merge(profiles[chosen], table)
+        written = tomlkit.dumps(document)
+        tomllib.loads(written)
+    except (TOMLKitError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be written: {error}. Correct it first") from None
+    _replace(path, written)
+    return path
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _read(root: Path) -> _Config:
+    own, project = root / FILE, root / "pyproject.toml"
+    found = _toml(own) if own.is_file() else None
+    tool: Any = _toml(project).get("tool", {}) if project.is_file() else {}
+    inside = tool.get("waterflow") if isinstance(tool, dict) else None
+    if found is not None and inside is not None:
+        raise ConfigurationError(
+            f"Both {own} and [tool.waterflow] in {project} configure Waterflow. Keep one of them"
+        )
+    if found is not None:
+        return _checked(found, FILE, own)
+    if inside is not None:
+        return _checked(inside, "pyproject.toml [tool.waterflow]", project)
+    return _Config("built in", None, None, {}, {})
+
+
+def _toml(path: Path) -> Table:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}. Correct it first") from None
+
+
+def _checked(raw: object, source: str, path: Path) -> _Config:
+    table = _table(raw, path, "it")
+    _known(table, _TOP, path, "")
+    default = _text(table, "default_profile", path, "default_profile")
+    tracking = _tracking(table, path, "tracking")
+    profiles: dict[str, Table] = {}
+    for name, one in _table(table.get("profiles", {}), path, "profiles").items():
+        where = f"profiles.{name}"
+        profile = _table(one, path, where)
+        provider = _text(profile, "provider", path, f"{where}.provider")
+        if provider is None and name != LOCAL:
+            raise ConfigurationError(
+                f'{path}: [{where}] names no provider. Add a line: provider = "{LOCAL}"'
+            )
+        _tracking(profile, path, f"{where}.tracking")
+        profiles[name] = profile
+    return _Config(source, path, default, tracking, profiles)
+
+
+def _tracking(table: Table, path: Path, where: str) -> Table:
+    tracking = _table(table.get("tracking", {}), path, where)
+    _known(tracking, _TRACKING, path, f"{where}.")
+    for key in _TRACKING:
+        _text(tracking, key, path, f"{where}.{key}")
+    return tracking
+
+
+def _profile(config: _Config, name: str, environment: Mapping[str, str]) -> Profile:
+    table = config.profiles.get(name)
+    settings = dict(table or {})
+    provider = str(settings.pop("provider", LOCAL))
+    tracking = config.tracking | cast("Table", settings.pop("tracking", {}))
+    for key, value in settings.items():
+        variable = _PREFIX + key.upper()
+        if variable in environment:
+            settings[key] = _from_text(environment[variable], type(value), variable)
+    uri = environment.get("WATERFLOW_TRACKING_URI") or tracking.get("uri")
+    experiment = (
+        environment.get("WATERFLOW_EXPERIMENT")
+        or environment.get("WATERFLOW_TRACKING_EXPERIMENT")
+        or tracking.get("experiment")
+    )
+    source = config.source if table is not None else "built in"
+    return Profile(name, provider, settings, uri, experiment, source, environment)
+
+
+def _table(value: object, path: Path, where: str) -> Table:
+    if not isinstance(value, dict):
+        raise ConfigurationError(
+            f"{path}: {where} must be a table, not {_kind(value)}. Write it as [{where}]"
+        )
+    return cast("Table", value)
+
+
+def _text(table: Table, key: str, path: Path, where: str) -> str | None:
+    value = table.get(key)
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ConfigurationError(
+        f'{path}: {where} must be a text, not {_kind(value)}. Write it in quotes: {key} = "..."'
+    )
+
+
+def _known(table: Table, known: Iterable[str], path: Path, where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigurationError(
+                f"{path}: unknown key '{where}{key}'.{_closest(key, known)} "
+                f"Known here: {', '.join(known)}"
+            )
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def _kind(value: object) -> str:
+    if value == "":
+        return "an empty text"
+    for kinds, name in (
+        (str, "a text"),
+        (bool, "true or false"),
+        ((int, float), "a number"),
+        (list, "a list"),
+        (dict, "a table"),
+    ):
+        if isinstance(value, kinds):
+            return name
+    return "null" if value is None else type(value).__name__
+
+
+def _from_text(text: str, kind: Any, variable: str) -> Any:
+    """Read an environment variable as a setting's type: plain text first, then JSON."""
+    try:
+        return msgspec.to_builtins(msgspec.convert(text, kind, strict=False))
+    except msgspec.ValidationError as plain:
+        try:
+            return msgspec.to_builtins(msgspec.json.decode(text, type=kind))
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            raise ConfigurationError(
+                f"The environment variable {variable}={text!r} does not fit: "
+                f"{_readable(str(plain))}. Correct it, or: unset {variable}"
+            ) from None
+
+
+def _readable(message: str) -> str:
+    # msgspec names a place as `$.a.b`: the setting, as the file writes it, is `a.b`.
+    return message.replace("`$.", "`").replace(" - at `$`", "").replace(" `$`", "")
+
+
+# --- importing ------------------------------------------------------------------------------------
+
+
+def _exported(text: str, name: str | None) -> tuple[str, Table]:
+    """Check what a stack exported; return the profile's name and table."""
+    found = _exported_object(text)
+    chosen = name if name is not None else found.get("name")
+    if not isinstance(chosen, str) or not _NAME.fullmatch(chosen):
+        raise ConfigurationError(
+            f"{chosen!r} cannot name a profile: letters, digits, - and _ can. "
+            "Give one: waterflow profile import - --name NAME"
+        )
+    provider = found.get("provider")
+    if not isinstance(provider, str) or not provider:
+        raise ConfigurationError(f"The profile to import names no provider. {_HOW}")
+    settings, tracking = _exported_table(found, "settings"), _exported_table(found, "tracking")
+    for key, value in tracking.items():
+        if key not in _TRACKING or not isinstance(value, str):
+            raise ConfigurationError(
+                f"The profile to import: tracking.{key} is not known or no text. "
+                f"Known: {', '.join(_TRACKING)}"
+            )
+    for reserved in ("provider", "tracking"):
+        if reserved in settings:
+            raise ConfigurationError(
+                f"The profile to import: '{reserved}' is no setting. Write it beside 'settings'"
+            )
+    table: Table = {"provider": provider, **settings}
+    if tracking:
+        table["tracking"] = tracking
+    _refuse_secrets(table, "")
+    return chosen, table
+
+
+def _exported_object(text: str) -> Table:
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"The profile to import is no JSON: {error}. {_HOW}") from None
+    if not isinstance(raw, dict):
+        raise ConfigurationError(f"The profile to import is {_kind(raw)}, not an object. {_HOW}")
+    found = cast("Table", raw)
+    if found.get("version") != 1 or isinstance(found.get("version"), bool):
+        raise ConfigurationError(
+            f"The profile to import has version {found.get('version')!r}; this release reads "
+            "version 1. Update the stack, or Waterflow"
+        )
+    for key in found:
+        if key not in _IMPORT:
+            raise ConfigurationError(
+                f"The profile to import has an unknown key '{key}'.{_closest(key, _IMPORT)} "
+                f"Known: {', '.join(_IMPORT)}"
+            )
+    return found
+
+
+def _exported_table(found: Table, key: str) -> Table:
+    value = found.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"The profile to import: '{key}' is {_kind(value)}. {_HOW}")
+    return _without_nulls(value)
+
+
+def _refuse_secrets(value: object, where: str) -> None:
+    if isinstance(value, dict):
+        for key, inner in cast("Table", value).items():
+            _refuse_secrets(inner, f"{where}.{key}" if where else key)
+    elif isinstance(value, list):
+        for inner in cast("list[object]", value):
+            _refuse_secrets(inner, where)
+    elif (why := leaks.in_setting(where.rpartition(".")[2], value)) is not None:
+        raise ConfigurationError(
+            f"The profile to import: '{where}' looks like a secret: {why}. Profiles hold none: "
+            "keep it in the cloud's secret store and name it in a step with wf.secret(...)"
+        )
+
+
+def _without_nulls(value: Any) -> Any:
+    """TOML has no null: what is null is left out."""
+    if isinstance(value, dict):
+        pairs = cast("Table", value).items()
+        return {key: _without_nulls(inner) for key, inner in pairs if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in cast("list[Any]", value) if inner is not None]
+    return value
+
+
+def _merge(holder: Any, table: Table) -> None:
+    """Make a TOML table say what `table` says, touching only what differs."""
+    for key in [key for key in holder if key not in table]:
+        del holder[key]
+    for key, value in table.items():
+        old = holder.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            _merge(old, cast("Table", value))
+        elif old != value or type(old) is bool or isinstance(value, bool):
+            holder[key] = value
+
+
+def _replace(path: Path, text: str) -> None:
+    try:
+        handle, building = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            Path(building).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+            Path(building).replace(path)
+        finally:
+            Path(building).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror}. Make its folder writable"
+        ) from None

@@ -1,0 +1,24 @@
+"""The contract between the core and a provider."""
+
+from waterflow.provider.answers import Artifact, CacheSize, Limit, LogLine, Permission, Sent
+from waterflow.provider.base import Provider
+from waterflow.provider.build import RUN_ID, Build, Document, Job, Submission
+from waterflow.provider.capabilities import Capabilities, check_capabilities, unsupported
+
+__all__ = [
+    "RUN_ID",
+    "Artifact",
+    "Build",
+    "CacheSize",
+    "Capabilities",
+    "Document",
+    "Job",
+    "Limit",
+    "LogLine",
+    "Permission",
+    "Provider",
+    "Sent",
+    "Submission",
+    "check_capabilities",
+    "unsupported",
+]

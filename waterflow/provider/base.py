@@ -1,0 +1,259 @@
+"""What a provider is: the door by which the core compiles, submits and watches on any cloud."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from waterflow.errors import ConfigurationError, UnsupportedFeatureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from waterflow import spec
+    from waterflow.project.profile import Profile
+    from waterflow.provider.answers import Artifact, CacheSize, Limit, LogLine, Permission, Sent
+    from waterflow.provider.build import Build, Document, Submission
+    from waterflow.provider.capabilities import Capabilities
+    from waterflow.provider.expectation import Expectation
+    from waterflow.provider.schedules import Schedules
+    from waterflow.provider.state import RunState
+
+
+class Provider(ABC):
+    """An adapter: translates a pipeline for one service and runs it there.
+
+    Args:
+        root: The project's folder.
+        profile: The settings in force.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, root: Path, profile: Profile) -> None:
+        self.root = root
+        self.profile = profile
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What it can do with this profile."""
+
+    @abstractmethod
+    def compile(self, build: Build) -> Document:
+        """Translate a pipeline; pure, with no SDK, credentials or network.
+
+        Raises:
+            UnsupportedFeatureError: A setting that the provider cannot honour.
+        """
+
+    @abstractmethod
+    def submit(self, build: Build, document: Document, submission: Submission) -> None:
+        """Start a run, once for each run id.
+
+        Raises:
+            ProviderError: The service refuses or fails.
+        """
+
+    @abstractmethod
+    def status(self, run_id: str) -> RunState:
+        """Return a run's state, as the service itself tells it.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+
+    @abstractmethod
+    def runs(self) -> Iterator[RunState]:
+        """Yield the runs that the service knows, newest first."""
+
+    @abstractmethod
+    def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[LogLine]:
+        """Yield log lines of one step or all.
+
+        Args:
+            run_id: The run.
+            step: Only this step.
+            follow: Go on until the run ends.
+
+        Raises:
+            NotFoundError: There is no such run, or no such step in it.
+        """
+
+    @abstractmethod
+    def cancel(self, run_id: str) -> None:
+        """Stop a run; one that has ended stays as it is.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+
+    @abstractmethod
+    def artifacts(self, run_id: str) -> list[Artifact]:
+        """Return the outputs that a run's steps have made so far.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+
+    @abstractmethod
+    def download(self, run_id: str, step: str, output: str) -> Path:
+        """Return a local folder with an artifact, verified.
+
+        Raises:
+            NotFoundError: There is no such run, step or output.
+            ArtifactError: Its bytes are not what was recorded.
+        """
+
+    def check_submission(self, submission: Submission) -> None:
+        """Refuse ways of starting a run that the provider does not have.
+
+        Raises:
+            UnsupportedFeatureError: It can neither run inline nor resume.
+        """
+        for asked, there, feature in (
+            (submission.inline, self.capabilities.inline, "--inline"),
+            (submission.resume, self.capabilities.resume, "--resume"),
+        ):
+            if asked and not there:
+                raise UnsupportedFeatureError(
+                    "(all)", feature, self.name, "Leave it out, or use the local profile."
+                )
+
+    # --- what only some providers have -----------------------------------------------------------
+
+    def check(self, build: Build, document: Document) -> list[str]:
+        """Return every limit of the service that a compiled pipeline violates.
+
+        Offline, like `compile`: what the service would refuse, or its jobs would fail of.
+
+        Args:
+            build: What was compiled.
+            document: What it became.
+
+        Returns:
+            One line a violation, each naming the place, what was found and the limit; empty when
+            there is none.
+        """
+        del build, document
+        return []
+
+    def limits(self, document: Document) -> Sequence[Limit]:
+        """Return how much of the service's limits a pipeline uses; offline, like `compile`."""
+        del document
+        return ()
+
+    def permissions(self, document: Document) -> Sequence[Permission]:
+        """Return the permissions that a compiled pipeline needs; offline, like `compile`."""
+        del document
+        return ()
+
+    def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
+        """Return what the service holds under a pipeline's name now: how to call it, and its spec.
+
+        Returns:
+            None where nothing is deployed, or where a provider deploys nothing: then the last run
+            is what a plan compares with.
+
+        Raises:
+            ProviderError: The service cannot be asked.
+        """
+        del document
+        return None
+
+    def durations(self, pipeline: spec.Pipeline) -> Mapping[str, Sequence[float]] | None:
+        """Return how long steps took lately, in seconds, latest first.
+
+        Returns:
+            None where nobody but the runs themselves knows.
+
+        Raises:
+            TrackingError: MLflow, which knows, cannot be asked.
+        """
+        del pipeline
+        return None
+
+    def foretell(
+        self, build: Build, document: Document, parameters: Mapping[str, Any]
+    ) -> Mapping[str, Expectation]:
+        """Return what each step of a run would do: be answered by an earlier result, or run.
+
+        Starts and changes nothing, and never guesses: what is not certain is "unknown".
+
+        Args:
+            build: What was compiled.
+            document: What it became.
+            parameters: The run's parameters; a required one that is not given is not in it.
+
+        Returns:
+            Step -> what is expected of it. A step that is not in it is not known of.
+
+        Raises:
+            ConfigurationError: Settings with which nothing can be asked.
+            ProviderError: The service cannot be asked.
+        """
+        del build, document, parameters
+        return {}
+
+    def schedules(self) -> Schedules:
+        """Return the schedules that it keeps.
+
+        Raises:
+            ConfigurationError: The provider keeps no schedules.
+        """
+        raise ConfigurationError(
+            f"Provider '{self.name}' keeps no schedules. Name a profile that does "
+            "(waterflow profile list), or start `waterflow run` from cron."
+        )
+
+    def run_spec(self, run_id: str) -> spec.Pipeline | None:
+        """Return the spec that a run was started with; None where it is not kept.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        del run_id
+        return None
+
+    def sync(self, run_id: str) -> Sent:
+        """Send what MLflow has not got yet of a run.
+
+        Raises:
+            ConfigurationError: The provider keeps no events here.
+            NotFoundError: There is no such run.
+        """
+        raise ConfigurationError(
+            f"Provider '{self.name}' keeps no events of run '{run_id}' here. "
+            "Look at the run itself: waterflow status"
+        )
+
+    def cache_size(self) -> CacheSize:
+        """Return what the cache holds.
+
+        Raises:
+            ConfigurationError: The provider keeps no cache here.
+        """
+        raise self._no_cache()
+
+    def clear_cache(self, older_than: float | None) -> tuple[int, int]:
+        """Forget cached results, and remove artifacts that no run and no result names.
+
+        Args:
+            older_than: Seconds; younger results stay. None keeps all results.
+
+        Returns:
+            The number of results forgotten and of artifacts removed.
+
+        Raises:
+            ConfigurationError: The provider keeps no cache here.
+            ProviderError: It cannot be done now.
+        """
+        del older_than
+        raise self._no_cache()
+
+    def _no_cache(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"Provider '{self.name}' keeps no cache here. Name a profile that does: "
+            "waterflow profile list"
+        )

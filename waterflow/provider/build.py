@@ -1,0 +1,106 @@
+"""What goes in and out of a compiler, and how a run of what it made is started."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from waterflow import spec
+    from waterflow.data import Pinned
+    from waterflow.packing.bundle import Bundle
+    from waterflow.packing.lockfile import Lock
+    from waterflow.project import GitState
+
+RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
+"""What a run's id may be: on every provider a part of paths and of names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """Everything a compiler needs: the spec and what was found about its code and data.
+
+    Attributes:
+        spec: The pipeline.
+        digest: Its digest.
+        root: The project's folder.
+        bundles: Step name -> its code bundle; container and register steps share the runtime's.
+        versions: Step name -> versions of the libraries that its code imports.
+        data: URI -> the pinned outside data.
+        lock: The project's lock file.
+        git: The commit, and whether the tree was dirty.
+        python: The Python version, "3.11".
+    """
+
+    spec: spec.Pipeline
+    digest: str
+    root: Path
+    bundles: Mapping[str, Bundle]
+    versions: Mapping[str, Mapping[str, str]]
+    data: Mapping[str, Pinned]
+    lock: Lock
+    git: GitState
+    python: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What one step becomes on a provider: a row of the plan.
+
+    Attributes:
+        step: The step's name.
+        kind: The provider's kind of job.
+        machine: The machine type.
+        price: Price an hour in US dollars; None when the machine costs nothing extra.
+        notes: What differs here from what the step asked for.
+    """
+
+    step: str
+    kind: str
+    machine: str
+    price: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A compiled pipeline.
+
+    Attributes:
+        provider: The provider's name.
+        content: The provider's native document, as plain data.
+        jobs: What each step becomes.
+        notes: What of the pipeline as a whole differs here.
+    """
+
+    provider: str
+    content: dict[str, Any]
+    jobs: tuple[Job, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """How a run is to be started.
+
+    Attributes:
+        run_id: The run's id; submitting the same twice gives one run.
+        parameters: Every parameter's value.
+        cache: Whether earlier results may stand for steps.
+        resume: A failed run to go on from.
+        inline: Run in this process.
+        attached: The caller watches: where runs live on this machine, they end with it.
+        fresh: The id was made for this submission: no earlier one under it need be looked for.
+    """
+
+    run_id: str
+    parameters: Mapping[str, Any]
+    cache: bool = True
+    resume: str | None = None
+    inline: bool = False
+    attached: bool = False
+    fresh: bool = False

@@ -1,0 +1,1 @@
+"""Runs: planned, submitted, held by their users, and the keys of their results."""

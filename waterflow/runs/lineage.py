@@ -1,0 +1,83 @@
+"""Lineage: what is recorded with every run, so that months later one can say what made it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from waterflow import spec
+from waterflow.tracking.managed import need_plugin
+from waterflow.tracking.store import resolve_uri
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from waterflow.project.profile import Profile
+    from waterflow.provider import Build, Document
+
+
+def tracking_record(
+    build: Build, document: Document, profile: Profile, state: Path
+) -> dict[str, Any]:
+    """Return what a run's tracking needs.
+
+    Args:
+        build: The spec and what was found about its code.
+        document: The compiled pipeline.
+        profile: The settings in force.
+        state: The project's state folder.
+
+    Returns:
+        `uri` and `experiment` of MLflow, `tags` of the parent run, and `files` to keep with it:
+        name -> text.
+    """
+    from waterflow.graph import to_mermaid, to_svg
+
+    uri = resolve_uri(profile.tracking_uri, os.environ, state)
+    need_plugin(uri)
+    return {
+        "uri": uri,
+        "experiment": profile.experiment or build.spec.name,
+        "tags": tags(build, document.provider, profile.name),
+        "files": {
+            "spec.json": spec.encode(build.spec).decode(),
+            "graph.svg": to_svg(build.spec),
+            "graph.mmd": to_mermaid(build.spec),
+            "requirements.lock": build.lock.text,
+        },
+    }
+
+
+def tags(build: Build, provider: str, profile: str) -> dict[str, str]:
+    """Return a run's lineage as tags."""
+    found = {
+        "waterflow.pipeline": build.spec.name,
+        "waterflow.pipeline_digest": build.digest,
+        "waterflow.code_digest": code_digest(build),
+        "waterflow.lock_digest": build.lock.sha256,
+        "waterflow.python": build.python,
+        "waterflow.provider": provider,
+        "waterflow.profile": profile,
+    }
+    if build.git.commit is not None:
+        found["waterflow.git_commit"] = build.git.commit
+        found["waterflow.git_dirty"] = str(bool(build.git.dirty)).lower()
+    for name, bundle in build.bundles.items():
+        found[f"waterflow.code.{name}"] = bundle.digest
+    for uri, pinned in build.data.items():
+        version = pinned.sha256 or pinned.version or "unpinned"
+        found[f"waterflow.data.{_tag_part(uri)}"] = version
+    return found
+
+
+def code_digest(build: Build) -> str:
+    """Return one digest over the code of all steps."""
+    from waterflow.data.fingerprints import text_digest
+
+    lines = sorted(f"{name} {bundle.digest}" for name, bundle in build.bundles.items())
+    return text_digest("\n".join(lines))
+
+
+def _tag_part(text: str) -> str:
+    """Return text that MLflow takes within a tag's name."""
+    return "".join(c if c.isalnum() or c in "_-./" else "_" for c in text).strip("/")[:200]

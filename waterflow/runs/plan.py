@@ -1,0 +1,397 @@
+"""The plan: what a run would be on a provider, what it may cost, what changed since the last."""
+
+from __future__ import annotations
+
+import statistics
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from waterflow import spec
+from waterflow.errors import (
+    ConfigurationError,
+    ProviderError,
+    TrackingError,
+    UnsupportedFeatureError,
+)
+from waterflow.provider import Limit, Permission  # noqa: TC001 - the JSON Schema needs them
+from waterflow.provider.capabilities import unsupported
+from waterflow.provider.discovery import open_provider
+from waterflow.provider.expectation import Expectation, Foreseen
+from waterflow.provider.state import Status
+from waterflow.runs.submit import Call, assemble
+from waterflow.spec.references import upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from waterflow.errors import WaterflowError
+    from waterflow.provider import Build, Capabilities, Document, Job, Provider
+    from waterflow.provider.state import RunState
+
+HISTORY: Final = 50
+"""Runs of a project that are looked at for durations."""
+SAMPLES: Final = 5
+"""Latest durations of a step of which the median is the estimate."""
+_NO_WORK: Final = ("cached", "skipped")
+"""What a step that takes no time and costs nothing is expected to do."""
+
+
+class PlannedStep(Struct, kw_only=True, frozen=True):
+    """What one step would be.
+
+    Attributes:
+        name: The step.
+        kind: The provider's kind of job; None when the provider refuses the pipeline.
+        machine: The machine type; None when the provider refuses the pipeline.
+        price_per_hour: US dollars; None when the machine costs nothing extra.
+        seconds: The median of its latest durations, 0 for a step that is expected not to run;
+            None when it never succeeded.
+        cost: US dollars in this run, 0 for a step that is expected not to run; None when the price
+            or the duration is not known.
+        cpu: Virtual CPUs asked for.
+        spot: Whether an interruptible machine is welcome.
+        instances: Machines that work together on it.
+        retries: Further attempts after the first.
+        timeout: Seconds an attempt may take; None for no limit.
+        cache: "cached" when an earlier result is expected to stand for it, "will run" when none
+            can, "skipped" when a gate keeps it from running, "unknown" when only the run can tell.
+        cached_from: The run whose result is expected to stand for it, where that is known.
+        when: The gates that it stands behind: "when", or "not when" for the other side.
+        notes: What differs on this provider from what the step asks for.
+    """
+
+    name: str
+    kind: str | None = None
+    machine: str | None = None
+    price_per_hour: float | None = None
+    seconds: float | None = None
+    cost: float | None = None
+    cpu: float = 1.0
+    spot: bool = False
+    instances: int = 1
+    retries: int = 0
+    timeout: float | None = None
+    cache: Foreseen = "unknown"
+    cached_from: str | None = None
+    when: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Change(Struct, kw_only=True, frozen=True):
+    """How a part of the definition differs from the last run's.
+
+    Attributes:
+        what: What it is a part of.
+        name: Its name.
+        change: What happened to it.
+        fields: The parts of a changed one that differ.
+    """
+
+    what: Literal["step", "parameter", "gate"]
+    name: str
+    change: Literal["added", "removed", "changed"]
+    fields: tuple[str, ...] = ()
+
+
+class Plan(Struct, kw_only=True, frozen=True):
+    """What a run would be.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        digest: The spec's digest.
+        provider: The provider's name.
+        profile: The profile's name.
+        steps: Its steps, in the pipeline's order.
+        notes: What of the pipeline as a whole differs on this provider.
+        problems: What the provider cannot honour, and limits of its that are violated; it refuses
+            the pipeline unless this is empty.
+        seconds: The longest chain of steps in this run, when every step has an estimate. A step
+            that is expected from the cache or to be skipped takes no time; one of which that is
+            not known is counted as if it ran.
+        cost: US dollars for all steps of this run, counted in the same way, when every priced step
+            has an estimate.
+        full_seconds: The longest chain of steps, if every step ran.
+        full_cost: US dollars, if every step ran.
+        lacks: What the provider does not have, with this profile.
+        limits: How much of the provider's limits it uses.
+        permissions: What the roles of its jobs, and whoever submits it, must be allowed.
+        last_run: The run, or the deployed pipeline, that `changes` compares with; None when there
+            is none to compare with.
+        changes: What differs from that run's definition: steps, parameters and their defaults,
+            gates. Code inside a step's function is not compared.
+    """
+
+    pipeline: str
+    digest: str
+    provider: str
+    profile: str
+    steps: tuple[PlannedStep, ...]
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    seconds: float | None = None
+    cost: float | None = None
+    full_seconds: float | None = None
+    full_cost: float | None = None
+    lacks: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    last_run: str | None = None
+    changes: tuple[Change, ...] = ()
+
+
+def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
+    """Plan a run, starting nothing.
+
+    Args:
+        call: The pipeline with parameters.
+        root: The project's folder.
+        profile: The profile's name; None for the project's default.
+
+    Raises:
+        ConfigurationError: There is no such profile or provider, or data is missing.
+        DefinitionError: Code that cannot be bundled.
+    """
+    provider = open_provider(root, profile)
+    build = assemble(call, root)
+    problems: list[WaterflowError | str] = [
+        *unsupported(build.spec, provider.name, provider.capabilities)
+    ]
+    jobs: dict[str, Job] = {}
+    notes: tuple[str, ...] = ()
+    document: Document | None = None
+    if not problems:
+        try:
+            document = provider.compile(build)
+            jobs = {job.step: job for job in document.jobs}
+            notes = document.notes
+            problems += provider.check(build, document)
+        except UnsupportedFeatureError as error:
+            problems = [error]
+    past = _Past(provider, build.spec, document)
+    expected, unforeseen = _expected(provider, build, document, call.parameters)
+    steps: list[PlannedStep] = []
+    durations: dict[str, float] = {}
+    full: list[float | None] = []
+    for step in build.spec.steps:
+        job, seconds = jobs.get(step.name), past.durations.get(step.name)
+        if job is not None and job.price is not None:
+            full.append(_cost(step, job, seconds))
+        if expected[step.name].cache in _NO_WORK:
+            seconds = 0.0
+        if seconds is not None:
+            durations[step.name] = seconds
+        steps.append(_planned(step, job, seconds, expected[step.name]))
+    last = past.definition
+    return Plan(
+        pipeline=build.spec.name,
+        digest=build.digest,
+        provider=provider.name,
+        profile=provider.profile.name,
+        steps=tuple(steps),
+        notes=(*notes, *past.notes, *unforeseen),
+        lacks=tuple(_lacks(provider.capabilities)),
+        limits=() if document is None else tuple(provider.limits(document)),
+        permissions=() if document is None else tuple(provider.permissions(document)),
+        problems=tuple(map(str, problems)),
+        seconds=_longest(build.spec, durations),
+        cost=_total(step.cost for step in steps if step.price_per_hour is not None),
+        full_seconds=_longest(build.spec, past.durations),
+        full_cost=_total(full),
+        last_run=last[0] if last else None,
+        changes=tuple(compare(last[1], build.spec)) if last else (),
+    )
+
+
+def _expected(
+    provider: Provider, build: Build, document: Document | None, given: Mapping[str, Any]
+) -> tuple[dict[str, Expectation], list[str]]:
+    """Return what each step is expected to do, and why that could not be found out."""
+    known: dict[str, Expectation] = {
+        step.name: Expectation(cache="will run")
+        for step in build.spec.steps
+        if step.branch is None and (not step.cache or isinstance(step.run, spec.Register))
+    }
+    notes: list[str] = []
+    if document is not None:
+        declared = build.spec.parameters.items()
+        parameters = {
+            name: given.get(name, parameter.default)
+            for name, parameter in declared
+            if name in given or not parameter.required
+        }
+        try:
+            known.update(provider.foretell(build, document, parameters))
+        except (ConfigurationError, ProviderError) as error:
+            notes.append(f"not known what the cache will answer: {error}")
+    return {step.name: known.get(step.name, Expectation()) for step in build.spec.steps}, notes
+
+
+def _lacks(can: Capabilities) -> Iterable[str]:
+    """Yield what a provider does not have, as users write it."""
+    for there, feature in (
+        (can.containers or can.images, "container steps"),
+        (can.map_jobs, 'fan_out="jobs"'),
+        (can.gpu, "gpu"),
+        (can.instances > 1, "several instances"),
+        (can.spot, "spot"),
+        (can.timeouts, "timeout"),
+        (can.secrets, "secrets"),
+        (can.requirements, _with_hint(can, "requirements", "requirements of a step's own")),
+        (can.inline, "--inline"),
+        (can.resume, "--resume"),
+        (can.content_cache, "cached results for equal inputs that were made anew"),
+    ):
+        if not there:
+            yield feature
+
+
+def _with_hint(can: Capabilities, name: str, feature: str) -> str:
+    hint = can.hints.get(name)
+    return feature if hint is None else f"{feature} ({hint.rstrip('.')})"
+
+
+def _planned(
+    step: spec.Step, job: Job | None, seconds: float | None, expected: Expectation
+) -> PlannedStep:
+    when = step.branch and (step.branch.gate if step.branch.then else f"not {step.branch.gate}")
+    return PlannedStep(
+        name=step.name,
+        kind=job.kind if job else None,
+        machine=job.machine if job else None,
+        price_per_hour=job.price if job else None,
+        seconds=seconds,
+        cost=_cost(step, job, seconds),
+        cpu=step.resources.cpu,
+        spot=step.resources.spot,
+        instances=step.resources.instances,
+        retries=step.retry.retries,
+        timeout=step.timeout,
+        cache=expected.cache,
+        cached_from=expected.run,
+        when=when,
+        notes=job.notes if job else (),
+    )
+
+
+def _cost(step: spec.Step, job: Job | None, seconds: float | None) -> float | None:
+    if job is None or job.price is None or seconds is None:
+        return None
+    return job.price * seconds / 3600 * step.resources.instances
+
+
+# --- the past -------------------------------------------------------------------------------------
+
+
+class _Past:
+    """What is known of a pipeline's earlier runs; what cannot be asked is told as a note.
+
+    Attributes:
+        durations: The median of each step's latest durations, in seconds.
+        definition: What to compare with: how to call it, and its spec.
+        notes: What could not be asked, and why.
+    """
+
+    def __init__(
+        self, provider: Provider, pipeline: spec.Pipeline, document: Document | None
+    ) -> None:
+        self.durations: dict[str, float] = {}
+        self.definition: tuple[str, spec.Pipeline] | None = None
+        self.notes: list[str] = []
+        runs: list[RunState] = []
+        try:
+            told = provider.durations(pipeline)
+            if told is None:
+                runs = [s for s in islice(provider.runs(), HISTORY) if s.pipeline == pipeline.name]
+                self.durations = _durations(runs)
+            else:
+                self.durations = {
+                    name: statistics.median(found[:SAMPLES])
+                    for name, found in told.items()
+                    if found
+                }
+        except (ProviderError, TrackingError) as error:
+            self.notes.append(f"no times of earlier runs: {error}")
+        try:
+            self.definition = (provider.deployed(document) if document else None) or next(
+                ((s.run, found) for s in runs if (found := provider.run_spec(s.run))), None
+            )
+        except ProviderError as error:
+            self.notes.append(f"nothing to compare with: {error}")
+
+
+def _durations(runs: Iterable[RunState]) -> dict[str, float]:
+    """Return the median of each step's latest durations, in seconds."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        for step in run.steps.values():
+            samples = found.setdefault(step.name, [])
+            whole = step.started is not None and step.ended is not None
+            if step.status is Status.SUCCEEDED and whole and len(samples) < SAMPLES:
+                samples.append(((step.ended or 0) - (step.started or 0)) / 1000)
+    return {name: statistics.median(samples) for name, samples in found.items() if samples}
+
+
+def _longest(pipeline: spec.Pipeline, durations: Mapping[str, float]) -> float | None:
+    """Return how long the longest chain of steps takes; None when a step has no estimate.
+
+    A step behind a gate may not run at all, so one that never ran counts as nothing.
+    """
+    ends: dict[str, float] = {}
+    for step in pipeline.steps:
+        own = durations.get(step.name)
+        if own is None and step.branch is None:
+            return None
+        before = max((ends.get(name, 0.0) for name in upstream(pipeline, step)), default=0.0)
+        ends[step.name] = before + (own or 0.0)
+    return max(ends.values(), default=None)
+
+
+def _total(costs: Iterable[float | None]) -> float | None:
+    found = list(costs)
+    known = [cost for cost in found if cost is not None]
+    return sum(known) if known and len(known) == len(found) else None
+
+
+# --- what changed ---------------------------------------------------------------------------------
+
+
+def compare(before: spec.Pipeline, after: spec.Pipeline) -> Iterable[Change]:
+    """Yield what differs between two specs of a pipeline: steps, parameters, gates."""
+    yield from _compare("step", *({s.name: s for s in one.steps} for one in (before, after)))
+    yield from _compare("parameter", before.parameters, after.parameters)
+    yield from _compare("gate", *({g.name: g for g in one.gates} for one in (before, after)))
+
+
+def _compare(
+    what: Literal["step", "parameter", "gate"], old: Mapping[str, Any], new: Mapping[str, Any]
+) -> Iterable[Change]:
+    for name, one in new.items():
+        if name not in old:
+            yield Change(what=what, name=name, change="added")
+        elif fields := tuple(_different(old[name], one)):
+            yield Change(what=what, name=name, change="changed", fields=fields)
+    for name in old:
+        if name not in new:
+            yield Change(what=what, name=name, change="removed")
+
+
+def _different(old: Struct, new: Struct) -> Iterable[str]:
+    for field in old.__struct_fields__:
+        one, other = getattr(old, field), getattr(new, field)
+        if one != other:
+            parts = ", ".join(_parts(one, other))
+            yield f"{field}: {parts}" if parts else field
+
+
+def _parts(one: Any, other: Any) -> Iterable[str]:
+    """Yield the keys or fields in which two values of one kind differ."""
+    if isinstance(one, Struct) and type(one) is type(other):
+        one, other = msgspec.structs.asdict(one), msgspec.structs.asdict(other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = dict.fromkeys([*one, *other])  # pyright: ignore[reportUnknownArgumentType]
+        missing = object()
+        yield from (k for k in keys if one.get(k, missing) != other.get(k, missing))

@@ -1,0 +1,225 @@
+"""Runs, as a user holds them: wait, watch, stop, read what they made."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.errors import (
+    NotFoundError,
+    RunCancelled,
+    RunError,
+    RunTimeout,
+    StepFailed,
+    WaterflowError,
+)
+from waterflow.provider.state import RunState, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from waterflow.provider import Artifact, LogLine, Provider
+
+LOG_TAIL: Final = 20
+"""Lines of a failed step's log that go into its error."""
+TRACKING_PAUSE: Final = 10.0
+"""Seconds between two times that a watched run's tracking is sent."""
+
+
+class Run:
+    """One run of a pipeline.
+
+    Args:
+        run_id: Its id.
+        provider: The provider that runs it.
+        trusted_types: Classes that its model files may hold beyond the allow-list.
+    """
+
+    def __init__(
+        self, run_id: str, provider: Provider, trusted_types: tuple[str, ...] = ()
+    ) -> None:
+        self.id = run_id
+        self.provider = provider
+        self._trusted_types = trusted_types
+
+    @property
+    def state(self) -> RunState:
+        """The run and its steps, as the provider tells them now."""
+        return self.provider.status(self.id)
+
+    @property
+    def status(self) -> Status:
+        """What the run is now."""
+        return self.state.status
+
+    def wait(self, timeout: float | None = None) -> RunState:
+        """Wait for the end, and for tracking to be sent or given up.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            The final state of a run that succeeded.
+
+        Raises:
+            StepFailed: A step failed; the error holds its log's last lines.
+            RunCancelled: The run was cancelled.
+            RunError: The run failed otherwise.
+            RunTimeout: It has not ended in time; it goes on.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = 0.02
+        with self.tracked():
+            while not (state := self.state).status.final or state.sending:
+                if deadline is not None and time.monotonic() > deadline:
+                    raise RunTimeout(
+                        f"Run '{self.id}' has not ended within {timeout:g} s. It goes on: "
+                        f"waterflow status {self.id}"
+                    )
+                time.sleep(pause)
+                pause = min(pause * 1.2, 0.5)
+        state = self.settle(state)
+        self.check(state)
+        return state
+
+    @contextlib.contextmanager
+    def tracked(self) -> Generator[None]:
+        """Send the run's tracking now and then while the block runs, where nothing else does."""
+        if not self.provider.capabilities.tracks_later:
+            yield
+            return
+        done = threading.Event()
+
+        def send() -> None:
+            while not done.wait(TRACKING_PAUSE):
+                with contextlib.suppress(WaterflowError):  # told at the end, by `settle`
+                    self.provider.sync(self.id)
+
+        sender = threading.Thread(target=send, name=f"tracking-{self.id}", daemon=True)
+        sender.start()
+        try:
+            yield
+        except BaseException:
+            done.set()  # Ctrl-C is not to wait for a server
+            raise
+        done.set()
+        sender.join()
+
+    def settle(self, state: RunState) -> RunState:
+        """Send the tracking of a run that has ended, where no process beside it does.
+
+        Args:
+            state: Its final state.
+
+        Returns:
+            Its state then; what MLflow has still not got is `unsent`, and no error.
+        """
+        if state.unsent and not state.sending and self.provider.capabilities.tracks_later:
+            # Tracking never fails a run: what was not sent stays `unsent`.
+            with contextlib.suppress(WaterflowError):
+                self.provider.sync(self.id)
+            return self.state
+        return state
+
+    def check(self, state: RunState) -> None:
+        """Raise what a final state that is no success amounts to.
+
+        Raises:
+            StepFailed: A step failed.
+            RunCancelled: The run was cancelled.
+            RunError: The run failed otherwise.
+        """
+        if state.status is Status.CANCELLED:
+            raise RunCancelled(f"Run '{self.id}' was cancelled.")
+        if state.status is not Status.FAILED:
+            return
+        for step in state.steps.values():
+            if step.status is Status.FAILED:
+                tail = list(self.logs(step.name))[-LOG_TAIL:]
+                text = "\n".join(line.text for line in tail)
+                raise StepFailed(step.name, step.error or "unknown", text, step.url)
+        raise RunError(f"Run '{self.id}' failed: {state.error}")
+
+    def cancel(self) -> None:
+        """Stop the run; one that has ended stays as it is."""
+        self.provider.cancel(self.id)
+
+    def logs(self, step: str | None = None, *, follow: bool = False) -> Iterator[LogLine]:
+        """Yield log lines of one step or all; with `follow` until the run ends."""
+        return self.provider.logs(self.id, step, follow)
+
+    def artifacts(self) -> list[Artifact]:
+        """Return the outputs that the steps have made so far."""
+        return self.provider.artifacts(self.id)
+
+    def artifact(self, name: str) -> ArtifactHandle:
+        """Return one output.
+
+        Args:
+            name: "step" where it has one output, otherwise "step.output".
+
+        Raises:
+            NotFoundError: There is no such artifact (yet).
+        """
+        found = [a for a in self.artifacts() if name in (a.step, f"{a.step}.{a.output}")]
+        if len(found) != 1 or found[0].sha256 is None:
+            known = ", ".join(f"{a.step}.{a.output}" for a in self.artifacts() if a.sha256)
+            why = "has several artifacts called" if len(found) > 1 else "has no artifact"
+            raise NotFoundError(f"Run '{self.id}' {why} '{name}'. It has: {known or 'none yet'}.")
+        return ArtifactHandle(self, found[0], self._trusted_types)
+
+    def __repr__(self) -> str:
+        return f"<run {self.id}>"
+
+
+class ArtifactHandle:
+    """An output of a run.
+
+    Attributes:
+        info: Its type, digest and size.
+    """
+
+    def __init__(self, run: Run, info: Artifact, trusted_types: tuple[str, ...]) -> None:
+        self._run, self.info, self._trusted_types = run, info, trusted_types
+
+    def path(self) -> Path:
+        """Return a local folder with its files, verified.
+
+        Raises:
+            ArtifactError: Its bytes are not what was recorded.
+        """
+        return self._run.provider.download(self._run.id, self.info.step, self.info.output)
+
+    def load(self) -> Any:
+        """Return its value.
+
+        Raises:
+            ArtifactError: Its bytes are not what was recorded, or it holds types not trusted.
+        """
+        from waterflow.artifacts import Context, by_name
+
+        return by_name(self.info.type).load(self.path(), Any, Context(self._trusted_types))
+
+
+def open_run(run_id: str, profile: str | None = None, root: Path | None = None) -> Run:
+    """Return a run that was started earlier, here or elsewhere.
+
+    Args:
+        run_id: Its id.
+        profile: The profile it was started with; None for the project's default.
+        root: The project's folder; found from the working folder when None.
+
+    Raises:
+        ConfigurationError: There is no such profile.
+        NotFoundError: There is no such run.
+    """
+    from waterflow.project import find_root
+    from waterflow.provider.discovery import open_provider
+
+    provider = open_provider(root or find_root(Path.cwd()), profile)
+    provider.status(run_id)
+    known = provider.run_spec(run_id)
+    return Run(run_id, provider, known.trusted_types if known else ())

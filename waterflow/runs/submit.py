@@ -1,0 +1,259 @@
+"""From a pipeline with parameters to a started run: bundle, pin, compile, submit."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from waterflow import data, project, spec
+from waterflow.errors import ConfigurationError, DefinitionError
+from waterflow.packing import libraries, lockfile
+from waterflow.packing.bundle import Bundle, Bundler
+from waterflow.provider import RUN_ID, Build, Submission, discovery
+from waterflow.spec.parameters import check_length, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow.provider import Document, Provider
+    from waterflow.runs.run import Run
+
+
+class Call(Protocol):
+    """A pipeline with parameters, as whoever defined it hands it over to be run."""
+
+    @property
+    def spec(self) -> spec.Pipeline:
+        """The spec."""
+        ...
+
+    @property
+    def steps(self) -> Mapping[str, object]:
+        """Step name -> the function step behind it."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters that were given; the others have their defaults."""
+        ...
+
+    @property
+    def source(self) -> Path:
+        """The file in which the pipeline is defined."""
+        ...
+
+
+RUNTIME_MODULE = "waterflow.runtime"
+"""What the bundle of a step without code of the user's holds."""
+
+
+def project_root(call: Call) -> Path:
+    """Return the folder of the project that a pipeline belongs to."""
+    source = call.source
+    return project.find_root(source if source.is_file() else Path.cwd())
+
+
+def assemble(call: Call, root: Path) -> Build:
+    """Find out all that a compiler needs to know about a pipeline's code and data.
+
+    Args:
+        call: The pipeline with parameters.
+        root: The project's folder.
+
+    Raises:
+        DefinitionError: Code that cannot be bundled or exported.
+        ConfigurationError: Data that is not there, secrets in the code, and so on.
+    """
+    pipeline, bundles = _with_code(call, root)
+    uris = _uris(pipeline, call.parameters)
+    state = project.state_folder(root) if uris else root / project.STATE
+    return Build(
+        spec=pipeline,
+        digest=spec.digest(pipeline),
+        root=root,
+        bundles=bundles,
+        versions=_versions(pipeline, bundles),
+        data={uri: data.pin(uri, root, state) for uri in uris},
+        lock=lockfile.read(root),
+        git=project.git_state(root),
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+    )
+
+
+def _versions(
+    pipeline: spec.Pipeline, bundles: Mapping[str, Bundle]
+) -> dict[str, Mapping[str, str]]:
+    """Return each step's libraries: those its code imports, and those its artifacts are read by."""
+    known: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = {}
+    found: dict[str, Mapping[str, str]] = {}
+    for step in pipeline.steps:
+        bundle = bundles.get(step.name)
+        if bundle is not None:
+            key = bundle.third_party, _required(step)
+            found[step.name] = known[key] if key in known else libraries.versions(*key)
+            known[key] = dict(found[step.name])
+    return found
+
+
+def _required(step: spec.Step) -> tuple[str, ...]:
+    from waterflow.artifacts import by_name
+
+    kinds = {output.type for output in step.outputs.values()}
+    kinds |= {given.type for given in step.inputs.values()}
+    names: set[str] = set()
+    for kind in kinds - {"data", "any"}:
+        names.update(by_name(kind).requires)
+    return tuple(sorted(names))
+
+
+def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]]:
+    """Return the spec and the bundle of each step that runs Python.
+
+    Steps of a notebook or a script are exported to a generated module, whose name then stands in
+    the spec.
+    """
+    bundler = Bundler(root)
+    bundles: dict[str, Bundle] = {}
+    steps: list[spec.Step] = []
+    for step in call.spec.steps:
+        run = step.run
+        if isinstance(run, spec.Function):
+            generated: Mapping[str, str] = {}
+            if run.module == "__main__":
+                run, generated = _importable(call, step.name, run)
+                step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
+            bundles[step.name] = bundler.build(run.module, run.include, generated=generated)
+        elif isinstance(run, spec.Register):
+            bundles[step.name] = bundler.build(RUNTIME_MODULE)
+        steps.append(step)
+    return _replace(call.spec, steps=tuple(steps)), bundles
+
+
+def _importable(
+    call: Call, name: str, run: spec.Function
+) -> tuple[spec.Function, Mapping[str, str]]:
+    """Return a step of `__main__` under a name that a job can import, and generated modules."""
+    from waterflow.packing.export import export
+
+    started_as = getattr(sys.modules["__main__"], "__spec__", None)
+    if started_as is not None and started_as.name != "__main__":  # python -m package.module
+        return _replace(run, module=started_as.name.removesuffix(".__main__")), {}
+    module = f"waterflow_exported_{run.name}"
+    source = export(call.steps[name], module_name=module)
+    return _replace(run, module=module), {module: source}
+
+
+def _replace(struct: Any, **changes: Any) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(struct, **changes)
+
+
+def _uris(pipeline: spec.Pipeline, given: Mapping[str, Any]) -> list[str]:
+    found: dict[str, None] = {}
+    for step in pipeline.steps:
+        for input_ in step.inputs.values():
+            if isinstance(input_.source, spec.FromData):
+                found[input_.source.uri] = None
+    for name, parameter in pipeline.parameters.items():
+        uri = given.get(name, parameter.default)
+        if parameter.type == "data" and uri is not None:
+            found[uri] = None
+    return list(found)
+
+
+def new_run_id(pipeline: str) -> str:
+    """Return an id for a new run: the pipeline's name, the time in UTC, and something random."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"{pipeline}-{stamp}-{secrets.token_hex(2)}"
+
+
+def compile_call(
+    call: Call, root: Path | None = None, name: str | None = None
+) -> tuple[Provider, Build, Document]:
+    """Compile a pipeline for a profile, submitting nothing.
+
+    Args:
+        call: The pipeline with parameters.
+        root: The project's folder; found from the pipeline's file when None.
+        name: The profile's name; None for the project's default.
+
+    Raises:
+        UnsupportedFeatureError: The provider cannot honour a setting.
+    """
+    folder = root or project_root(call)
+    provider = discovery.open_provider(folder, name)
+    build = assemble(call, folder)
+    return provider, build, provider.compile(build)
+
+
+def check_document(provider: Provider, build: Build, document: Document) -> None:
+    """Refuse a compiled pipeline that the service would refuse, before anything is created.
+
+    Raises:
+        ConfigurationError: It violates limits; all of them are named.
+    """
+    violated = provider.check(build, document)
+    if violated:
+        count = len(violated)
+        raise ConfigurationError(
+            f"Pipeline '{build.spec.name}' violates {count} limit{'' if count == 1 else 's'} of "
+            f"provider '{provider.name}':\n" + "\n".join(f"  {line}" for line in violated)
+        )
+
+
+def submit(
+    call: Call,
+    *,
+    profile: str | None = None,
+    run_id: str | None = None,
+    cache: bool = True,
+    resume: str | None = None,
+    inline: bool = False,
+    attached: bool = False,
+    root: Path | None = None,
+) -> Run:
+    """Start a run and return at once (with `inline`, when it has ended).
+
+    Args:
+        call: The pipeline with parameters.
+        profile: The profile's name; None for the project's default.
+        run_id: An id of the caller's own; submitting it twice gives one run.
+        cache: Whether earlier results may stand for steps.
+        resume: A failed run to go on from.
+        inline: Run all steps in this process.
+        attached: The caller watches: a run on this machine ends with it.
+        root: The project's folder; found from the pipeline's file when None.
+
+    Raises:
+        DefinitionError: A parameter is missing, or the run id cannot be one.
+        UnsupportedFeatureError: The provider cannot honour a setting.
+        ConfigurationError: What the pipeline becomes violates limits of the provider's.
+        ProviderError: The provider refuses.
+    """
+    from waterflow.runs.run import Run
+
+    if run_id is not None and not RUN_ID.fullmatch(run_id):
+        raise DefinitionError(
+            f"{run_id!r} cannot be a run's id: at most 127 letters, digits, '.', '_' and '-', of "
+            "which the first is a letter, a digit or '_'."
+        )
+    parameters = resolve(call.spec, call.parameters)
+    provider, build, document = compile_call(call, root, profile)
+    limit = provider.capabilities.parameter_length
+    check_length(call.spec.name, parameters, limit, provider.name)
+    check_document(provider, build, document)
+    submission = Submission(
+        run_id=new_run_id(call.spec.name) if run_id is None else run_id,
+        parameters=parameters,
+        cache=cache,
+        resume=resume,
+        inline=inline,
+        attached=attached,
+        fresh=run_id is None,
+    )
+    provider.submit(build, document, submission)
+    return Run(submission.run_id, provider, build.spec.trusted_types)
