@@ -1,0 +1,78 @@
+"""A pipeline as it was compiled for a cloud: the native document, and what its jobs need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from waterflow.provider import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Encoding = Literal["data", "integer", "number", "text", "json"]
+"""How a parameter's value travels: as the address of data, as a native whole number or number, as
+a text as it is, or as JSON text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """What a job must be given besides its inputs: its programs, its code and STEP.json.
+
+    Attributes:
+        digest: The digest under which it is kept.
+        source: The spec's step whose bundle is the code.
+        launch: launch.json: how the job is begun and where its outputs go.
+        step: STEP.json.
+    """
+
+    digest: str
+    source: str
+    launch: Mapping[str, Any]
+    step: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheelhouse:
+    """The wheels that a job installs.
+
+    Attributes:
+        platform: The platform of the wheels, such as "manylinux_2_28_x86_64".
+        python: The Python version, such as "3.12".
+        requirements: Requirements, pinned, in order.
+    """
+
+    platform: str
+    python: str
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudDocument(Document):
+    """A pipeline compiled for a cloud.
+
+    Each provider derives its own from it. What is needed after compilation is a field: nobody
+    reads settings back out of `content`, which is for people, prints and comparisons.
+
+    Attributes:
+        pipeline: The native pipeline's name.
+        definition: The native document that runs, as plain data; nothing of a run is in it.
+        tags: The lineage of its runs.
+        build: The name of the object, below the profile's prefix, with the spec, lock file and
+            data of this build.
+        control: Native step -> what its jobs are given.
+        wheelhouses: Digest -> the wheelhouse of jobs that name it.
+        data: URI of outside data -> where it lies for the jobs.
+        none: Where an optional data parameter points to that has no value.
+        encodings: Parameter -> how its value travels; static ones are not there.
+    """
+
+    pipeline: str
+    definition: Mapping[str, Any]
+    tags: Mapping[str, str]
+    build: str
+    control: Mapping[str, Control]
+    wheelhouses: Mapping[str, Wheelhouse]
+    data: Mapping[str, str]
+    none: str
+    encodings: Mapping[str, Encoding]
