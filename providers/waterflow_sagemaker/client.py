@@ -16,7 +16,7 @@ from waterflow.provider import RUN_ID
 from waterflow.provider.state import RunState, Status
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.runs import records
-from waterflow_sagemaker.runs.deployment import Deployment, describe_build, lineage_tags, made_of
+from waterflow_sagemaker.runs.deployment import Deployment, describe_build, made_of
 from waterflow_sagemaker.runs.starting import Starting, run_ids, value_of
 from waterflow_sagemaker.runs.states import (
     NativeStep,
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from waterflow.provider import Build, Document
+    from waterflow.provider import Build
     from waterflow_sagemaker.connections import Connections
+    from waterflow_sagemaker.document import SageMakerDocument
     from waterflow_sagemaker.runs.starting import Order
 
 _SLOWER: Final = 1.3
@@ -104,15 +105,14 @@ class Client:
     # --- starting -------------------------------------------------------------------------------
 
     def deploy(
-        self, build: Build, document: Document, profile: str, *, cache: bool = True
+        self, build: Build, document: SageMakerDocument, *, cache: bool = True
     ) -> tuple[str, int]:
         """Bring a pipeline to AWS without starting it; return its ARN and version.
 
         Raises:
             ProviderError: AWS refuses or fails.
         """
-        tags = lineage_tags(build, document, profile)
-        return self.deployment.deploy(build, document, tags, cache=cache)
+        return self.deployment.deploy(build, document, cache=cache)
 
     def deployed(self, name: str) -> tuple[str, spec.Pipeline] | None:
         """Return what a pipeline is now: how to call it, and its spec; None where there is none.
@@ -150,11 +150,10 @@ class Client:
         record = self.starting.submit(order, former)
         if record is not None and record.arn is not None:
             # What the first look would ask for is known.
-            build = order.build
-            definition = order.document.content["request"]["PipelineDefinition"]
+            build, document = order.build, order.document
             self._known[record.run] = Execution(
-                record.run, record.arn, build.spec.name, build.spec, native_steps(definition),
-                describe_build(build, record.tags), record,
+                record.run, record.arn, build.spec.name, build.spec,
+                native_steps(document.definition), describe_build(build, document.tags), record,
             )  # fmt: skip
 
     # --- finding --------------------------------------------------------------------------------

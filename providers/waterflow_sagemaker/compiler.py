@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
 from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
 from waterflow.project import STATE, leaks
-from waterflow.provider import Document, Job
+from waterflow.provider import Job
 from waterflow.runs import lineage
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands, value_name
 from waterflow.tracking.store import resolve_uri
+from waterflow_sagemaker.document import SageMakerDocument, Scheduler
 from waterflow_sagemaker.machines import prices
 from waterflow_sagemaker.profile import check_steps
 from waterflow_sagemaker.translation import naming, steps
@@ -23,6 +25,9 @@ from waterflow_sagemaker.translation.comparisons import Term, constant, translat
 from waterflow_sagemaker.translation.context import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow.cloud.document import Control, Encoding
     from waterflow.project.profile import Profile
     from waterflow.provider import Build
     from waterflow_sagemaker.profile import SageMakerSettings
@@ -39,7 +44,9 @@ _ELSEWHERE: Final = ("http://", "https://", "arn:", "databricks", "uc")
 _NUMERIC: Final = ("integer", "number")
 
 
-def compile_sagemaker(build: Build, settings: SageMakerSettings, profile: Profile) -> Document:
+def compile_sagemaker(
+    build: Build, settings: SageMakerSettings, profile: Profile
+) -> SageMakerDocument:
     """Translate a pipeline into what is created on SageMaker.
 
     Args:
@@ -56,77 +63,79 @@ def compile_sagemaker(build: Build, settings: SageMakerSettings, profile: Profil
     check_steps(settings, pipeline, profile.name)
     _refuse_job_maps(pipeline)
     name = naming.pipeline_name(settings.prefix, pipeline.name)
-    registering = _registering(build, profile)
-    context = Context(build, settings, registering)
+    tags = lineage.tags(build, "sagemaker", profile.name)
+    context = Context(build, settings, _registering(build, profile, tags))
     layout = place(pipeline)
     encodings = _encodings(pipeline)
-    definition = _Definition(context, layout, encodings)
-    native = definition.level(())
     # The same digest for the same spec, code, lock and data: nothing of a run is in it.
-    tags = lineage.tags(build, "sagemaker", profile.name)
-    described = text_digest(json.dumps(tags, sort_keys=True))
-    experiment = {"Get": "Execution.PipelineName"}
-    document: dict[str, Any] = {
-        "Version": VERSION,
-        "Metadata": {
-            "waterflow": {
-                "spec": build.digest,
-                "build": context.s3(f"builds/{described}.json"),
-                "pipeline": pipeline.name,
-                "tags": sorted(settings.tags),
-                "steps": {one.native: one.step.name for one in layout.steps()},
-                "gates": {one.native: one.gate.name for one in layout.gates()},
-            }
-        },
-        "Parameters": _parameters(context, encodings),
-        "PipelineExperimentConfig": {
-            "ExperimentName": (
-                naming.entity(profile.experiment, naming.EXPERIMENT_LENGTH)
-                if profile.experiment
-                else experiment
-            ),
-            "TrialName": {"Get": "Execution.PipelineExecutionId"},
-        },
-        "Steps": native,
-    }
-    request: dict[str, Any] = {
-        "PipelineName": name,
-        "PipelineDisplayName": name,
-        "PipelineDescription": " ".join(pipeline.description.split())[:_DESCRIPTION],
-        "RoleArn": settings.role,
-        "Tags": [
-            {"Key": key, "Value": value}
-            for key, value in sorted({**settings.tags, "waterflow:pipeline": pipeline.name}.items())
-        ],
-        "PipelineDefinition": document,
-    }
-    if settings.parallel is not None:
-        request["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": settings.parallel}
-    content: dict[str, Any] = {
-        "request": request,
-        "control": definition.control,
-        "wheelhouses": context.pinner.wheelhouses,
-        "data": {uri: context.data(uri) for uri in build.data},
-        "none": context.none,
-        "schedule": _schedule(pipeline, settings),
-        "parameters": encodings,
-    }
-    return Document(
+    kept = f"builds/{text_digest(json.dumps(tags, sort_keys=True))}.json"
+    translation = _Definition(context, layout, encodings)
+    definition = translation.whole(profile, kept)
+    scheduler = None
+    if pipeline.schedule is not None:
+        scheduler = Scheduler(
+            group=naming.schedule_group(settings.prefix), role=settings.scheduler_role
+        )
+    document = SageMakerDocument(
         provider="sagemaker",
-        content=content,
+        content={},
         jobs=tuple(_jobs(context, layout)),
         notes=tuple(_notes(context)),
+        pipeline=name,
+        definition=definition,
+        tags=tags | {"waterflow.native_pipeline": name, "waterflow.role": settings.role},
+        build=kept,
+        control=translation.control,
+        wheelhouses=context.pinner.wheelhouses,
+        data={uri: context.data(uri) for uri in build.data},
+        copies={uri: key for uri in build.data if (key := context.copy_of(uri)) is not None},
+        none=context.none,
+        encodings=encodings,
+        region=settings.region,
+        bucket=settings.bucket,
+        prefix=settings.prefix,
+        role=settings.role,
+        resource_tags=dict(sorted({**settings.tags, "waterflow:pipeline": pipeline.name}.items())),
+        description=" ".join(pipeline.description.split())[:_DESCRIPTION],
+        parallel=settings.parallel,
+        scheduler=scheduler,
     )
+    return replace(document, content=_content(build, document))
 
 
-def _schedule(pipeline: spec.Pipeline, settings: SageMakerSettings) -> dict[str, Any] | None:
-    """Return what `waterflow schedule apply` would need beside the pipeline."""
-    if pipeline.schedule is None:
-        return None
-    return {"group": naming.schedule_group(settings.prefix), "role": settings.scheduler_role}
+def _content(build: Build, document: SageMakerDocument) -> dict[str, Any]:
+    """Return a document as plain data, for people and for comparisons."""
+    control = {
+        native: {
+            "digest": control.digest,
+            "launch": control.launch,
+            "step": control.step,
+            "bundle": bundle.digest if (bundle := build.bundles.get(control.source)) else None,
+            "source": control.source,
+        }
+        for native, control in document.control.items()
+    }
+    wheelhouses = {
+        digest: {
+            "platform": wheelhouse.platform,
+            "python": wheelhouse.python,
+            "requirements": list(wheelhouse.requirements),
+        }
+        for digest, wheelhouse in document.wheelhouses.items()
+    }
+    scheduler = document.scheduler
+    return {
+        "request": document.request(document.definition),
+        "control": control,
+        "wheelhouses": wheelhouses,
+        "data": document.data,
+        "none": document.none,
+        "schedule": scheduler and {"group": scheduler.group, "role": scheduler.role},
+        "parameters": document.encodings,
+    }
 
 
-def check_size(document: Document) -> None:
+def check_size(document: SageMakerDocument) -> None:
     """Refuse a definition that is larger than SageMaker takes.
 
     Args:
@@ -135,12 +144,12 @@ def check_size(document: Document) -> None:
     Raises:
         DefinitionError: It is larger.
     """
-    request = document.content["request"]
-    size = len(json.dumps(request["PipelineDefinition"], ensure_ascii=False, separators=(",", ":")))
+    definition = document.definition
+    size = len(json.dumps(definition, ensure_ascii=False, separators=(",", ":")))
     if size > LARGEST:
-        number = len(request["PipelineDefinition"]["Metadata"]["waterflow"]["steps"])
+        number = len(definition["Metadata"]["waterflow"]["steps"])
         raise DefinitionError(
-            f"Pipeline '{request['PipelineName']}': its definition has {size:,} characters for "
+            f"Pipeline '{document.pipeline}': its definition has {size:,} characters for "
             f"{number} steps; SageMaker takes {LARGEST:,}. Take several steps together, let one "
             "step map over a list (wf.map), or make two pipelines of it"
         )
@@ -157,7 +166,7 @@ def _refuse_job_maps(pipeline: spec.Pipeline) -> None:
             )  # fmt: skip
 
 
-def _registering(build: Build, profile: Profile) -> dict[str, Any] | None:
+def _registering(build: Build, profile: Profile, tags: Mapping[str, str]) -> dict[str, Any] | None:
     """Return what register steps are told of MLflow; None when there are none.
 
     Raises:
@@ -177,7 +186,7 @@ def _registering(build: Build, profile: Profile) -> dict[str, Any] | None:
     return {
         "uri": uri,
         "experiment": profile.experiment or build.spec.name,
-        "tags": lineage.tags(build, "sagemaker", profile.name),
+        "tags": dict(tags),
     }
 
 
@@ -197,7 +206,7 @@ def refuse_secret(uri: str) -> None:
 # --- parameters ---------------------------------------------------------------------------------
 
 
-def _encodings(pipeline: spec.Pipeline) -> dict[str, str]:
+def _encodings(pipeline: spec.Pipeline) -> dict[str, Encoding]:
     """Return how each parameter that is native travels."""
     compared = {
         operand.name
@@ -206,7 +215,7 @@ def _encodings(pipeline: spec.Pipeline) -> dict[str, str]:
         if isinstance(operand, spec.FromParameter)
     }
     shown = _shown_to_programs(pipeline)
-    found: dict[str, str] = {}
+    found: dict[str, Encoding] = {}
     for name, parameter in pipeline.parameters.items():
         if parameter.static:
             continue
@@ -256,7 +265,7 @@ def _shown_to_programs(pipeline: spec.Pipeline) -> dict[str, str | None]:
     return {name: None if name in others else step for name, step in programs.items()}
 
 
-def _parameters(context: Context, encodings: dict[str, str]) -> list[dict[str, Any]]:
+def _parameters(context: Context, encodings: dict[str, Encoding]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name, encoding in encodings.items():
         parameter = context.pipeline.parameters[name]
@@ -283,9 +292,43 @@ def _parameters(context: Context, encodings: dict[str, str]) -> list[dict[str, A
 class _Definition:
     """Makes the steps of a definition, level by level."""
 
-    def __init__(self, context: Context, layout: Layout, encodings: dict[str, str]) -> None:
+    def __init__(self, context: Context, layout: Layout, encodings: dict[str, Encoding]) -> None:
         self._context, self._layout, self._encodings = context, layout, encodings
-        self.control: dict[str, dict[str, Any]] = {}
+        self.control: dict[str, Control] = {}
+
+    def whole(self, profile: Profile, build: str) -> dict[str, Any]:
+        """Return the definition.
+
+        Args:
+            profile: The profile.
+            build: The key of what is kept of the build.
+        """
+        context, layout = self._context, self._layout
+        pipeline, level = context.pipeline, self.level(())
+        experiment = {"Get": "Execution.PipelineName"}
+        return {
+            "Version": VERSION,
+            "Metadata": {
+                "waterflow": {
+                    "spec": context.build.digest,
+                    "build": context.s3(build),
+                    "pipeline": pipeline.name,
+                    "tags": sorted(context.settings.tags),
+                    "steps": {one.native: one.step.name for one in layout.steps()},
+                    "gates": {one.native: one.gate.name for one in layout.gates()},
+                }
+            },
+            "Parameters": _parameters(context, self._encodings),
+            "PipelineExperimentConfig": {
+                "ExperimentName": (
+                    naming.entity(profile.experiment, naming.EXPERIMENT_LENGTH)
+                    if profile.experiment
+                    else experiment
+                ),
+                "TrialName": {"Get": "Execution.PipelineExecutionId"},
+            },
+            "Steps": level,
+        }
 
     def level(self, path: Path) -> list[dict[str, Any]]:
         """Return the steps of one branch."""

@@ -11,7 +11,7 @@ from waterflow_sagemaker.translation.mounts import CHANNELS, INPUTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from waterflow.provider import Document
+    from waterflow_sagemaker.document import SageMakerDocument
 
 _DEFINITION: Final = 2**20
 _PARAMETERS: Final = 200
@@ -22,13 +22,13 @@ _TRAINING_SECONDS: Final = 28 * 86_400
 """https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
 
 
-def used(document: Document) -> list[Limit]:
+def used(document: SageMakerDocument) -> list[Limit]:
     """Return the limits that grow with a pipeline, and the step that comes nearest to each.
 
     Args:
         document: The compiled pipeline.
     """
-    definition: dict[str, Any] = document.content["request"]["PipelineDefinition"]
+    definition = document.definition
     text = json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
     found = [
         Limit(what="bytes of the definition", used=len(text.encode()), most=_DEFINITION),

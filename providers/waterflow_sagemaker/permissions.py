@@ -11,7 +11,8 @@ from waterflow_sagemaker.translation.naming import S3_SCHEMES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from waterflow.provider import Document
+    from waterflow.cloud.document import Control
+    from waterflow_sagemaker.document import SageMakerDocument, Scheduler
 
 Who = Literal["role", "submitter"]
 
@@ -49,7 +50,7 @@ class Permission:
     why: str
 
 
-def needed(document: Document) -> list[Permission]:
+def needed(document: SageMakerDocument) -> list[Permission]:
     """Return all permissions that a compiled pipeline needs.
 
     Args:
@@ -61,14 +62,11 @@ def needed(document: Document) -> list[Permission]:
 class _Needs:
     """Finds the permissions of one document."""
 
-    def __init__(self, document: Document) -> None:
-        self.content = document.content
-        request = self.content["request"]
-        self.pipeline_role: str = request["RoleArn"]
-        self.name: str = request["PipelineName"]
-        self.jobs = list(_jobs(request["PipelineDefinition"]["Steps"]))
-        place: str = self.content["none"].removeprefix("s3://").removesuffix("/none/none")
-        self.bucket, _, self.prefix = place.partition("/")
+    def __init__(self, document: SageMakerDocument) -> None:
+        self.document = document
+        self.pipeline_role = document.role
+        self.jobs = list(_jobs(document.definition["Steps"]))
+        self.bucket, self.prefix = document.bucket, document.prefix
         images = [uri for job in self.jobs for uri in [_image(job["Arguments"])]]
         self.images = list(dict.fromkeys(images))
         parts = self.pipeline_role.split(":")
@@ -79,7 +77,7 @@ class _Needs:
 
     @property
     def _pipeline_arn(self) -> str:
-        return self._arn("sagemaker", f"pipeline/{self.name.lower()}")
+        return self._arn("sagemaker", f"pipeline/{self.document.pipeline.lower()}")
 
     def _s3(self, rest: str) -> str:
         return f"arn:{self.partition}:s3:::{rest}"
@@ -92,8 +90,8 @@ class _Needs:
         for role, jobs in sorted(roles.items()):
             yield from self._of_jobs(role, jobs)
         yield from self._of_submitter()
-        if self.content["schedule"] is not None:
-            yield from self._of_schedule(**self.content["schedule"])
+        if self.document.scheduler is not None:
+            yield from self._of_schedule(self.document.scheduler)
 
     def _pipeline(self, roles: list[str]) -> Iterator[Permission]:
         """Yield what the pipeline itself does: it starts jobs, and hands them their roles."""
@@ -128,15 +126,14 @@ class _Needs:
             "role", role, ("s3:ListBucket", "s3:GetBucketLocation"), (self._s3(self.bucket),),
             "to find them",
         )  # fmt: skip
-        own = f"s3://{self.bucket}/{self.prefix}/"
-        elsewhere = sorted(u for u in self.content["data"].values() if not u.startswith(own))
+        data, copies = self.document.data, self.document.copies
+        elsewhere = sorted(_key(uri) for uri in data if uri not in copies)
         if elsewhere:
             yield Permission(
                 "role", role, ("s3:GetObject",),
-                tuple(self._s3(uri.removeprefix("s3://") + "*") for uri in elsewhere),
-                "to read data where it is",
+                tuple(self._s3(f"{key}*") for key in elsewhere), "to read data where it is",
             )  # fmt: skip
-            buckets = dict.fromkeys(self._s3(uri.split("/")[2]) for uri in elsewhere)
+            buckets = dict.fromkeys(self._s3(key.partition("/")[0]) for key in elsewhere)
             yield Permission("role", role, ("s3:ListBucket",), tuple(buckets), "to find that data")
         yield Permission(
             "role", role, _LOGS,
@@ -178,9 +175,9 @@ class _Needs:
         https://docs.aws.amazon.com/sagemaker/latest/dg/mlflow-create-tracking-server-iam.html,
         https://docs.aws.amazon.com/sagemaker/latest/dg/mlflow-app-setup-prerequisites-iam.html
         """
-        controls = [self.content["control"].get(job["Name"], {"launch": {}}) for job in jobs]
-        told = [one["launch"]["registering"] for one in controls if "registering" in one["launch"]]
-        for uri in sorted({one["uri"] for one in told if one["uri"].startswith("arn:")}):
+        launches = [control.launch for control in self._controls(jobs)]
+        uris = {launch["registering"]["uri"] for launch in launches if "registering" in launch}
+        for uri in sorted(uri for uri in uris if uri.startswith("arn:")):
             actions = ("sagemaker-mlflow:*",)
             if ":mlflow-app/" in uri:
                 actions = ("sagemaker:CallMlflowAppApi", *actions)
@@ -196,14 +193,18 @@ class _Needs:
         return self._arn("kms", "key/*" if key.startswith("alias/") else f"key/{key}")
 
     def _secrets(self, jobs: list[dict[str, Any]]) -> tuple[str, ...]:
-        found: set[str] = set()
-        for job in jobs:
-            control = self.content["control"].get(job["Name"])
-            found |= set((control or {"step": {"secrets": {}}})["step"]["secrets"].values())
+        names: set[str] = set()
+        for control in self._controls(jobs):
+            names |= set(control.step["secrets"].values())
         return tuple(
             name if name.startswith("arn:") else self._arn("secretsmanager", f"secret:{name}-*")
-            for name in sorted(found)
+            for name in sorted(names)
         )
+
+    def _controls(self, jobs: list[dict[str, Any]]) -> list[Control]:
+        """Return what our launcher is given in the jobs that it begins."""
+        control = self.document.control
+        return [control[job["Name"]] for job in jobs if job["Name"] in control]
 
     def _of_submitter(self) -> Iterator[Permission]:
         yield Permission(
@@ -256,25 +257,24 @@ class _Needs:
 
     def _of_data(self) -> Iterator[Permission]:
         """Yield what pinning and copying data in S3 wants of the submitter."""
-        found = sorted(
-            uri.partition("://")[2] for uri in self.content["data"] if scheme_of(uri) in S3_SCHEMES
-        )
-        if found:
+        keys = sorted(_key(uri) for uri in self.document.data if scheme_of(uri) in S3_SCHEMES)
+        if keys:
             # Of an object that was replaced since, the version that was pinned is asked for.
             yield Permission(
                 "submitter", None, ("s3:GetObject", "s3:GetObjectVersion"),
-                tuple(self._s3(f"{place}*") for place in found), "to look at data, and to copy it",
+                tuple(self._s3(f"{key}*") for key in keys), "to look at data, and to copy it",
             )  # fmt: skip
-            buckets = dict.fromkeys(self._s3(place.partition("/")[0]) for place in found)
+            buckets = dict.fromkeys(self._s3(key.partition("/")[0]) for key in keys)
             yield Permission(
                 "submitter", None, ("s3:ListBucket",), tuple(buckets), "to find that data"
             )
 
-    def _of_schedule(self, group: str, role: str | None) -> Iterator[Permission]:
+    def _of_schedule(self, scheduler: Scheduler) -> Iterator[Permission]:
         """Yield what `waterflow schedule` wants of whoever calls it, and of the scheduler's role.
 
         https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
         """
+        group, role = scheduler.group, scheduler.role
         yield Permission(
             "submitter", None,
             ("scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule",
@@ -306,6 +306,11 @@ def _jobs(steps: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield from _jobs(step["Arguments"]["ElseSteps"])
         else:
             yield step
+
+
+def _key(uri: str) -> str:
+    """Return the bucket and key of an address in S3."""
+    return uri.partition("://")[2]
 
 
 def _image(arguments: dict[str, Any]) -> str:

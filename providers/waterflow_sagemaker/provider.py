@@ -10,6 +10,7 @@ from waterflow.project import state_folder
 from waterflow.provider import Capabilities, Permission, Provider
 from waterflow.provider.capabilities import check_capabilities
 from waterflow_sagemaker.compiler import check_size, compile_sagemaker, refuse_secret
+from waterflow_sagemaker.document import SageMakerDocument, own
 from waterflow_sagemaker.limits import used
 from waterflow_sagemaker.profile import SageMakerSettings
 
@@ -117,7 +118,7 @@ class SageMakerProvider(Provider):
 
     # --- the contract ---------------------------------------------------------------------------
 
-    def compile(self, build: Build) -> Document:
+    def compile(self, build: Build) -> SageMakerDocument:
         """Translate a pipeline into a SageMaker pipeline definition."""
         check_capabilities(build.spec, self.name, self.capabilities)
         return compile_sagemaker(build, self.settings, self.profile)
@@ -127,12 +128,13 @@ class SageMakerProvider(Provider):
         from waterflow_sagemaker.checks import document_errors
 
         del build
-        check_size(document)
-        return document_errors(document.content["request"]["PipelineDefinition"])
+        compiled = own(document)
+        check_size(compiled)
+        return document_errors(compiled.definition)
 
     def limits(self, document: Document) -> list[Limit]:
         """Return how much of SageMaker's limits a pipeline uses."""
-        return used(document)
+        return used(own(document))
 
     def permissions(self, document: Document) -> list[Permission]:
         """Return what the jobs' roles, and whoever submits, must be allowed."""
@@ -142,12 +144,12 @@ class SageMakerProvider(Provider):
             Permission(
                 who=one.role or one.who, actions=one.actions, resources=one.resources, why=one.why
             )
-            for one in needed(document)
+            for one in needed(own(document))
         ]
 
     def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
         """Return the pipeline that SageMaker holds now."""
-        return self._client.deployed(document.content["request"]["PipelineName"])
+        return self._client.deployed(own(document).pipeline)
 
     def durations(self, pipeline: spec.Pipeline) -> dict[str, list[float]]:
         """Return how long steps took on SageMaker lately, as MLflow knows."""
@@ -159,7 +161,7 @@ class SageMakerProvider(Provider):
         """Return what each step of a run would do, by SageMaker's own rule of caching."""
         from waterflow_sagemaker.runs.expectation import foretell
 
-        return foretell(self._client, build, document, parameters)
+        return foretell(self._client, build, own(document), parameters)
 
     def schedules(self) -> Schedules:
         """Return the profile's schedules, which EventBridge Scheduler keeps."""
@@ -167,8 +169,7 @@ class SageMakerProvider(Provider):
 
         client = self._client
         return Schedules(
-            client.connections,
-            lambda build, document: client.deploy(build, document, self.profile.name),
+            client.connections, lambda build, document: client.deploy(build, own(document))
         )
 
     def submit(self, build: Build, document: Document, submission: Submission) -> None:
@@ -182,10 +183,9 @@ class SageMakerProvider(Provider):
         self._client.submit(
             Order(
                 build=build,
-                document=document,
+                document=own(document),
                 submission=submission,
                 tracking=to,
-                profile=self.profile.name,
             )
         )
 

@@ -14,6 +14,7 @@ from waterflow.errors import (
 )
 from waterflow.provider.schedules import Schedule
 from waterflow_sagemaker.cron import aws_cron
+from waterflow_sagemaker.document import own
 from waterflow_sagemaker.errors import PROVIDER, translated
 from waterflow_sagemaker.runs.deployment import made_of
 from waterflow_sagemaker.runs.starting import native_parameters
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
     from waterflow.provider import Build, Document
     from waterflow_sagemaker.connections import Connections
+    from waterflow_sagemaker.document import SageMakerDocument
 
-    Deploy = Callable[[Build, Document], tuple[str, int]]
+    Deploy = Callable[[Build, SageMakerDocument], tuple[str, int]]
 
 TAG: Final = "waterflow"
 """The tag of a schedule group that says that Waterflow keeps it; schedules have no tags:
@@ -75,19 +77,20 @@ class Schedules:
             ConflictError: The group of that name is not Waterflow's.
             ProviderError: AWS refuses or fails.
         """
-        native: str = document.content["request"]["PipelineName"]
+        compiled = own(document)
+        native = compiled.pipeline
         if build.spec.schedule is None:
             return self._remove(naming.schedule(native))
         expression, role = aws_cron(build.spec.schedule), self._role()
         values = _values(build.spec, parameters)
         given = {
             name: text
-            for name, text in native_parameters(document, values).items()
+            for name, text in native_parameters(compiled, values).items()
             # The newest version may be of a run with other data, and then has no default for it.
-            if name in parameters or document.content["parameters"][name] == "data"
+            if name in parameters or compiled.encodings[name] == "data"
         }
         self._ensure_group()
-        arn, _ = self._deploy(build, document)
+        arn, _ = self._deploy(build, compiled)
         return self._reconcile(naming.schedule(native), {
             "ScheduleExpression": expression,
             "ScheduleExpressionTimezone": "UTC",

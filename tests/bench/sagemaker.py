@@ -40,7 +40,7 @@ provider.compile(few)  # what is imported once is imported now
 begun = time.perf_counter()
 document = provider.compile(build)
 seconds = time.perf_counter() - begun
-assert len(document.content["control"]) == 1000
+assert len(document.control) == 1000
 loaded = {"boto3", "botocore", "moto", "sagemaker"} & sys.modules.keys()
 assert not loaded, f"compiling imported {loaded}"
 print(seconds)
@@ -107,8 +107,7 @@ def ours(number):
 def base(number):
     prefix = f"base-{STEPS}-{number}"
     _, document = prepared(prefix)
-    request = dict(document.content["request"])
-    request["PipelineDefinition"] = json.dumps(request["PipelineDefinition"])
+    request = document.request(json.dumps(document.definition))
     first = f"ours-{STEPS}-{number}/"
     objects = {}
     for one in s3.list_objects_v2(Bucket="bench", Prefix=first)["Contents"]:

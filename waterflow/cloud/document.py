@@ -63,6 +63,8 @@ class CloudDocument(Document):
         control: Native step -> what its jobs are given.
         wheelhouses: Digest -> the wheelhouse of jobs that name it.
         data: URI of outside data -> where it lies for the jobs.
+        copies: URI of outside data -> the name, below the profile's prefix, under which a copy
+            of it is kept; what jobs read where it is has none.
         none: Where an optional data parameter points to that has no value.
         encodings: Parameter -> how its value travels; static ones are not there.
     """
@@ -74,5 +76,6 @@ class CloudDocument(Document):
     control: Mapping[str, Control]
     wheelhouses: Mapping[str, Wheelhouse]
     data: Mapping[str, str]
+    copies: Mapping[str, str]
     none: str
     encodings: Mapping[str, Encoding]

@@ -14,7 +14,6 @@ from waterflow.data.stores import scheme_of
 from waterflow.errors import ConflictError, ProviderError
 from waterflow.packing import bundle, wheelhouse
 from waterflow.project import progress
-from waterflow.runs import lineage
 from waterflow.spec.quantities import show_size
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.store import S3Store
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
     from waterflow.data import Pinned
-    from waterflow.provider import Build, Document
+    from waterflow.provider import Build
     from waterflow_sagemaker.connections import Connections
+    from waterflow_sagemaker.document import SageMakerDocument
     from waterflow_sagemaker.runs.storage import Storage
 
 
@@ -51,14 +51,13 @@ class Deployment:
     # --- the bucket -----------------------------------------------------------------------------
 
     def deploy(
-        self, build: Build, document: Document, tags: Mapping[str, str], *, cache: bool = True
+        self, build: Build, document: SageMakerDocument, *, cache: bool = True
     ) -> tuple[str, int]:
         """Put what the jobs need into the bucket, then create or update the pipeline.
 
         Args:
             build: The pipeline, with its code.
             document: What it was compiled to.
-            tags: The lineage of its runs.
             cache: Whether earlier results may stand for steps.
 
         Returns:
@@ -70,69 +69,64 @@ class Deployment:
         """
         self._sagemaker  # noqa: B018 - made here, because clients are not made in threads
         with ThreadPoolExecutor(1) as pool:  # nobody waits for the one while the other is sent
-            newest = pool.submit(self._newest, document.content["request"]["PipelineName"])
-            self._upload(build, document, tags)
+            newest = pool.submit(self._newest, document.pipeline)
+            self._upload(build, document)
         found = self._pipeline(document, newest.result(), cache=cache)
         if not cache:
             # A schedule starts the newest version: that one is to use the cache.
             self._pipeline(document, found[1], cache=True)
         return found
 
-    def _upload(self, build: Build, document: Document, tags: Mapping[str, str]) -> None:
+    def _upload(self, build: Build, document: SageMakerDocument) -> None:
         """Put what the jobs need into the bucket; what is there already is not sent again."""
         self._upload_wheels(document)
         self._upload_data(build, document)
-        self._upload_control(build, document, tags)
+        self._upload_control(build, document)
 
-    def _upload_control(self, build: Build, document: Document, tags: Mapping[str, str]) -> None:
-        digests = {found["digest"] for found in document.content["control"].values()}
+    def _upload_control(self, build: Build, document: SageMakerDocument) -> None:
+        digests = {control.digest for control in document.control.values()}
         wanted = self.storage.missing({one: f"control/{one}/step.json" for one in digests})
-        uri = document.content["request"]["PipelineDefinition"]["Metadata"]["waterflow"]["build"]
-        objects: dict[str, bytes | Path] = {
-            self.storage.name(uri): canonical(describe_build(build, tags))
-        }
+        kept = canonical(describe_build(build, document.tags))
+        objects: dict[str, bytes | Path] = {document.build: kept}
         last: dict[str, bytes | Path] = {}
         archives: dict[str, bytes] = {}
-        for found in document.content["control"].values():
-            digest = found["digest"]
+        for control in document.control.values():
+            digest = control.digest
             if digest not in wanted:
                 continue
             place = f"control/{digest}"
-            code = build.bundles.get(found["source"])
+            code = build.bundles.get(control.source)
             if code is not None:
                 if code.digest not in archives:
                     archives[code.digest] = bundle.archive(code)
                 objects[f"{place}/bundle.tar.gz"] = archives[code.digest]
             for name, content in job_files().items():
                 objects[f"{place}/{name}"] = content
-            objects[f"{place}/launch.json"] = canonical(found["launch"])
-            last[f"{place}/step.json"] = canonical(found["step"])
+            objects[f"{place}/launch.json"] = canonical(dict(control.launch))
+            last[f"{place}/step.json"] = canonical(dict(control.step))
         self.storage.put_all(objects)
         self.storage.put_all(last)  # tells that the others are there
 
-    def _upload_wheels(self, document: Document) -> None:
-        for digest, wanted in document.content["wheelhouses"].items():
+    def _upload_wheels(self, document: SageMakerDocument) -> None:
+        for digest, house in document.wheelhouses.items():
             if self.storage.exists(f"complete/wheels/{digest}"):
                 continue
-            target = wheelhouse.Target(wanted["platform"], wanted["python"])
-            wheels = wheelhouse.resolve(wanted["requirements"], self._place, target).wheels
+            target = wheelhouse.Target(house.platform, house.python)
+            wheels = wheelhouse.resolve(list(house.requirements), self._place, target).wheels
             what = f"{len(wheels)} {'wheel' if len(wheels) == 1 else 'wheels'}"
             progress.tell(f"Uploading {what}, {show_size(_size(wheels))}")
             self.storage.put_all({f"wheels/{digest}/{wheel.name}": wheel for wheel in wheels})
             self.storage.put(f"complete/wheels/{digest}", b"")
 
-    def _upload_data(self, build: Build, document: Document) -> None:
+    def _upload_data(self, build: Build, document: SageMakerDocument) -> None:
         if any(one.type == "data" for one in build.spec.parameters.values()):
             self.storage.put_new("none/none", b"")
-        for uri, address in document.content["data"].items():
-            if address == uri:
-                continue  # read where it is
-            prefix = self.storage.name(address).rstrip("/")
+        for uri, prefix in document.copies.items():
+            pinned = build.data[uri]
             # What has no version may have changed since it was last uploaded.
-            fixed = "/unpinned-" not in f"/{prefix}"
+            fixed = bool(pinned.sha256 or pinned.version)
             if fixed and self.storage.exists(f"complete/{prefix}"):
                 continue
-            pinned = build.data[uri]
             if fixed and scheme_of(uri) in S3_SCHEMES:
                 self._copy_data(pinned, prefix)
             else:
@@ -162,17 +156,17 @@ class Deployment:
 
     # --- SageMaker ------------------------------------------------------------------------------
 
-    def _pipeline(self, document: Document, version: int | None, *, cache: bool) -> tuple[str, int]:
+    def _pipeline(
+        self, document: SageMakerDocument, version: int | None, *, cache: bool
+    ) -> tuple[str, int]:
         """Create the pipeline, or update the newest version of it."""
-        request: dict[str, Any] = dict(document.content["request"])
-        definition = request["PipelineDefinition"]
+        definition = document.definition
         text = json.dumps(
             definition if cache else _uncached(definition),
             ensure_ascii=False,
             separators=(",", ":"),
         )
-        request["PipelineDefinition"] = text
-        name = request["PipelineName"]
+        request, name = document.request(text), document.pipeline
         if version is None:
             arn = self._created(request)
             if arn is not None:
@@ -339,13 +333,4 @@ def describe_build(build: Build, tags: Mapping[str, str]) -> dict[str, Any]:
         "tags": dict(tags),
         "lock": build.lock.text,
         "data": {one.uri: one.sha256 or one.version or "unpinned" for one in build.data.values()},
-    }
-
-
-def lineage_tags(build: Build, document: Document, profile: str) -> dict[str, str]:
-    """Return the lineage that a run of this build is to be tracked with."""
-    request = document.content["request"]
-    return lineage.tags(build, document.provider, profile) | {
-        "waterflow.native_pipeline": request["PipelineName"],
-        "waterflow.role": request["RoleArn"],
     }

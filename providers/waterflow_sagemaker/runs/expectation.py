@@ -29,7 +29,8 @@ from waterflow_sagemaker.runs.states import StepRun, milliseconds, native_steps
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from waterflow.provider import Build, Document
+    from waterflow.cloud.document import CloudDocument
+    from waterflow.provider import Build
     from waterflow_sagemaker.client import Client
 
 LOOKED_AT: Final = 10
@@ -40,7 +41,7 @@ _DONE: Final = (Status.SUCCEEDED, Status.CACHED)
 
 
 def foretell(
-    client: Client, build: Build, document: Document, parameters: Mapping[str, Any]
+    client: Client, build: Build, document: CloudDocument, parameters: Mapping[str, Any]
 ) -> dict[str, Expectation]:
     """Return what each step of a run would do.
 
@@ -116,21 +117,16 @@ class _Foretelling:
         self,
         client: Client,
         pipeline: spec.Pipeline,
-        document: Document,
+        document: CloudDocument,
         parameters: Mapping[str, Any],
     ) -> None:
         self._client, self._pipeline, self._given = client, pipeline, parameters
-        self._name: str = document.content["request"]["PipelineName"]
-        self._control: dict[str, dict[str, Any]] = document.content["control"]
+        self._name, self._control = document.pipeline, document.control
         # As SageMaker keeps it: without what is Python's only.
-        self._definition: dict[str, Any] = json.loads(
-            json.dumps(document.content["request"]["PipelineDefinition"])
-        )
+        self._definition: dict[str, Any] = json.loads(json.dumps(document.definition))
         self._natives = {str(step["Name"]): step for step in _flat(self._definition["Steps"])}
-        known = {n: how for n, how in document.content["parameters"].items() if n in parameters}
-        texts = native_parameters(
-            replace(document, content={**document.content, "parameters": known}), parameters
-        )
+        known = {n: how for n, how in document.encodings.items() if n in parameters}
+        texts = native_parameters(replace(document, encodings=known), parameters)
         self._jobs: dict[str, str] = {}
         self._side = Side(_parameters(self._definition, texts), self._jobs)
         self._formers: dict[str, _Former] = {}
@@ -259,7 +255,7 @@ class _Foretelling:
         control = self._control.get(native)
         if control is None:
             return False
-        return not self._client.storage.exists(f"control/{control['digest']}/step.json")
+        return not self._client.storage.exists(f"control/{control.digest}/step.json")
 
     # --- conditions -----------------------------------------------------------------------------
 

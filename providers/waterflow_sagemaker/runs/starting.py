@@ -23,14 +23,16 @@ from waterflow.provider import RUN_ID
 from waterflow.spec.parameters import to_text
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.runs import records
-from waterflow_sagemaker.runs.deployment import lineage_tags, same_steps
+from waterflow_sagemaker.runs.deployment import same_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from waterflow import spec
-    from waterflow.provider import Build, Document, Submission
+    from waterflow.cloud.document import CloudDocument
+    from waterflow.provider import Build, Submission
     from waterflow_sagemaker.connections import Connections
+    from waterflow_sagemaker.document import SageMakerDocument
     from waterflow_sagemaker.runs.deployment import Deployment
     from waterflow_sagemaker.runs.storage import Storage
 
@@ -52,19 +54,12 @@ class Order:
         document: What it was compiled to.
         submission: How it is to run.
         tracking: `uri` and `experiment` of MLflow.
-        profile: The profile's name.
     """
 
     build: Build
-    document: Document
+    document: SageMakerDocument
     submission: Submission
     tracking: Mapping[str, str]
-    profile: str
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The lineage that the run is to be tracked with."""
-        return lineage_tags(self.build, self.document, self.profile)
 
 
 class Starting:
@@ -129,19 +124,17 @@ class Starting:
 
     def _recorded(self, order: Order, former: tuple[str, records.Record] | None) -> records.Record:
         """Bring the pipeline to AWS, and write down what is to be started of it."""
-        document, submission, tags = order.document, order.submission, order.tags
+        document, submission = order.document, order.submission
         if former is None:
             native = native_parameters(document, submission.parameters)
             _check_parameters(document, native)
-            _, version = self._deployment.deploy(
-                order.build, document, tags, cache=submission.cache
-            )
+            _, version = self._deployment.deploy(order.build, document, cache=submission.cache)
         else:
             native, version = former[1].native, former[1].version
             self._check_resumable(document, submission, *former)
         record = records.Record(
             run=submission.run_id,
-            pipeline=document.content["request"]["PipelineName"],
+            pipeline=document.pipeline,
             digest=order.build.digest,
             version=version,
             parameters=dict(submission.parameters),
@@ -149,7 +142,7 @@ class Starting:
             tracking=dict(order.tracking),
             created=int(time.time() * 1000),
             resumed=submission.resume,
-            tags=tags,
+            tags=dict(document.tags),
         )
         if records.write_new(self._storage, record):
             return record
@@ -243,7 +236,7 @@ class Starting:
                     )
 
     def _check_resumable(
-        self, document: Document, submission: Submission, arn: str, former: records.Record
+        self, document: CloudDocument, submission: Submission, arn: str, former: records.Record
     ) -> None:
         """Refuse to go on from a run in a way that SageMaker does not: it repeats what failed.
 
@@ -270,9 +263,7 @@ class Starting:
                 definition = sagemaker.describe_pipeline_definition_for_execution(
                     PipelineExecutionArn=arn
                 )["PipelineDefinition"]
-            if not same_steps(
-                json.loads(definition), document.content["request"]["PipelineDefinition"]
-            ):
+            if not same_steps(json.loads(definition), document.definition):
                 why = (
                     "ran another version of its code or of its settings, and SageMaker repeats "
                     "failed steps only as they were. Start a new run (leave --resume out): what "
@@ -303,7 +294,7 @@ def run_ids(arn: str, description: str) -> list[str]:
     return [*reversed(told["resumed"].split(", resumed as ")[1:]), told["run"]]
 
 
-def native_parameters(document: Document, values: Mapping[str, Any]) -> dict[str, str]:
+def native_parameters(document: CloudDocument, values: Mapping[str, Any]) -> dict[str, str]:
     """Return parameters as SageMaker takes them: text, in the encoding that was compiled.
 
     Args:
@@ -311,11 +302,10 @@ def native_parameters(document: Document, values: Mapping[str, Any]) -> dict[str
         values: Every parameter's value.
     """
     found: dict[str, str] = {}
-    content = document.content
-    for name, encoding in content["parameters"].items():
+    for name, encoding in document.encodings.items():
         value = values[name]
         if encoding == "data":
-            found[name] = content["none"] if value is None else content["data"][value]
+            found[name] = document.none if value is None else document.data[value]
         elif encoding == "text" and isinstance(value, str):
             found[name] = value
         elif encoding == "number":
@@ -335,10 +325,10 @@ def value_of(parameter: spec.Parameter, text: str) -> Any:
         return text  # for a container's command, texts travel as they are
 
 
-def _check_parameters(document: Document, native: Mapping[str, str]) -> None:
+def _check_parameters(document: CloudDocument, native: Mapping[str, str]) -> None:
     from waterflow_sagemaker.checks import submission_errors
 
-    errors = submission_errors(document.content["request"]["PipelineDefinition"], native)
+    errors = submission_errors(document.definition, native)
     if errors:
         raise ConfigurationError(
             "SageMaker would not take these parameters:\n" + "\n".join(f"  {e}" for e in errors)

@@ -130,15 +130,20 @@ class Context:
         What is pinned is kept under a digest of what it is, so that a run reads what was pinned
         and SageMaker's cache sees a change. What is not pinned is read where it is if it is in S3.
         """
+        copy = self.copy_of(uri)
+        return uri if copy is None else self.s3(copy)
+
+    def copy_of(self, uri: str) -> str | None:
+        """Return the key of the copy of outside data; None for what is read where it is."""
         pinned = self.build.data[uri]
         what = pinned.sha256 or pinned.version
         if what is None:
             if uri.startswith("s3://"):
-                return uri
-            return self.s3(f"data/unpinned-{text_digest(uri)}")
+                return None
+            return f"data/unpinned-{text_digest(uri)}"
         # Tags of S3 and digests tell content; what a web server says tells it of one address only.
         tells = scheme_of(uri) in S3_SCHEMES or pinned.sha256 or what.startswith("md5:")
-        return self.s3(f"data/{text_digest(f'{entry_name(uri) if tells else uri} {what}')}")
+        return f"data/{text_digest(f'{entry_name(uri) if tells else uri} {what}')}"
 
     def address(self, source: spec.FromData | spec.FromParameter) -> tuple[Any, bool]:
         """Return outside data's S3 URI or its expression, and whether there may be none."""

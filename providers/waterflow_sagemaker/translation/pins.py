@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from waterflow import spec
+from waterflow.cloud.document import Wheelhouse
 from waterflow.data.fingerprints import text_digest
 from waterflow.errors import UnsupportedFeatureError
 from waterflow.packing.libraries import versions
@@ -47,7 +48,7 @@ class Pinner:
         self._build, self._settings, self._tracking = build, settings, tracking
         self._steps = {step.name: step for step in build.spec.steps}
         self._known: dict[tuple[str, ...], Libraries] = {}
-        self.wheelhouses: dict[str, dict[str, Any]] = {}
+        self.wheelhouses: dict[str, Wheelhouse] = {}
 
     def of(self, step: spec.Step, python: str) -> Libraries:
         """Return a step's libraries.
@@ -84,9 +85,9 @@ class Pinner:
         if not pins or not shipped:
             return Libraries(tuple(pins))
         digest = text_digest("\n".join([PLATFORM, python, *pins]))
-        self.wheelhouses[digest] = {
-            "platform": PLATFORM, "python": python, "requirements": pins,
-        }  # fmt: skip
+        self.wheelhouses[digest] = Wheelhouse(
+            platform=PLATFORM, python=python, requirements=tuple(pins)
+        )
         return Libraries(tuple(pins), digest)
 
     def _read(self, step: spec.Step) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from waterflow import spec
+from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.job import leaves, step_document
 from waterflow_sagemaker.translation import mounts as mounting
@@ -60,11 +61,11 @@ class Native:
 
     Attributes:
         step: The step of the definition.
-        control: Its entry among the control inputs; None where it has none.
+        control: What its jobs are given besides their inputs; None for a program.
     """
 
     step: dict[str, Any]
-    control: dict[str, Any] | None = None
+    control: Control | None = None
 
 
 @dataclass
@@ -76,7 +77,7 @@ class _Job:
     mounts: list[Mount]
     environment: dict[str, Any] = field(default_factory=dict[str, Any])
     outputs: list[str] = field(default_factory=list[str])
-    control: dict[str, Any] | None = None
+    control: Control | None = None
 
 
 def native_step(context: Context, placed: PlacedStep) -> Native:
@@ -175,13 +176,7 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
         first.append(
             Mount("wheels", f"{base}/wheels", context.s3(f"wheels/{plan.libraries.wheels}/"))
         )
-    control = {
-        "digest": digest,
-        "launch": launch,
-        "step": document,
-        "bundle": bundle.digest if bundle else None,
-        "source": step.name,
-    }
+    control = Control(digest=digest, source=step.name, launch=launch, step=document)
     arguments = [
         _joined(f"--param={name}=", source.name)
         for name, source in leaves(step)
@@ -234,7 +229,7 @@ def _arguments(context: Context, plan: StepPlan, placed: PlacedStep, job: _Job) 
         )  # fmt: skip
     checkpoint = None
     if step.resources.spot and job.control is not None:
-        checkpoint = context.s3(f"checkpoints/{job.control['digest']}")
+        checkpoint = context.s3(f"checkpoints/{job.control.digest}")
     return requests.training(
         plan, job.entrypoint, job.arguments, job.mounts, base, job.environment, stopping,
         metrics=_metrics(step, plan), instances=step.resources.instances, spot=step.resources.spot,

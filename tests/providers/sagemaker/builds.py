@@ -103,7 +103,7 @@ def local_data(uri, sha256="d" * 64):
 
 
 def definition(document):
-    return document.content["request"]["PipelineDefinition"]
+    return document.definition
 
 
 def native_steps(document):

@@ -221,7 +221,7 @@ def test_the_definition_nests_and_names_the_copies():
     assert list(steps) == ["score", "gate", "then-it", "use", "other", "use-2"]
     uri = steps["use"]["Arguments"]["ProcessingInputs"][1]["S3Input"]["S3Uri"]
     assert "Steps.then-it." in str(uri)
-    ours = document.content["request"]["PipelineDefinition"]["Metadata"]["waterflow"]
+    ours = document.definition["Metadata"]["waterflow"]
     assert ours["steps"]["use-2"] == "use"
     assert ours["gates"] == {"gate": "gate"}
     notes = {job.step: job.notes for job in document.jobs}

@@ -41,7 +41,7 @@ def evaluate(condition, resolve):
 
 def resolver(document, values, parameters):
     """Return what gives the value of an expression in a run with these values."""
-    encodings = document.content["parameters"]
+    encodings = document.encodings
 
     def parameter(name):
         value = parameters[name]
@@ -70,10 +70,10 @@ def resolver(document, values, parameters):
         return float(files[step][key]["number"])
 
     files = {}
-    for name, control in document.content["control"].items():
-        keys = control["launch"]["values"]
+    for name, control in document.control.items():
+        keys = control.launch["values"]
         files[name] = {
-            key: launch._both(values[control["source"], value]) for value, key in keys.items()
+            key: launch._both(values[control.source, value]) for value, key in keys.items()
         }
     return resolve
 

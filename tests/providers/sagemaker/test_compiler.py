@@ -27,6 +27,7 @@ from tests.providers.sagemaker.builds import (
     valid,
 )
 from waterflow import spec
+from waterflow.cloud.document import Wheelhouse
 from waterflow.data import Pinned
 from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
 
@@ -153,7 +154,7 @@ def test_the_profiles_settings(snapshot):
         experiment="Card fraud / 2026",
     ))  # fmt: skip
     assert stable(document.content["request"]) == snapshot
-    assert document.content["request"]["PipelineName"] == "team-ours-a-pipeline"
+    assert document.pipeline == "team-ours-a-pipeline"
     assert "encrypted by hardware" in document.jobs[1].notes[0]
 
 
@@ -221,7 +222,7 @@ def test_where_data_lies():
         Pinned("s3://elsewhere/unpinned/"),
         Pinned("https://example.org/unpinned.csv"),
     ]
-    found = compiled(pipeline(function("a")), build_options={"data": data}).content["data"]
+    found = compiled(pipeline(function("a")), build_options={"data": data}).data
     assert found["data/raw.csv"] == found["other/raw.csv"] != found["data/other.csv"]
     assert re.fullmatch(r"s3://my-bucket/waterflow/data/[0-9a-f]{64}", found["data/raw.csv"])
     assert found["s3://elsewhere/pinned.csv"].startswith("s3://my-bucket/waterflow/data/")
@@ -256,10 +257,10 @@ def test_a_spot_job_may_wait():
     document = compiled(FEATURES["spot"], {"spot_wait": 60})
     stopping = arguments(document, "fit")["StoppingCondition"]
     assert stopping["MaxWaitTimeInSeconds"] == stopping["MaxRuntimeInSeconds"] + 60
-    control = document.content["control"]["fit"]
+    control = document.control["fit"]
     place = arguments(document, "fit")["CheckpointConfig"]
-    assert place["S3Uri"] == f"s3://my-bucket/waterflow/checkpoints/{control['digest']}"
-    assert control["launch"]["checkpoint"] is True
+    assert place["S3Uri"] == f"s3://my-bucket/waterflow/checkpoints/{control.digest}"
+    assert control.launch["checkpoint"] is True
 
 
 def test_names_of_steps_and_of_values():
@@ -277,7 +278,7 @@ def test_names_of_steps_and_of_values():
     names = definition(document)["Metadata"]["waterflow"]["steps"]
     assert [name for name, step in names.items() if step in ("a_b", "a.b")] == ["a-b", "a-b-2"]
     assert all(len(name) <= 64 for name in names)
-    keys = document.content["control"]["a-b"]["launch"]["values"]
+    keys = document.control["a-b"].launch["values"]
     assert keys == {"m.p 1": "m_p_1", "m.p-1": "m_p_1_2", "m.p_1": "m_p_1_3"}
 
 
@@ -293,7 +294,7 @@ def test_a_register_step_is_told_of_the_registry():
     made = build(found, versions={"fit": {"xgboost": "2.1.0"}, "register": {"skops": "0.16.0"}})
     uri = "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/app"
     document = valid(compiled(made, uri=uri, experiment="ours"))
-    launch = document.content["control"]["register"]["launch"]
+    launch = document.control["register"].launch
     assert launch["registering"]["uri"] == uri
     assert launch["registering"]["experiment"] == "ours"
     assert launch["registering"]["tags"]["waterflow.provider"] == "sagemaker"
@@ -321,17 +322,18 @@ def test_the_libraries_of_a_step():
     versions = {"fit": {"pandas": "2.2.3", "waterflow": "0.1", "module ours": "sha256:1"}}
     found = pipeline(function("fit"), function("nothing"))
     document = compiled(build(found, versions=versions))
-    (digest,) = document.content["wheelhouses"]
-    assert document.content["wheelhouses"][digest] == {
-        "platform": "manylinux_2_28_x86_64", "python": "3.12", "requirements": ["pandas==2.2.3"],
-    }  # fmt: skip
+    (digest,) = document.wheelhouses
+    assert document.wheelhouses[digest] == Wheelhouse(
+        platform="manylinux_2_28_x86_64", python="3.12", requirements=("pandas==2.2.3",)
+    )
+    assert document.content["wheelhouses"][digest]["requirements"] == ["pandas==2.2.3"]
     assert [one["InputName"] for one in arguments(document, "fit")["ProcessingInputs"]] == [
         "control", "wheels",
     ]  # fmt: skip
-    assert document.content["control"]["nothing"]["launch"]["wheels"] is False
+    assert document.control["nothing"].launch["wheels"] is False
     of_image = compiled(build(found, versions=versions), {"libraries": "image"})
-    assert of_image.content["wheelhouses"] == {}
-    launch = of_image.content["control"]["fit"]["launch"]
+    assert of_image.wheelhouses == {}
+    launch = of_image.control["fit"].launch
     assert (launch["wheels"], launch["pins"]) == (False, ["pandas==2.2.3"])
     asking = pipeline(function("fit", environment=spec.Environment(requirements=("x",))))
     with pytest.raises(UnsupportedFeatureError, match='libraries = "wheelhouse"'):
@@ -392,13 +394,13 @@ def test_no_cloud_sdk_is_imported():
 def test_data_of_one_name_and_version_at_two_addresses_is_kept_apart():
     places = [f"https://data.example/{year}/train.csv" for year in (2024, 2025)]
     data = [Pinned(uri, 'etag:"66a1-1f4"') for uri in places]
-    found = compiled(pipeline(function("a")), build_options={"data": data}).content["data"]
+    found = compiled(pipeline(function("a")), build_options={"data": data}).data
     assert len(set(found.values())) == 2
 
 
 def test_the_same_object_at_two_addresses_is_kept_once():
     data = [Pinned(f"s3://{bucket}/train.csv", "etag:66a1") for bucket in ("one", "two")]
-    found = compiled(pipeline(function("a")), build_options={"data": data}).content["data"]
+    found = compiled(pipeline(function("a")), build_options={"data": data}).data
     assert len(set(found.values())) == 1
 
 

@@ -118,7 +118,7 @@ def test_a_text_for_a_program_and_for_others():
     )  # fmt: skip
     words = {"word": spec.Parameter("string", "naïve")}
     document = compiled(pipeline(step, parameters=words))
-    assert document.content["parameters"] == {"word": "text"}
+    assert document.encodings == {"word": "text"}
     assert definition(document)["Parameters"][0]["DefaultValue"] == "naïve"
     used = function("fit", {"word": spec.FromParameter("word")})
     with pytest.raises(UnsupportedFeatureError, match="in a container's command and elsewhere"):

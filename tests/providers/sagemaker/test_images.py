@@ -64,7 +64,7 @@ def test_an_image_of_ones_own(step, settings, image, python):
     document = compiled(pipeline(function("fit", **step)), settings)
     found = native_steps(document)["fit"]["Arguments"]["AppSpecification"]["ImageUri"]
     assert found == image
-    assert document.content["control"]["fit"]["launch"]["python"] == python
+    assert document.control["fit"].launch["python"] == python
     assert f"where '{image}' is not" in document.jobs[0].notes[0]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waterflow_sagemaker.compiler import compile_sagemaker
 from waterflow_sagemaker.connections import Connections
 from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.profile import SageMakerSettings
@@ -26,11 +27,14 @@ from waterflow.errors import (
     NotFoundError,
 )
 from waterflow.packing import lockfile
-from waterflow.provider import Build, Document
+from waterflow.project.profile import Profile
+from waterflow.provider import Build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from waterflow_sagemaker.document import SageMakerDocument
 
 ROLE = "arn:aws:iam::123456789012:role/waterflow"
 SERVER = """
@@ -210,30 +214,20 @@ class World:
 
     def compiled(
         self, name: str = "fraud", schedule: str | None = "0 3 * * 1", **parameters: spec.Parameter
-    ) -> tuple[Build, Document]:
+    ) -> tuple[Build, SageMakerDocument]:
         pipeline = spec.Pipeline(name=name, schedule=schedule, parameters=parameters)
         build = Build(
             spec=pipeline, digest=spec.digest(pipeline), root=self.root, bundles={}, versions={},
             data={}, lock=lockfile.read(self.root), git=project.git_state(self.root), python="3.11",
         )  # fmt: skip
-        uri = f"s3://{self.settings.bucket}/{self.settings.prefix}/builds/{build.digest}.json"
-        content = {
-            "request": {
-                "PipelineName": f"{self.settings.prefix}-{name}".replace("/", "-"),
-                "PipelineDefinition": {"Metadata": {"waterflow": {"build": uri}}},
-            },
-            "parameters": dict.fromkeys(parameters, "json"),
-        }
-        return build, Document(provider="sagemaker", content=content, jobs=())
+        profile = Profile("aws", "sagemaker", {}, None, None, "waterflow.toml")
+        return build, compile_sagemaker(build, self.settings, profile)
 
-    def deploy(self, build: Build, document: Document) -> tuple[str, int]:
-        request = document.content["request"]
-        native = request["PipelineName"]
-        text = json.dumps(request["PipelineDefinition"])
-        uri = request["PipelineDefinition"]["Metadata"]["waterflow"]["build"]
+    def deploy(self, build: Build, document: SageMakerDocument) -> tuple[str, int]:
+        native, text = document.pipeline, json.dumps(document.definition)
         self.connections.s3.put_object(
             Bucket=self.settings.bucket,
-            Key=uri.removeprefix(f"s3://{self.settings.bucket}/"),
+            Key=f"{document.prefix}/{document.build}",
             Body=json.dumps({"spec": spec.encode(build.spec).decode()}).encode(),
         )
         sagemaker = self.connections.sagemaker
