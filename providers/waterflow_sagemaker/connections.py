@@ -30,7 +30,8 @@ class Connections:
         self._making = threading.Lock()
 
     @cached_property
-    def _session(self) -> Any:
+    def session(self) -> Any:
+        """The session of boto3, in the profile's region."""
         try:
             import boto3
         except ModuleNotFoundError:
@@ -49,7 +50,7 @@ class Connections:
 
         # A session is not made for several threads; the clients that it makes are.
         with self._making:
-            return self._session.client(
+            return self.session.client(
                 service,
                 config=Config(
                     retries={"mode": "adaptive", "max_attempts": 10},
@@ -59,6 +60,26 @@ class Connections:
                     user_agent_extra="waterflow",
                 ),
             )
+
+    def make(self, service: str) -> None:
+        """Make a client before several threads use it: making one is not safe there."""
+        getattr(self, service)
+
+    def endpoint(self, service: str) -> str:
+        """Return the address of a service in the profile's region, as AWS's own tools find it."""
+        from botocore.configprovider import ConfiguredEndpointProvider
+
+        session = self.session._session  # noqa: SLF001 - boto3 hides what it stands on
+        configured = ConfiguredEndpointProvider(
+            full_config=session.full_config,
+            scoped_config=session.get_scoped_config(),
+            client_name=service,
+        ).provide()
+        if configured:
+            return str(configured).rstrip("/")
+        region = self.settings.region
+        suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        return f"https://{service}.{region}.{suffix}"
 
     @cached_property
     def sagemaker(self) -> SageMakerClient:

@@ -181,18 +181,37 @@ def translation(error: BaseException, operation: str) -> WaterflowError | None:
 
 def _answered(error: Any, operation: str) -> ProviderError:
     """Return the error for what a service answered."""
-    told: dict[str, Any] = error.response.get("Error", {})
-    code, message = str(told.get("Code", "")), str(told.get("Message", "")).strip()
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    answer: dict[str, Any] = error.response.get("Error", {})
+    return answered(
+        operation,
+        str(answer.get("Code", "")),
+        str(answer.get("Message", "")).strip(),
+        error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
+        str(answer.get("BucketName", "")),
+    )
+
+
+def answered(
+    operation: str, code: str, message: str, status: int, bucket: str = ""
+) -> ProviderError:
+    """Return the error for what a service answered.
+
+    Args:
+        operation: AWS's name of the operation.
+        code: AWS's code.
+        message: AWS's message.
+        status: The HTTP status; 0 where nothing was answered.
+        bucket: The bucket that the answer names.
+    """
     kind = CODES.get(code)
     if kind is None and code.startswith("Validation"):
         # SageMaker says so of jobs that it does not know.
         absent = any(words in message.lower() for words in _MISSING)
         kind = NOT_FOUND if absent else REFUSED
     if kind is None:
-        kind = TRANSIENT if status >= 500 else _STATUSES.get(status, REFUSED)
-    if code == "NoSuchBucket" and told.get("BucketName"):
-        message = f"there is no bucket '{told['BucketName']}'"
+        kind = TRANSIENT if status >= 500 or not status else _STATUSES.get(status, REFUSED)
+    if code == "NoSuchBucket" and bucket:
+        message = f"there is no bucket '{bucket}'"
     return _made(kind, operation, code, message or f"HTTP status {status}")
 
 

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from waterflow.project import state_folder
-from waterflow.provider import Capabilities, Permission, Provider
+from waterflow.cloud.provider import CloudProvider
+from waterflow.provider import Capabilities, Permission
 from waterflow.provider.capabilities import check_capabilities
-from waterflow_sagemaker.compiler import check_size, compile_sagemaker, refuse_secret
+from waterflow_sagemaker.compiler import check_size, compile_sagemaker
 from waterflow_sagemaker.document import SageMakerDocument, own
 from waterflow_sagemaker.limits import used
 from waterflow_sagemaker.profile import SageMakerSettings
+from waterflow_sagemaker.translation import naming
+from waterflow_sagemaker.translation.control import job_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from waterflow import spec
-    from waterflow.provider import (
-        Artifact,
-        Build,
-        Document,
-        Limit,
-        LogLine,
-        Sent,
-        Submission,
-    )
-    from waterflow.provider.expectation import Expectation
+    from waterflow.cloud.objects import Bucket
+    from waterflow.cloud.service import Service
+    from waterflow.provider import Build, Document, Limit
     from waterflow.provider.schedules import Schedules
-    from waterflow.provider.state import RunState
-    from waterflow_sagemaker.client import Client
-    from waterflow_sagemaker.runs.logs import Logs
-    from waterflow_sagemaker.runs.results import Results
-    from waterflow_sagemaker.runs.tracking import Tracking
+    from waterflow_sagemaker.connections import Connections
 
 PARAMETER_LENGTH: Final = 190
 """Characters of a parameter: it travels in one argument of 256 characters, beside its name."""
@@ -44,7 +32,7 @@ DISK: Final = 16384 * 2**30
 """Bytes of the largest volume: 16 TiB for training; processing takes 16 TiB too."""
 
 
-class SageMakerProvider(Provider):
+class SageMakerProvider(CloudProvider):
     """Runs pipelines as SageMaker pipelines."""
 
     name: ClassVar[str] = "sagemaker"
@@ -85,36 +73,38 @@ class SageMakerProvider(Provider):
     # --- the parts ------------------------------------------------------------------------------
 
     @cached_property
-    def _client(self) -> Client:
-        from waterflow_sagemaker.client import Client
+    def _connections(self) -> Connections:
         from waterflow_sagemaker.connections import Connections
 
-        return Client(Connections(self.settings), state_folder(self.root))
+        return Connections(self.settings)
 
-    @cached_property
-    def _logs(self) -> Logs:
-        from waterflow_sagemaker.runs.logs import Logs
+    def make_service(self) -> Service[Any]:
+        """Return SageMaker, for this profile."""
+        from waterflow_sagemaker.service import SageMakerService
 
-        return Logs(self._client.connections, self._client)
+        return SageMakerService(self._connections)
 
-    @cached_property
-    def _results(self) -> Results:
-        from waterflow_sagemaker.runs.results import Results
+    def make_bucket(self) -> Bucket:
+        """Return the profile's bucket in S3."""
+        from waterflow_sagemaker.bucket import bucket
 
-        return Results(self._client)
+        return bucket(self._connections)
 
-    @cached_property
-    def _tracking(self) -> Tracking:
-        from waterflow.tracking.managed import need_plugin
-        from waterflow.tracking.store import resolve_uri
-        from waterflow_sagemaker.runs.tracking import Tracking
+    @property
+    def poll(self) -> float:
+        """Seconds between two looks at a run, at first."""
+        return self.settings.poll
 
-        state = state_folder(self.root)
-        uri = resolve_uri(self.profile.tracking_uri, os.environ, state)
-        need_plugin(uri)
-        return Tracking(
-            self._client, self._results, self._logs, uri, self.profile.experiment, state
-        )
+    @property
+    def where(self) -> str:
+        """Where runs are looked for, for messages."""
+        prefix = naming.entity(self.settings.prefix, naming.PIPELINE_LENGTH)
+        return f"a pipeline '{prefix}-...' in {self.settings.region}"
+
+    @property
+    def programs(self) -> Mapping[str, bytes]:
+        """The programs that travel with every step, by file name."""
+        return job_files()
 
     # --- the contract ---------------------------------------------------------------------------
 
@@ -147,82 +137,12 @@ class SageMakerProvider(Provider):
             for one in needed(own(document))
         ]
 
-    def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
-        """Return the pipeline that SageMaker holds now."""
-        return self._client.deployed(own(document).pipeline)
-
-    def durations(self, pipeline: spec.Pipeline) -> dict[str, list[float]]:
-        """Return how long steps took on SageMaker lately, as MLflow knows."""
-        return self._tracking.durations(pipeline)
-
-    def foretell(
-        self, build: Build, document: Document, parameters: Mapping[str, Any]
-    ) -> Mapping[str, Expectation]:
-        """Return what each step of a run would do, by SageMaker's own rule of caching."""
-        from waterflow_sagemaker.runs.expectation import foretell
-
-        return foretell(self._client, build, own(document), parameters)
-
     def schedules(self) -> Schedules:
         """Return the profile's schedules, which EventBridge Scheduler keeps."""
         from waterflow_sagemaker.schedules import Schedules
 
-        client = self._client
         return Schedules(
-            client.connections, lambda build, document: client.deploy(build, own(document))
+            self._connections,
+            lambda build, document: self.starter.deploy(build, document).address,
+            self.runs_known,
         )
-
-    def submit(self, build: Build, document: Document, submission: Submission) -> None:
-        """Start a run."""
-        from waterflow_sagemaker.runs.starting import Order
-
-        self.check_submission(submission)
-        tracking = self._tracking
-        refuse_secret(tracking.uri)
-        to = {"uri": tracking.uri, "experiment": self.profile.experiment or build.spec.name}
-        self._client.submit(
-            Order(
-                build=build,
-                document=own(document),
-                submission=submission,
-                tracking=to,
-            )
-        )
-
-    def status(self, run_id: str) -> RunState:
-        """Return a run's state."""
-        state = self._client.status(run_id)
-        self._results.refine(run_id, state, self._logs)
-        state.tracking_uri = self._tracking.where(self._client.execution(run_id))[0]
-        if state.status.final:
-            state.unsent = self._tracking.left(run_id)
-        return state
-
-    def runs(self) -> Iterator[RunState]:
-        """Yield the runs of the profile's pipelines, newest first."""
-        for state in self._client.runs():
-            yield self.status(state.run)
-
-    def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """Yield log lines."""
-        return self._logs.lines(run_id, step, follow)
-
-    def cancel(self, run_id: str) -> None:
-        """Stop a run."""
-        self._client.cancel(run_id)
-
-    def artifacts(self, run_id: str) -> list[Artifact]:
-        """Return what a run has made."""
-        return self._results.artifacts(run_id)
-
-    def download(self, run_id: str, step: str, output: str) -> Path:
-        """Return an artifact's folder."""
-        return self._results.download(run_id, step, output)
-
-    def run_spec(self, run_id: str) -> spec.Pipeline | None:
-        """Return the spec that a run was started with."""
-        return self._client.execution(run_id).spec
-
-    def sync(self, run_id: str) -> Sent:
-        """Send what MLflow has not got yet of a run."""
-        return self._tracking.sync(run_id)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from waterflow import spec
+from waterflow.cloud.starting import native_parameters
 from waterflow.errors import (
     ConfigurationError,
     ConflictError,
@@ -16,9 +15,6 @@ from waterflow.provider.schedules import Schedule
 from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.document import own
 from waterflow_sagemaker.errors import PROVIDER, translated
-from waterflow_sagemaker.runs.deployment import made_of
-from waterflow_sagemaker.runs.starting import native_parameters
-from waterflow_sagemaker.runs.storage import Storage
 from waterflow_sagemaker.translation import naming
 
 if TYPE_CHECKING:
@@ -27,11 +23,13 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_scheduler.type_defs import GetScheduleOutputTypeDef
 
+    from waterflow import spec
+    from waterflow.cloud.runs import Runs
     from waterflow.provider import Build, Document
     from waterflow_sagemaker.connections import Connections
     from waterflow_sagemaker.document import SageMakerDocument
 
-    Deploy = Callable[[Build, SageMakerDocument], tuple[str, int]]
+    Deploy = Callable[[Build, SageMakerDocument], str]
 
 TAG: Final = "waterflow"
 """The tag of a schedule group that says that Waterflow keeps it; schedules have no tags:
@@ -46,12 +44,12 @@ class Schedules:
 
     Args:
         connections: The AWS clients.
-        deploy: Brings a pipeline to AWS; gives its ARN and version.
+        deploy: Brings a pipeline to AWS; gives its ARN.
+        runs: The profile's runs, which know what is deployed.
     """
 
-    def __init__(self, connections: Connections, deploy: Deploy) -> None:
-        self._connections, self._deploy = connections, deploy
-        self._storage = Storage(connections)
+    def __init__(self, connections: Connections, deploy: Deploy, runs: Runs) -> None:
+        self._connections, self._deploy, self._runs = connections, deploy, runs
         self.group = naming.schedule_group(connections.settings.prefix)
 
     @property
@@ -90,7 +88,7 @@ class Schedules:
             if name in parameters or compiled.encodings[name] == "data"
         }
         self._ensure_group()
-        arn, _ = self._deploy(build, compiled)
+        arn = self._deploy(build, compiled)
         return self._reconcile(naming.schedule(native), {
             "ScheduleExpression": expression,
             "ScheduleExpressionTimezone": "UTC",
@@ -236,16 +234,10 @@ class Schedules:
 
     def _orphan(self, native: str) -> bool:
         """Return whether a pipeline is gone, or its definition says no schedule any more."""
-        try:
-            with translated("DescribePipeline"):
-                told = self._connections.sagemaker.describe_pipeline(PipelineName=native)
-        except NotFoundError:
+        if self._runs.service.deployed(native) is None:
             return True
-        ours = made_of(json.loads(told["PipelineDefinition"]))
-        content = self._storage.get(self._storage.name(ours["build"])) if "build" in ours else None
-        if content is None:
-            return False  # nobody knows
-        return spec.decode(json.loads(content)["spec"]).schedule is None
+        deployed = self._runs.deployed(native)
+        return deployed is not None and deployed.schedule is None  # of another's nobody knows
 
     def _role(self) -> str:
         role = self._connections.settings.scheduler_role

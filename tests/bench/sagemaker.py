@@ -32,7 +32,8 @@ from pathlib import Path
 
 sys.path.insert(0, ".")
 import small
-from waterflow import discovery, submit
+from waterflow.provider import discovery
+from waterflow.runs import submit
 
 provider = discovery.open_provider(Path.cwd(), "aws")
 few, build = (submit.assemble(small.counting(steps=n), Path.cwd()) for n in (2, 1000))
@@ -53,7 +54,9 @@ from pathlib import Path
 sys.path.insert(0, ".")
 import boto3, small
 from botocore.config import Config
-from waterflow import bundle, discovery, submit
+from waterflow.packing import bundle
+from waterflow.provider import discovery
+from waterflow.runs import submit
 from waterflow.provider import Submission
 from waterflow_sagemaker.connections import Connections
 from waterflow_sagemaker.provider import SageMakerProvider
@@ -76,7 +79,7 @@ def prepared(prefix):
     provider = SageMakerProvider(
         Path.cwd(), dataclasses.replace(profile, settings=settings)
     )
-    vars(provider._client.connections).update(warm)
+    vars(provider._connections).update(warm)
     return provider, provider.compile(build)
 
 
@@ -100,7 +103,7 @@ def ours(number):
     seconds = time.perf_counter() - begun
     made = list(calls)
     assert len(state.steps) == STEPS
-    stop(provider._client.execution(how.run_id).arn)
+    stop(provider.runs_known.execution(how.run_id).native)
     return seconds, made
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 from waterflow_sagemaker.emulator import Emulator
-from waterflow_sagemaker.runs import expectation
 
 from tests.changing import Changing
 from tests.providers.sagemaker.runs_kit import Project, pointed
+from waterflow.cloud import foretelling
 from waterflow.provider.state import Status
 from waterflow.runs import submit as submitting
 
@@ -151,7 +151,7 @@ def test_what_is_foretold_comes_about(told, monkeypatch):
     assert foretold == row("unknown", "unknown", None, "unknown")
     assert told.short(number=3) == row("after", "after", None, "after")
     # With more executions than are looked at, only what never came to AWS is sure to run.
-    monkeypatch.setattr(expectation, "LOOKED_AT", 1)
+    monkeypatch.setattr(foretelling, "LOOKED_AT", 1)
     assert told.short(number=4)["make"] == "unknown"
     told.change("told_make", "+ 1", "+ 2")
     assert told.short(number=3) == row("will run", "will run", "one", "unknown")

@@ -8,10 +8,10 @@ import boto3
 import pytest
 from mlflow import MlflowClient
 from waterflow_sagemaker.emulator import Emulator
-from waterflow_sagemaker.runs import lease
 
 from tests.providers.sagemaker.runs_kit import Project, door, pointed, until
 from tests.servers import free_port
+from waterflow.cloud import lease
 from waterflow.provider.state import Status
 from waterflow.runs import submit as submitting
 

@@ -17,9 +17,11 @@ from waterflow_sagemaker.compiler import compile_sagemaker
 from waterflow_sagemaker.connections import Connections
 from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.profile import SageMakerSettings
+from waterflow_sagemaker.provider import SageMakerProvider
 from waterflow_sagemaker.schedules import Schedules
 
 from waterflow import project, spec
+from waterflow.cloud.records import BuildRecord
 from waterflow.errors import (
     ConfigurationError,
     ConflictError,
@@ -199,17 +201,21 @@ class World:
     def __init__(self, root: Path, **settings: Any) -> None:
         self.root = root
         number = next(NUMBERS)
-        self.settings = SageMakerSettings(**{
+        raw: dict[str, Any] = {
             "region": "eu-west-1", "role": ROLE, "bucket": f"bucket-{number}",
             "prefix": f"team/p{number}", "scheduler_role": ROLE, "tags": {"team": "fraud"},
             **settings,
-        })  # fmt: skip
+        }  # fmt: skip
+        self.settings = SageMakerSettings(**raw)
+        self.profile = Profile("aws", "sagemaker", raw, None, None, "waterflow.toml")
         self.connections = Connections(self.settings)
         self.connections.s3.create_bucket(
             Bucket=self.settings.bucket,
             CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
         )
-        self.schedules = Schedules(self.connections, self.deploy)
+        self.schedules = Schedules(
+            self.connections, self.deploy, SageMakerProvider(root, self.profile).runs_known
+        )
         self.deployed: list[str] = []
 
     def compiled(
@@ -220,15 +226,14 @@ class World:
             spec=pipeline, digest=spec.digest(pipeline), root=self.root, bundles={}, versions={},
             data={}, lock=lockfile.read(self.root), git=project.git_state(self.root), python="3.11",
         )  # fmt: skip
-        profile = Profile("aws", "sagemaker", {}, None, None, "waterflow.toml")
-        return build, compile_sagemaker(build, self.settings, profile)
+        return build, compile_sagemaker(build, self.settings, self.profile)
 
-    def deploy(self, build: Build, document: SageMakerDocument) -> tuple[str, int]:
+    def deploy(self, build: Build, document: SageMakerDocument) -> str:
         native, text = document.pipeline, json.dumps(document.definition)
         self.connections.s3.put_object(
             Bucket=self.settings.bucket,
             Key=f"{document.prefix}/{document.build}",
-            Body=json.dumps({"spec": spec.encode(build.spec).decode()}).encode(),
+            Body=json.dumps(BuildRecord.of(build, document.tags).to_json()).encode(),
         )
         sagemaker = self.connections.sagemaker
         if native in self.deployed:
@@ -239,7 +244,7 @@ class World:
                 ClientRequestToken="t" * 32,
             )  # fmt: skip
         self.deployed.append(native)
-        return arn["PipelineArn"], len(self.deployed)
+        return str(arn["PipelineArn"])
 
     def apply(self, given: dict[str, Any] | None = None, **compiled: Any) -> str:
         return self.schedules.apply(*self.compiled(**compiled), given or {})

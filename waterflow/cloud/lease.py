@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from waterflow_sagemaker.runs.storage import Storage
+    from waterflow.cloud.objects import Bucket
 
 SECONDS: Final = 60.0
 """Whoever has not renewed a lease for so long is taken for gone."""
@@ -24,7 +24,7 @@ class Lease:
     """A lease, held while the block runs if nobody else holds it.
 
     Args:
-        storage: The bucket.
+        bucket: The bucket.
         name: The object's name.
         folder: The folder of this project's state: what its own processes left is theirs again.
 
@@ -32,8 +32,8 @@ class Lease:
         held: Whether it is held here; it is lost when a renewal comes too late.
     """
 
-    def __init__(self, storage: Storage, name: str, folder: Path) -> None:
-        self._storage, self._name, self._folder = storage, name, folder
+    def __init__(self, bucket: Bucket, name: str, folder: Path) -> None:
+        self._bucket, self._name, self._folder = bucket, name, folder
         self._tag = ""
         self._done = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name=f"lease-{name}", daemon=True)
@@ -47,12 +47,12 @@ class Lease:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return self  # another process of this project is at it
-        mine = self._machine()
-        tag = self._storage.put_if(self._name, mine, None)
+        machine = self._machine()
+        tag = self._bucket.put_if(self._name, machine, None)
         if tag is None:
-            there = self._storage.look(self._name)
-            if there is None or there.content == mine or there.age > SECONDS:
-                tag = self._storage.put_if(self._name, mine, there.tag if there else None)
+            holder = self._bucket.read(self._name)
+            if holder is None or holder.content == machine or holder.age > SECONDS:
+                tag = self._bucket.put_if(self._name, machine, holder.tag if holder else None)
         if tag is not None:
             self._tag, self.held = tag, True
             self._keeper.start()
@@ -69,12 +69,12 @@ class Lease:
                 self._done.set()
                 self._keeper.join()
             if self.held:
-                self._storage.delete(self._name)
+                self._bucket.delete(self._name)
 
     def _keep(self) -> None:
         while not self._done.wait(SECONDS / 4):
             try:
-                tag = self._storage.put_if(self._name, self._machine(), self._tag)
+                tag = self._bucket.put_if(self._name, self._machine(), self._tag)
             except WaterflowError:
                 continue  # tried again soon, and well before others take it over
             if tag is None:

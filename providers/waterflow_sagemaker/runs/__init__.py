@@ -1,1 +1,0 @@
-"""Runs on SageMaker: deployed, started, found, read and tracked."""

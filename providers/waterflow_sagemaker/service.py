@@ -1,0 +1,550 @@
+"""SageMaker's answers to what `waterflow.cloud` asks of a cloud, by boto3."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
+from waterflow.cloud.states import NativeRun, NativeStep, Outcome, milliseconds
+from waterflow.data.stores import scheme_of
+from waterflow.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    NotFoundError,
+    ProviderError,
+)
+from waterflow.project import progress
+from waterflow.provider.state import Status
+from waterflow.spec.quantities import show_size
+from waterflow_sagemaker import readback
+from waterflow_sagemaker.document import SageMakerDocument
+from waterflow_sagemaker.errors import translated
+from waterflow_sagemaker.translation import naming
+from waterflow_sagemaker.translation.naming import S3_SCHEMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from waterflow.cloud.fingerprint import Fingerprint
+    from waterflow.data import Pinned
+    from waterflow_sagemaker.connections import Connections
+
+_RUN: Final = {
+    "Executing": Status.RUNNING,
+    "Stopping": Status.RUNNING,
+    "Stopped": Status.CANCELLED,
+    "Failed": Status.FAILED,
+    "CompletedWithFailures": Status.FAILED,
+    "Succeeded": Status.SUCCEEDED,
+}
+_STEP: Final = {
+    "Starting": Status.RUNNING,
+    "Executing": Status.RUNNING,
+    "Stopping": Status.RUNNING,
+    "Stopped": Status.CANCELLED,
+    "Failed": Status.FAILED,
+    "Succeeded": Status.SUCCEEDED,
+}
+_JOB: Final = re.compile(r"pipelines-([a-z0-9]+)-")
+"""What the names of pipelines' jobs begin with: the short id of their execution."""
+_PAGES: Final = {"ProcessingJob": "processing-jobs", "TrainingJob": "jobs"}
+"""Kind of a job -> its page in the console."""
+_GROUPS: Final = {
+    "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
+    "TrainingJob": "/aws/sagemaker/TrainingJobs",
+}
+"""Kind of a job -> its log group."""
+_FIRST: Final = "algo-1-"
+"""What the log streams of a job's first machine are called, after the job."""
+_VALUE: Final = "::waterflow-value:: "
+"""What a line begins with that tells SageMaker a metric."""
+_DESCRIBED: Final = re.compile(r"waterflow run (?P<run>\S+)(?P<resumed>(?:, resumed as \S+)*)")
+_DESCRIPTION: Final = 3072
+"""Characters of an execution's description."""
+_DISPLAY: Final = 82
+"""Characters of an execution's display name."""
+
+
+class SageMakerService(Service[SageMakerDocument]):
+    """SageMaker, for one profile; an execution is named by its ARN.
+
+    Args:
+        connections: The AWS clients.
+    """
+
+    provider = "sagemaker"
+    title = "SageMaker"
+    job_names = "pipelines-%"
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections, self._settings = connections, connections.settings
+        self._prefix = naming.entity(self._settings.prefix, naming.PIPELINE_LENGTH)
+
+    # --- without asking -------------------------------------------------------------------------
+
+    def short_id(self, execution: str) -> str:
+        """Return the id by which jobs know their execution: the last part of its ARN."""
+        return execution.rpartition("/")[2]
+
+    def link(self, execution: str) -> str:
+        """Return the page of an execution in the console."""
+        pipeline = execution.split("pipeline/")[1].partition("/")[0]
+        return f"{self._console}#/pipelines/{pipeline}/executions/{self.short_id(execution)}"
+
+    def job_link(self, run: NativeRun) -> str | None:
+        """Return the page of a job in the console."""
+        page = _PAGES.get(run.kind)
+        return None if page is None else f"{self._console}#/{page}/{run.job}"
+
+    @property
+    def _console(self) -> str:
+        region = self._settings.region
+        return f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}"
+
+    def outputs(self, run: NativeRun) -> str:
+        """Return what the names of the objects begin with that the job of a step writes."""
+        below = f"{run.job}/output/model/" if run.kind == "TrainingJob" else ""
+        return f"runs/{run.origin}/{run.native}/{below}"
+
+    def origin(self, definition: Mapping[str, Any]) -> Origin | None:
+        """Return what a definition says of its origin."""
+        return readback.origin(definition)
+
+    def natives(self, definition: Mapping[str, Any]) -> dict[str, NativeStep]:
+        """Return the steps of a definition by native name."""
+        return readback.natives(definition)
+
+    def fingerprints(self, definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
+        """Return what SageMaker's cache knows the steps of a definition by."""
+        return readback.fingerprints(definition)
+
+    def same_steps(self, definition: Mapping[str, Any], document: SageMakerDocument) -> bool:
+        """Say whether an execution of a definition could go on as this document."""
+        return readback.same_steps(definition, document.definition)
+
+    def parameter_key(self, definition: Mapping[str, Any], name: str, text: str) -> str | None:
+        """Return what tells a parameter's value from others."""
+        return readback.parameter_key(definition, name, text)
+
+    def declared(self, definition: Mapping[str, Any]) -> Mapping[str, str | None]:
+        """Return the texts of the defaults of a definition's parameters."""
+        return readback.declared(definition)
+
+    def shows(self, line: str) -> bool:
+        """Say whether a line is for people, and no metric for SageMaker."""
+        return not line.startswith(_VALUE)
+
+    # --- deploying ------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Make the clients that several threads use: making one is not safe there."""
+        self._connections.make("sagemaker")
+
+    def check_parameters(self, document: SageMakerDocument, parameters: Mapping[str, str]) -> None:
+        """Refuse parameters that SageMaker would refuse."""
+        from waterflow_sagemaker.checks import submission_errors
+
+        errors = submission_errors(document.definition, parameters)
+        if errors:
+            raise ConfigurationError(
+                "SageMaker would not take these parameters:\n" + "\n".join(f"  {e}" for e in errors)
+            )
+
+    def newest(self, pipeline: str) -> str | None:
+        """Return the number of a pipeline's newest version; None when there is no pipeline."""
+        answer = _unless_absent(
+            "ListPipelineVersions",
+            lambda: self._connections.sagemaker.list_pipeline_versions(
+                PipelineName=pipeline, SortOrder="Descending", MaxResults=1
+            ),
+        )
+        if answer is None:
+            return None
+        return str(answer["PipelineVersionSummaries"][0].get("PipelineVersionId", 1))
+
+    def deploy(self, document: SageMakerDocument, newest: str | None, *, cache: bool) -> Deployed:
+        """Create the pipeline, or update the newest version of it."""
+        definition = document.definition if cache else readback.uncached(document.definition)
+        request = document.request(
+            json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
+        )
+        if newest is None:
+            arn = self._created(request)
+            if arn is not None:
+                return Deployed(arn, "1")  # the first version is what it was created with
+            newest = self.newest(document.pipeline)
+        sagemaker = self._connections.sagemaker
+        if newest is not None:
+            with translated("DescribePipeline"):
+                pipeline: Any = sagemaker.describe_pipeline(
+                    PipelineName=document.pipeline, PipelineVersionId=int(newest)
+                )
+            if _same(pipeline, request):
+                return Deployed(str(pipeline["PipelineArn"]), newest)
+            before = json.loads(pipeline["PipelineDefinition"])
+            self._check_ours(before, document)
+            self._tag(str(pipeline["PipelineArn"]), before, document)
+        with translated("UpdatePipeline"):
+            answer = sagemaker.update_pipeline(
+                **{key: value for key, value in request.items() if key != "Tags"}
+            )
+        return Deployed(answer["PipelineArn"], str(answer["PipelineVersionId"]))
+
+    def _created(self, request: dict[str, Any]) -> str | None:
+        """Create a pipeline and return its ARN; None when another submitter was faster."""
+        try:
+            with translated("CreatePipeline"):
+                return self._connections.sagemaker.create_pipeline(**request)["PipelineArn"]
+        except ProviderError:
+            if self.newest(request["PipelineName"]) is None:
+                raise
+            return None
+
+    def _check_ours(self, before: Mapping[str, Any], document: SageMakerDocument) -> None:
+        """Refuse to change a pipeline that was made from elsewhere."""
+        native = document.pipeline
+        old, new = readback.about(before), readback.about(document.definition)
+        if old.get("pipeline", new["pipeline"]) != new["pipeline"]:
+            raise ConflictError(
+                f"SageMaker's pipeline '{native}' is that of pipeline '{old['pipeline']}', and "
+                f"'{new['pipeline']}' would have the same name there. Rename one of them, choose "
+                "another prefix in the profile, or, if the pipeline was renamed, delete the old "
+                f"one: aws sagemaker delete-pipeline --pipeline-name {native}",
+                provider=self.provider,
+                operation="UpdatePipeline",
+            )
+        place = f"s3://{document.bucket}/{document.prefix}/"
+        if not str(old.get("build", "")).startswith(f"{place}builds/"):
+            raise ConflictError(
+                f"There is a pipeline '{native}' already, and it is not of this bucket and prefix "
+                f"({place}). Choose another prefix in the profile, or delete it: "
+                f"aws sagemaker delete-pipeline --pipeline-name {native}",
+                provider=self.provider,
+                operation="UpdatePipeline",
+            )
+
+    def _tag(self, arn: str, before: Mapping[str, Any], document: SageMakerDocument) -> None:
+        """Bring a pipeline's tags to what the profile says; those that others set stay."""
+        sagemaker = self._connections.sagemaker
+        with translated("ListTags"):
+            pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
+            tags = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+        changed: list[Any] = [
+            {"Key": key, "Value": value}
+            for key, value in document.resource_tags.items()
+            if tags.get(key) != value
+        ]
+        kept = readback.about(document.definition)["tags"]
+        old = readback.about(before).get("tags", ())
+        dropped = [key for key in old if key in tags and key not in kept]
+        if changed:
+            with translated("AddTags"):
+                sagemaker.add_tags(ResourceArn=arn, Tags=changed)
+        if dropped:
+            with translated("DeleteTags"):
+                sagemaker.delete_tags(ResourceArn=arn, TagKeys=dropped)
+
+    def deployed(self, pipeline: str) -> Mapping[str, Any] | None:
+        """Return the definition that a pipeline has now; None when there is no such pipeline."""
+        answer = _unless_absent(
+            "DescribePipeline",
+            lambda: self._connections.sagemaker.describe_pipeline(PipelineName=pipeline),
+        )
+        return None if answer is None else json.loads(answer["PipelineDefinition"])
+
+    # --- starting -------------------------------------------------------------------------------
+
+    def start(self, start: Start) -> str:
+        """Start an execution, once for each token."""
+        with translated("StartPipelineExecution"):
+            answer = self._connections.sagemaker.start_pipeline_execution(
+                PipelineName=start.pipeline,
+                PipelineVersionId=int(start.version),
+                PipelineExecutionDisplayName=_display_name(start.run),
+                PipelineExecutionDescription=f"waterflow run {start.run}",
+                PipelineParameters=[
+                    {"Name": name, "Value": value} for name, value in start.parameters.items()
+                ],
+                ClientRequestToken=start.token,
+            )
+        return str(answer["PipelineExecutionArn"])
+
+    def resume(self, execution: str, start: Start) -> str:
+        """Have SageMaker repeat what failed in an execution, which stays the same one."""
+        with translated("RetryPipelineExecution"):
+            self._connections.sagemaker.retry_pipeline_execution(
+                PipelineExecutionArn=execution, ClientRequestToken=start.token
+            )
+        with contextlib.suppress(ProviderError):  # the record in the bucket tells it too
+            self._note_resumed(execution, start.run)
+        return execution
+
+    def _note_resumed(self, execution: str, run_id: str) -> None:
+        """Note in an execution's description that it goes on under another id."""
+        text = str(self._describe(execution).get("PipelineExecutionDescription", ""))
+        more = f"{text}, resumed as {run_id}"
+        if run_id not in _run_ids(execution, text) and len(more) <= _DESCRIPTION:
+            with translated("UpdatePipelineExecution"):
+                self._connections.sagemaker.update_pipeline_execution(
+                    PipelineExecutionArn=execution, PipelineExecutionDescription=more
+                )
+
+    def may_have_begun(self, error: ProviderError) -> bool:
+        """Say whether a refusal may be that of a second try, after a first whose reply was lost."""
+        answer: Any = getattr(error.__cause__, "response", None) or {}
+        tries = answer.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+        return bool(tries) and isinstance(error, AuthenticationError)
+
+    # --- finding --------------------------------------------------------------------------------
+
+    def search(self, pipeline: str, run_id: str, since: datetime | None = None) -> str | None:
+        """Return the execution whose description names a run.
+
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListPipelineExecutions.html
+        """
+        filters = {} if since is None else {"CreatedAfter": since}
+        for listed in self._list(pipeline, **filters):
+            if run_id in listed.runs:
+                return listed.execution
+        return None
+
+    def sibling(self, execution: str, short_id: str) -> Listed:
+        """Return another execution of the same pipeline by its short id."""
+        arn = f"{execution.rpartition('/')[0]}/{short_id}"
+        try:
+            answer = self._describe(arn)
+        except NotFoundError:
+            return Listed(arn, 0, (short_id,))
+        text = str(answer.get("PipelineExecutionDescription", ""))
+        return Listed(arn, milliseconds(answer.get("CreationTime")) or 0, _run_ids(arn, text))
+
+    def executions(self, pipeline: str | None = None) -> Iterator[Listed]:
+        """Yield the executions of a pipeline, or of all with the profile's prefix, newest first."""
+        if pipeline is not None:
+            yield from self._list(pipeline)
+            return
+        with translated("ListPipelines"):
+            pages = self._connections.sagemaker.get_paginator("list_pipelines").paginate(
+                PipelineNamePrefix=self._prefix
+            )
+            names = [
+                summary.get("PipelineName", "")
+                for page in pages
+                for summary in page["PipelineSummaries"]
+            ]
+        # A prefix that ends in a hyphen would be no name to AWS.
+        listed = [
+            one for name in names if name.startswith(f"{self._prefix}-") for one in self._list(name)
+        ]
+        yield from sorted(listed, key=lambda one: (one.started, one.execution), reverse=True)
+
+    def _list(self, pipeline: str, **filters: Any) -> Iterator[Listed]:
+        with translated("ListPipelineExecutions"):
+            pages = self._connections.sagemaker.get_paginator("list_pipeline_executions")
+            for page in pages.paginate(PipelineName=pipeline, **filters):
+                for summary in page["PipelineExecutionSummaries"]:
+                    arn = summary.get("PipelineExecutionArn", "")
+                    text = summary.get("PipelineExecutionDescription", "")
+                    started = milliseconds(summary.get("StartTime")) or 0
+                    yield Listed(arn, started, _run_ids(arn, text))
+
+    def definition(self, execution: str) -> Mapping[str, Any]:
+        """Return the definition that an execution runs."""
+        with translated("DescribePipelineDefinitionForExecution"):
+            answer = self._connections.sagemaker.describe_pipeline_definition_for_execution(
+                PipelineExecutionArn=execution
+            )
+        return json.loads(answer["PipelineDefinition"])
+
+    def parameters(self, execution: str) -> dict[str, str]:
+        """Return an execution's parameters as SageMaker has them."""
+        with translated("ListPipelineParametersForExecution"):
+            pages = self._connections.sagemaker.get_paginator(
+                "list_pipeline_parameters_for_execution"
+            ).paginate(PipelineExecutionArn=execution)
+            return {
+                parameter["Name"]: parameter["Value"]
+                for page in pages
+                for parameter in page["PipelineParameters"]
+            }
+
+    # --- watching -------------------------------------------------------------------------------
+
+    def steps(self, execution: str) -> dict[str, NativeRun]:
+        """Return the steps of an execution by native name, as SageMaker lists them now."""
+        own = self.short_id(execution)
+        with translated("ListPipelineExecutionSteps"):
+            pages = self._connections.sagemaker.get_paginator(
+                "list_pipeline_execution_steps"
+            ).paginate(PipelineExecutionArn=execution, PaginationConfig={"PageSize": 100})
+            runs = [
+                _native_run(step, own) for page in pages for step in page["PipelineExecutionSteps"]
+            ]
+        return {run.native: run for run in runs}
+
+    def outcome(self, execution: str) -> Outcome:
+        """Return what an execution as a whole is."""
+        answer = self._describe(execution)
+        status = answer["PipelineExecutionStatus"]
+        return Outcome(
+            _RUN[status],
+            stopping=status == "Stopping",
+            started=milliseconds(answer.get("CreationTime")),
+            changed=milliseconds(answer.get("LastModifiedTime")),
+            failure=answer.get("FailureReason"),
+        )
+
+    def _describe(self, execution: str) -> Mapping[str, Any]:
+        with translated("DescribePipelineExecution"):
+            answer: Any = self._connections.sagemaker.describe_pipeline_execution(
+                PipelineExecutionArn=execution
+            )
+        return answer
+
+    def stop(self, execution: str) -> None:
+        """Ask that an execution be stopped."""
+        with translated("StopPipelineExecution"):
+            self._connections.sagemaker.stop_pipeline_execution(
+                PipelineExecutionArn=execution, ClientRequestToken=uuid.uuid4().hex
+            )
+
+    # --- logs -----------------------------------------------------------------------------------
+
+    def log(
+        self, run: NativeRun, cursor: dict[str, str], *, first_machine: bool = False
+    ) -> Iterator[tuple[int, str]]:
+        """Yield the lines of a job's log streams, one stream after the other."""
+        group = _GROUPS.get(run.kind)
+        if group is None or not run.job:
+            return
+        host = _FIRST if first_machine else ""
+        for stream in self._streams(group, f"{run.job}/{host}"):
+            yield from self._stream(group, stream, cursor)
+
+    def _streams(self, group: str, prefix: str) -> list[str]:
+        from botocore.exceptions import ClientError
+
+        pages = self._connections.logs.get_paginator("describe_log_streams").paginate(
+            logGroupName=group, logStreamNamePrefix=prefix
+        )
+        with translated("DescribeLogStreams"):
+            try:
+                streams = [stream for page in pages for stream in page["logStreams"]]
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+                    return []  # the group comes with the first job that writes
+                raise
+        return [stream.get("logStreamName", "") for stream in streams]
+
+    def _stream(self, group: str, stream: str, cursor: dict[str, str]) -> Iterator[tuple[int, str]]:
+        key = f"{group} {stream}"
+        token = cursor.get(key)
+        while True:
+            with translated("GetLogEvents"):
+                start: Any = {"nextToken": token} if token is not None else {}
+                page = self._connections.logs.get_log_events(
+                    logGroupName=group, logStreamName=stream, startFromHead=True, **start
+                )
+            for event in page["events"]:
+                yield event.get("timestamp", 0), event.get("message", "")
+            following = page["nextForwardToken"]
+            if following == token:
+                return
+            token = cursor[key] = following
+
+    # --- data -----------------------------------------------------------------------------------
+
+    def copy(self, pinned: Pinned, folder: str) -> bool:
+        """Copy data that is in S3, by S3 itself."""
+        if scheme_of(pinned.uri) not in S3_SCHEMES:
+            return False
+        from waterflow_sagemaker.store import S3Store
+
+        if pinned.size and pinned.size >= progress.MUCH:
+            progress.tell(f"Copying {pinned.uri}, {show_size(pinned.size)}")
+        settings = self._settings
+        encryption = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key}
+            if settings.kms_key
+            else {"ServerSideEncryption": "AES256"}
+        )
+        target = f"{settings.prefix}/{folder}/"
+        S3Store(pinned.uri).copy(pinned, self._connections.s3, settings.bucket, target, encryption)
+        return True
+
+
+def _native_run(step: Mapping[str, Any], execution: str) -> NativeRun:
+    """Read one entry of ListPipelineExecutionSteps.
+
+    Args:
+        step: The entry.
+        execution: The short id of the execution.
+    """
+    metadata: Mapping[str, Any] = step.get("Metadata") or {}
+    status = _STEP[step["StepStatus"]]
+    job, kind = "", ""
+    for name in _PAGES:
+        if name in metadata:
+            job, kind = str(metadata[name]["Arn"]).rpartition("/")[2], name
+    hit = step.get("CacheHitResult")
+    origin = execution
+    if hit:
+        status = Status.CACHED if status is Status.SUCCEEDED else status
+        origin = str(hit["SourcePipelineExecutionArn"]).rpartition("/")[2]
+    named = _JOB.match(job)
+    if named is not None:
+        origin = named[1]  # a result may have come through several executions
+    outcome = (metadata.get("Condition") or {}).get("Outcome")
+    return NativeRun(
+        native=step["StepName"],
+        status=status,
+        job=job,
+        kind=kind,
+        origin=origin,
+        outcome=None if outcome is None else str(outcome).lower() == "true",
+        started=milliseconds(step.get("StartTime")),
+        ended=milliseconds(step.get("EndTime")),
+        failure=step.get("FailureReason"),
+    )
+
+
+def _run_ids(execution: str, description: str) -> tuple[str, ...]:
+    """Return the ids under which an execution is known, the latest first.
+
+    Args:
+        execution: Its ARN.
+        description: Its description; a schedule gives it none, and its id is the execution's.
+    """
+    described = _DESCRIBED.fullmatch(description)
+    if described is None:
+        return (execution.rpartition("/")[2],)
+    later = described["resumed"].split(", resumed as ")[1:]
+    return (*reversed(later), described["run"])
+
+
+def _display_name(run_id: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", run_id)[:_DISPLAY].strip("-") or "run"
+
+
+def _same(pipeline: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+    """Say whether a pipeline is what a request would make of it."""
+    return (
+        json.loads(pipeline["PipelineDefinition"]) == json.loads(request["PipelineDefinition"])
+        and pipeline["RoleArn"] == request["RoleArn"]
+        and pipeline.get("ParallelismConfiguration") == request.get("ParallelismConfiguration")
+    )
+
+
+def _unless_absent(operation: str, call: Callable[[], Any]) -> Any:
+    """Return what a call answers; None where what it asks for is not there."""
+    try:
+        with translated(operation):
+            return call()
+    except NotFoundError:
+        return None

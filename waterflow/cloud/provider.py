@@ -1,0 +1,233 @@
+"""A provider that is a cloud: all that follows from its `Service` and the profile's bucket."""
+
+from __future__ import annotations
+
+import copy
+import os
+from abc import abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from waterflow.cloud.document import CloudDocument
+from waterflow.errors import ConfigurationError
+from waterflow.project import leaks, state_folder
+from waterflow.provider import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from waterflow import spec
+    from waterflow.cloud.events import Events
+    from waterflow.cloud.logs import Logs
+    from waterflow.cloud.objects import Bucket
+    from waterflow.cloud.records import Records
+    from waterflow.cloud.results import Results
+    from waterflow.cloud.runs import Look, Runs
+    from waterflow.cloud.service import Service
+    from waterflow.cloud.starting import Starter
+    from waterflow.cloud.tracking import Tracking
+    from waterflow.provider import Artifact, Build, Document, LogLine, Sent, Submission
+    from waterflow.provider.expectation import Expectation
+    from waterflow.provider.state import RunState
+
+
+class CloudProvider(Provider):
+    """Runs pipelines as managed jobs of a cloud.
+
+    A provider of a cloud derives from it and adds its settings, its compiler and its checks.
+    """
+
+    # --- what a cloud brings --------------------------------------------------------------------
+
+    @abstractmethod
+    def make_service(self) -> Service[Any]:
+        """Return the cloud, for this profile."""
+
+    @abstractmethod
+    def make_bucket(self) -> Bucket:
+        """Return the profile's bucket."""
+
+    @property
+    @abstractmethod
+    def poll(self) -> float:
+        """Seconds between two looks at a run, at first."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """Where runs are looked for, for messages: "a pipeline 'x-...' in eu-central-1"."""
+
+    @property
+    @abstractmethod
+    def programs(self) -> Mapping[str, bytes]:
+        """The programs that travel with every step, by file name."""
+
+    # --- the parts ------------------------------------------------------------------------------
+
+    @cached_property
+    def service(self) -> Service[Any]:
+        """The cloud."""
+        return self.make_service()
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The profile's bucket."""
+        return self.make_bucket()
+
+    @cached_property
+    def _state_folder(self) -> Path:
+        return state_folder(self.root)
+
+    @cached_property
+    def _records(self) -> Records:
+        from waterflow.cloud.records import Records
+
+        return Records(self.bucket)
+
+    @cached_property
+    def starter(self) -> Starter:
+        """What brings pipelines to the cloud and starts runs."""
+        from waterflow.cloud.starting import Starter
+        from waterflow.cloud.upload import Upload
+
+        upload = Upload(self.bucket, self.service, self.programs, self._state_folder / "wheels")
+        return Starter(self.service, self.bucket, self._records, upload)
+
+    @cached_property
+    def runs_known(self) -> Runs:
+        """The runs of the profile."""
+        from waterflow.cloud.runs import Runs
+
+        return Runs(self.service, self.bucket, self._records, self.starter, self.poll, self.where)
+
+    @cached_property
+    def _logs(self) -> Logs:
+        from waterflow.cloud.logs import Logs
+
+        return Logs(self.runs_known)
+
+    @cached_property
+    def _results(self) -> Results:
+        from waterflow.cloud.results import Results
+
+        return Results(self.runs_known, self._state_folder / self.name)
+
+    @cached_property
+    def _events(self) -> Events:
+        from waterflow.cloud.events import Events
+
+        return Events(self.runs_known, self._results, self._logs)
+
+    @cached_property
+    def _tracking(self) -> Tracking:
+        from waterflow.cloud.tracking import Tracking
+        from waterflow.tracking.managed import need_plugin
+        from waterflow.tracking.store import resolve_uri
+
+        state = self._state_folder
+        uri = resolve_uri(self.profile.tracking_uri, os.environ, state)
+        need_plugin(uri)
+        return Tracking(self.runs_known, self._events, uri, self.profile.experiment, state)
+
+    # --- the contract ---------------------------------------------------------------------------
+
+    def submit(self, build: Build, document: Document, submission: Submission) -> None:
+        """Start a run."""
+        from waterflow.cloud.starting import Order
+
+        self.check_submission(submission)
+        uri = self._tracking.uri
+        refuse_secret(uri)
+        experiment = self.profile.experiment or build.spec.name
+        self.runs_known.submit(
+            Order(
+                build=build,
+                document=own(document),
+                submission=submission,
+                tracking={"uri": uri, "experiment": experiment},
+            )
+        )
+
+    def status(self, run_id: str) -> RunState:
+        """Return a run's state."""
+        return self._refined(self.runs_known.look(run_id))
+
+    def _refined(self, look: Look) -> RunState:
+        """Return a run's state with what its steps and its tracking tell."""
+        state = copy.deepcopy(look.state)
+        self._results.refine(look, state, self._logs)
+        state.tracking_uri = self._tracking.destination(look.execution)[0]
+        if state.status.final:
+            state.unsent = self._tracking.left(look)
+        return state
+
+    def runs(self) -> Iterator[RunState]:
+        """Yield the runs of the profile's pipelines, newest first."""
+        return map(self._refined, self.runs_known.runs())
+
+    def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[LogLine]:
+        """Yield log lines."""
+        return self._logs.lines(run_id, step, follow)
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run."""
+        self.runs_known.cancel(run_id)
+
+    def artifacts(self, run_id: str) -> list[Artifact]:
+        """Return what a run has made."""
+        return self._results.artifacts(run_id)
+
+    def download(self, run_id: str, step: str, output: str) -> Path:
+        """Return an artifact's folder."""
+        return self._results.download(run_id, step, output)
+
+    def run_spec(self, run_id: str) -> spec.Pipeline | None:
+        """Return the spec that a run was started with."""
+        return self.runs_known.execution(run_id).spec
+
+    def sync(self, run_id: str) -> Sent:
+        """Send what MLflow has not got yet of a run."""
+        return self._tracking.sync(run_id)
+
+    def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
+        """Return the pipeline that the cloud holds now."""
+        pipeline = own(document).pipeline
+        deployed = self.runs_known.deployed(pipeline)
+        return None if deployed is None else (f"the deployed pipeline {pipeline}", deployed)
+
+    def durations(self, pipeline: spec.Pipeline) -> dict[str, list[float]]:
+        """Return how long steps took on the cloud lately, as MLflow knows."""
+        return self._tracking.durations(pipeline)
+
+    def foretell(
+        self, build: Build, document: Document, parameters: Mapping[str, Any]
+    ) -> Mapping[str, Expectation]:
+        """Return what each step of a run would do, by the cloud's own rule of caching."""
+        from waterflow.cloud.foretelling import Foretelling
+
+        return Foretelling(self.service, self.bucket, build, own(document), parameters).steps()
+
+
+def own(document: Document) -> CloudDocument:
+    """Return a document as one that was compiled for a cloud.
+
+    Raises:
+        TypeError: It was not.
+    """
+    if not isinstance(document, CloudDocument):
+        raise TypeError(f"A document of provider '{document.provider}' is none of a cloud's")
+    return document
+
+
+def refuse_secret(uri: str) -> None:
+    """Refuse a tracking URI that holds a secret: it goes into documents.
+
+    Raises:
+        ConfigurationError: It holds one.
+    """
+    if why := leaks.in_address(uri):
+        raise ConfigurationError(
+            f"The address of MLflow holds {why}, and it goes into documents. Leave it out, and let "
+            "the server know jobs by their network or role"
+        )

@@ -1,0 +1,225 @@
+"""What runs have made: artifacts and the events of their steps, read from the bucket."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waterflow import artifacts, spec
+from waterflow.errors import ArtifactError, NotFoundError, ProviderError
+from waterflow.provider import Artifact
+from waterflow.provider.state import Status
+from waterflow.tracking import spool
+from waterflow.tracking.spool import parse_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from waterflow.cloud.logs import Logs
+    from waterflow.cloud.runs import Look, Runs
+    from waterflow.cloud.states import NativeRun
+    from waterflow.provider.state import RunState, StepState
+
+
+@dataclass(frozen=True)
+class Result:
+    """A step of a run, and where its job has written.
+
+    Attributes:
+        step: The spec's step.
+        run: The native step.
+        folder: What the names of its objects begin with.
+    """
+
+    step: spec.Step
+    run: NativeRun
+    folder: str
+
+
+class Results:
+    """The artifacts of one profile's runs.
+
+    Args:
+        runs: The runs.
+        local: A local folder for what need not be downloaded again.
+    """
+
+    def __init__(self, runs: Runs, local: Path) -> None:
+        self._runs, self._bucket, self._local = runs, runs.bucket, local
+        self._artifacts: dict[str, list[Artifact]] = {}
+        self._events: dict[str, list[dict[str, Any]]] = {}
+
+    def of(self, step: spec.Step, run: NativeRun) -> Result:
+        """Return a step with the place of what it has written."""
+        return Result(step, run, self._runs.service.outputs(run))
+
+    def _succeeded(self, look: Look) -> Iterator[Result]:
+        """Yield the steps that have ended well, here or in the run that they were cached from."""
+        for run in look.steps.values():
+            step = look.execution.step_of(run)
+            if step is not None and run.status in (Status.SUCCEEDED, Status.CACHED):
+                yield self.of(step, run)
+
+    def artifacts(self, run_id: str) -> list[Artifact]:
+        """Return the outputs that a run's steps have made so far, skipped ones too."""
+        look = self._runs.look(run_id)
+        results = {result.step.name: result for result in self._succeeded(look)}
+        outputs: list[Artifact] = []
+        for step in look.execution.spec.steps:
+            if step.name in results:
+                outputs += self._of_step(results[step.name])
+            elif look.state.steps[step.name].status is Status.SKIPPED:
+                outputs += [
+                    Artifact(
+                        step=step.name, output=name, type=output.type, sha256=None, size=0, uri=""
+                    )
+                    for name, output in step.outputs.items()
+                ]
+        return outputs
+
+    def _of_step(self, result: Result) -> list[Artifact]:
+        key = f"{result.folder}{result.run.job}"
+        if key not in self._artifacts:
+            self._artifacts[key] = [
+                self._artifact(result, name, output) for name, output in result.step.outputs.items()
+            ]
+        return self._artifacts[key]
+
+    def _artifact(self, result: Result, name: str, output: spec.Output) -> Artifact:
+        folder = f"{result.folder}{name}/"
+        if output.raw:
+            with tempfile.TemporaryDirectory(prefix="waterflow-") as place:
+                manifest = self._sealed(folder, Path(place) / name, output.type)
+        else:
+            text = self._bucket.get(f"{folder}{artifacts.MANIFEST}")
+            if text is None:
+                raise ArtifactError(
+                    f"Step '{result.step.name}' has ended well, but its output '{name}' is not at "
+                    f"{self._bucket.uri(folder)}. Has it been removed? Run the step again"
+                )
+            manifest = artifacts.Manifest.from_json(text)
+        return Artifact(
+            step=result.step.name,
+            output=name,
+            type=manifest.type,
+            sha256=manifest.sha256,
+            size=manifest.size,
+            uri=self._bucket.uri(folder),
+        )
+
+    def _sealed(self, folder: str, target: Path, kind: str) -> artifacts.Manifest:
+        """Download what a program has written that knows nothing of artifacts, and seal it."""
+        target.mkdir(parents=True, exist_ok=True)
+        self._bucket.download(folder, target)
+        return artifacts.seal_raw(target, kind)
+
+    def download(self, run_id: str, step: str, output: str) -> Path:
+        """Return a local folder with an artifact, fetched anew and verified.
+
+        Raises:
+            NotFoundError: There is no such run, step or output.
+            ArtifactError: Its bytes are not what was recorded.
+        """
+        artifact = next(
+            (
+                artifact
+                for artifact in self.artifacts(run_id)
+                if (artifact.step, artifact.output) == (step, output)
+                and artifact.sha256 is not None
+            ),
+            None,
+        )
+        if artifact is None:
+            raise NotFoundError(
+                f"Run '{run_id}' has no artifact '{step}.{output}' (yet). "
+                f"List them: waterflow artifacts {run_id}",
+                provider=self._runs.service.provider,
+                operation="find artifact",
+            )
+        place = self._local / "artifacts"
+        place.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".", dir=place))
+        try:
+            folder = building / output
+            manifest = self._fetched(run_id, artifact, folder)
+            if manifest.sha256 != artifact.sha256:
+                raise ArtifactError(
+                    f"The artifact at {artifact.uri} is not what its step wrote. Run the step again"
+                )
+            target = place / f"{manifest.sha256}-{manifest.type.replace('/', '_')}"
+            shutil.rmtree(target, ignore_errors=True)
+            folder.rename(target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return target
+
+    def _fetched(self, run_id: str, artifact: Artifact, target: Path) -> artifacts.Manifest:
+        folder = self._bucket.name(artifact.uri) or ""
+        step = self._runs.execution(run_id).spec.step(artifact.step)
+        if step.outputs[artifact.output].raw:
+            return self._sealed(folder, target, artifact.type)
+        target.mkdir()
+        self._bucket.download(folder, target)
+        try:
+            return artifacts.verify(target)
+        except ArtifactError as error:
+            shown = f"'{artifact.step}.{artifact.output}' at {artifact.uri}"
+            raise ArtifactError(str(error).replace(str(target), shown)) from None
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def events(self, result: Result, folder: Path | None = None) -> list[dict[str, Any]]:
+        """Return the events that a step left beside its outputs.
+
+        Args:
+            result: The step.
+            folder: An empty folder, where the files go that the events name.
+        """
+        if isinstance(result.step.run, spec.Container):
+            return []
+        text = self._bucket.get(f"{result.folder}spool.jsonl")
+        if text is None:
+            return []
+        events = list(spool.parse_lines(text))
+        if folder is not None and any(event["kind"] == "artifact" for event in events):
+            self._bucket.download(f"{result.folder}{spool.FILES}/", folder / spool.FILES)
+        return events
+
+    def refine(self, look: Look, state: RunState, logs: Logs) -> None:
+        """Add to a state what only the steps themselves tell: attempts, and their own errors.
+
+        Args:
+            look: The look at the run.
+            state: Its state, to be added to.
+            logs: The logs.
+        """
+        for run in look.steps.values():
+            step = look.execution.step_of(run)
+            if step is None or not run.status.final or run.status is Status.CACHED:
+                continue
+            succeeded = run.status is Status.SUCCEEDED
+            if succeeded and not step.retry.retries:
+                continue
+            key = f"{run.native}/{run.job}/{run.status}"
+            if key not in self._events:
+                try:
+                    if succeeded:
+                        self._events[key] = self.events(self.of(step, run))
+                    else:
+                        self._events[key] = list(parse_frames(logs.raw(run)))
+                except ProviderError:
+                    continue  # what the cloud itself says of the step stands
+            _refine(state.steps[step.name], self._events[key])
+
+
+def _refine(step: StepState, events: list[dict[str, Any]]) -> None:
+    for event in events:
+        if event["kind"] in ("step.start", "step.end"):
+            step.attempt = max(step.attempt, int(event["attempt"]))
+        if event["kind"] == "step.end" and step.status is Status.FAILED and event.get("error"):
+            error = event["error"]
+            step.error = f"{error['type']}: {error['message']}"
+            step.detail = error.get("traceback") or None
