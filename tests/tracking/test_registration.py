@@ -49,7 +49,7 @@ def model(folder: Path, seed: float = 0.0) -> tuple[Path, str]:
 
 
 @pytest.fixture
-def asked(uri: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def settings(uri: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("WATERFLOW_TRACKING_LEASE", str(state / "tracking.lease"))
     return {
         "name": "fraud", "alias": "challenger", "example": EXAMPLE, "metrics": {"auc": 0.9},
@@ -59,17 +59,17 @@ def asked(uri: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, A
     }  # fmt: skip
 
 
-def put(model_at: tuple[Path, str], asked: dict[str, Any], **other: Any) -> dict[str, Any]:
-    return register(model_at[0], artifact_sha256=model_at[1], **(asked | other))
+def put(model_at: tuple[Path, str], settings: dict[str, Any], **other: Any) -> dict[str, Any]:
+    return register(model_at[0], artifact_sha256=model_at[1], **(settings | other))
 
 
 def test_a_version_has_the_model_its_signature_its_tags_and_the_alias(
-    asked: dict[str, Any], uri: str, tmp_path: Path
+    settings: dict[str, Any], uri: str, tmp_path: Path
 ) -> None:
     import mlflow.sklearn
 
     at = model(tmp_path / "model")
-    assert put(at, asked) == {
+    assert put(at, settings) == {
         "name": "fraud", "version": "1", "uri": "models:/fraud/1", "created": True,
     }  # fmt: skip
     client = MlflowClient(uri, uri)
@@ -95,42 +95,44 @@ def test_a_version_has_the_model_its_signature_its_tags_and_the_alias(
 
 
 def test_the_same_model_again_is_the_same_version(
-    asked: dict[str, Any], uri: str, tmp_path: Path
+    settings: dict[str, Any], uri: str, tmp_path: Path
 ) -> None:
     at = model(tmp_path / "model")
-    put(at, asked)
-    again = put(at, asked, attempt=2)
+    put(at, settings)
+    again = put(at, settings, attempt=2)
     assert again == {"name": "fraud", "version": "1", "uri": "models:/fraud/1", "created": False}
     assert len(MlflowClient(uri, uri).search_model_versions("name = 'fraud'")) == 1
 
 
-def test_an_alias_only_moves_forward(asked: dict[str, Any], uri: str, tmp_path: Path) -> None:
+def test_an_alias_only_moves_forward(settings: dict[str, Any], uri: str, tmp_path: Path) -> None:
     client = MlflowClient(uri, uri)
 
     def holder() -> str:
         return str(client.get_model_version_by_alias("fraud", "challenger").version)
 
     old, new = model(tmp_path / "old", 0.0), model(tmp_path / "new", 1.0)
-    put(new, asked, execution="late", run_started_ms=2000)
-    assert put(old, asked, execution="early", run_started_ms=1000)["version"] == "2"
+    put(new, settings, execution="late", run_started_ms=2000)
+    assert put(old, settings, execution="early", run_started_ms=1000)["version"] == "2"
     assert holder() == "1"
-    put(old, asked, execution="latest", run_started_ms=3000)
+    put(old, settings, execution="latest", run_started_ms=3000)
     assert holder() == "2"
-    put(new, asked, execution="between", run_started_ms=2500)
+    put(new, settings, execution="between", run_started_ms=2500)
     assert holder() == "2"
 
 
-def test_two_runs_at_once_make_one_version(asked: dict[str, Any], uri: str, tmp_path: Path) -> None:
+def test_two_runs_at_once_make_one_version(
+    settings: dict[str, Any], uri: str, tmp_path: Path
+) -> None:
     at = model(tmp_path / "model")
     with ThreadPoolExecutor() as pool:
-        asked_for = [pool.submit(put, at, asked, execution=name) for name in ("e1", "e2")]
-    results = [future.result() for future in asked_for]
+        futures = [pool.submit(put, at, settings, execution=name) for name in ("e1", "e2")]
+    results = [future.result() for future in futures]
     assert sorted(result["created"] for result in results) == [False, True], results
     assert len(MlflowClient(uri, uri).search_model_versions("name = 'fraud'")) == 1
 
 
 def test_the_job_and_the_replayer_share_one_run(
-    asked: dict[str, Any], uri: str, state: Path, tmp_path: Path
+    settings: dict[str, Any], uri: str, state: Path, tmp_path: Path
 ) -> None:
     run = Run("e1")
     run.start()
@@ -138,66 +140,68 @@ def test_the_job_and_the_replayer_share_one_run(
     replayer.apply(
         [run.events[0], run.begin("register", tags={"waterflow.kind": "register"})], tmp_path
     )
-    put(model(tmp_path / "model"), asked)
+    put(model(tmp_path / "model"), settings)
     replayer.apply([run.finish("register"), run.end()], tmp_path)
     runs = every(MlflowClient(uri), "exp")
-    assert [(found["name"], found["status"]) for found in runs] == [
+    assert [(run["name"], run["status"]) for run in runs] == [
         ("e1", "FINISHED"), ("register", "FINISHED"),
     ]  # fmt: skip
 
 
 def test_an_altered_or_another_model_is_refused(
-    asked: dict[str, Any], uri: str, tmp_path: Path
+    settings: dict[str, Any], uri: str, tmp_path: Path
 ) -> None:
     folder, sha256 = model(tmp_path / "model")
     with pytest.raises(ArtifactError, match="not the one to register"):
-        put((folder, "0" * 64), asked)
+        put((folder, "0" * 64), settings)
     with (folder / "model.skops").open("ab") as stream:
         stream.write(b"x")
     with pytest.raises(ArtifactError, match=r"altered 'model\.skops'"):
-        put((folder, sha256), asked)
+        put((folder, sha256), settings)
     whole = (folder / "model.skops").read_bytes()[:-1]
     (folder / "model.skops").write_bytes(whole)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"type": "array"}))
     with pytest.raises(ArtifactError, match="register takes a scikit-learn estimator"):
-        put((folder, sha256), asked)
+        put((folder, sha256), settings)
     assert every(MlflowClient(uri), "exp") == []
 
 
-def test_a_registry_that_is_not_there_is_told(asked: dict[str, Any], tmp_path: Path) -> None:
+def test_a_registry_that_is_not_there_is_told(settings: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="could not be used: Connection refused") as caught:
-        put(model(tmp_path / "model"), asked, tracking_uri=f"http://127.0.0.1:{free_port()}")
-    told = str(caught.value)
-    assert told.startswith("Model 'fraud' is not registered: ")
-    assert "--resume" in told
-    assert "sync" not in told, "a registration is no event of the spool"
+        put(model(tmp_path / "model"), settings, tracking_uri=f"http://127.0.0.1:{free_port()}")
+    message = str(caught.value)
+    assert message.startswith("Model 'fraud' is not registered: ")
+    assert "--resume" in message
+    assert "sync" not in message, "a registration is no event of the spool"
 
 
-def test_a_registry_that_fails_is_not_asked_for_long(asked: dict[str, Any], tmp_path: Path) -> None:
+def test_a_registry_that_fails_is_not_asked_for_long(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
     with failing() as (url, requests), pytest.raises(TrackingError, match="is not registered"):
-        put(model(tmp_path / "model"), asked, tracking_uri=url)
+        put(model(tmp_path / "model"), settings, tracking_uri=url)
     assert 1 <= len(requests) <= 2
     assert not [name for name in os.environ if name.startswith("MLFLOW_HTTP")]
 
 
 def test_a_server_registers_as_a_file_does(
-    asked: dict[str, Any], server: Server, tmp_path: Path
+    settings: dict[str, Any], server: Server, tmp_path: Path
 ) -> None:
     at = model(tmp_path / "model")
-    assert put(at, asked, tracking_uri=server.url)["created"] is True
-    assert put(at, asked, tracking_uri=server.url, attempt=2)["created"] is False
+    assert put(at, settings, tracking_uri=server.url)["created"] is True
+    assert put(at, settings, tracking_uri=server.url, attempt=2)["created"] is False
     client = MlflowClient(server.url, server.url)
     assert client.get_model_version_by_alias("fraud", "challenger").tags["metric.auc"] == "0.9"
 
 
 def test_an_example_with_the_label_in_it_is_cut_to_what_the_model_knows(
-    asked: dict[str, Any], uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: dict[str, Any], uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import mlflow.models
 
     table = EXAMPLE[["y", "x"]].assign(label=[0, 1, 1])
-    put(model(tmp_path / "model"), asked, example=table)
+    put(model(tmp_path / "model"), settings, example=table)
     assert "which are left out: label" in capsys.readouterr().err
     client = MlflowClient(uri, uri)
     version = client.get_model_version_by_alias("fraud", "challenger")
@@ -209,11 +213,11 @@ def test_an_example_with_the_label_in_it_is_cut_to_what_the_model_knows(
 
 @pytest.mark.parametrize("example", [EXAMPLE[["x"]], {"x": 1}, ["a"]])
 def test_an_example_that_the_model_rejects_is_named(
-    asked: dict[str, Any], tmp_path: Path, example: Any
+    settings: dict[str, Any], tmp_path: Path, example: Any
 ) -> None:
-    with pytest.raises(ArtifactError, match=r"Model 'fraud' \(LogisticRegression\)") as told:
-        put(model(tmp_path / "model"), asked, example=example)
-    assert "fitted with the columns x, y" in str(told.value)
+    with pytest.raises(ArtifactError, match=r"Model 'fraud' \(LogisticRegression\)") as caught:
+        put(model(tmp_path / "model"), settings, example=example)
+    assert "fitted with the columns x, y" in str(caught.value)
 
 
 def test_a_job_registers_the_first_model_that_is_there(
@@ -256,15 +260,35 @@ def test_a_job_registers_the_first_model_that_is_there(
     assert done.stderr.count("was given a list. Register each by itself") == 1, done.stderr
 
 
+@pytest.mark.parametrize("path", ["runs/create", "model-versions/create"])
+def test_what_is_made_is_made_once_although_its_answer_is_lost(
+    path: str, settings: dict[str, Any], server: Server, tmp_path: Path
+) -> None:
+    name = path.replace("/", "-")
+    with server.losing(path) as url:
+        record = put(
+            model(tmp_path / "model"), settings, tracking_uri=url, name=name, execution=name
+        )
+    assert (record["version"], record["created"]) == ("1", True)
+    client = MlflowClient(server.url, server.url)
+    (version,) = client.search_model_versions(f"name = '{name}'")
+    experiment = client.get_experiment_by_name(settings["experiment"])
+    runs = client.search_runs([experiment.experiment_id], f"tags.`waterflow.execution` = '{name}'")
+    steps = {run.data.tags.get("waterflow.step"): run.info.run_id for run in runs}
+    assert len(runs) == 2, "the run's own, and the step's"
+    assert version.run_id == steps["register"]
+    assert client.get_model_version_by_alias(name, "challenger").version == version.version
+
+
 def test_the_requirements_name_what_the_model_file_names(
-    asked: dict[str, Any], uri: str, tmp_path: Path
+    settings: dict[str, Any], uri: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     trusted = ("joblib.hashing.hash",)
     dump_estimator(FunctionTransformer(joblib.hash), folder / "model.skops", trusted)
     sha256 = artifacts.seal(folder, "estimator").sha256 or ""
-    put((folder, sha256), asked, example=None, trusted_types=trusted)
+    put((folder, sha256), settings, example=None, trusted_types=trusted)
     client = MlflowClient(uri, uri)
     version = client.get_model_version_by_alias("fraud", "challenger")
     local = client.download_artifacts(str(version.run_id), "model", str(tmp_path))

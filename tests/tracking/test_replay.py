@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.servers import failing, free_port
+from tests.servers import Server, failing, free_port
 from tests.tracking.journal import T0, Run, every
 from waterflow.errors import TrackingError
 from waterflow.tracking.client import (
@@ -265,6 +265,23 @@ def test_a_failing_server_is_not_asked_for_long(tmp_path: Path) -> None:
     with failing() as (url, asked), pytest.raises(TrackingError, match=f"{url} could not be used"):
         Replayer(url, "exp").apply([Run("e1").start()], tmp_path)
     assert 1 <= len(asked) <= 2
+
+
+def test_a_run_is_made_once_although_its_answer_is_lost(server: Server, tmp_path: Path) -> None:
+    run = Run("lost-answers")
+    run.start()
+    run.step("train", auc=0.5)
+    run.end()
+    with server.losing("runs/create", times=2) as url:
+        Replayer(url, "lost answers").apply(run.events, tmp_path)
+    client = MlflowClient(server.url)
+    experiment = client.get_experiment_by_name("lost answers")
+    runs = client.search_runs([experiment.experiment_id])
+    assert {entry.data.tags.get("waterflow.step"): entry.info.status for entry in runs} == {
+        None: "FINISHED",
+        "train": "FINISHED",
+    }
+    assert len(runs) == 2
 
 
 def test_runs_are_found_by_awkward_names(uri: str, client: MlflowClient) -> None:

@@ -1,18 +1,17 @@
-"""How Waterflow talks to MLflow: short waits, one kind of error, a lease for what is made once."""
+"""How Waterflow talks to MLflow: one kind of error, what is made once, runs by their tags."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import textwrap
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from waterflow.errors import TrackingError
 from waterflow.tracking.managed import need_plugin
+from waterflow.tracking.waits import sent_once, short_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -42,33 +41,6 @@ _WORDS: Final = 300
 _LOCKED_FOR: Final = 30.0
 
 T = TypeVar("T")
-
-
-@contextlib.contextmanager
-def short_waits(timeout: int = 10, retries: int = 1) -> Generator[None]:
-    """Let MLflow's client give up soon; what the user set in the environment stands.
-
-    Args:
-        timeout: Seconds without a byte after which a request has failed.
-        retries: Further tries of a request.
-    """
-    wanted = {
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries),
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    }
-    ours = {name: value for name, value in wanted.items() if name not in os.environ}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, value in ours.items():
-            if os.environ.get(name) == value:
-                del os.environ[name]
 
 
 def connect(uri: str) -> MlflowClient:
@@ -122,6 +94,36 @@ def call(uri: str, do: Callable[[], T]) -> T:
             raise UnreachableError(uri, error) from error
 
 
+def make(uri: str, do: Callable[[], T], find: Callable[[], T | None]) -> T:
+    """Call MLflow to make a thing once, even where its answer is lost or late.
+
+    MLflow's client sends a request again when no answer comes, and what the first one made is then
+    there twice: its REST interface has no token that would tell the two for one. So such a request
+    is sent once, and then it is seen what came of it.
+
+    Args:
+        uri: The tracking URI.
+        do: Makes the thing.
+        find: Searches it, by what no other has.
+
+    Raises:
+        MlflowException: MLflow refused the request.
+        TrackingError: MLflow cannot be reached or failed, and has not made the thing so far.
+    """
+    for final in (False, True):
+        try:
+            with sent_once():
+                return call(uri, do)
+        except UnreachableError as error:
+            thing = find()
+            if thing is not None:
+                return thing
+            # After one that took too long, MLflow may still be at it.
+            if final or error.late:
+                raise
+    raise AssertionError("the second try either returns or raises")
+
+
 def _put_in_force(uri: str) -> None:
     """Make a plug-in's URI the one in force: a plug-in may serve no other.
 
@@ -143,23 +145,31 @@ class UnreachableError(TrackingError):
 
     Attributes:
         problem: What happened, without what to do about it.
+        late: Whether a request took too long, so that MLflow may still be working on it.
     """
 
     def __init__(self, uri: str, error: BaseException) -> None:
-        self.problem = f"MLflow at {uri} could not be used: {_cause(error)}"
+        self.problem = f"MLflow at {uri} could not be used: {_reason(error)}"
+        self.late = any("Timeout" in type(cause).__name__ for cause in _causes(error))
         super().__init__(
             f"{self.problem}. Nothing is lost: it stays in the spool. "
             "Once it can be reached: waterflow sync"
         )
 
 
-def _cause(error: BaseException) -> str:
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and what it came from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _reason(error: BaseException) -> str:
     """Return the system's own words where it said what is wrong, else MLflow's, shortened."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, OSError) and found.strerror:
-            return found.strerror
-        found = found.__cause__ or found.__context__
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
     return textwrap.shorten(str(error), _WORDS, placeholder=" ...").rstrip(".")
 
 
@@ -172,8 +182,8 @@ def experiment_id(client: MlflowClient, name: str, artifact_location: str | None
     from mlflow.exceptions import MlflowException
 
     uri = client.tracking_uri
-    found: Any = call(uri, lambda: client.get_experiment_by_name(name))
-    if found is None:
+    experiment: Any = call(uri, lambda: client.get_experiment_by_name(name))
+    if experiment is None:
         try:
             return call(
                 uri, lambda: client.create_experiment(name, artifact_location, {_KIND: _TRAINING})
@@ -181,25 +191,25 @@ def experiment_id(client: MlflowClient, name: str, artifact_location: str | None
         except MlflowException as error:
             if error_code(error) != "RESOURCE_ALREADY_EXISTS":
                 raise UnreachableError(uri, error) from error
-        found = call(uri, lambda: client.get_experiment_by_name(name))
-    if found.lifecycle_stage != "active":
+        experiment = call(uri, lambda: client.get_experiment_by_name(name))
+    if experiment.lifecycle_stage != "active":
         raise TrackingError(
             f"The experiment '{name}' at {uri} was deleted. Bring it back: "
-            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+            f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         )
-    return found.experiment_id
+    return experiment.experiment_id
 
 
 def find_runs(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Iterator[Run]:
     """Yield an experiment's runs with all these tags."""
-    wanted = " and ".join(f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items())
+    condition = " and ".join(f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items())
     token: str | None = None
     while True:
         page: Any = call(
             client.tracking_uri,
             lambda: client.search_runs(
                 [experiment],
-                wanted,
+                condition,
                 max_results=_PAGE,
                 page_token=token,  # noqa: B023
             ),

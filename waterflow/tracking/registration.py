@@ -28,20 +28,24 @@ from waterflow.tracking.client import (
     experiment_id,
     find_child,
     find_parent,
+    make,
     parent_tags,
-    short_waits,
 )
 from waterflow.tracking.locks import locked
+from waterflow.tracking.waits import short_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _ARTIFACT: Final = "model"
 _DIGEST: Final = "waterflow.artifact_sha256"
 _STARTED: Final = "waterflow.run_started"
 _TYPES: Final = ("estimator", "model")
+_RUN_TIMEOUT: Final = 30
+"""Seconds: other runs of this machine wait meanwhile."""
 _UPLOAD_TIMEOUT: Final = 120
 _EXAMPLE_ROWS: Final = 5
 _MODULE: Final = re.compile(r'"__module__":\s*"(\w+)')
@@ -107,10 +111,11 @@ def register(
                 store.prepare(tracking_uri, lease.parent)
             client = connect(tracking_uri)
             # The first request shows within seconds whether there is anybody; the rest may be slow.
-            found_experiment = experiment_id(
+            place = experiment_id(
                 client, experiment, store.artifact_location(tracking_uri, _state(lease))
             )
-            run = _Run(client, found_experiment, execution, step, attempt, run_started_ms, lease)
+        with short_waits(timeout=_RUN_TIMEOUT, retries=2):
+            run = _Run(client, place, execution, step, attempt, run_started_ms, lease)
             run_id = run.find_or_create()
         with short_waits(timeout=_UPLOAD_TIMEOUT, retries=2), locked(_model_lease(lease, name)):
             registry = _Registry(client, name)
@@ -174,7 +179,7 @@ def _verify(folder: Path, sha256: str) -> None:
 
 
 class _Run:
-    """The MLflow run of this attempt: found, or made as the replayer would make it."""
+    """The MLflow run of this attempt: searched, or made as the replayer would make it."""
 
     def __init__(
         self,
@@ -191,29 +196,34 @@ class _Run:
 
     def find_or_create(self) -> str:
         with locked(self.lease):
-            parent = find_parent(self.client, self.experiment, self.execution)
-            parent_id = (
-                parent.info.run_id
-                if parent is not None
-                else self._create(self.execution, parent_tags(self.execution), self.started)
+            parent = self._parent() or self._create(
+                self.execution, parent_tags(self.execution), self.started, self._parent
             )
-            child = find_child(
-                self.client, self.experiment, self.execution, self.step, self.attempt
+            child = self._child() or self._create(
+                child_name(self.step, self.attempt),
+                child_tags(self.execution, self.step, self.attempt, parent.info.run_id)
+                | {KIND: "register"},
+                None,
+                self._child,
             )
-            if child is not None:
-                return child.info.run_id
-            tags = child_tags(self.execution, self.step, self.attempt, parent_id)
-            return self._create(
-                child_name(self.step, self.attempt), tags | {KIND: "register"}, None
-            )
+            return child.info.run_id
 
-    def _create(self, name: str, tags: dict[str, str], start: int | None) -> str:
-        return call(
+    def _parent(self) -> Run | None:
+        return find_parent(self.client, self.experiment, self.execution)
+
+    def _child(self) -> Run | None:
+        return find_child(self.client, self.experiment, self.execution, self.step, self.attempt)
+
+    def _create(
+        self, name: str, tags: dict[str, str], start: int | None, find: Callable[[], Run | None]
+    ) -> Run:
+        return make(
             self.client.tracking_uri,
             lambda: self.client.create_run(
                 self.experiment, start_time=start, tags=tags, run_name=name
             ),
-        ).info.run_id
+            find,
+        )
 
 
 def _upload(
@@ -282,18 +292,18 @@ def _signature(estimator: Any, name: str, example: Any) -> tuple[Any, Any]:
     """
     from mlflow.models import infer_signature
 
-    given = example
+    table = example
     try:
-        if hasattr(given, "to_pandas"):  # Polars and Arrow, which MLflow's signatures do not know
-            given = given.to_pandas()
-        given = _without_unknown(estimator, name, given)
-        rows = given[:_EXAMPLE_ROWS]
+        if hasattr(table, "to_pandas"):  # Polars and Arrow, which MLflow's signatures do not know
+            table = table.to_pandas()
+        table = _without_unknown(estimator, name, table)
+        rows = table[:_EXAMPLE_ROWS]
         with _quiet():
-            return rows, infer_signature(given, estimator.predict(rows))
+            return rows, infer_signature(table, estimator.predict(rows))
     except Exception as error:
         raise ArtifactError(
             f"Model '{name}' ({type(estimator).__name__}) does not take what register(example=...) "
-            f"gives it: {error}. {_columns(estimator, given)}Give rows as its predict takes them, "
+            f"gives it: {error}. {_columns(estimator, table)}Give rows as its predict takes them, "
             "without the label: example=..."
         ) from error
 
@@ -332,11 +342,11 @@ def _requirements(file: Path) -> list[str]:
     if tops:
         holders = importlib.metadata.packages_distributions()
         packages |= {one for top in tops for one in holders.get(top, ())}
-    found: list[str] = []
+    pins: list[str] = []
     for package in sorted(packages):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found.append(f"{package}=={importlib.metadata.version(package)}")
-    return found
+            pins.append(f"{package}=={importlib.metadata.version(package)}")
+    return pins
 
 
 @contextlib.contextmanager
@@ -377,9 +387,9 @@ class _Registry:
         """Return the version that has these bytes."""
         quoted = self.name.replace("'", "''")
         query = f"name = '{quoted}' and tags.`{_DIGEST}` = '{sha256}'"
-        found: Any = self._call(lambda: self.client.search_model_versions(query))
-        versions = [int(v.version) for v in found if v.tags.get(_DIGEST) == sha256]
-        return str(min(versions)) if versions else None
+        versions: Any = self._call(lambda: self.client.search_model_versions(query))
+        numbers = [int(v.version) for v in versions if v.tags.get(_DIGEST) == sha256]
+        return str(min(numbers)) if numbers else None
 
     def create(
         self, source: str, run_id: str, tags: dict[str, str], metrics: dict[str, float] | None
@@ -389,12 +399,14 @@ class _Registry:
             lambda: self.client.create_registered_model(self.name), "RESOURCE_ALREADY_EXISTS"
         )
         text = ", ".join(f"{key} {value:.6g}" for key, value in sorted((metrics or {}).items()))
-        made: Any = self._call(
-            lambda: self.client.create_model_version(
+
+        def create() -> str:
+            version: Any = self.client.create_model_version(
                 self.name, source, run_id, tags=tags, description=text or None
             )
-        )
-        return str(made.version)
+            return str(version.version)
+
+        return make(self.uri, create, lambda: self.find(tags[_DIGEST]))
 
     def point(self, alias: str, version: str, started: int) -> None:
         """Move an alias to the version, unless a later run's version has it."""

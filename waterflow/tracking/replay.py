@@ -19,12 +19,12 @@ from waterflow.tracking.client import (
     find_parent,
     find_runs,
     parent_tags,
-    short_waits,
 )
 from waterflow.tracking.client import EXECUTION as EXECUTION_TAG
 from waterflow.tracking.locks import locked
 from waterflow.tracking.names import valid_key
 from waterflow.tracking.sink import METRICS, TAGS, Pending, Sink
+from waterflow.tracking.waits import short_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

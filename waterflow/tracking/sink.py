@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.tracking.client import call, is_refusal
+from waterflow.tracking.client import call, find_runs, is_refusal, make
 from waterflow.tracking.names import PARAM_LIMIT, TAG_LIMIT, cut, file_name, valid_key
 
 if TYPE_CHECKING:
@@ -96,10 +96,16 @@ class Sink:
             self.terminate(run_id, *pending.end)
 
     def create(self, experiment: str, pending: Pending, identity: dict[str, str]) -> str:
-        """Make a run with as many of its tags as one request takes; return its id."""
+        """Make a run with as many of its tags as one request takes; return its id.
+
+        Args:
+            experiment: The experiment's id.
+            pending: What is to be written to the run.
+            identity: The tags that no other run has together.
+        """
         fit(pending)
         first = dict(list(pending.tags.items())[: TAGS - len(identity)])
-        run: Any = call(
+        run = make(
             self.uri,
             lambda: self.client.create_run(
                 experiment,
@@ -107,6 +113,7 @@ class Sink:
                 tags=first | identity,
                 run_name=pending.name,
             ),
+            lambda: next(find_runs(self.client, experiment, identity), None),
         )
         for key in first:
             del pending.tags[key]
