@@ -243,7 +243,8 @@ def _setup(mounts: Mapping[str, Path], stage: Path, hosts: str, folder: str) -> 
             continue
         cover = next(parent for parent in at.parents if parent.is_dir())
         covered.setdefault(cover, []).append((str(at.relative_to(cover)), mounts[path]))
-    for cover, inner in covered.items():
+    # The deepest first: what shows all that a folder holds shows what is mounted in it before.
+    for cover, inner in sorted(covered.items(), key=lambda item: -len(item[0].parts)):
         words += ["cover", str(cover)]
         for rest, place in inner:
             words += ["bind", rest, str(place)]
