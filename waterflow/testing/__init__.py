@@ -1,6 +1,7 @@
-"""The conformance kit: what every provider must do, as tests that a provider's own tests subclass.
+"""The conformance kit: what every provider and emulator must do, as tests to subclass.
 
-Installed with Waterflow for the authors of providers; nothing in production imports it.
+Installed with Waterflow for those who write providers and emulators; nothing in production
+imports it.
 
 ```python
 import pytest
@@ -16,11 +17,12 @@ class TestMine(ProviderConformance):
 
 import pytest
 
-for _part in ("language", "failure", "caching", "contract", "world"):
+for _part in ("language", "failure", "caching", "contract", "world", "emulator"):
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
 
 from waterflow.testing.conformance import ProviderConformance  # noqa: E402
 from waterflow.testing.digests import reference_digests  # noqa: E402
+from waterflow.testing.emulator import EmulatorConformance  # noqa: E402
 from waterflow.testing.world import World  # noqa: E402
 
-__all__ = ["ProviderConformance", "World", "reference_digests"]
+__all__ = ["EmulatorConformance", "ProviderConformance", "World", "reference_digests"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from waterflow_sagemaker.emulator.server import main
+from waterflow.emulation.service import main
+from waterflow_sagemaker.emulator.cloud import SageMakerCloud
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(SageMakerCloud))

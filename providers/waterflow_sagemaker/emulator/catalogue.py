@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from waterflow_sagemaker.emulator.clock import moment
-from waterflow_sagemaker.emulator.errors import ServiceError
+from waterflow.emulation.clock import moment
+from waterflow.emulation.errors import ServiceError
 
 
 @dataclass

@@ -8,6 +8,7 @@ import re
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, cast
 
+from waterflow.emulation.errors import ServiceError
 from waterflow_sagemaker.caching import duration
 from waterflow_sagemaker.emulator import conditions, parameters
 from waterflow_sagemaker.emulator.documents import (
@@ -19,7 +20,6 @@ from waterflow_sagemaker.emulator.documents import (
     property_file,
     step_path,
 )
-from waterflow_sagemaker.emulator.errors import ServiceError
 
 VERSION: Final = "2020-12-01"
 

@@ -10,13 +10,13 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from waterflow_sagemaker.emulator.clock import moment
+from waterflow.emulation.clock import moment
 from waterflow_sagemaker.emulator.errors import invalid
 from waterflow_sagemaker.emulator.objects import ACCOUNT
 from waterflow_sagemaker.emulator.paging import descending, page, within
 
 if TYPE_CHECKING:
-    from waterflow_sagemaker.emulator.clock import Clock
+    from waterflow.emulation.clock import Clock
 
 Request = dict[str, Any]
 Response = dict[str, Any]

@@ -67,33 +67,19 @@ def misleading(outside: Mapping[str, str]) -> tuple[str, ...]:
     return (*UNSET, *sorted(name for name in outside if name.startswith(ONE_SERVICE)))
 
 
-def for_user(
-    endpoint: str, region: str, folder: Path, outside: Mapping[str, str]
-) -> dict[str, str]:
+def for_user(endpoint: str, region: str, folder: Path) -> dict[str, str]:
     """Return what a user's own process needs.
 
     Args:
         endpoint: The emulator's address.
         region: The region.
         folder: Where a file for the sagemaker SDK can be written.
-        outside: The variables that it has.
     """
     config = folder / "sagemaker.yaml"
     config.write_text(SDK_CONFIG.format(region=region, account=ACCOUNT), encoding="utf-8")
-    direct = ",".join(
-        dict.fromkeys(
-            [
-                "127.0.0.1",
-                "localhost",
-                *filter(None, (outside.get("NO_PROXY") or outside.get("no_proxy", "")).split(",")),
-            ]
-        )
-    )
     return {
         **variables(endpoint, region),
         # A profile may name any region, and there is only this one.
         "WATERFLOW_REGION": region,
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config),
-        "NO_PROXY": direct,
-        "no_proxy": direct,
     }

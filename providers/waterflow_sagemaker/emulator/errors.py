@@ -1,24 +1,8 @@
-"""The service's refusals: errors that reach the client with the real service's code and words."""
+"""SageMaker's own refusals: errors that reach the client with the service's code and words."""
 
 from __future__ import annotations
 
-
-class ServiceError(Exception):
-    """A request is refused, or the service fails.
-
-    Args:
-        code: The error's code, as the service's API writes it.
-        message: What the client reads.
-        status: The HTTP status; 400 for what the client did, 5xx for the service.
-    """
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        self.code, self.message, self.status = code, message, status
-        super().__init__(f"{code}: {message}")
-
-
-class JobError(Exception):
-    """A job cannot go on; its text becomes the job's FailureReason."""
+from waterflow.emulation.errors import ServiceError
 
 
 def invalid(message: str) -> ServiceError:
@@ -29,3 +13,8 @@ def invalid(message: str) -> ServiceError:
 def in_use(message: str) -> ServiceError:
     """Return the refusal of a name that is taken."""
     return ServiceError("ResourceInUse", message)
+
+
+def missing(message: str) -> ServiceError:
+    """Return the refusal of a name that there is not."""
+    return ServiceError("ResourceNotFound", message)

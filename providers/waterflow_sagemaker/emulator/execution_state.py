@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from waterflow_sagemaker.emulator.clock import moment
+from waterflow.emulation.clock import moment
 
 OPEN: Final = frozenset({"Starting", "Executing", "Stopping"})
 STEP_FAILED: Final = "Step failure: One or multiple steps failed."

@@ -8,12 +8,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow.emulation.clock import Clock, written
+from waterflow.emulation.errors import ServiceError
 from waterflow_sagemaker.caching import duration
 from waterflow_sagemaker.emulator import conditions
 from waterflow_sagemaker.emulator.caching import Cache, Hit, key
-from waterflow_sagemaker.emulator.clock import Clock, written
 from waterflow_sagemaker.emulator.definition import dependencies
-from waterflow_sagemaker.emulator.errors import ServiceError
 from waterflow_sagemaker.emulator.execution_state import OPEN, STEP_FAILED, Execution, StepRun
 from waterflow_sagemaker.emulator.objects import Objects, split
 from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from waterflow_sagemaker.emulator.errors import JobError
+from waterflow.emulation.errors import JobError
 from waterflow_sagemaker.emulator.objects import Found, Objects, split
 
 if TYPE_CHECKING:

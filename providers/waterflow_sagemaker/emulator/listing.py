@@ -25,8 +25,8 @@ def listed(
         ServiceError: The token is none of ours.
     """
     name, status = f"{noun}JobName", f"{noun}JobStatus"
-    part, wanted = request.get("NameContains", "").lower(), request.get("StatusEquals")
-    kept = [row for row in rows if part in row[name].lower() and wanted in (None, row[status])]
+    part, equal = request.get("NameContains", "").lower(), request.get("StatusEquals")
+    kept = [row for row in rows if part in row[name].lower() and equal in (None, row[status])]
     for field in ("CreationTime", "LastModifiedTime"):
 
         def moment(row: dict[str, Any], field: str = field) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_sagemaker.emulator.objects import ACCOUNT
@@ -76,11 +75,6 @@ class Metrics:
                     except ValueError:
                         continue
                     self.last[name] = (value, moment / 1000)
-
-
-def now() -> int:
-    """Return the milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 def _parts(line: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow_sagemaker.emulator.errors import JobError
+from waterflow.emulation.errors import JobError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,16 +1,15 @@
-"""Lists as the service answers them: filtered by time, in their order, and cut into pages."""
+"""SageMaker's lists: MaxResults and NextToken, bounds of times, the order they come in."""
 
 from __future__ import annotations
 
-import base64
-import binascii
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from waterflow_sagemaker.emulator.errors import ServiceError
+from waterflow.emulation import paging
+from waterflow_sagemaker.emulator.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
 
 DEFAULT_PAGE: Final = 10
 """Items of a page when the request does not say."""
@@ -28,16 +27,12 @@ def page(items: Sequence[Item], request: dict[str, Any]) -> tuple[Sequence[Item]
     Raises:
         ServiceError: The token is none that a list has given.
     """
-    start = 0
-    if "NextToken" in request:
-        try:
-            start = int(base64.urlsafe_b64decode(request["NextToken"]))
-        except (ValueError, binascii.Error):
-            raise ServiceError("ValidationException", "Invalid pagination token.") from None
-    stop = start + int(request.get("MaxResults", DEFAULT_PAGE))
-    more = stop < len(items)
-    token = {"NextToken": base64.urlsafe_b64encode(str(stop).encode()).decode()} if more else {}
-    return items[start:stop], token
+    size = int(request.get("MaxResults", DEFAULT_PAGE))
+    try:
+        part, token = paging.page(items, size, request.get("NextToken"))
+    except ValueError:
+        raise invalid("Invalid pagination token.") from None
+    return part, {} if token is None else {"NextToken": token}
 
 
 def within(
@@ -55,15 +50,11 @@ def within(
         names: The members with the bounds.
     """
     after, before = (seconds(request.get(name)) for name in names)
-    return [
-        item
-        for item in items
-        if (after is None or time(item) > after) and (before is None or time(item) < before)
-    ]
+    return paging.within(items, time, after, before)
 
 
 def descending(request: dict[str, Any]) -> bool:
-    """Say whether a list is asked for from last to first, as it is when nothing is said."""
+    """Return whether a list goes from last to first, as it does when nothing is said."""
     return request.get("SortOrder", "Descending") in ("Descending", "Desc")
 
 
@@ -73,8 +64,6 @@ def seconds(value: datetime | float | str | None) -> float | None:
     Args:
         value: A moment, or seconds since the epoch.
     """
-    if value is None or isinstance(value, (int, float)):
-        return value
-    if isinstance(value, str):
-        return float(value)
-    return value.timestamp()
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return None if value is None else float(value)

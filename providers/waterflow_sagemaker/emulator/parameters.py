@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 from typing import Any, Final
 
-from waterflow_sagemaker.emulator.errors import ServiceError
+from waterflow.emulation.errors import ServiceError
 
 TYPES: Final = ("String", "Integer", "Float", "Boolean")
 

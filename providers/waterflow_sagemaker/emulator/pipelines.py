@@ -7,20 +7,22 @@ import secrets
 import string
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from waterflow.emulation.clock import Clock, moment, written
+from waterflow.emulation.errors import ServiceError
+from waterflow.emulation.tokens import TokenConflictError, Tokens
 from waterflow_sagemaker.emulator import definition, parameters
 from waterflow_sagemaker.emulator.caching import Cache
 from waterflow_sagemaker.emulator.catalogue import Pipeline
-from waterflow_sagemaker.emulator.clock import Clock, moment, written
-from waterflow_sagemaker.emulator.errors import ServiceError
 from waterflow_sagemaker.emulator.execution_state import OPEN, Execution
 from waterflow_sagemaker.emulator.executions import Engine, Runner
 from waterflow_sagemaker.emulator.objects import ACCOUNT, Objects
 from waterflow_sagemaker.emulator.paging import descending, page, within
 from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope
 from waterflow_sagemaker.emulator.step_kinds import CallbackKind, JobKind, ModelKind
-from waterflow_sagemaker.emulator.tokens import Tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from waterflow_sagemaker.emulator.services import Services
     from waterflow_sagemaker.emulator.step_kinds import Jobs
 
@@ -120,7 +122,7 @@ class Pipelines:
             return {"PipelineArn": pipeline.arn}
 
         with self._lock:
-            return self._tokens.once("CreatePipeline", request, act)
+            return self._once("CreatePipeline", request, act)
 
     def update_pipeline(self, request: Request) -> Response:
         """UpdatePipeline; a definition makes a new version."""
@@ -162,7 +164,7 @@ class Pipelines:
             return {"PipelineArn": pipeline.arn}
 
         with self._lock:
-            return self._tokens.once("DeletePipeline", request, act)
+            return self._once("DeletePipeline", request, act)
 
     def list_pipelines(self, request: Request) -> Response:
         """ListPipelines."""
@@ -222,9 +224,7 @@ class Pipelines:
                 "SelectiveExecutionConfig.",
             )
         with self._lock:
-            return self._tokens.once(
-                "StartPipelineExecution", request, lambda: self._start(request)
-            )
+            return self._once("StartPipelineExecution", request, lambda: self._start(request))
 
     def _start(self, request: Request) -> Response:
         pipeline = self._pipeline(request["PipelineName"])
@@ -344,7 +344,7 @@ class Pipelines:
             return {"PipelineExecutionArn": execution.arn}
 
         with self._lock:
-            return self._tokens.once("StopPipelineExecution", request, act)
+            return self._once("StopPipelineExecution", request, act)
 
     def retry_pipeline_execution(self, request: Request) -> Response:
         """RetryPipelineExecution: what has succeeded is kept, the rest is started again."""
@@ -369,7 +369,7 @@ class Pipelines:
             return {"PipelineExecutionArn": execution.arn}
 
         with self._lock:
-            return self._tokens.once("RetryPipelineExecution", request, act)
+            return self._once("RetryPipelineExecution", request, act)
 
     def send_pipeline_execution_step_success(self, request: Request) -> Response:
         """SendPipelineExecutionStepSuccess."""
@@ -390,9 +390,25 @@ class Pipelines:
             }
 
         with self._lock:
-            return self._tokens.once(operation, request, act)
+            return self._once(operation, request, act)
 
     # --- the rest ---------------------------------------------------------------------------------
+
+    def _once(self, operation: str, request: Request, act: Callable[[], Response]) -> Response:
+        """Answer a request, doing it only the first time that its token is seen.
+
+        Raises:
+            ServiceError: ConflictException: the token came with another request before.
+        """
+        others = {key: value for key, value in request.items() if key != "ClientRequestToken"}
+        try:
+            return self._tokens.once(operation, request.get("ClientRequestToken"), others, act)
+        except TokenConflictError as error:
+            raise ServiceError(
+                "ConflictException",
+                f"The ClientRequestToken '{error.token}' was already used by a {operation} "
+                "request with other parameters.",
+            ) from None
 
     def tags_of(self, arn: str) -> list[dict[str, str]] | None:
         """Return the tags of a pipeline, to be changed in place; None when it is none of ours."""

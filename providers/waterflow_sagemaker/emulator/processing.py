@@ -7,10 +7,12 @@ import time
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from waterflow.emulation.clock import now
+from waterflow.emulation.cluster import End
+from waterflow.emulation.errors import JobError
 from waterflow_sagemaker.emulator import errors, inputs
-from waterflow_sagemaker.emulator.cluster import Cluster, End, Request
-from waterflow_sagemaker.emulator.errors import JobError
-from waterflow_sagemaker.emulator.jobs import Job, now
+from waterflow_sagemaker.emulator.containers import Containers
+from waterflow_sagemaker.emulator.job import SageMakerJob
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,10 +27,10 @@ _SYNC: Final = 0.5
 """Seconds between uploads of an output in mode Continuous."""
 
 
-class ProcessingJob(Job):
+class ProcessingJob(SageMakerJob):
     """A processing job."""
 
-    noun: ClassVar[str] = "Processing"
+    KIND: ClassVar[str] = "Processing"
     ROW: ClassVar[tuple[str, ...]] = (
         "ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime",
         "LastModifiedTime", "ProcessingJobStatus", "FailureReason", "ExitMessage",
@@ -40,7 +42,7 @@ class ProcessingJob(Job):
         self._message: str | None = None
         self._timed_out = False
         self._deadline = self._next_sync = float("inf")
-        self._cluster: Cluster | None = None
+        self._containers: Containers | None = None
         self._seen: dict[tuple[str, str], dict[str, Any]] = {}
 
     @staticmethod
@@ -60,19 +62,19 @@ class ProcessingJob(Job):
 
     @property
     def image(self) -> str:
-        """The image that it asked for."""
+        """The image of its containers."""
         return str(self.request["AppSpecification"]["ImageUri"])
 
     @property
     def machine(self) -> tuple[str, int]:
-        """The machine type that it asked for, and how many."""
+        """The machine type of its containers, and how many."""
         resources = self.request["ProcessingResources"]["ClusterConfig"]
         return resources["InstanceType"], resources["InstanceCount"]
 
     def describe(self) -> dict[str, Any]:
         """Return the answer of DescribeProcessingJob."""
-        found = {name: value for name, value in self.request.items() if name != "Tags"}
-        found |= {
+        description = {name: value for name, value in self.request.items() if name != "Tags"}
+        description |= {
             "ProcessingJobArn": self.arn,
             "ProcessingJobStatus": self.status,
             "CreationTime": self.created,
@@ -80,11 +82,11 @@ class ProcessingJob(Job):
             "StoppingCondition": self.request.get("StoppingCondition")
             or {"MaxRuntimeInSeconds": _DAY},
             "ProcessingStartTime": self._started,
-            "ProcessingEndTime": self._ended,
+            "ProcessingEndTime": self.finished_at,
             "FailureReason": self.reason,
             "ExitMessage": self._message,
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in description.items() if value is not None}
 
     def work(self) -> str | None:
         """Do the job.
@@ -95,32 +97,29 @@ class ProcessingJob(Job):
         Raises:
             JobError: It has failed.
         """
-        app, (machine, count) = self.request["AppSpecification"], self.machine
+        app = self.request["AppSpecification"]
         command = [*app.get("ContainerEntrypoint", ()), *app.get("ContainerArguments", ())]
         if not command:
             raise JobError(
                 "ClientError: the environment that stands for the image has no entry point of its "
                 "own here: write ContainerEntrypoint"
             )
-        cluster = self._cluster = Cluster(
+        containers = self._containers = Containers(
             self.world,
-            Request(
-                command=command,
-                environment=self.request.get("Environment", {}),
-                image=self.image,
-                instances=count,
-                kind=machine,
-                isolated=self.request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
-            ),
             self.folder,
+            command=command,
+            environment=self.request.get("Environment", {}),
+            image=self.image,
+            machine=self.machine,
+            isolated=self.request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
         )
-        self._fill(cluster)
+        self._fill(containers)
         with self.lock:
             self._started = self.modified = now()
         limit = self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY)
         self._deadline, self._next_sync = time.monotonic() + limit, time.monotonic() + _SYNC
-        why, code = cluster.run(write=self._log, check=self._check, grace=self.grace)
-        self._read_message(cluster)
+        why, code = containers.run(write=self._log, check=self._check, grace=self.grace)
+        self._read_message(containers)
         self._upload(continuous=True)
         if why is End.TIMEOUT:
             # It is stopped, not failed: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingStoppingCondition.html
@@ -148,7 +147,7 @@ class ProcessingJob(Job):
             self._next_sync = time.monotonic() + _SYNC
         return None
 
-    def _fill(self, cluster: Cluster) -> None:
+    def _fill(self, containers: Containers) -> None:
         for one in self.request.get("ProcessingInputs", ()):
             source = one.get("S3Input")
             if source is None:
@@ -161,50 +160,50 @@ class ProcessingJob(Job):
                     f"ClientError: the emulator has no input mode Pipe (input "
                     f"'{one['InputName']}'); use File"
                 )
-            found = inputs.named(self.world.objects, source)
-            if not found:
+            objects = inputs.named(self.world.objects, source)
+            if not objects:
                 raise JobError(
                     f"ClientError: Failed to download data. S3 key: {source['S3Uri']} matched no "
                     "files on s3"
                 )
-            folders = [cluster.path(host, source["LocalPath"]) for host in cluster.hosts]
+            folders = [containers.ml(host, source["LocalPath"]) for host in containers.hosts]
             inputs.download(
-                self.world.objects, found, folders,
+                self.world.objects, objects, folders,
                 sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
             )  # fmt: skip
         config = {name: value for name, value in self.describe().items() if name in _CONFIG}
-        for host in cluster.hosts:
+        for host in containers.hosts:
             for output in _outputs(self.request):
                 if "S3Output" in output:
-                    place = cluster.path(host, output["S3Output"]["LocalPath"])
+                    place = containers.ml(host, output["S3Output"]["LocalPath"])
                     place.mkdir(parents=True, exist_ok=True)
             for name in ("output", "config", "processing"):
-                cluster.path(host, name).mkdir(exist_ok=True)
-            folder = cluster.path(host, "config")
+                containers.ml(host, name).mkdir(exist_ok=True)
+            folder = containers.ml(host, "config")
             (folder / "processingjobconfig.json").write_text(json.dumps(config))
-            (folder / "resourceconfig.json").write_text(json.dumps(cluster.resources(host)))
+            (folder / "resourceconfig.json").write_text(json.dumps(containers.resources(host)))
 
-    def _read_message(self, cluster: Cluster) -> None:
-        for host in cluster.hosts:
-            file = cluster.path(host, "output/message")
+    def _read_message(self, containers: Containers) -> None:
+        for host in containers.hosts:
+            file = containers.ml(host, "output/message")
             if file.is_file():
                 with self.lock:
                     self._message = file.read_bytes()[:_MESSAGE].decode("utf-8", "ignore")
                 return
 
     def _upload(self, *, continuous: bool) -> None:
-        cluster = self._cluster
-        if cluster is None:
+        containers = self._containers
+        if containers is None:
             return
         kms = self.request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
         for output in _outputs(self.request):
             target = output.get("S3Output")
             if target is None or (target["S3UploadMode"] == "Continuous") is not continuous:
                 continue
-            for host in cluster.hosts:
+            for host in containers.hosts:
                 seen = self._seen.setdefault((host, output["OutputName"]), {})
                 self.world.objects.send(
-                    cluster.path(host, target["LocalPath"]), target["S3Uri"], kms, seen
+                    containers.ml(host, target["LocalPath"]), target["S3Uri"], kms, seen
                 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from moto.core.responses import ActionResult
 from moto.sagemaker.responses import SageMakerResponse
 
-from waterflow_sagemaker.emulator.errors import ServiceError
+from waterflow.emulation.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

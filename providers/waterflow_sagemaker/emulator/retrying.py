@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from waterflow_sagemaker.emulator.errors import ServiceError
+    from waterflow.emulation.errors import ServiceError
 
 AUTOMATIC: Final[tuple[dict[str, Any], ...]] = (
     {"ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"], "MaxAttempts": 5},

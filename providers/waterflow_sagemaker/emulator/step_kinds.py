@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from waterflow_sagemaker.emulator.errors import ServiceError
+from waterflow.emulation.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

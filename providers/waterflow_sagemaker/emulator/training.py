@@ -8,11 +8,15 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from waterflow.emulation.clock import now
+from waterflow.emulation.cluster import End
+from waterflow.emulation.errors import JobError
+from waterflow.emulation.faults import SpotPlan
+from waterflow.emulation.jobs import JobState
 from waterflow_sagemaker.emulator import errors, inputs
 from waterflow_sagemaker.emulator.artifacts import pack, upload_tree
-from waterflow_sagemaker.emulator.cluster import Cluster, End, Request
-from waterflow_sagemaker.emulator.errors import JobError
-from waterflow_sagemaker.emulator.jobs import Job, now
+from waterflow_sagemaker.emulator.containers import Containers
+from waterflow_sagemaker.emulator.job import SageMakerJob
 from waterflow_sagemaker.emulator.logs import Metrics
 from waterflow_sagemaker.emulator.objects import split
 
@@ -45,10 +49,10 @@ _WORDS: Final = {
 }
 
 
-class TrainingJob(Job):
+class TrainingJob(SageMakerJob):
     """A training job."""
 
-    noun: ClassVar[str] = "Training"
+    KIND: ClassVar[str] = "Training"
     ROW: ClassVar[tuple[str, ...]] = (
         "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
         "TrainingJobStatus", "SecondaryStatus",
@@ -61,9 +65,9 @@ class TrainingJob(Job):
         self._artifacts: str | None = None
         self._transitions: list[dict[str, Any]] = []
         self._overdue: str | None = None
-        self._interruptions = world.faults.spot if self._spot else 0
+        self._interruptions = SpotPlan(world.faults) if self._spot else None
         self._deadline = self._waited = float("inf")
-        self._interrupt_at = self._next_sync = float("inf")
+        self._next_sync = float("inf")
         self._seen: dict[str, dict[str, Any]] = {}
         definitions = request["AlgorithmSpecification"].get("MetricDefinitions", ())
         self._metrics = Metrics({one["Name"]: one["Regex"] for one in definitions})
@@ -102,12 +106,12 @@ class TrainingJob(Job):
 
     @property
     def image(self) -> str:
-        """The image that it asked for."""
+        """The image of its containers."""
         return str(self.request["AlgorithmSpecification"]["TrainingImage"])
 
     @property
     def machine(self) -> tuple[str, int]:
-        """The machine type that it asked for, and how many."""
+        """The machine type of its containers, and how many."""
         resources = self.request["ResourceConfig"]
         groups = resources.get("InstanceGroups") or [resources]
         return groups[0]["InstanceType"], sum(group["InstanceCount"] for group in groups)
@@ -121,8 +125,8 @@ class TrainingJob(Job):
     def describe(self) -> dict[str, Any]:
         """Return the answer of DescribeTrainingJob."""
         billable = self._seconds * (_SPOT_SHARE if self._spot else 1)
-        found = {name: value for name, value in self.request.items() if name != "Tags"}
-        found |= {
+        description = {name: value for name, value in self.request.items() if name != "Tags"}
+        description |= {
             "TrainingJobArn": self.arn,
             "TrainingJobStatus": self.status,
             "SecondaryStatus": self._transitions[-1]["Status"],
@@ -130,21 +134,21 @@ class TrainingJob(Job):
             "CreationTime": self.created,
             "LastModifiedTime": self.modified,
             "TrainingStartTime": self._started,
-            "TrainingEndTime": self._ended,
-            "FailureReason": self.reason if self.status == "Failed" else None,
+            "TrainingEndTime": self.finished_at,
+            "FailureReason": self.reason if self.state is JobState.FAILED else None,
             "ModelArtifacts": {"S3ModelArtifacts": self._artifacts} if self._artifacts else None,
             "FinalMetricDataList": [
                 {"MetricName": name, "Value": value, "Timestamp": datetime.fromtimestamp(at, UTC)}
                 for name, (value, at) in self._metrics.last.items()
             ]
             or None,
-            "TrainingTimeInSeconds": math.ceil(self._seconds) if self._ended else None,
-            "BillableTimeInSeconds": math.ceil(billable) if self._ended else None,
+            "TrainingTimeInSeconds": math.ceil(self._seconds) if self.finished_at else None,
+            "BillableTimeInSeconds": math.ceil(billable) if self.finished_at else None,
         }
         for name in ("EnableNetworkIsolation", "EnableManagedSpotTraining"):
-            found.setdefault(name, False)
-        found.setdefault("EnableInterContainerTrafficEncryption", False)
-        return {name: value for name, value in found.items() if value is not None}
+            description.setdefault(name, False)
+        description.setdefault("EnableInterContainerTrafficEncryption", False)
+        return {name: value for name, value in description.items() if value is not None}
 
     def _move(self, status: str) -> None:
         with self.lock:
@@ -158,14 +162,12 @@ class TrainingJob(Job):
 
     # --- what it does -----------------------------------------------------------------------------
 
-    def stop(self) -> None:
-        """Ask it to end.
-
-        Raises:
-            ServiceError: It has ended.
-        """
-        super().stop()
-        self._move("Stopping")
+    def stop(self) -> bool:
+        """Make it end; return False when it has ended already."""
+        stopped = super().stop()
+        if stopped:
+            self._move("Stopping")
+        return stopped
 
     def work(self) -> str | None:
         """Do the job.
@@ -185,27 +187,28 @@ class TrainingJob(Job):
             begun = time.monotonic()
             self._deadline = begun + limit - self._seconds
             try:
-                why, cluster, failure = self._attempt()
+                why, containers, failure = self._attempt()
                 if why is not End.INTERRUPTED:
-                    self._collect(cluster, failed=failure is not None)
+                    self._collect(containers, failed=failure is not None)
             finally:
                 self._seconds += time.monotonic() - begun
             if failure is not None:
                 raise JobError(failure)
             if why is not End.INTERRUPTED:
                 return _WORDS[self._overdue] if self._overdue else None
-            self._interruptions -= 1
+            if self._interruptions is not None:
+                self._interruptions.spend()
             self._move("Interrupted")
             self._move("Restarting")
 
-    def finished(self) -> None:
+    def finish(self) -> None:
         """Note the end."""
-        super().finished()
-        status = self.status
-        self._move(self._overdue if status == "Stopped" and self._overdue else status)
-        if status == "Failed" and self.reason:
+        super().finish()
+        overdue = self._overdue if self.state is JobState.STOPPED else None
+        self._move(overdue or self.status)
+        if self.state is JobState.FAILED and self.reason:
             self._transitions[-1]["StatusMessage"] = self.reason
-        self._transitions[-1]["EndTime"] = self._ended
+        self._transitions[-1]["EndTime"] = self.finished_at
 
     def grace(self, why: End) -> float:
         """Return the seconds between SIGTERM and SIGKILL."""
@@ -213,43 +216,39 @@ class TrainingJob(Job):
             return self.world.faults.spot_grace
         return super().grace(why)
 
-    def _attempt(self) -> tuple[End, Cluster, str | None]:
+    def _attempt(self) -> tuple[End, Containers, str | None]:
         """Run the containers once; return why they ended, themselves, and the failure if any."""
-        request, (machine, count) = self.request, self.machine
+        request = self.request
         algorithm = request["AlgorithmSpecification"]
         entry = algorithm.get("ContainerEntrypoint") or ["train"]
-        cluster = Cluster(
+        containers = Containers(
             self.world,
-            Request(
-                command=[*entry, *algorithm.get("ContainerArguments", ())],
-                environment={
-                    "TRAINING_JOB_NAME": self.name,
-                    "TRAINING_JOB_ARN": self.arn,
-                    **request.get("Environment", {}),
-                },
-                image=self.image,
-                instances=count,
-                kind=machine,
-                isolated=request.get("EnableNetworkIsolation", False),
-            ),
             self.folder / f"attempt-{len(self._transitions)}",
+            command=[*entry, *algorithm.get("ContainerArguments", ())],
+            environment={
+                "TRAINING_JOB_NAME": self.name,
+                "TRAINING_JOB_ARN": self.arn,
+                **request.get("Environment", {}),
+            },
+            image=self.image,
+            machine=self.machine,
+            isolated=request.get("EnableNetworkIsolation", False),
         )
-        self._fill(cluster)
+        self._fill(containers)
         self._move("Training")
-        started = time.monotonic()
-        self._interrupt_at = (
-            started + self.world.faults.spot_after if self._interruptions else float("inf")
+        if self._interruptions is not None:
+            self._interruptions.begin()
+        self._next_sync = time.monotonic() + _SYNC
+        why, code = containers.run(
+            write=self._log, check=lambda: self._check(containers), grace=self.grace
         )
-        self._next_sync = started + _SYNC
-        why, code = cluster.run(
-            write=self._log, check=lambda: self._check(cluster), grace=self.grace
-        )
-        self._sync(cluster)
+        self._sync(containers)
         if why is End.TIMEOUT:
             why = End.STOPPED
-        return why, cluster, self._failure(cluster, code) if why is End.DONE and code else None
+        failure = self._failure(containers, code) if why is End.DONE and code else None
+        return why, containers, failure
 
-    def _check(self, cluster: Cluster) -> End | None:
+    def _check(self, containers: Containers) -> End | None:
         moment = time.monotonic()
         if self.stopping.is_set():
             return End.STOPPED
@@ -257,12 +256,12 @@ class TrainingJob(Job):
             over = moment >= self._deadline
             self._overdue = "MaxRuntimeExceeded" if over else "MaxWaitTimeExceeded"
             return End.TIMEOUT
+        checkpointed = False
         if moment >= self._next_sync:
-            written = self._sync(cluster)
+            checkpointed = self._sync(containers) > 0
             self._next_sync = time.monotonic() + _SYNC
-            if written and self._interruptions:
-                return End.INTERRUPTED
-        return End.INTERRUPTED if moment >= self._interrupt_at else None
+        plan = self._interruptions
+        return End.INTERRUPTED if plan and plan.due(checkpointed=checkpointed) else None
 
     def _log(self, host: str) -> Callable[[list[tuple[int, str]]], None]:
         write = self.world.logs.open(self.group, self.log_stream(host))
@@ -274,9 +273,9 @@ class TrainingJob(Job):
 
         return both
 
-    def _failure(self, cluster: Cluster, code: int) -> str:
-        for host in cluster.hosts:
-            file = cluster.path(host, "output/failure")
+    def _failure(self, containers: Containers, code: int) -> str:
+        for host in containers.hosts:
+            file = containers.ml(host, "output/failure")
             if file.is_file():
                 text = file.read_text("utf-8", "replace")[:_FAILURE].strip()
                 return f"AlgorithmError: {text}, exit code: {code}"
@@ -284,15 +283,15 @@ class TrainingJob(Job):
 
     # --- its files --------------------------------------------------------------------------------
 
-    def _fill(self, cluster: Cluster) -> None:
+    def _fill(self, containers: Containers) -> None:
         channels: dict[str, Any] = {}
         for channel in self.request.get("InputDataConfig", ()):
             source = channel["DataSource"]["S3DataSource"]
             name, distribution = channel["ChannelName"], source.get("S3DataDistributionType")
-            found = inputs.named(self.world.objects, source)
-            folders = [cluster.path(host, f"input/data/{name}") for host in cluster.hosts]
+            objects = inputs.named(self.world.objects, source)
+            folders = [containers.ml(host, f"input/data/{name}") for host in containers.hosts]
             inputs.download(
-                self.world.objects, found, folders, sharded=distribution == "ShardedByS3Key"
+                self.world.objects, objects, folders, sharded=distribution == "ShardedByS3Key"
             )
             channels[name] = {
                 "TrainingInputMode": "File",
@@ -300,35 +299,35 @@ class TrainingJob(Job):
                 "RecordWrapperType": channel.get("RecordWrapperType", "None"),
                 **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
             }
-        for host in cluster.hosts:
+        for host in containers.hosts:
             for name in ("model", "output/data", "input/data", "input/config", "code"):
-                cluster.path(host, name).mkdir(parents=True, exist_ok=True)
-            config = cluster.path(host, "input/config")
+                containers.ml(host, name).mkdir(parents=True, exist_ok=True)
+            config = containers.ml(host, "input/config")
             for name, value in (
                 ("hyperparameters", self.request.get("HyperParameters", {})),
                 ("inputdataconfig", channels),
-                ("resourceconfig", cluster.resources(host)),
+                ("resourceconfig", containers.resources(host)),
                 ("checkpointconfig", self.request.get("CheckpointConfig")),
             ):
                 if value is not None:
                     (config / f"{name}.json").write_text(json.dumps(value))
-        self._restore(cluster)
+        self._restore(containers)
 
     @property
     def _checkpoints(self) -> tuple[str, str] | None:
-        found = self.request.get("CheckpointConfig")
-        return (found["S3Uri"], found.get("LocalPath", CHECKPOINTS)) if found else None
+        config = self.request.get("CheckpointConfig")
+        return (config["S3Uri"], config.get("LocalPath", CHECKPOINTS)) if config else None
 
-    def _restore(self, cluster: Cluster) -> None:
+    def _restore(self, containers: Containers) -> None:
         if self._checkpoints is None:
             return
         uri, local = self._checkpoints
         folder = f"{uri.rstrip('/')}/"
         bucket, _ = split(uri)
-        found = [(bucket, one) for one in self.world.objects.match(folder)]
-        folders = [cluster.path(host, local) for host in cluster.hosts]
-        inputs.download(self.world.objects, found, folders, sharded=False)
-        for host, place in zip(cluster.hosts, folders, strict=True):
+        objects = [(bucket, one) for one in self.world.objects.match(folder)]
+        folders = [containers.ml(host, local) for host in containers.hosts]
+        inputs.download(self.world.objects, objects, folders, sharded=False)
+        for host, place in zip(containers.hosts, folders, strict=True):
             seen = self._seen[host] = {}
             for file in place.rglob("*"):
                 if file.is_file():
@@ -336,26 +335,26 @@ class TrainingJob(Job):
                     mark = (status.st_mtime_ns, status.st_size, status.st_ino)
                     seen[file.relative_to(place).as_posix()] = mark
 
-    def _sync(self, cluster: Cluster) -> int:
+    def _sync(self, containers: Containers) -> int:
         if self._checkpoints is None:
             return 0
         uri, local = self._checkpoints
         return sum(
-            self.world.objects.send(cluster.path(host, local), uri, None, self._seen[host])
-            for host in cluster.hosts
+            self.world.objects.send(containers.ml(host, local), uri, None, self._seen[host])
+            for host in containers.hosts
         )
 
-    def _collect(self, cluster: Cluster, *, failed: bool) -> None:
+    def _collect(self, containers: Containers, *, failed: bool) -> None:
         """Upload what the containers made: data always, the model unless they failed."""
         self._move("Uploading")
         config = self.request["OutputDataConfig"]
-        target, kms = f"{config['S3OutputPath'].rstrip('/')}/{self.name}/output", None
+        target = f"{config['S3OutputPath'].rstrip('/')}/{self.name}/output"
         kms = config.get("KmsKeyId")
         plain = config.get("CompressionType") == "NONE"
         for name, inside in (("output", "output/data"), ("model", "model")):
             if failed and name == "model":
                 continue
-            folders = [cluster.path(host, inside) for host in cluster.hosts]
+            folders = [containers.ml(host, inside) for host in containers.hosts]
             if plain:
                 upload_tree(self.world.objects, folders, f"{target}/{name}/", kms)
             elif (data := pack(folders)) is not None or name == "model":

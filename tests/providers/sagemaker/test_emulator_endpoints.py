@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from waterflow_sagemaker.emulator import Emulator
-from waterflow_sagemaker.emulator.clock import Clock
 from waterflow_sagemaker.emulator.endpoints import Endpoints
+
+from waterflow.emulation.clock import Clock
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from waterflow_sagemaker.emulator.images import Images
 from waterflow_sagemaker.emulator.objects import Objects
 
 from tests.providers.sagemaker.jobs_kit import dumped, failing
+from waterflow.emulation.images import Images
 
 ROOT = "/opt/ml/processing"
 

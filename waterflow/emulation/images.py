@@ -20,13 +20,13 @@ class Images:
     """The environments by image.
 
     Args:
-        known: Image (a URI, a repository with or without its registry, or a glob) -> the folder of
-            an environment, whose `bin` comes first on PATH.
+        environments: Image (a URI, a repository with or without its registry, or a glob) -> the
+            folder of an environment, whose `bin` comes first on PATH.
         shims: A folder for the default environment's `python3`.
     """
 
-    def __init__(self, known: Mapping[str, Path], shims: Path) -> None:
-        self._known = dict(known)
+    def __init__(self, environments: Mapping[str, Path], shims: Path) -> None:
+        self._environments = dict(environments)
         self._default = _own_bin(shims)
 
     def path(self, image: str) -> str:
@@ -36,14 +36,14 @@ class Images:
         return f"{first}:{_SYSTEM}"
 
     def find(self, image: str) -> Path | None:
-        """Return the environment given for an image; None when there is none."""
+        """Return the environment that stands for an image; None when none was named."""
         whole = image.partition("@")[0]
         untagged = whole[: whole.rfind(":")] if ":" in whole.rpartition("/")[2] else whole
         names = [image, whole, untagged, whole.rpartition("/")[2], untagged.rpartition("/")[2]]
         for name in names:
-            if name in self._known:
-                return self._known[name]
-        for pattern, folder in self._known.items():
+            if name in self._environments:
+                return self._environments[name]
+        for pattern, folder in self._environments.items():
             if any(fnmatch.fnmatchcase(name, pattern) for name in names):
                 return folder
         return None
@@ -55,7 +55,7 @@ def check(images: Mapping[str, Path]) -> dict[str, Path]:
     Raises:
         ConfigurationError: A folder is not an environment.
     """
-    found: dict[str, Path] = {}
+    environments: dict[str, Path] = {}
     for name, folder in images.items():
         place = Path(os.path.abspath(folder))  # noqa: PTH100 - a link to an environment stays one
         if not (place / "bin").is_dir():
@@ -63,8 +63,8 @@ def check(images: Mapping[str, Path]) -> dict[str, Path]:
                 f"--image {name}={folder}: {place} is no environment: it has no folder 'bin'. "
                 f"Make one: python3 -m venv {folder}"
             )
-        found[name] = place
-    return found
+        environments[name] = place
+    return environments
 
 
 def _own_bin(shims: Path) -> str:

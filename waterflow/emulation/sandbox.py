@@ -1,4 +1,4 @@
-"""One container: a job's process under its own /opt/ml, its log, its signals, its end."""
+"""One container: a job's process under its own paths, its log, its signals, its end."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from waterflow_sagemaker.emulator import logs
-from waterflow_sagemaker.emulator.isolation import ML, Isolation, Level
+from waterflow.emulation.isolation import Isolation, Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    Lines = list[tuple[int, str]]
+    """(milliseconds since the epoch, line), as they were written."""
+    Write = Callable[[Lines], None]
 
 _CHUNK: Final = 1 << 16
 _LONGEST: Final = 1 << 20
@@ -34,13 +38,17 @@ class Spec:
         command: The program and its arguments.
         environment: All of its variables.
         folder: Its folder on this machine, made by `prepare`.
+        mounts: Path in the job -> the folder of this machine that it sees there.
+        start: Where it starts, as the job sees it; None for a home of its own.
         network: Whether it may reach the network.
     """
 
     command: Sequence[str]
     environment: Mapping[str, str]
     folder: Path
-    network: bool
+    mounts: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    start: str | None = None
+    network: bool = True
 
 
 class Container:
@@ -49,7 +57,7 @@ class Container:
     Args:
         isolation: How it is walled in.
         spec: What it runs.
-        write: Takes (milliseconds, line) as lines come.
+        write: Takes lines as they come.
         wake: Set when it has ended.
 
     Raises:
@@ -57,27 +65,29 @@ class Container:
     """
 
     def __init__(
-        self,
-        isolation: Isolation,
-        spec: Spec,
-        write: Callable[[list[tuple[int, str]]], None],
-        wake: threading.Event,
+        self, isolation: Isolation, spec: Spec, write: Write, wake: threading.Event
     ) -> None:
         self._isolation, self._write, self._wake = isolation, write, wake
-        self._link = _Link(spec.folder) if isolation.level is Level.SYMLINK else None
-        hosts = spec.folder / "hosts"
+        linked = isolation.level is Level.SYMLINK
+        self._links = _Links(spec.mounts) if linked and spec.mounts else None
+        start = spec.start or str(spec.folder / "home")
         command, environment = list(spec.command), dict(spec.environment)
         if isolation.level is Level.REWRITTEN:
-            own = str(spec.folder / "ml")
-            command = [word.replace(ML, own) for word in command]
-            environment = {name: text.replace(ML, own) for name, text in environment.items()}
+            command = [_rewritten(word, spec.mounts) for word in command]
+            environment = {
+                name: _rewritten(text, spec.mounts) for name, text in environment.items()
+            }
+            start = _rewritten(start, spec.mounts)
+        hosts = spec.folder / "hosts"
         self._process = subprocess.Popen(
             isolation.command(
-                command, folder=spec.folder, python=sys.executable, network=spec.network,
+                command, mounts=spec.mounts, stage=spec.folder / "stage", folder=start,
+                python=sys.executable, network=spec.network,
                 hosts=hosts if hosts.exists() else None,
             ),
-            env=environment, cwd=spec.folder / "home", stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            env=environment, cwd=spec.folder / "home" if isolation.mounts else start,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -107,8 +117,8 @@ class Container:
         self.kill()
         self._process.wait()
         self._reader.join(_LAST_WORDS)
-        if self._link is not None:
-            self._link.remove()
+        if self._links is not None:
+            self._links.remove()
 
     def _read(self) -> None:
         pipe = self._process.stdout
@@ -121,63 +131,74 @@ class Container:
     def _lines(self, pipe: IO[bytes]) -> None:
         rest = b""
         while chunk := os.read(pipe.fileno(), _CHUNK):
-            moment = logs.now()
+            moment = _milliseconds()
             *whole, rest = (rest + chunk).split(b"\n")
             if len(rest) > _LONGEST:
                 whole, rest = [*whole, rest], b""
             self._write([(moment, line.decode("utf-8", "replace").rstrip("\r")) for line in whole])
         if rest:
-            self._write([(logs.now(), rest.decode("utf-8", "replace"))])
+            self._write([(_milliseconds(), rest.decode("utf-8", "replace"))])
 
 
-class _Link:
-    """/opt/ml as a link to one container's folder: only where nothing better works.
+class _Links:
+    """A job's paths as links to one container's folders: only where nothing better works.
 
-    Waits while a job of another emulator holds it.
+    Waits while a job of another emulator holds them.
 
     Args:
-        folder: The container's folder.
+        mounts: Path in the job -> the folder of this machine.
     """
 
-    def __init__(self, folder: Path) -> None:
-        lock = Path(tempfile.gettempdir()) / "waterflow-opt-ml.lock"
+    def __init__(self, mounts: Mapping[str, Path]) -> None:
+        lock = Path(tempfile.gettempdir()) / "waterflow-job-paths.lock"
         self._lock = lock.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._path = Path(ML)
-        if self._path.is_symlink():
-            self._path.unlink()
-        self._path.symlink_to(folder / "ml")
+        self._paths = [Path(path) for path in mounts]
+        for path, folder in zip(self._paths, mounts.values(), strict=True):
+            if path.is_symlink():
+                path.unlink()
+            path.symlink_to(folder)
 
     def remove(self) -> None:
-        """Let the next one have it."""
-        self._path.unlink(missing_ok=True)
+        """Let the next one have them."""
+        for path in self._paths:
+            path.unlink(missing_ok=True)
         self._lock.close()
 
 
-def prepare(folder: Path, hosts: Mapping[str, str]) -> Path:
-    """Make a container's folder, and return what will be its /opt/ml.
+def prepare(folder: Path, hosts: Mapping[str, str]) -> None:
+    """Make what a container needs in its folder, beside the folders that it mounts.
 
     Args:
         folder: The folder.
         hosts: Name -> address of the job's containers; none for the machine's own hosts file.
     """
-    for name in ("ml", "stage", "home", "tmp"):
+    for name in ("stage", "home", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     if hosts:
         lines = ["127.0.0.1 localhost", "::1 localhost"]
         lines += [f"{address} {name}" for name, address in hosts.items()]
         (folder / "hosts").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder / "ml"
 
 
 def children(parent: int) -> list[int]:
     """Return the ids of a process's children."""
-    found: list[int] = []
+    processes: list[int] = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError, IndexError, ValueError):
             # The name, in parentheses, may hold anything: the parent comes second after it.
             if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(entry.name))
-    return found
+                processes.append(int(entry.name))
+    return processes
+
+
+def _rewritten(text: str, mounts: Mapping[str, Path]) -> str:
+    for path in sorted(mounts, reverse=True):  # what another holds comes first
+        text = text.replace(path, str(mounts[path]))
+    return text
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""The emulator's clock: real time, plus what a test has asked to pass."""
+"""An emulator's clock: real time, plus what a test has let pass at once."""
 
 from __future__ import annotations
 
@@ -48,17 +48,23 @@ class Clock:
         """Return how far the clock was moved."""
         return {"offset": self._offset}
 
-    def restore(self, data: dict[str, float]) -> None:
+    def restore(self, saved: dict[str, float]) -> None:
         """Move the clock as far as a snapshot's was."""
-        self._offset = data["offset"]
+        self._offset = saved["offset"]
 
 
 def moment(seconds: float | None) -> datetime | None:
-    """Return seconds since the epoch as the service's timestamp (milliseconds, UTC)."""
+    """Return seconds since the epoch as a timestamp, in milliseconds and UTC; None for None."""
     return None if seconds is None else datetime.fromtimestamp(round(seconds, 3), UTC)
 
 
 def written(seconds: float) -> str:
-    """Return seconds since the epoch as the service writes a moment into a text."""
-    found = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return found.replace("+00:00", "Z")
+    """Return seconds since the epoch as text: ISO 8601, milliseconds, with a Z for UTC."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def now() -> datetime:
+    """Return this moment of the real clock, in milliseconds and UTC, as clouds stamp jobs."""
+    present = datetime.now(UTC)
+    return present.replace(microsecond=present.microsecond // 1000 * 1000)

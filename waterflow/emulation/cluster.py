@@ -5,20 +5,21 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from waterflow_sagemaker.emulator import sandbox
-from waterflow_sagemaker.emulator.errors import JobError
-from waterflow_sagemaker.emulator.isolation import Level
+from waterflow.emulation import sandbox
+from waterflow.emulation.errors import JobError
+from waterflow.emulation.isolation import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from waterflow_sagemaker.emulator.world import World
+    from waterflow.emulation.sandbox import Write
+    from waterflow.emulation.site import Site
 
 _LOOK: Final = 0.05
 """Seconds between looks at containers that run."""
@@ -35,82 +36,88 @@ class End(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Launch:
     """What a cluster runs.
 
     Attributes:
         command: The program and its arguments.
-        environment: Variables of the job's own.
+        environment: The variables that the cloud and the job give; the image's own are added.
         image: The image.
-        instances: The number of containers.
-        kind: The machine type that the job asked for.
-        isolated: Whether it is cut off from the network.
+        hosts: The name of each container's host.
+        mounts: Path in the job -> the folder of this machine that all containers see there; None
+            for a new folder of each container's own.
+        start: Where the program starts, as the job sees it; None for a home of its own.
+        network: Whether it may reach the network.
     """
 
     command: Sequence[str]
     environment: Mapping[str, str]
     image: str
-    instances: int
-    kind: str
-    isolated: bool
+    hosts: Sequence[str] = ("main",)
+    mounts: Mapping[str, Path | None] = field(default_factory=dict[str, "Path | None"])
+    start: str | None = None
+    network: bool = True
 
 
 class Cluster:
     """The containers of one attempt of a job.
 
     Args:
-        world: What all jobs share.
-        request: What it runs.
+        site: What all jobs share.
+        launch: What it runs.
         folder: A new folder for the containers.
 
     Raises:
         JobError: This machine cannot run it.
     """
 
-    def __init__(self, world: World, request: Request, folder: Path) -> None:
-        if world.isolation.level is Level.SYMLINK and request.instances > 1:
+    def __init__(self, site: Site, launch: Launch, folder: Path) -> None:
+        if site.isolation.level is Level.SYMLINK and len(launch.hosts) > 1:
+            paths = " and ".join(launch.mounts)
             raise JobError(
                 "InternalServerError: the emulator can run one container at a time on this "
-                "machine: /opt/ml is a link here"
+                f"machine: {paths} is a link here"
             )
-        self._world, self._request = world, request
+        self._site, self._launch = site, launch
         # Each job has loopback addresses of its own, so that the same port serves many jobs.
         number = next(_NUMBERS) % 60000
         block = f"127.{1 + number // 250}.{1 + number % 250}"
-        self.hosts = {f"algo-{i}": f"{block}.{i}" for i in range(1, request.instances + 1)}
-        named = self.hosts if world.isolation.mounts else {}
-        self.folders = {host: folder / host for host in self.hosts}
-        self.roots = {host: sandbox.prepare(place, named) for host, place in self.folders.items()}
+        self.hosts = {name: f"{block}.{i}" for i, name in enumerate(launch.hosts, start=1)}
+        """Host -> its address."""
+        named = self.hosts if site.isolation.mounts else {}
+        self._folders = {host: folder / host for host in self.hosts}
+        self._mounts: dict[str, dict[str, Path]] = {}
+        for host, place in self._folders.items():
+            sandbox.prepare(place, named)
+            self._mounts[host] = {
+                path: shared if shared is not None else place / f"mount-{number}"
+                for number, (path, shared) in enumerate(launch.mounts.items())
+            }
+            for mounted in self._mounts[host].values():
+                mounted.mkdir(parents=True, exist_ok=True)
         self.wake = threading.Event()
         """Set it to make `run` look at once."""
 
     def path(self, host: str, inside: str) -> Path:
-        """Return where a path under /opt/ml is on this machine."""
-        return self.roots[host] / inside.removeprefix("/opt/ml").lstrip("/")
+        """Return where a path in a job is on this machine.
 
-    def resources(self, host: str) -> dict[str, Any]:
-        """Return what resourceconfig.json says to a container."""
-        hosts = list(self.hosts)
-        group = "homogeneousCluster"
-        return {
-            "current_host": host,
-            "current_instance_type": self._request.kind,
-            "current_group_name": group,
-            "hosts": hosts,
-            "instance_groups": [
-                {
-                    "instance_group_name": group,
-                    "instance_type": self._request.kind,
-                    "hosts": hosts,
-                }
-            ],
-            "network_interface_name": "lo",
-        }
+        Args:
+            host: The container's host.
+            inside: An absolute path below one of the mounts.
+
+        Raises:
+            ValueError: It is below none.
+        """
+        mounts = self._mounts[host]
+        for mount in sorted(mounts, reverse=True):
+            if inside == mount or inside.startswith(f"{mount}/"):
+                return mounts[mount] / inside.removeprefix(mount).lstrip("/")
+        raise ValueError(f"{inside} is below none of {', '.join(mounts) or 'no mounts'}")
 
     def run(
         self,
         *,
-        write: Callable[[str], Callable[[list[tuple[int, str]]], None]],
+        write: Callable[[str], Write],
         check: Callable[[], End | None],
         grace: Callable[[End], float],
     ) -> tuple[End, int]:
@@ -138,27 +145,24 @@ class Cluster:
             for container in running:
                 container.close()
 
-    def _start(
-        self, host: str, write: Callable[[list[tuple[int, str]]], None]
-    ) -> sandbox.Container:
-        folder, request, world = self.folders[host], self._request, self._world
+    def _start(self, host: str, write: Write) -> sandbox.Container:
+        folder, launch, site = self._folders[host], self._launch, self._site
         environment = {
-            "PATH": world.images.path(request.image),
+            "PATH": site.images.path(launch.image),
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "tmp"),
             "LANG": "C.UTF-8",
-            "AWS_REGION": world.region,
-            **({} if request.isolated else world.endpoint),
+            **launch.environment,
         }
-        environment.pop("AWS_DEFAULT_REGION", None)  # SageMaker sets none in its containers
-        environment |= request.environment
         spec = sandbox.Spec(
-            command=request.command,
+            command=launch.command,
             environment=environment,
             folder=folder,
-            network=not request.isolated,
+            mounts=self._mounts[host],
+            start=launch.start,
+            network=launch.network,
         )
-        return sandbox.Container(world.isolation, spec, write, self.wake)
+        return sandbox.Container(site.isolation, spec, write, self.wake)
 
     def _watch(
         self,

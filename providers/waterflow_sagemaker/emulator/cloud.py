@@ -1,0 +1,155 @@
+"""SageMaker as an emulator's service serves it: moto behind our own jobs, pipelines, endpoints."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from waterflow.emulation.clock import Clock
+from waterflow.emulation.service import Cloud
+from waterflow_sagemaker.emulator import environment, wire
+from waterflow_sagemaker.emulator.containers import ML
+from waterflow_sagemaker.emulator.faults import RULES
+from waterflow_sagemaker.emulator.services import INTERNAL
+from waterflow_sagemaker.emulator.world import REGION, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from werkzeug.serving import WSGIRequestHandler
+
+    from waterflow.emulation.faults import FaultRules
+    from waterflow.emulation.site import Site
+    from waterflow.emulation.wire import App, Environ, Reply
+
+RETRY_SCALE = "WATERFLOW_EMULATOR_RETRY_SCALE"
+"""The variable that says what the waits of retry policies are multiplied with.
+
+0.01 when it is not set: the service's waits are for machines to come free, and here none will.
+"""
+
+
+class SageMakerCloud(Cloud):
+    """SageMaker, and what of AWS stands around it."""
+
+    RULES: ClassVar[FaultRules] = RULES
+    PATHS: ClassVar[tuple[str, ...]] = (ML,)
+
+    def __init__(self) -> None:
+        _settle_moto()
+        self._checks: dict[str, Any] = {}
+
+    def application(self) -> App:
+        """Return moto's application, behind the checks that it lacks."""
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        moto = DomainDispatcherApplication(create_backend_app)
+        return wire.checked(moto, "scheduler", self._checks)
+
+    def handler(self) -> type[WSGIRequestHandler]:
+        """Return what reads requests as moto wants them."""
+        from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+        class Handler(MotoRequestHandler):
+            # Replies are small and come at once: waiting to fill a packet costs 40 ms each.
+            disable_nagle_algorithm = True
+
+        return Handler
+
+    def parts(self, site: Site, endpoint: str, state: Path | None) -> Mapping[str, Any]:
+        """Make moto's kept services and our own parts.
+
+        Each of ours has OPERATIONS (the service's operation -> its method) and `tags_of`.
+        """
+        from waterflow_sagemaker.emulator.endpoints import Endpoints
+        from waterflow_sagemaker.emulator.jobs import Jobs
+        from waterflow_sagemaker.emulator.keeping import Buckets, ScheduleGroups, Streams
+        from waterflow_sagemaker.emulator.logs import Logs
+        from waterflow_sagemaker.emulator.objects import Objects
+        from waterflow_sagemaker.emulator.pipelines import Pipelines
+        from waterflow_sagemaker.emulator.schedules import PipelineSchedules
+        from waterflow_sagemaker.emulator.services import Services
+
+        objects, clock = Objects(), Clock()
+        world = World(
+            region=REGION,
+            endpoint=environment.variables(endpoint, REGION),
+            objects=objects,
+            logs=Logs(REGION),
+            **vars(site),
+        )
+        jobs = Jobs(world)
+        scale = float(os.environ.get(RETRY_SCALE, "0.01"))
+        pipelines = Pipelines(jobs, Services(endpoint, REGION), objects, clock, REGION, scale)
+        kept = {"buckets": Buckets(state / "objects")} if state else {}
+        # Schedules fire by what a part of ours knows of them, so they are there before it; and
+        # executions end before jobs: what a job's end would make them start must not start.
+        return {
+            **kept,
+            "logs": Streams(REGION),
+            "scheduler": ScheduleGroups(REGION),
+            "schedules": PipelineSchedules(pipelines, clock, REGION),
+            "pipelines": pipelines,
+            "endpoints": Endpoints(clock, REGION),
+            "jobs": jobs,
+        }
+
+    def prepare(self, wishes: str) -> Iterable[str]:
+        """Make what profiles name."""
+        from waterflow_sagemaker.emulator.preparing import prepare
+
+        return prepare(wishes)
+
+    def begin(self, parts: Mapping[str, Any]) -> None:
+        """Put our operations before moto's."""
+        from waterflow_sagemaker.emulator.responses import serve
+
+        def tags_of(arn: str) -> list[dict[str, str]] | None:
+            for part in parts.values():
+                tags = part.tags_of(arn) if hasattr(part, "tags_of") else None
+                if tags is not None:
+                    return tags
+            return None
+
+        handlers = {
+            operation: getattr(part, method)
+            for part in parts.values()
+            for operation, method in getattr(part, "OPERATIONS", {}).items()
+        }
+        serve(handlers, tags_of)
+        check = parts["schedules"].check
+        self._checks |= dict.fromkeys(("CreateSchedule", "UpdateSchedule"), check)
+        threading.Thread(target=_warm, daemon=True).start()
+
+    def identify(self, environ: Environ) -> tuple[str, str]:
+        """Return the service and the operation that a request names."""
+        return wire.identify(environ)
+
+    def refusal(self, service: str, fault: str) -> Reply:
+        """Return the service's words for a request that meets a fault."""
+        return wire.fault_reply(service, fault)
+
+    def internal(self, environ: Environ) -> bool:
+        """Return whether a request is one of the engine's own."""
+        return INTERNAL in environ.get("HTTP_USER_AGENT", "")
+
+
+def _warm() -> None:
+    """Load what the first requests need while their client gets ready."""
+    from moto.core.utils import get_service_model
+
+    from waterflow_sagemaker.checks import request_errors
+
+    get_service_model("sagemaker")
+    request_errors("CreateTrainingJob", {})
+
+
+def _settle_moto() -> None:
+    """Set what moto reads from the environment, before it is imported."""
+    os.environ["MOTO_ENABLE_ISO_REGIONS"] = "false"
+    os.environ.pop("MOTO_ACCOUNT_ID", None)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # moto and the engine's own clients must not meet the user's cloud
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull

@@ -1,0 +1,152 @@
+"""The door to an emulator at a cloud's own host names: a proxy on loopback that ends their TLS."""
+
+from __future__ import annotations
+
+import fnmatch
+import select
+import socket
+import socketserver
+import threading
+from typing import TYPE_CHECKING, Final
+
+from waterflow.emulation.server import HOST
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Sequence
+
+    from waterflow.emulation.certificates import Authority
+    from waterflow.emulation.wire import App, Environ, Start
+
+_CHUNK: Final = 1 << 16
+_LONGEST_HEAD: Final = 1 << 14
+_PATIENCE: Final = 30.0
+"""Seconds that a client has to say where it wants to go and to shake hands."""
+
+
+class Door:
+    """A proxy that clients pass by `HTTPS_PROXY`; it answers from its making until it is closed.
+
+    A SDK that builds its addresses itself needs no override of them: it finds the emulator at
+    `https://management.azure.com` or `https://storage.googleapis.com`. All hosts that are not the
+    cloud's are refused, so that nothing leaves the machine unseen.
+
+    Args:
+        hosts: Globs of the host names that are the emulator's: `*.googleapis.com`.
+        authority: What certifies them.
+        port: The port of the emulator's plain HTTP server.
+        grpc_port: The port of its insecure gRPC server; None when it has none.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        authority: Authority,
+        port: int,
+        grpc_port: int | None = None,
+    ) -> None:
+        self.refused: list[str] = []
+        """Hosts that clients wanted and the emulator is not."""
+        protocols = ("h2", "http/1.1") if grpc_port else ("http/1.1",)
+
+        def enter(host: str) -> ssl.SSLContext | None:
+            if not _is_of(host, hosts):
+                self.refused.append(host)
+                return None
+            return authority.context(host, protocols=protocols)
+
+        class Handler(_Handler):
+            admit = staticmethod(enter)
+            ports = (port, grpc_port or port)
+
+        self._server = _Server((HOST, 0), Handler)
+        self.address = f"http://{HOST}:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that lead clients through the door."""
+        return {"HTTPS_PROXY": self.address, "https_proxy": self.address}
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def behind(app: App, hosts: Sequence[str]) -> App:
+    """Return an application that sees requests to some hosts as made over TLS, as they were.
+
+    Args:
+        app: The application behind the door.
+        hosts: Globs of the host names.
+    """
+
+    def seen(environ: Environ, start: Start) -> Iterable[bytes]:
+        if _is_of(str(environ.get("HTTP_HOST", "")).partition(":")[0], hosts):
+            environ["wsgi.url_scheme"] = "https"
+        return app(environ, start)
+
+    return seen
+
+
+def _is_of(host: str, hosts: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(host.lower(), glob) for glob in hosts)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    admit: Callable[[str], ssl.SSLContext | None]
+    ports: tuple[int, int]
+
+    def handle(self) -> None:
+        client: socket.socket = self.request
+        client.settimeout(_PATIENCE)
+        try:
+            host = _destination(client)
+            context = self.admit(host) if host else None
+            if context is None:
+                text = f"{host or 'that'} is not emulated\n".encode()
+                client.sendall(
+                    b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: "
+                    + str(len(text)).encode() + b"\r\n\r\n" + text
+                )  # fmt: skip
+                return
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with context.wrap_socket(client, server_side=True) as tls:
+                http, grpc = self.ports
+                port = grpc if tls.selected_alpn_protocol() == "h2" else http
+                with socket.create_connection((HOST, port), _PATIENCE) as server:
+                    _relay(tls, server)
+        except OSError:  # a client that goes away, or does not trust us, is no affair of ours
+            return
+
+
+def _destination(client: socket.socket) -> str:
+    """Return the host of a CONNECT request; "" for another request."""
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) < _LONGEST_HEAD:
+        # Byte for byte at the end: what follows the head is the client's TLS.
+        data = client.recv(1)
+        if not data:
+            return ""
+        head += data
+    method, _, rest = head.decode("latin-1").partition(" ")
+    return rest.split(" ")[0].rpartition(":")[0].strip("[]") if method == "CONNECT" else ""
+
+
+def _relay(tls: ssl.SSLSocket, server: socket.socket) -> None:
+    """Hand bytes on in both directions until one side ends."""
+    tls.settimeout(None)
+    server.settimeout(None)
+    while True:
+        ready = [tls] if tls.pending() else select.select([tls, server], [], [])[0]
+        for source in ready:
+            data = source.recv(_CHUNK)
+            if not data:
+                return
+            (server if source is tls else tls).sendall(data)
