@@ -174,18 +174,19 @@ class SageMakerProvider(Provider):
 
     def submit(self, build: Build, document: Document, submission: Submission) -> None:
         """Start a run."""
+        from waterflow.tracking.managed import need_plugin
         from waterflow_sagemaker.runs.starting import Order
 
         self.check_submission(submission)
-        tracking = self._tracking
-        refuse_secret(tracking.uri)
-        to = {"uri": tracking.uri, "experiment": self.profile.experiment or build.spec.name}
+        target = build.tracking
+        need_plugin(target.uri)
+        refuse_secret(target.uri)
         self._client.submit(
             Order(
                 build=build,
                 document=own(document),
                 submission=submission,
-                tracking=to,
+                tracking={"uri": target.uri, "experiment": target.experiment},
             )
         )
 

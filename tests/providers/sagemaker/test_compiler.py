@@ -291,8 +291,9 @@ def test_a_register_step_is_told_of_the_registry():
                           "example": spec.Input("any", spec.FromStep("load", "output"))},
                   outputs={"output": spec.Output("json")}),
     )  # fmt: skip
-    made = build(found, versions={"fit": {"xgboost": "2.1.0"}, "register": {"skops": "0.16.0"}})
     uri = "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/app"
+    made = build(found, versions={"fit": {"xgboost": "2.1.0"}, "register": {"skops": "0.16.0"}},
+        uri=uri, experiment="ours")  # fmt: skip
     document = valid(compiled(made, uri=uri, experiment="ours"))
     launch = document.control["register"].launch
     assert launch["registering"]["uri"] == uri
@@ -308,8 +309,7 @@ def test_a_register_step_is_told_of_the_registry():
 
 
 @pytest.mark.parametrize("uri", [None, "sqlite:///mlflow.db"])
-def test_a_registry_that_no_job_reaches(uri, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_a_registry_that_no_job_reaches(uri):
     found = pipeline(spec.Step(name="register", run=spec.Register()))
     with pytest.raises(
         ConfigurationError, match=r"no job on SageMaker can reach.*\[tracking\] uri"

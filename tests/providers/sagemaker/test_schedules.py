@@ -28,7 +28,7 @@ from waterflow.errors import (
 )
 from waterflow.packing import lockfile
 from waterflow.project.profile import Profile
-from waterflow.provider import Build
+from waterflow.provider import Build, TrackingTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -219,6 +219,7 @@ class World:
         build = Build(
             spec=pipeline, digest=spec.digest(pipeline), root=self.root, bundles={}, versions={},
             data={}, lock=lockfile.read(self.root), git=project.git_state(self.root), python="3.11",
+            tracking=TrackingTarget(uri="https://mlflow.example", experiment=name),
         )  # fmt: skip
         profile = Profile("aws", "sagemaker", {}, None, None, "waterflow.toml")
         return build, compile_sagemaker(build, self.settings, profile)
