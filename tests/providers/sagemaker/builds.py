@@ -48,6 +48,11 @@ def function(name, inputs=None, outputs="json", branch=None, **options):
     )
 
 
+def training(*steps):
+    """Return settings by which steps are training jobs."""
+    return {"steps": {name: {"job": "training"} for name in steps}}
+
+
 def container(name, command, inputs=None, outputs=(), **options):
     return spec.Step(
         name=name,
