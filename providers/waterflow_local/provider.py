@@ -87,7 +87,7 @@ class LocalProvider(Provider):
         self.check_submission(submission)
         self._client.submit(
             build, document, submission,
-            tracking_record(build, document, self.profile, self._client.state.folder),
+            tracking_record(build, document, self.profile),
         )  # fmt: skip
 
     def status(self, run_id: str) -> RunState:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
 from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
-from waterflow.project import STATE, leaks
+from waterflow.project.leaks import refuse_address
 from waterflow.provider import Job
 from waterflow.runs import lineage
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands, value_name
-from waterflow.tracking.store import resolve_uri
 from waterflow_sagemaker.document import SageMakerDocument, Scheduler
 from waterflow_sagemaker.machines import prices
 from waterflow_sagemaker.profile import check_steps
@@ -64,7 +62,7 @@ def compile_sagemaker(
     _refuse_job_maps(pipeline)
     name = naming.pipeline_name(settings.prefix, pipeline.name)
     tags = lineage.tags(build, "sagemaker", profile.name)
-    context = Context(build, settings, _registering(build, profile, tags))
+    context = Context(build, settings, _registering(build, tags))
     layout = place(pipeline)
     encodings = _encodings(pipeline)
     # The same digest for the same spec, code, lock and data: nothing of a run is in it.
@@ -166,7 +164,7 @@ def _refuse_job_maps(pipeline: spec.Pipeline) -> None:
             )  # fmt: skip
 
 
-def _registering(build: Build, profile: Profile, tags: Mapping[str, str]) -> dict[str, Any] | None:
+def _registering(build: Build, tags: Mapping[str, str]) -> dict[str, Any] | None:
     """Return what register steps are told of MLflow; None when there are none.
 
     Raises:
@@ -175,32 +173,19 @@ def _registering(build: Build, profile: Profile, tags: Mapping[str, str]) -> dic
     step = next((s.name for s in build.spec.steps if isinstance(s.run, spec.Register)), None)
     if step is None:
         return None
-    uri = resolve_uri(profile.tracking_uri, os.environ, build.root / STATE)
+    uri = build.tracking.uri
     if not uri.startswith(_ELSEWHERE):
         raise ConfigurationError(
             f"Step '{step}' registers a model, and no job on SageMaker can reach the tracking URI "
             f'{uri!r}. Name a server in waterflow.toml: [tracking] uri = "https://...", or the '
             "ARN of a managed MLflow"
         )
-    refuse_secret(uri)
+    refuse_address(uri, "MLflow")
     return {
         "uri": uri,
-        "experiment": profile.experiment or build.spec.name,
+        "experiment": build.tracking.experiment,
         "tags": dict(tags),
     }
-
-
-def refuse_secret(uri: str) -> None:
-    """Refuse a tracking URI that holds a secret: it goes into documents.
-
-    Raises:
-        ConfigurationError: It holds one.
-    """
-    if why := leaks.in_address(uri):
-        raise ConfigurationError(
-            f"The address of MLflow holds {why}, and it goes into documents. Leave it out, and let "
-            "the server know jobs by their network or role"
-        )
 
 
 # --- parameters ---------------------------------------------------------------------------------

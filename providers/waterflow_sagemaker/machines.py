@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from waterflow.spec import Resources
 
 Kind = Literal["processing", "training"]
+"""Kinds of SageMaker's jobs."""
 GIB: Final = 2**30
 _SHOWN: Final = 3
+
+
+def as_training(step: str) -> str:
+    """Return how a step becomes a training job, for messages."""
+    return f'write job = "training" under [profiles.NAME.steps.{step}]'
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ def choose(
     elsewhere = [table()[name] for name in names if _only(name)]
     hint = ""
     if kind == "processing" and any(not lacks(one, resources) for one in elsewhere):
-        hint = ' Training jobs have machines that do: write kind="training".'
+        hint = f" Training jobs have machines that do: {as_training(step)}."
     raise UnsupportedFeatureError(
         step,
         f"a machine with {describe(resources)} for a {kind} job",
@@ -134,7 +140,7 @@ def named(machine: str, resources: Resources, kind: Kind, step: str) -> Machine:
         )
     if kind == "processing" and found.training_only:
         raise ConfigurationError(
-            f'{where}, which processing jobs cannot have. Write kind="training" at the step'
+            f"{where}, which processing jobs cannot have. Beside it {as_training(step)}"
         )
     return found
 

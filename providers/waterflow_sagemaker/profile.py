@@ -32,6 +32,8 @@ class StepSettings(Struct, forbid_unknown_fields=True, frozen=True):
     """Settings of one step, in place of the profile's.
 
     Attributes:
+        job: Its kind of job; without one, a training job where it asks for spot machines or for
+            several, and a processing job otherwise.
         role: ARN of the execution role of the step's jobs.
         subnets: VPC subnets of its jobs.
         security_groups: VPC security groups of its jobs.
@@ -43,6 +45,7 @@ class StepSettings(Struct, forbid_unknown_fields=True, frozen=True):
         volume_size: GiB of its storage volume.
     """
 
+    job: machines.Kind | None = None
     role: str | None = None
     subnets: list[str] | None = None
     security_groups: list[str] | None = None

@@ -282,7 +282,6 @@ class _Taken:
         found: dict[str, Any] = {"cache": self._cache}
         if self._training:
             cluster: dict[str, Any] = self._arguments["ResourceConfig"]
-            found |= {"kind": "training"}
             if self._arguments.get("EnableManagedSpotTraining"):
                 found["spot"] = True
         else:

@@ -36,7 +36,9 @@ from waterflow.provider import discovery
 from waterflow.runs import submit
 
 provider = discovery.open_provider(Path.cwd(), "aws")
-few, build = (submit.assemble(small.counting(steps=n), Path.cwd()) for n in (2, 1000))
+few, build = (
+    submit.assemble(small.counting(steps=n), Path.cwd(), provider.profile) for n in (2, 1000)
+)
 provider.compile(few)  # what is imported once is imported now
 begun = time.perf_counter()
 document = provider.compile(build)
@@ -55,9 +57,8 @@ sys.path.insert(0, ".")
 import boto3, small
 from botocore.config import Config
 from waterflow.packing import bundle
-from waterflow.provider import discovery
+from waterflow.provider import Submission, discovery
 from waterflow.runs import submit
-from waterflow.provider import Submission
 from waterflow_sagemaker.connections import Connections
 from waterflow_sagemaker.provider import SageMakerProvider
 
@@ -71,7 +72,7 @@ for name, client in warm.items():
     client.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
 s3, sagemaker = bare["s3"], bare["sagemaker"]
 s3.create_bucket(Bucket="bench")
-build = submit.assemble(small.counting(steps=STEPS), Path.cwd())
+build = submit.assemble(small.counting(steps=STEPS), Path.cwd(), profile)
 
 
 def prepared(prefix):

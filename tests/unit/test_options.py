@@ -14,6 +14,10 @@ from waterflow.errors import DefinitionError
 from waterflow.language.types import Secret
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "kind of job": (
+        {"kind": "training", "name": "fit"},
+        'into waterflow.toml, for a training job: [profiles.NAME.steps.fit] job = "training".',
+    ),
     "variable beginning with a digit": (
         {"env": {"1A": "x"}},
         "env: '1A' cannot name an environment variable: use letters, digits and '_', beginning",

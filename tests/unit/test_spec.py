@@ -86,7 +86,6 @@ step_specs = st.builds(
     ),
     after=st.lists(names, max_size=2).map(tuple),
     branch=branches,
-    job=st.sampled_from(["processing", "training"]),
     metrics=st.just(msgspec.UNSET) | st.dictionaries(texts, texts, max_size=2),
 )  # fmt: skip
 parameters = st.builds(

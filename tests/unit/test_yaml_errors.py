@@ -44,6 +44,11 @@ ERRORS: dict[str, tuple[str, int, str]] = {
         14,
         "Did you mean 'memory'?",
     ),
+    "kind of job": (
+        '  - call: "@add"\n    with: {a: 1}\n    options:\n      kind: training\n',
+        14,
+        'for a training job: [profiles.NAME.steps.STEP] job = "training"',
+    ),
     "no expression": (
         '  - call: "@add"\n    with: {a: 1}\n    options:\n      metrics: {loss: loss=.*}\n',
         13,

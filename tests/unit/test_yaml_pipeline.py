@@ -157,7 +157,6 @@ def mixed(
         env={"ON": "yes"},
         requirements=["x>=1"],
         cache=False,
-        kind="training",
         metrics={"loss": r"loss=([0-9.eE+-]+)"},
     )("on", "cool")
     assert (model, test) != (None, None)
@@ -212,7 +211,6 @@ steps:
       env: {ON: yes}
       requirements: [x>=1]
       cache: false
-      kind: training
       metrics:
         loss: loss=([0-9.eE+-]+)
 """

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from waterflow.cloud.document import CloudDocument
-from waterflow.errors import ConfigurationError
-from waterflow.project import leaks, state_folder
+from waterflow.project import state_folder
+from waterflow.project.leaks import refuse_address
 from waterflow.provider import Provider
 
 if TYPE_CHECKING:
@@ -135,17 +135,18 @@ class CloudProvider(Provider):
     def submit(self, build: Build, document: Document, submission: Submission) -> None:
         """Start a run."""
         from waterflow.cloud.starting import Order
+        from waterflow.tracking.managed import need_plugin
 
         self.check_submission(submission)
-        uri = self._tracking.uri
-        refuse_secret(uri)
-        experiment = self.profile.experiment or build.spec.name
+        target = build.tracking
+        need_plugin(target.uri)
+        refuse_address(target.uri, "MLflow")
         self.runs_known.submit(
             Order(
                 build=build,
                 document=own(document),
                 submission=submission,
-                tracking={"uri": uri, "experiment": experiment},
+                tracking={"uri": target.uri, "experiment": target.experiment},
             )
         )
 
@@ -218,16 +219,3 @@ def own(document: Document) -> CloudDocument:
     if not isinstance(document, CloudDocument):
         raise TypeError(f"A document of provider '{document.provider}' is none of a cloud's")
     return document
-
-
-def refuse_secret(uri: str) -> None:
-    """Refuse a tracking URI that holds a secret: it goes into documents.
-
-    Raises:
-        ConfigurationError: It holds one.
-    """
-    if why := leaks.in_address(uri):
-        raise ConfigurationError(
-            f"The address of MLflow holds {why}, and it goes into documents. Leave it out, and let "
-            "the server know jobs by their network or role"
-        )

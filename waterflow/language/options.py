@@ -47,7 +47,6 @@ class Options:
     secrets: Mapping[str, Secret] | None = None
     include: Sequence[str] = ()
     metrics: Mapping[str, str] | None = None
-    kind: str = "processing"
     after: Sequence[object] = ()
 
     def check(self) -> None:
@@ -71,8 +70,6 @@ class Options:
         for what in ("spot", "cache"):
             if not isinstance(getattr(self, what), bool):
                 raise DefinitionError(f"{what}={getattr(self, what)!r} is neither True nor False.")
-        if self.kind not in ("processing", "training"):
-            raise DefinitionError(f'kind={self.kind!r} is neither "processing" nor "training".')
         if self.name is not None:
             check_name(self.name, "step")
         if self.image is not None:
@@ -149,6 +146,11 @@ class Options:
 
 
 _OPTION_NAMES: Final = tuple(option.name for option in fields(Options))
+KIND: Final = (
+    "`kind` is no option of a step: which kind of job it becomes is a profile's to say. Write it "
+    'into waterflow.toml, for a training job: [profiles.NAME.steps.{step}] job = "training".'
+)
+"""What whoever still writes `kind` is told."""
 
 
 def make_options(base: Options, changes: dict[str, Any]) -> Options:
@@ -158,6 +160,9 @@ def make_options(base: Options, changes: dict[str, Any]) -> Options:
         DefinitionError: An unknown option, or a value that it cannot have.
     """
     unknown = sorted(set(changes) - set(_OPTION_NAMES))
+    if "kind" in unknown:
+        step = changes.get("name") or base.name or "STEP"
+        raise definition_error(KIND.format(step=step))
     if unknown:
         raise definition_error(
             f"Unknown step option '{unknown[0]}'. The options are: {', '.join(_OPTION_NAMES)}."

@@ -100,7 +100,6 @@ def step(
     secrets: Mapping[str, Secret] | None = None,
     include: Sequence[str] = (),
     metrics: Mapping[str, str] | None = None,
-    kind: str = "processing",
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
 
@@ -116,7 +115,7 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
             `requirements` (PEP 508), `image`, `env`, `secrets` (variable -> `wf.secret(...)`),
             `include` (extra files for the code bundle), `metrics` (metric name -> regular
             expression for the lines that the step prints, whose one group is the value: each
-            value that is found is logged in MLflow), `kind` ("processing" or "training").
+            value that is found is logged in MLflow).
 
     Returns:
         The step, with the function's own signature.

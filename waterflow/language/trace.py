@@ -225,7 +225,6 @@ class Trace:
             environment=settings.to_environment(),
             after=tuple(self._step_of(item) for item in settings.after),
             branch=branch,
-            job=cast("Any", settings.kind),
             metrics=settings.to_metrics(),
         )
         self._chains[name] = self._chain()

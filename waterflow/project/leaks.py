@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
+from waterflow.errors import ConfigurationError
+
 _NAMES: Final = (
     ".env*",
     "*.pem",
@@ -105,3 +107,20 @@ def in_setting(key: str, value: object) -> str | None:
     if literal and _KEYS.search(key):
         return "its name says that it holds a secret, and its value is written out"
     return None
+
+
+def refuse_address(uri: str, owner: str) -> None:
+    """Refuse an address that holds a secret, where it would go into documents.
+
+    Args:
+        uri: The address.
+        owner: Whose it is, for the message.
+
+    Raises:
+        ConfigurationError: It holds one.
+    """
+    if why := in_address(uri):
+        raise ConfigurationError(
+            f"The address of {owner} holds {why}, and it goes into documents. Leave it out, and "
+            "let the server know jobs by their network or role"
+        )

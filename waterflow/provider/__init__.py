@@ -2,7 +2,7 @@
 
 from waterflow.provider.answers import Artifact, CacheSize, Limit, LogLine, Permission, Sent
 from waterflow.provider.base import Provider
-from waterflow.provider.build import RUN_ID, Build, Document, Job, Submission
+from waterflow.provider.build import RUN_ID, Build, Document, Job, Submission, TrackingTarget
 from waterflow.provider.capabilities import Capabilities, check_capabilities, unsupported
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Provider",
     "Sent",
     "Submission",
+    "TrackingTarget",
     "check_capabilities",
     "unsupported",
 ]

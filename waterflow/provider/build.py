@@ -21,6 +21,19 @@ RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrackingTarget:
+    """Where in MLflow a pipeline's runs are tracked.
+
+    Attributes:
+        uri: The tracking URI, resolved: of a server or of a database, never empty.
+        experiment: The experiment's name.
+    """
+
+    uri: str
+    experiment: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Build:
     """Everything a compiler needs: the spec and what was found about its code and data.
 
@@ -34,6 +47,7 @@ class Build:
         lock: The project's lock file.
         git: The commit, and whether the tree was dirty.
         python: The Python version, "3.11".
+        tracking: Where its runs are tracked, as it was resolved from profile and environment.
     """
 
     spec: spec.Pipeline
@@ -45,6 +59,7 @@ class Build:
     lock: Lock
     git: GitState
     python: str
+    tracking: TrackingTarget
 
 
 @dataclass(frozen=True, kw_only=True)

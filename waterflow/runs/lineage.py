@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from waterflow import spec
+from waterflow.project import STATE
+from waterflow.provider import TrackingTarget
 from waterflow.tracking.managed import need_plugin
 from waterflow.tracking.store import resolve_uri
 
@@ -16,16 +18,28 @@ if TYPE_CHECKING:
     from waterflow.provider import Build, Document
 
 
-def tracking_record(
-    build: Build, document: Document, profile: Profile, state: Path
-) -> dict[str, Any]:
+def tracking_target(pipeline: spec.Pipeline, profile: Profile, root: Path) -> TrackingTarget:
+    """Return where a pipeline's runs are tracked, by the profile and by this environment.
+
+    Args:
+        pipeline: The pipeline.
+        profile: The settings in force.
+        root: The project's folder.
+
+    Raises:
+        ConfigurationError: The tracking URI is none that MLflow takes.
+    """
+    uri = resolve_uri(profile.tracking_uri, os.environ, root / STATE)
+    return TrackingTarget(uri=uri, experiment=profile.experiment or pipeline.name)
+
+
+def tracking_record(build: Build, document: Document, profile: Profile) -> dict[str, Any]:
     """Return what a run's tracking needs.
 
     Args:
         build: The spec and what was found about its code.
         document: The compiled pipeline.
         profile: The settings in force.
-        state: The project's state folder.
 
     Returns:
         `uri` and `experiment` of MLflow, `tags` of the parent run, and `files` to keep with it:
@@ -33,11 +47,10 @@ def tracking_record(
     """
     from waterflow.graph import to_mermaid, to_svg
 
-    uri = resolve_uri(profile.tracking_uri, os.environ, state)
-    need_plugin(uri)
+    need_plugin(build.tracking.uri)
     return {
-        "uri": uri,
-        "experiment": profile.experiment or build.spec.name,
+        "uri": build.tracking.uri,
+        "experiment": build.tracking.experiment,
         "tags": tags(build, document.provider, profile.name),
         "files": {
             "spec.json": spec.encode(build.spec).decode(),

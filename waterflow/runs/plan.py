@@ -156,7 +156,7 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
         DefinitionError: Code that cannot be bundled.
     """
     provider = open_provider(root, profile)
-    build = assemble(call, root)
+    build = assemble(call, root, provider.profile)
     problems: list[WaterflowError | str] = [
         *unsupported(build.spec, provider.name, provider.capabilities)
     ]

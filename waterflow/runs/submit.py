@@ -13,11 +13,13 @@ from waterflow.errors import ConfigurationError, DefinitionError
 from waterflow.packing import libraries, lockfile
 from waterflow.packing.bundle import Bundle, Bundler
 from waterflow.provider import RUN_ID, Build, Submission, discovery
+from waterflow.runs.lineage import tracking_target
 from waterflow.spec.parameters import check_length, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from waterflow.project.profile import Profile
     from waterflow.provider import Document, Provider
     from waterflow.runs.run import Run
 
@@ -56,12 +58,13 @@ def project_root(call: Call) -> Path:
     return project.find_root(source if source.is_file() else Path.cwd())
 
 
-def assemble(call: Call, root: Path) -> Build:
+def assemble(call: Call, root: Path, profile: Profile) -> Build:
     """Find out all that a compiler needs to know about a pipeline's code and data.
 
     Args:
         call: The pipeline with parameters.
         root: The project's folder.
+        profile: The settings in force, which say where runs are tracked.
 
     Raises:
         DefinitionError: Code that cannot be bundled or exported.
@@ -80,6 +83,7 @@ def assemble(call: Call, root: Path) -> Build:
         lock=lockfile.read(root),
         git=project.git_state(root),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        tracking=tracking_target(pipeline, profile, root),
     )
 
 
@@ -186,7 +190,7 @@ def compile_call(
     """
     folder = root or project_root(call)
     provider = discovery.open_provider(folder, name)
-    build = assemble(call, folder)
+    build = assemble(call, folder, provider.profile)
     return provider, build, provider.compile(build)
 
 

@@ -265,7 +265,6 @@ class Step(_Frozen, frozen=True):
         environment: What it runs in.
         after: Steps that must end first although no value comes from them.
         branch: The side of a gate on which it stands.
-        job: The cloud's kind of job: "processing", or "training" for training features.
         metrics: Metrics that are read out of its log: name -> regular expression, whose one group
             is the value. Left out, not empty, where there are none.
     """
@@ -281,7 +280,6 @@ class Step(_Frozen, frozen=True):
     environment: Environment = Environment()
     after: tuple[Name, ...] = ()
     branch: Branch | None = None
-    job: Literal["processing", "training"] = "processing"
     metrics: dict[Name, str] | UnsetType = UNSET
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args, 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from waterflow.language.options import KIND
+
 if TYPE_CHECKING:
     from waterflow.yaml_pipeline.reader import Place, Source
 
@@ -58,7 +60,6 @@ class OptionsPart(_Part, frozen=True, kw_only=True):
     secrets: dict[str, str] | UnsetType = UNSET
     include: list[str] | UnsetType = UNSET
     metrics: dict[str, str] | UnsetType = UNSET
-    kind: Literal["processing", "training"] | UnsetType = UNSET
     after: list[str] | UnsetType = UNSET
 
 
@@ -280,6 +281,8 @@ def _known_keys(source: Source, part: type[Struct], found: Json, place: Place) -
         return
     known = part.__struct_encode_fields__
     for key in cast("dict[str, Any]", found):
+        if key == "kind" and part is OptionsPart:
+            raise source.error(KIND.format(step="STEP"), (*place, key))
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""

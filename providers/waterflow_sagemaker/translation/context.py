@@ -15,7 +15,7 @@ from waterflow.spec.references import operands, value_name
 from waterflow_sagemaker import images, machines
 from waterflow_sagemaker.profile import LARGEST_VOLUME
 from waterflow_sagemaker.translation import containers
-from waterflow_sagemaker.translation.mounts import entry_name
+from waterflow_sagemaker.translation.mounts import TRAINING_INPUT, TRAINING_OUTPUT, entry_name
 from waterflow_sagemaker.translation.naming import S3_SCHEMES, value_keys
 from waterflow_sagemaker.translation.pins import Libraries, Pinner
 
@@ -101,6 +101,7 @@ class Context:
             step: value_keys(names, self.steps[step].metrics or ())
             for step, names in wanted.items()
         }
+        self._kinds: dict[str, Kind] = {step.name: self._kind(step) for step in build.spec.steps}
         self._plans: dict[str, StepPlan] = {}
         self._machines: dict[tuple[spec.Resources, Kind], Machine] = {}
         self._images: set[str] = set()
@@ -182,7 +183,26 @@ class Context:
 
     def kind_of(self, step: str) -> Kind:
         """Return a step's kind of job."""
-        return kind(self.steps[step])
+        return self._kinds[step]
+
+    def _kind(self, step: spec.Step) -> Kind:
+        """Return the kind of job that the profile says, or that a step's wishes need.
+
+        Raises:
+            UnsupportedFeatureError: The profile says one that has not what the step asks for.
+        """
+        profiled = self.settings.of(self.pipeline.name, step.name).job
+        why = _needs_training(step)
+        if profiled == "processing" and why is not None:
+            raise UnsupportedFeatureError(
+                step.name,
+                f"a processing job: {why}",
+                "sagemaker",
+                f'Leave job = "processing" out of [profiles.NAME.steps.{step.name}].',
+            )
+        if profiled is not None:
+            return profiled
+        return "processing" if why is None else "training"
 
     def is_raw(self, source: spec.FromStep) -> bool:
         """Say whether a program has written an output, which then has no manifest."""
@@ -226,7 +246,7 @@ class Context:
     def _plan(self, step: spec.Step) -> StepPlan:
         settings = self.settings
         own = settings.of(self.pipeline.name, step.name)
-        its_kind = kind(step)
+        its_kind = self.kind_of(step.name)
         if isinstance(step.run, spec.Container):
             containers.check(step)
         machine = (
@@ -258,7 +278,7 @@ class Context:
             tags=settings.tags,
             keys=self.keys(step.name),
             libraries=libraries,
-            notes=tuple(_notes(step, machine, image, kms_key)),
+            notes=tuple(_notes(step, own.job, machine, image, kms_key)),
         )
 
     def _machine(self, step: spec.Step, its_kind: Kind) -> Machine:
@@ -320,13 +340,6 @@ class Context:
         return image
 
 
-def kind(step: spec.Step) -> Kind:
-    """Return the kind of job that a step needs: training for spot and for several machines."""
-    wants = step.resources
-    training = step.job == "training" or wants.spot or wants.instances > 1
-    return "training" if training else "processing"
-
-
 def _pinned(data: Pinned) -> bool:
     return data.sha256 is not None or data.version is not None
 
@@ -348,12 +361,26 @@ def _volume(step: spec.Step, machine: Machine, least: int) -> int:
     return wanted
 
 
-def _notes(step: spec.Step, machine: Machine, image: str, kms_key: str | None) -> list[str]:
+def _needs_training(step: spec.Step) -> str | None:
+    """Return why a step must be a training job; None where nothing of it says so."""
+    if step.resources.spot:
+        return "spot machines are a training feature"
+    if step.resources.instances > 1:
+        return "several machines are a training feature"
+    if isinstance(step.run, spec.Container):
+        for part in step.run.command:
+            if part.startswith((TRAINING_INPUT, TRAINING_OUTPUT)):
+                return f"its command names {part:.40}, which only training jobs have"
+    return None
+
+
+def _notes(
+    step: spec.Step, job: Kind | None, machine: Machine, image: str, kms_key: str | None
+) -> list[str]:
     found: list[str] = []
-    wants = step.resources
-    if step.job != "training" and (wants.spot or wants.instances > 1):
-        why = "spot machines" if wants.spot else "several machines"
-        found.append(f"a training job, as {why} are a training feature")
+    wants, why = step.resources, _needs_training(step)
+    if job is None and why is not None:
+        found.append(f"a training job, as {why}")
     if wants.spot:
         found.append("spot: AWS takes up to 90% off the price shown")
     if machine.basis == "derived":

@@ -10,6 +10,7 @@ from waterflow import spec
 from waterflow.data.stores import scheme_of
 from waterflow.errors import UnsupportedFeatureError
 from waterflow.spec.job import leaves
+from waterflow_sagemaker.machines import as_training
 from waterflow_sagemaker.translation.naming import S3_SCHEMES, s3_entry
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def check_count(step: str, kind: Kind, number: int) -> None:
     if number <= most:
         return
     other = (
-        f' Or write kind="training": a training job has {CHANNELS}.'
+        f" Or {as_training(step)}: a training job has {CHANNELS}."
         if kind == "processing" and number <= CHANNELS
         else ""
     )

@@ -12,6 +12,7 @@ from waterflow import spec
 from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.job import leaves, step_document
+from waterflow_sagemaker.machines import as_training
 from waterflow_sagemaker.translation import mounts as mounting
 from waterflow_sagemaker.translation import requests
 from waterflow_sagemaker.translation.containers import command
@@ -308,7 +309,8 @@ def _seconds(step: spec.Step, plan: StepPlan) -> int:
     if wanted <= longest:
         return wanted
     other = (
-        f' Or write kind="training": such a job may run for {LONGEST["training"] // 86_400} days.'
+        f" Or {as_training(step.name)}: such a job may run for "
+        f"{LONGEST['training'] // 86_400} days."
         if wanted <= LONGEST["training"]
         else ""
     )

@@ -15,15 +15,17 @@ from waterflow.packing.bundle import Bundle
 from waterflow.packing.lockfile import Lock
 from waterflow.project import GitState
 from waterflow.project.profile import Profile
-from waterflow.provider import Build
+from waterflow.provider import Build, TrackingTarget
 from waterflow.runs import submit
+from waterflow.tracking import store
 
 ROLE = "arn:aws:iam::123456789012:role/waterflow"
 REQUIRED = {"region": "eu-central-1", "role": ROLE, "bucket": "my-bucket"}
+MLFLOW = "https://mlflow.example"
 ROOT = Path(__file__).parents[3]
 
 
-def profile(settings=None, *, uri="https://mlflow.example", experiment=None):
+def profile(settings=None, *, uri=MLFLOW, experiment=None):
     return Profile(
         "aws", "sagemaker", REQUIRED | (settings or {}), uri, experiment, "waterflow.toml"
     )
@@ -44,6 +46,11 @@ def function(name, inputs=None, outputs="json", branch=None, **options):
         branch=None if branch is None else spec.Branch(*branch),
         **options,
     )
+
+
+def training(*steps):
+    """Return settings by which steps are training jobs."""
+    return {"steps": {name: {"job": "training"} for name in steps}}
 
 
 def container(name, command, inputs=None, outputs=(), **options):
@@ -71,7 +78,8 @@ def pipeline(*steps, gates=(), parameters=None, name="a_pipeline"):
     )  # fmt: skip
 
 
-def build(found, *, python="3.12", versions=None, data=()):
+def build(found, *, python="3.12", versions=None, data=(), uri=None, experiment=None):
+    uri = store.resolve_uri(uri, {}, Path("project", ".waterflow"))
     bundle = Bundle("b" * 64, {}, (), "steps")
     return Build(
         spec=found,
@@ -83,19 +91,22 @@ def build(found, *, python="3.12", versions=None, data=()):
         lock=Lock(None, "0" * 64, "pandas==2.2.3\n"),
         git=GitState("c" * 40, dirty=False),
         python=python,
+        tracking=TrackingTarget(uri=uri, experiment=experiment or found.name),
     )
 
 
-def compiled(found, settings=None, *, build_options=None, **profile_options):
-    """Compile a spec, or a build."""
-    chosen = profile(settings, **profile_options)
-    made = found if isinstance(found, Build) else build(found, **(build_options or {}))
+def compiled(found, settings=None, *, build_options=None, uri=MLFLOW, experiment=None):
+    """Compile a spec, or a build: its runs are tracked as it says itself."""
+    chosen = profile(settings, uri=uri, experiment=experiment)
+    made = found
+    if not isinstance(found, Build):
+        made = build(found, uri=uri, experiment=experiment, **(build_options or {}))
     return compile_sagemaker(made, chosen.convert(SageMakerSettings), chosen)
 
 
 def assembled(call):
     """Return the build of a real pipeline, as one in AWS's image would see it."""
-    return replace(submit.assemble(call, ROOT), python="3.12")
+    return replace(submit.assemble(call, ROOT, profile()), python="3.12")
 
 
 def local_data(uri, sha256="d" * 64):

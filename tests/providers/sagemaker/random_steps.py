@@ -234,7 +234,7 @@ class Builder:
         self.keep("int", total(wf.map(number, items, plus=self.whole())))
 
     def _training(self):
-        chosen = number.options(kind="training") if self.training else number
+        chosen = number.options(spot=True) if self.training else number
         self.keep("int", chosen(self.whole()))
 
     def _program(self):

@@ -114,7 +114,7 @@ def spotted(rounds: int, place: str) -> None:
     learn(rounds, place)
 
 
-@wf.step(kind="training", instances=2)
+@wf.step(instances=2)
 def together(place: str) -> dict[str, str]:
     names = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "WATERFLOW_HOSTS")
     found = {name: os.environ[name] for name in names}
@@ -125,12 +125,12 @@ def together(place: str) -> dict[str, str]:
     return found
 
 
-@wf.step(kind="training")
+@wf.step
 def score(value: float) -> float:
     return value
 
 
-@wf.step(kind="training")
+@wf.step
 def good(value: float) -> bool:
     return value > 0.5
 
@@ -211,7 +211,7 @@ def starved(number: int = 1) -> None:
     say("nothing")
 
 
-@wf.step(kind="training", metrics={"output": r"loss=(\S+)", "val:rate": "rate ([0-9]+)"})
+@wf.step(metrics={"output": r"loss=(\S+)", "val:rate": "rate ([0-9]+)"})
 def fit(rounds: int) -> float:
     """Print values, the last without an end of its line."""
     for number in range(rounds):

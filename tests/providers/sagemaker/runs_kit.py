@@ -24,6 +24,8 @@ from waterflow.runs.run import Run
 SOURCE = Path(__file__).with_name("run_pipelines.py")
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ml:3.11"
 _NUMBERS = itertools.count(1)
+TRAINING = ("judged.score", "judged.good", "learning.fit", "told.use")
+"""Steps that the profile makes training jobs."""
 NOBODY = "http://127.0.0.1:9"
 """A tracking server that nobody answers at."""
 
@@ -57,6 +59,8 @@ class Project:
         }  # fmt: skip
         lines = ['default_profile = "aws"', "[profiles.aws]"]
         lines += [f"{name} = {json.dumps(value)}" for name, value in profile.items()]
+        for step in TRAINING:
+            lines += [f'[profiles.aws.steps."{step}"]', 'job = "training"']
         lines += ["[profiles.aws.tracking]", f'uri = "{tracking}"']
         (root / "waterflow.toml").write_text("\n".join(lines))
         shutil.copyfile(SOURCE, root / "run_pipelines.py")

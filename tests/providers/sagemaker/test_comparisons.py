@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from waterflow_sagemaker.job import launch
 
-from tests.providers.sagemaker.builds import compiled, function, native_steps, pipeline
+from tests.providers.sagemaker.builds import compiled, function, native_steps, pipeline, training
 from waterflow import spec
 from waterflow.errors import UnsupportedFeatureError
 from waterflow.spec.conditions import holds
@@ -82,13 +82,13 @@ def answer(condition, outputs, values, parameters, declared):
     """Return what a gate with this condition says on SageMaker."""
     producers = [
         function("made", outputs=outputs),
-        function(TRAINING, outputs=outputs, job="training"),
+        function(TRAINING, outputs=outputs),
     ]
     found = pipeline(
         *producers, function("behind", branch=("gate", True)),
         gates=[spec.Gate("gate", condition)], parameters=declared,
     )  # fmt: skip
-    document = compiled(found)
+    document = compiled(found, training(TRAINING))
     conditions = native_steps(document)["gate"]["Arguments"]["Conditions"]
     resolve = resolver(document, values, parameters)
     answers = [evaluate(one, resolve) for one in conditions]
@@ -205,7 +205,7 @@ def native(condition):
         function(
             "a", outputs={"auc": "number", "ok": "boolean", "word": "string", "plain": "json"}
         ),
-        function("t", outputs={"output": "number", "word": "string"}, job="training"),
+        function("t", outputs={"output": "number", "word": "string"}),
         function("behind", branch=("gate", True)),
         gates=[spec.Gate("gate", condition)],
         parameters={
@@ -214,7 +214,7 @@ def native(condition):
             "colour": spec.Parameter("string", "red"),
         },
     )
-    return native_steps(compiled(found))["gate"]["Arguments"]["Conditions"]
+    return native_steps(compiled(found, training("t")))["gate"]["Arguments"]["Conditions"]
 
 
 AUC = spec.Compare(of("a", "auc"), ">=", spec.FromParameter("least"))

@@ -24,6 +24,7 @@ from tests.providers.sagemaker.builds import (
     native_steps,
     pipeline,
     stable,
+    training,
     valid,
 )
 from waterflow import spec
@@ -66,7 +67,7 @@ def test_the_examples(name, snapshot):
 
 FEATURES = {
     "training": pipeline(
-        function("score", outputs="number", job="training"),
+        function("score", outputs="number"),
         function("use", {"x": "score"}),
         function("gated", branch=("gate", True)),
         gates=[spec.Gate("gate", spec.Compare(spec.FromStep("score", "output"), ">",
@@ -134,13 +135,14 @@ FEATURES = {
 def test_one_of_each_feature(name, snapshot):
     data = [local_data("data/raw.csv")] if name in ("data", "container") else []
     made = build(FEATURES[name], versions={"fit": {"pandas": "2.2.3"}}, data=data)
-    assert stable(valid(compiled(made)).content) == snapshot
+    settings = training("score") if name == "training" else {}
+    assert stable(valid(compiled(made, settings)).content) == snapshot
 
 
 def test_the_profiles_settings(snapshot):
     found = pipeline(
         function("load", resources=spec.Resources(disk=100 * 2**30)),
-        function("fit", {"x": "load"}, job="training", resources=spec.Resources(gpu=spec.Gpu())),
+        function("fit", {"x": "load"}, resources=spec.Resources(gpu=spec.Gpu())),
     )
     document = valid(compiled(
         found,
@@ -148,8 +150,10 @@ def test_the_profiles_settings(snapshot):
             "subnets": ["subnet-1"], "security_groups": ["sg-1"], "network_isolation": True,
             "encrypt_traffic": True, "kms_key": "alias/ours", "tags": {"team": "risk"},
             "parallel": 4, "cache_days": 7, "prefix": "team/ours",
-            "steps": {"fit": {"role": OTHER, "subnets": [], "security_groups": [],
-                              "network_isolation": False, "kms_key": "alias/other"}},
+            "steps": {"fit": {
+                "job": "training", "role": OTHER, "subnets": [], "security_groups": [],
+                "network_isolation": False, "kms_key": "alias/other",
+            }},
         },
         experiment="Card fraud / 2026",
     ))  # fmt: skip
@@ -242,7 +246,7 @@ def test_a_default_that_was_not_pinned_is_left_out():
 @pytest.mark.parametrize("job", ["processing", "training"])
 def test_times(job):
     def limit(**options):
-        document = compiled(pipeline(function("fit", job=job, **options)))
+        document = compiled(pipeline(function("fit", **options)), {"steps": {"fit": {"job": job}}})
         return arguments(document, "fit")["StoppingCondition"]["MaxRuntimeInSeconds"]
 
     assert limit() == 5 * 86_400
@@ -251,6 +255,24 @@ def test_times(job):
     days = {"processing": 5, "training": 28}[job]
     with pytest.raises(UnsupportedFeatureError, match=f"A {job} job may run for {days} days"):
         limit(timeout=days * 86_400.0)
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        (function("fit", resources=spec.Resources(spot=True)), "spot machines are"),
+        (function("fit", resources=spec.Resources(instances=2)), "several machines are"),
+        (container("fit", ("ls", "/opt/ml/model")), "its command names /opt/ml/model, which only"),
+    ],
+)
+def test_what_a_step_asks_for_decides_its_kind_of_job(step, why):
+    (job,) = compiled(pipeline(step)).jobs
+    assert job.kind == "training"
+    assert why in job.notes[0]
+    (job,) = compiled(pipeline(step), training("fit")).jobs
+    assert not any(why in note for note in job.notes)
+    with pytest.raises(UnsupportedFeatureError, match=f"a processing job: {why}"):
+        compiled(pipeline(step), {"steps": {"fit": {"job": "processing"}}})
 
 
 def test_a_spot_job_may_wait():
@@ -291,8 +313,9 @@ def test_a_register_step_is_told_of_the_registry():
                           "example": spec.Input("any", spec.FromStep("load", "output"))},
                   outputs={"output": spec.Output("json")}),
     )  # fmt: skip
-    made = build(found, versions={"fit": {"xgboost": "2.1.0"}, "register": {"skops": "0.16.0"}})
     uri = "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/app"
+    made = build(found, versions={"fit": {"xgboost": "2.1.0"}, "register": {"skops": "0.16.0"}},
+        uri=uri, experiment="ours")  # fmt: skip
     document = valid(compiled(made, uri=uri, experiment="ours"))
     launch = document.control["register"].launch
     assert launch["registering"]["uri"] == uri
@@ -308,8 +331,7 @@ def test_a_register_step_is_told_of_the_registry():
 
 
 @pytest.mark.parametrize("uri", [None, "sqlite:///mlflow.db"])
-def test_a_registry_that_no_job_reaches(uri, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_a_registry_that_no_job_reaches(uri):
     found = pipeline(spec.Step(name="register", run=spec.Register()))
     with pytest.raises(
         ConfigurationError, match=r"no job on SageMaker can reach.*\[tracking\] uri"

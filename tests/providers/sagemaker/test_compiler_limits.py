@@ -8,35 +8,38 @@ from tests.providers.sagemaker.builds import (
     definition,
     function,
     pipeline,
+    training,
     valid,
 )
 from waterflow import spec
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
 
+SPOT = spec.Resources(spot=True)
 
-def many(number, **options):
+
+def many(number):
     return pipeline(
         *(function(f"s{n}") for n in range(number)),
-        function("all", {f"x{n}": f"s{n}" for n in range(number)}, **options),
+        function("all", {f"x{n}": f"s{n}" for n in range(number)}),
     )
 
 
 @pytest.mark.parametrize(
-    ("number", "options", "said"),
+    ("number", "settings", "said"),
     [
         (9, {}, None),
         (10, {}, "11 mounts (its code, its libraries, one for each step that it reads from"),
-        (10, {}, 'Or write kind="training": a training job has 20'),
-        (10, {"job": "training"}, None),
-        (20, {"job": "training"}, "of which a training job has 20"),
+        (10, {}, 'Or write job = "training" under [profiles.NAME.steps.'),
+        (10, training("all"), None),
+        (20, training("all"), "of which a training job has 20"),
     ],
 )
-def test_the_limit_on_mounts(number, options, said):
+def test_the_limit_on_mounts(number, settings, said):
     if said is None:
-        valid(compiled(many(number, **options)))
+        valid(compiled(many(number), settings))
         return
     with pytest.raises(UnsupportedFeatureError) as raised:
-        compiled(many(number, **options))
+        compiled(many(number), settings)
     assert said in str(raised.value)
 
 
@@ -95,9 +98,9 @@ JOBS = pipeline(spec.Step(name="mapped", run=spec.Function("m", "f", over="x", f
         (bad_container(command=("run", "x" * 257)), DefinitionError, "has 257 characters"),
         (bad_container(inputs={"x": spec.Input("any", spec.FromStep("text", "output", "key"))}),
          UnsupportedFeatureError, "the single entry 'key' as input 'x'"),
-        (pipeline(function("fit", job="training", metrics={f"m{n}": "(.)" for n in range(41)})),
+        (pipeline(function("fit", resources=SPOT, metrics={f"m{n}": "(.)" for n in range(41)})),
          UnsupportedFeatureError, "41 metrics. A training job takes 40"),
-        (pipeline(function("fit", job="training", metrics={"loss": "(.)" + "." * 498})),
+        (pipeline(function("fit", resources=SPOT, metrics={"loss": "(.)" + "." * 498})),
          UnsupportedFeatureError, "the expression of metric 'loss' (501 characters)"),
         (pipeline(function("fit", resources=spec.Resources(disk=20_000 * 2**30))),
          UnsupportedFeatureError, "A volume has at most 16,384 GiB"),

@@ -20,7 +20,7 @@ MODULES = {
     "told_use": """
         import waterflow as wf
 
-        @wf.step(kind="training")
+        @wf.step
         def use(number: int) -> int:
             return number * 10
         """,

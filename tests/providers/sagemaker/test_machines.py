@@ -68,7 +68,7 @@ def test_the_cheapest_that_fits(asked, found):
 def test_only_training_jobs_have_an_a100():
     asked = spec.Resources(gpu=spec.Gpu(8, "nvidia-a100"))
     assert machines.choose(asked, [], "training").type == "ml.p4d.24xlarge"
-    with pytest.raises(UnsupportedFeatureError, match='write kind="training"'):
+    with pytest.raises(UnsupportedFeatureError, match='write job = "training"'):
         machines.choose(asked, [], "processing", "fit")
 
 
@@ -94,7 +94,7 @@ def test_what_no_machine_has_names_the_nearest():
     [
         ("ml.m5.huge", {}, "not known. The nearest known: ml.m5."),
         ("ml.t3.medium", {"memory": 8 * GIB}, "lacks 8 GiB of memory"),
-        ("ml.p4d.24xlarge", {}, 'Write kind="training"'),
+        ("ml.p4d.24xlarge", {}, 'Beside it write job = "training"'),
     ],
 )
 def test_a_machine_that_the_profile_names(name, asked, said):

@@ -30,7 +30,7 @@ from waterflow.errors import (
 )
 from waterflow.packing import lockfile
 from waterflow.project.profile import Profile
-from waterflow.provider import Build
+from waterflow.provider import Build, TrackingTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,6 +225,7 @@ class World:
         build = Build(
             spec=pipeline, digest=spec.digest(pipeline), root=self.root, bundles={}, versions={},
             data={}, lock=lockfile.read(self.root), git=project.git_state(self.root), python="3.11",
+            tracking=TrackingTarget(uri="https://mlflow.example", experiment=name),
         )  # fmt: skip
         return build, compile_sagemaker(build, self.settings, self.profile)
 

@@ -72,7 +72,7 @@ def _problems(target: Target, call: Call, profile: str | None) -> list[Waterflow
     except WaterflowError as error:
         return [error]
     try:
-        build = assemble(call, target.root)
+        build = assemble(call, target.root, provider.profile)
         if not found:
             document = provider.compile(build)
             found += map(ConfigurationError, provider.check(build, document))
