@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from waterflow.emulation.clock import Clock, moment, written
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.tokens import TokenConflictError, Tokens
-from waterflow_sagemaker.emulator import definition, parameters
+from waterflow_sagemaker.definition import parameters
+from waterflow_sagemaker.definition.limits import BOUNDS
+from waterflow_sagemaker.emulator import definition
 from waterflow_sagemaker.emulator.caching import Cache
 from waterflow_sagemaker.emulator.catalogue import Pipeline
 from waterflow_sagemaker.emulator.execution_state import OPEN, Execution
@@ -23,10 +25,10 @@ from waterflow_sagemaker.emulator.step_kinds import CallbackKind, JobKind, Model
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from waterflow_sagemaker.definition.document import Definition
     from waterflow_sagemaker.emulator.services import Services
     from waterflow_sagemaker.emulator.step_kinds import Jobs
 
-LARGEST_DEFINITION: Final = 1024 * 1024
 _ID: Final = string.ascii_lowercase + string.digits
 
 Request = dict[str, Any]
@@ -230,7 +232,7 @@ class Pipelines:
         pipeline = self._pipeline(request["PipelineName"])
         version = pipeline.version(request)
         parsed = definition.parse(version.definition)
-        values = parameters.values(parsed.parameters, request.get("PipelineParameters", []))
+        values = _values(parsed, request.get("PipelineParameters", []))
         now = self.clock.now()
         identity = "".join(secrets.choice(_ID) for _ in range(12))
         execution = Execution(
@@ -263,7 +265,7 @@ class Pipelines:
         self._drive(execution, parsed)
         return {"PipelineExecutionArn": execution.arn}
 
-    def _drive(self, execution: Execution, parsed: definition.Definition) -> None:
+    def _drive(self, execution: Execution, parsed: Definition) -> None:
         runner = self._runners[execution.arn] = Runner(self._engine, execution, parsed)
         runner.start()
 
@@ -484,14 +486,34 @@ class Pipelines:
                     "PipelineDefinition or PipelineDefinitionS3Location is required.",
                 )
             return None
-        if len(text.encode()) > LARGEST_DEFINITION:
+        most = BOUNDS["Definition"].most or 0
+        if len(text) > most:
             raise ServiceError(
                 "ValidationException",
-                f"The pipeline definition has {len(text.encode())} bytes; {LARGEST_DEFINITION} "
-                "are allowed.",
+                f"The pipeline definition has {len(text)} characters; {most} are allowed.",
             )
         definition.parse(text)
         return text
+
+
+def _values(parsed: Definition, pairs: list[dict[str, str]]) -> dict[str, Any]:
+    """Return the typed value of every declared parameter.
+
+    Args:
+        parsed: The definition.
+        pairs: `PipelineParameters` of StartPipelineExecution: names and values as text.
+
+    Raises:
+        ServiceError: ValidationException: an unknown name, a value of another type or beyond its
+            limits, or no value and no default.
+    """
+    texts = {pair["Name"]: pair["Value"] for pair in pairs}
+    values, violations = parameters.values_of(parsed.parameters, texts)
+    if len(texts) < len(pairs):
+        violations.append("PipelineParameters: found a name twice; names must be unique")
+    if violations:
+        raise ServiceError("ValidationException", "; ".join(violations))
+    return values
 
 
 def _parallel(request: Request) -> int | None:
