@@ -206,8 +206,8 @@ class ModelKind:
         try:
             arn, outputs = self._register(work) if self._package else self._create(work)
         except ClientError as error:
-            found: dict[str, Any] = cast("Any", error.response)["Error"]
-            raise ServiceError(found["Code"], found["Message"]) from error
+            refusal: dict[str, Any] = cast("Any", error.response)["Error"]
+            raise ServiceError(refusal["Code"], refusal["Message"]) from error
         except ParamValidationError as error:
             raise ServiceError("ValidationException", str(error)) from error
         metadata = {"RegisterModel" if self._package else "Model": {"Arn": arn}}

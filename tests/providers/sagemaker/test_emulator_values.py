@@ -102,10 +102,10 @@ def test_the_service_retries_throttling_by_itself():
 
 
 def test_json_may_be_read_from_a_uri():
-    found = scope(b="bucket").resolve(
+    value = scope(b="bucket").resolve(
         {"Std:JsonGet": {"S3Uri": join("/", "s3:/", get("Parameters.b")), "Path": "a"}}
     )
-    assert found == 1
+    assert value == 1
 
 
 @pytest.mark.parametrize(
