@@ -33,12 +33,12 @@ class Version:
 
     def labels(self) -> dict[str, Any]:
         """Return what both Describe and List show of it."""
-        found = {
+        labels = {
             "PipelineVersionDisplayName": self.display_name,
             "PipelineVersionDescription": self.description,
             "PipelineVersionAliases": list(self.aliases),
         }
-        return {key: value for key, value in found.items() if value}
+        return {key: value for key, value in labels.items() if value}
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Pipeline:
 
     def shown(self, version: Version) -> dict[str, Any]:
         """Return the pipeline as DescribePipeline does."""
-        found: dict[str, Any] = {
+        description: dict[str, Any] = {
             "PipelineArn": self.arn,
             "PipelineName": self.name,
             "PipelineDisplayName": self.display_name,
@@ -124,14 +124,14 @@ class Pipeline:
             "PipelineDescription": self.description,
             "LastRunTime": moment(self.last_run),
         }
-        found |= {key: value for key, value in optional.items() if value is not None}
+        description |= {key: value for key, value in optional.items() if value is not None}
         if self.parallel is not None:
-            found["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": self.parallel}
-        return found
+            description["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": self.parallel}
+        return description
 
     def summary(self) -> dict[str, Any]:
         """Return the pipeline as ListPipelines does."""
-        found: dict[str, Any] = {
+        row: dict[str, Any] = {
             "PipelineArn": self.arn,
             "PipelineName": self.name,
             "PipelineDisplayName": self.display_name,
@@ -141,7 +141,7 @@ class Pipeline:
             "LastModifiedTime": moment(self.modified),
             "LastExecutionTime": moment(self.last_run),
         }
-        return {key: value for key, value in found.items() if value is not None}
+        return {key: value for key, value in row.items() if value is not None}
 
     def snapshot(self) -> dict[str, Any]:
         """Return all of it as JSON."""

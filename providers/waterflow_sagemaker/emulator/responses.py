@@ -49,12 +49,12 @@ class Operations(SageMakerResponse):
 
     def _request(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.body or "{}")
+            request = json.loads(self.body or "{}")
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            request = None
+        if not isinstance(request, dict):
             raise ServiceError("SerializationException", "The body is not a JSON object.")
-        return found
+        return request
 
     def _moto(self, operation: str) -> Any:
         try:
@@ -68,18 +68,18 @@ class Operations(SageMakerResponse):
     def _tagging(self, operation: str, request: dict[str, Any]) -> Handler | None:
         if operation not in ("AddTags", "ListTags", "DeleteTags"):
             return None
-        found = type(self).tags(str(request.get("ResourceArn", "")))
-        if found is None:
+        tags = type(self).tags(str(request.get("ResourceArn", "")))
+        if tags is None:
             return None
 
         def act(request: dict[str, Any]) -> dict[str, Any]:
             if operation == "ListTags":
-                return {"Tags": [dict(tag) for tag in found]}
+                return {"Tags": [dict(tag) for tag in tags]}
             gone = set(request.get("TagKeys", ()))
             new = {tag["Key"]: tag for tag in request.get("Tags", ())}
-            found[:] = [tag for tag in found if tag["Key"] not in gone | set(new)]
-            found.extend(new.values())
-            return {"Tags": [dict(tag) for tag in found]} if operation == "AddTags" else {}
+            tags[:] = [tag for tag in tags if tag["Key"] not in gone | set(new)]
+            tags.extend(new.values())
+            return {"Tags": [dict(tag) for tag in tags]} if operation == "AddTags" else {}
 
         return act
 
@@ -114,5 +114,5 @@ def _check(operation: str, request: dict[str, Any]) -> None:
     """
     from waterflow_sagemaker.checks import merged, request_errors
 
-    if found := request_errors(operation, request):
-        raise ServiceError("ValidationException", merged(found))
+    if errors := request_errors(operation, request):
+        raise ServiceError("ValidationException", merged(errors))

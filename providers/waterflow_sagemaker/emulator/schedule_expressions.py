@@ -53,22 +53,22 @@ def parse(text: str, timezone: str = "UTC") -> Expression:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError(f"Invalid ScheduleExpressionTimezone {timezone}.") from None
-    found = _CALL.fullmatch(text)
-    if found is None:
+    call = _CALL.fullmatch(text)
+    if call is None:
         raise ValueError(f"Invalid Schedule Expression {text}.")
     try:
-        if found["kind"] == "rate":
-            return _rate(found["inside"])
-        return _at(found["inside"], zone) if found["kind"] == "at" else _cron(found["inside"], zone)
+        if call["kind"] == "rate":
+            return _rate(call["inside"])
+        return _at(call["inside"], zone) if call["kind"] == "at" else _cron(call["inside"], zone)
     except ValueError as error:
         raise ValueError(f"Invalid Schedule Expression {text}. ({error})") from None
 
 
 def _rate(inside: str) -> Expression:
-    found = _RATE.fullmatch(inside)
-    if found is None:
+    rate = _RATE.fullmatch(inside)
+    if rate is None:
         raise ValueError("a rate is a number and minutes, hours or days")
-    interval = int(found["value"]) * _UNITS[found["unit"]]
+    interval = int(rate["value"]) * _UNITS[rate["unit"]]
 
     def after(moment: float, begin: float) -> float:
         return begin if moment < begin else begin + ((moment - begin) // interval + 1) * interval
@@ -104,10 +104,10 @@ def _cron(inside: str, zone: ZoneInfo) -> Expression:
                 for hour in times:
                     # A time that the clocks skip is skipped; one that comes twice counts once.
                     local = datetime.combine(at, hour, zone)
-                    found = local.timestamp()
-                    real = datetime.fromtimestamp(found, zone).time() == hour
-                    if real and found > moment:
-                        return found
+                    moment_of_day = local.timestamp()
+                    real = datetime.fromtimestamp(moment_of_day, zone).time() == hour
+                    if real and moment_of_day > moment:
+                        return moment_of_day
             at += timedelta(days=1)
         return None
 
@@ -116,7 +116,7 @@ def _cron(inside: str, zone: ZoneInfo) -> Expression:
 
 def _numbers(field: str, low: int, high: int, names: dict[str, int] | None = None) -> set[int]:
     """Return the numbers that a field lists: `*`, `1,2`, `3-5`, `*/10`, `5/10`, `MON-FRI`."""
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in field.split(","):
         span, slash, step = part.partition("/")
         if slash and (not step.isdecimal() or int(step) < 1):
@@ -129,8 +129,8 @@ def _numbers(field: str, low: int, high: int, names: dict[str, int] | None = Non
             last = _number(stop, low, high, names) if dash else high if slash else first
         if first > last:
             raise ValueError(f"'{part}' begins after its end")
-        found |= set(range(first, last + 1, int(step or 1)))
-    return found
+        numbers |= set(range(first, last + 1, int(step or 1)))
+    return numbers
 
 
 def _number(text: str, low: int, high: int, names: dict[str, int] | None) -> int:

@@ -49,7 +49,7 @@ class Work:
         arguments: The step's arguments, resolved.
         execution: The execution's ARN.
         role: The pipeline's role.
-        extra: What a callback step has beside its arguments.
+        source: The step's object: a callback step's queue stands beside its arguments.
     """
 
     step: str
@@ -57,7 +57,7 @@ class Work:
     arguments: dict[str, Any]
     execution: str
     role: str
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    source: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,8 @@ class ModelKind:
         try:
             arn, outputs = self._register(work) if self._package else self._create(work)
         except ClientError as error:
-            found: dict[str, Any] = cast("Any", error.response)["Error"]
-            raise ServiceError(found["Code"], found["Message"]) from error
+            refusal: dict[str, Any] = cast("Any", error.response)["Error"]
+            raise ServiceError(refusal["Code"], refusal["Message"]) from error
         except ParamValidationError as error:
             raise ServiceError("ValidationException", str(error)) from error
         metadata = {"RegisterModel" if self._package else "Model": {"Arn": arn}}
@@ -294,7 +294,7 @@ class CallbackKind:
         return work.execution
 
     def _metadata(self, work: Work, token: str) -> dict[str, Any]:
-        return {"Callback": {"CallbackToken": token, "SqsQueueUrl": work.extra["SqsQueueUrl"]}}
+        return {"Callback": {"CallbackToken": token, "SqsQueueUrl": work.source["SqsQueueUrl"]}}
 
     def _send(self, work: Work, token: str, status: str) -> None:
         body = {
@@ -303,5 +303,5 @@ class CallbackKind:
             "status": status,
             "arguments": work.arguments,
         }
-        queue = work.extra["SqsQueueUrl"]
+        queue = work.source["SqsQueueUrl"]
         self._services.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(body))
