@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
+from waterflow.cloud.settings import check_steps
 from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
 from waterflow.project.leaks import refuse_address
@@ -16,7 +17,6 @@ from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands, value_name
 from waterflow_sagemaker.document import SageMakerDocument, Scheduler
 from waterflow_sagemaker.machines import prices
-from waterflow_sagemaker.profile import check_steps
 from waterflow_sagemaker.translation import naming, steps
 from waterflow_sagemaker.translation.branching import Layout, PlacedGate, copies, place
 from waterflow_sagemaker.translation.comparisons import Term, constant, translate

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
-from msgspec import Struct, field
+from msgspec import field
 
-from waterflow.errors import ConfigurationError
+from waterflow.cloud import settings
 from waterflow_sagemaker import images, machines
-
-if TYPE_CHECKING:
-    from waterflow import spec
 
 _ROLE: Final = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
-_PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*(/[A-Za-z0-9_.\-]+)*")
-_PYTHON: Final = re.compile(r"3\.\d+")
 _KEY: Final = re.compile(r"[a-zA-Z0-9:/_-]{1,2048}")
 _TAG: Final = re.compile(r"[\w\s.:/=+\-@]*")
 _TAGS: Final = 45
@@ -28,7 +23,7 @@ LARGEST_VOLUME: Final = 16_384
 """GiB: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingClusterConfig.html"""
 
 
-class StepSettings(Struct, forbid_unknown_fields=True, frozen=True):
+class StepSettings(settings.StepSettings, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Settings of one step, in place of the profile's.
 
     Attributes:
@@ -39,9 +34,6 @@ class StepSettings(Struct, forbid_unknown_fields=True, frozen=True):
         security_groups: VPC security groups of its jobs.
         network_isolation: Whether its containers have no network at all.
         kms_key: Key that encrypts its volumes and outputs: an id, alias or ARN.
-        image: The container image that it runs in.
-        python: The image's Python, such as "3.12".
-        machine: Its instance type, such as "ml.m5.xlarge", in place of the cheapest that fits.
         volume_size: GiB of its storage volume.
     """
 
@@ -51,21 +43,17 @@ class StepSettings(Struct, forbid_unknown_fields=True, frozen=True):
     security_groups: list[str] | None = None
     network_isolation: bool | None = None
     kms_key: str | None = None
-    image: str | None = None
-    python: str | None = None
-    machine: str | None = None
     volume_size: int | None = None
 
     def __post_init__(self) -> None:
-        _check_common(self.role, self.kms_key, self.python, self.volume_size)
+        self.check(machines.table(), machines.known)
+        _check_common(self.role, self.kms_key, self.volume_size)
         _check_network(self.subnets or [], self.security_groups or [])
-        if self.machine is not None and self.machine not in machines.table():
-            raise ValueError(
-                f'machine = "{self.machine}" is not known. {machines.known(self.machine)}'
-            )
 
 
-class SageMakerSettings(Struct, forbid_unknown_fields=True, frozen=True):
+class SageMakerSettings(
+    settings.CloudSettings, forbid_unknown_fields=True, frozen=True, kw_only=True
+):
     """Settings of a SageMaker profile.
 
     Attributes:
@@ -73,12 +61,6 @@ class SageMakerSettings(Struct, forbid_unknown_fields=True, frozen=True):
         role: ARN of the execution role: of the pipelines, and of all jobs without a role of their
             own.
         bucket: The S3 bucket for code, data and results; in the same region.
-        prefix: What all keys in the bucket, and the names of all pipelines, begin with.
-        image: The container image of all steps without one of their own; by default AWS's
-            scikit-learn image with the Python of this environment.
-        python: The Python of `image`, such as "3.12"; it must be given with it.
-        libraries: "wheelhouse" ships the libraries of a step to its jobs, as they are installed
-            here; "image" expects them in the image.
         subnets: VPC subnets of the jobs; with `security_groups`.
         security_groups: VPC security groups of the jobs; with `subnets`.
         network_isolation: Whether the jobs' containers have no network at all.
@@ -86,43 +68,30 @@ class SageMakerSettings(Struct, forbid_unknown_fields=True, frozen=True):
         kms_key: Key that encrypts volumes, outputs and uploads: an id, alias or ARN. By default
             S3's and SageMaker's own keys do.
         volume_size: GiB of a job's storage volume.
-        machines: The instance types that a step may have; empty for all that are known.
-        tags: Tags of the pipelines and of the jobs.
-        parallel: The most steps of a run at a time; None for SageMaker's own limit.
-        cache_days: Days for which a step's result may stand for it.
         spot_wait: Seconds that a job may wait for a spot machine beyond the time that it may run.
         scheduler_role: ARN of the role with which EventBridge Scheduler starts scheduled runs.
-        poll: Seconds between two looks at a run's status.
         steps: Settings of single steps, by the step's name, or by `pipeline.step`.
     """
 
     region: str
     role: str
     bucket: str
-    prefix: str = "waterflow"
-    image: str | None = None
-    python: str | None = None
-    libraries: Literal["wheelhouse", "image"] = "wheelhouse"
     subnets: list[str] = field(default_factory=list[str])
     security_groups: list[str] = field(default_factory=list[str])
     network_isolation: bool = False
     encrypt_traffic: bool = False
     kms_key: str | None = None
     volume_size: int = 30
-    machines: list[str] = field(default_factory=list[str])
-    tags: dict[str, str] = field(default_factory=dict[str, str])
-    parallel: int | None = None
-    cache_days: int = 30
     spot_wait: int = 3600
     scheduler_role: str | None = None
-    poll: float = 5.0
     steps: dict[str, StepSettings] = field(default_factory=dict[str, StepSettings])
 
     def __post_init__(self) -> None:
-        # msgspec makes a ConfigurationError with the profile's name of what is raised here.
-        _check_common(self.role, self.kms_key, self.python, self.volume_size)
+        _check_common(self.role, self.kms_key, self.volume_size)
         _check_network(self.subnets, self.security_groups)
         _check_place(self)
+        self.check()
+        _check_image(self)
         _check_tags(self.tags)
         if self.scheduler_role is not None:
             _check_role("scheduler_role", self.scheduler_role)
@@ -131,54 +100,20 @@ class SageMakerSettings(Struct, forbid_unknown_fields=True, frozen=True):
                 raise ValueError(
                     f'machines names "{machine}", which is not known. {machines.known(machine)}'
                 )
-        for name, least in (("parallel", 1), ("cache_days", 1), ("spot_wait", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} = {value} is too small: it is at least {least}")
-        if self.poll <= 0:
-            raise ValueError(f"poll = {self.poll:g} must be above 0")
+        settings.check_least("spot_wait", self.spot_wait, 0)
 
     def of(self, pipeline: str, step: str) -> StepSettings:
         """Return a step's own settings, those under `pipeline.step` first."""
-        none = StepSettings()
-        return self.steps.get(f"{pipeline}.{step}") or self.steps.get(step) or none
+        return settings.of_step(self.steps, StepSettings(), pipeline, step)
 
 
-def check_steps(settings: SageMakerSettings, pipeline: spec.Pipeline, profile: str) -> None:
-    """Check that all settings of single steps are of steps that there are.
-
-    Args:
-        settings: The settings.
-        pipeline: The pipeline that is compiled; entries `other.step` of others are not looked at.
-        profile: The profile's name.
-
-    Raises:
-        ConfigurationError: An entry names no step of the pipeline.
-    """
-    steps = {step.name for step in pipeline.steps}
-    for name in settings.steps:
-        owner, dot, step = name.rpartition(".")
-        if (dot and owner != pipeline.name) or (step if dot else name) in steps:
-            continue
-        shown = ", ".join(sorted(steps)[:10]) or "none"
-        raise ConfigurationError(
-            f"[profiles.{profile}.steps.{name}] names no step of pipeline '{pipeline.name}', which "
-            f"has: {shown}. Correct the name, or say whose step it is: "
-            f'[profiles.{profile}.steps."PIPELINE.{step}"]'
-        )
-
-
-def _check_common(
-    role: str | None, kms_key: str | None, python: str | None, volume: int | None
-) -> None:
+def _check_common(role: str | None, kms_key: str | None, volume: int | None) -> None:
     if role is not None:
         _check_role("role", role)
     if kms_key is not None and not _KEY.fullmatch(kms_key):
         raise ValueError(
             f'kms_key = "{kms_key}" is no key id, alias or ARN, such as "alias/waterflow"'
         )
-    if python is not None and not _PYTHON.fullmatch(python):
-        raise ValueError(f'python = "{python}" is no Python version, such as "3.12"')
     if volume is not None and not 1 <= volume <= LARGEST_VOLUME:
         raise ValueError(f"volume_size = {volume} is outside 1 to {LARGEST_VOLUME} GiB")
 
@@ -205,24 +140,20 @@ def _check_network(subnets: list[str], groups: list[str]) -> None:
             raise ValueError(f"{name} names {len(given)}; SageMaker takes at most {most}")
 
 
-def _check_place(settings: SageMakerSettings) -> None:
-    if not _REGION.fullmatch(settings.region):
-        raise ValueError(f'region = "{settings.region}" is no AWS region, such as "eu-central-1"')
-    if not _BUCKET.fullmatch(settings.bucket):
+def _check_place(profile: SageMakerSettings) -> None:
+    if not _REGION.fullmatch(profile.region):
+        raise ValueError(f'region = "{profile.region}" is no AWS region, such as "eu-central-1"')
+    if not _BUCKET.fullmatch(profile.bucket):
         raise ValueError(
-            f'bucket = "{settings.bucket}" is no name of a bucket: write it without s3:// and '
+            f'bucket = "{profile.bucket}" is no name of a bucket: write it without s3:// and '
             "without a path, which is `prefix`"
         )
-    if not _PREFIX.fullmatch(settings.prefix):
+
+
+def _check_image(profile: SageMakerSettings) -> None:
+    if profile.image is None and profile.region not in images.ACCOUNTS:
         raise ValueError(
-            f'prefix = "{settings.prefix}" cannot begin keys and names: use letters, digits, - _ . '
-            "and single / within"
-        )
-    if settings.image is not None and settings.python is None:
-        raise ValueError(f'image = "{settings.image}" needs its Python beside it: python = "3.12"')
-    if settings.image is None and settings.region not in images.ACCOUNTS:
-        raise ValueError(
-            f'region = "{settings.region}" has no scikit-learn image of AWS. Name your own: '
+            f'region = "{profile.region}" has no scikit-learn image of AWS. Name your own: '
             'image = "...", python = "3.12"'
         )
 

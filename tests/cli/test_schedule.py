@@ -93,7 +93,8 @@ def strict(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def opened(root: Path, name: str | None) -> Strict:
         return Strict(root, profile.load(root, name))
 
-    for module in ("provider.discovery", "runs.plan"):
+    # The plan first: were it imported after the other was replaced, it would keep the replacement.
+    for module in ("runs.plan", "provider.discovery"):
         monkeypatch.setattr(f"waterflow.{module}.open_provider", opened)
     return project
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from waterflow.errors import MissingDependencyError, WaterflowError
+from waterflow.language.cron import check_schedule
 from waterflow.language.options import check_name
 from waterflow.language.parameters import declare
-from waterflow.language.pipeline import Call, Pipeline, check_schedule, register, when
+from waterflow.language.pipeline import Call, Pipeline, register, when
 from waterflow.language.signature import NO_DEFAULT, Argument
 from waterflow.language.step import Step, container
 from waterflow.language.trace import require

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
+from waterflow.cloud.libraries import Libraries, Pinner, Shipping
+from waterflow.cloud.naming import value_keys
 from waterflow.data.fingerprints import text_digest
 from waterflow.data.stores import scheme_of
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
@@ -16,17 +18,18 @@ from waterflow_sagemaker import images, machines
 from waterflow_sagemaker.profile import LARGEST_VOLUME
 from waterflow_sagemaker.translation import containers
 from waterflow_sagemaker.translation.mounts import TRAINING_INPUT, TRAINING_OUTPUT, entry_name
-from waterflow_sagemaker.translation.naming import S3_SCHEMES, value_keys
-from waterflow_sagemaker.translation.pins import Libraries, Pinner
+from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
 if TYPE_CHECKING:
     from waterflow.data import Pinned
     from waterflow.provider import Build
-    from waterflow_sagemaker.machines import Machine
+    from waterflow_sagemaker.machines import InstanceType
     from waterflow_sagemaker.profile import SageMakerSettings
     from waterflow_sagemaker.translation.mounts import Kind
 
 IMAGE_LENGTH: Final = 255
+PLATFORM: Final = "manylinux_2_28_x86_64"
+"""What AWS's images can load: the oldest of them, Ubuntu 20.04, has glibc 2.31."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class StepPlan:
     kind: Kind
     image: str
     python: str | None
-    machine: Machine
+    machine: InstanceType
     volume: int
     role: str
     kms_key: str | None
@@ -84,8 +87,14 @@ class Context:
         self.pipeline = build.spec
         self.steps = {step.name: step for step in build.spec.steps}
         managed = registering is not None and registering["uri"].startswith("arn:")
-        tracking = ("mlflow", "sagemaker-mlflow") if managed else ("mlflow",)
-        self.pinner = Pinner(build, settings, tracking)
+        shipping = Shipping(
+            provider="sagemaker",
+            wheels=settings.libraries == "wheelhouse",
+            platform=PLATFORM,
+            tracking=("mlflow", "sagemaker-mlflow") if managed else ("mlflow",),
+            secrets=("boto3",),
+        )
+        self.pinner = Pinner(build, shipping)
         self._base = f"s3://{settings.bucket}/{settings.prefix}"
         self._image: str | None = None
         self._reading: dict[str, list[spec.Gate]] = {}
@@ -103,7 +112,7 @@ class Context:
         }
         self._kinds: dict[str, Kind] = {step.name: self._kind(step) for step in build.spec.steps}
         self._plans: dict[str, StepPlan] = {}
-        self._machines: dict[tuple[spec.Resources, Kind], Machine] = {}
+        self._machines: dict[tuple[spec.Resources, Kind], InstanceType] = {}
         self._images: set[str] = set()
         self._lengths: dict[str, int] = {}
 
@@ -281,7 +290,7 @@ class Context:
             notes=tuple(_notes(step, own.job, machine, image, kms_key)),
         )
 
-    def _machine(self, step: spec.Step, its_kind: Kind) -> Machine:
+    def _machine(self, step: spec.Step, its_kind: Kind) -> InstanceType:
         asked = step.resources, its_kind
         if asked not in self._machines:
             self._machines[asked] = machines.choose(
@@ -344,7 +353,7 @@ def _pinned(data: Pinned) -> bool:
     return data.sha256 is not None or data.version is not None
 
 
-def _volume(step: spec.Step, machine: Machine, least: int) -> int:
+def _volume(step: spec.Step, machine: InstanceType, least: int) -> int:
     """Return the GiB of a step's volume.
 
     Raises:
@@ -375,7 +384,7 @@ def _needs_training(step: spec.Step) -> str | None:
 
 
 def _notes(
-    step: spec.Step, job: Kind | None, machine: Machine, image: str, kms_key: str | None
+    step: spec.Step, job: Kind | None, machine: InstanceType, image: str, kms_key: str | None
 ) -> list[str]:
     found: list[str] = []
     wants, why = step.resources, _needs_training(step)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from waterflow import spec
+from waterflow.cloud.control import control_digest
 from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.job import leaves, step_document
@@ -16,7 +17,7 @@ from waterflow_sagemaker.machines import as_training
 from waterflow_sagemaker.translation import mounts as mounting
 from waterflow_sagemaker.translation import requests
 from waterflow_sagemaker.translation.containers import command
-from waterflow_sagemaker.translation.control import control_digest
+from waterflow_sagemaker.translation.control import programs
 from waterflow_sagemaker.translation.mounts import Mount, Mounts
 from waterflow_sagemaker.translation.naming import REGISTERED_AT
 
@@ -170,7 +171,7 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
         secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,
     )  # fmt: skip
     bundle = context.build.bundles.get(step.name)
-    digest = control_digest(launch, document, bundle.digest if bundle else None)
+    digest = control_digest(launch, document, bundle.digest if bundle else None, programs())
     base = mounting.TRAINING_INPUT if plan.kind == "training" else mounting.PROCESSING_INPUT
     first = [Mount("control", f"{base}/control", context.s3(f"control/{digest}/"))]
     if plan.libraries.wheels is not None:
