@@ -24,8 +24,8 @@ Shell completion: waterflow completion --help
 """
 
 
-def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
-    if asked:
+def _version(context: click.Context, _option: click.Parameter, show: bool) -> None:
+    if show:
         from importlib.metadata import version
 
         click.echo(f"waterflow {version('waterflow')}")

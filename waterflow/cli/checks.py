@@ -65,14 +65,14 @@ def examine(root: Path, profile: str | None) -> list[Check]:
         root: The project's folder.
         profile: The profile's name; None for the project's default.
     """
-    found = [_python(), _libraries(), *_state(root), _fork(), _git(root), *_providers()]
+    checks = [_python(), _libraries(), *_state(root), _fork(), _git(root), *_providers()]
     try:
         chosen = profiles.load(root, profile)
         _ = discovery.provider(chosen.provider)(root, chosen).capabilities  # checks its settings
     except WaterflowError as error:
-        return [*found, Check("profile", "broken", "cannot be used", str(error))]
-    found.append(Check("profile", "ok", f"{chosen.name} (provider {chosen.provider})"))
-    return [*found, *_tracking(root, chosen)]
+        return [*checks, Check("profile", "broken", "cannot be used", str(error))]
+    checks.append(Check("profile", "ok", f"{chosen.name} (provider {chosen.provider})"))
+    return [*checks, *_tracking(root, chosen)]
 
 
 def _python() -> Check:
@@ -83,12 +83,12 @@ def _python() -> Check:
 
 
 def _libraries() -> Check:
-    found: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {}
     for name in ("waterflow", *LIBRARIES):
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    missing = [name for name in LIBRARIES if name not in found]
-    shown = ", ".join(f"{name} {version}" for name, version in found.items())
+            versions[name] = metadata.version(name)
+    missing = [name for name in LIBRARIES if name not in versions]
+    shown = ", ".join(f"{name} {version}" for name, version in versions.items())
     if missing:
         return Check("libraries", "broken", f"missing: {', '.join(missing)}",
                      f"Run: pip install {' '.join(missing)}")  # fmt: skip
@@ -187,20 +187,20 @@ def _git(root: Path) -> Check:
 
 def _providers() -> Iterator[Check]:
     try:
-        found = discovery.providers()
+        points = discovery.providers()
     except WaterflowError as error:
         yield Check("providers", "broken", "two of one name", str(error))
         return
-    if profiles.LOCAL not in found:
+    if profiles.LOCAL not in points:
         yield Check("provider local", "broken", "not installed", "Install Waterflow anew")
-    for name in found:
+    for name in points:
         try:
-            made: Any = discovery.provider(name)
+            provider: Any = discovery.provider(name)
         except WaterflowError as error:
             state = "broken" if name == profiles.LOCAL else "warning"
             yield Check(f"provider {name}", state, "cannot be loaded", str(error))
         else:
-            yield Check(f"provider {name}", "ok", f"{made.__module__}.{made.__qualname__}")
+            yield Check(f"provider {name}", "ok", f"{provider.__module__}.{provider.__qualname__}")
 
 
 # --- MLflow ---------------------------------------------------------------------------------------

@@ -33,8 +33,8 @@ def _runs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[
 
         from waterflow.cli.project import open_here
 
-        found = islice(open_here(ctx.params.get("profile")).runs(), MOST)
-        return [state.run for state in found if state.run.startswith(incomplete)]
+        states = islice(open_here(ctx.params.get("profile")).runs(), MOST)
+        return [state.run for state in states if state.run.startswith(incomplete)]
     return []
 
 

@@ -34,14 +34,14 @@ def command(
 
     provider = open_here(profile)
     known = provider.artifacts(run)
-    found = [one for one in known if name in (None, one.step, f"{one.step}.{one.output}")]
-    if name is not None and not found:
+    chosen = [one for one in known if name in (None, one.step, f"{one.step}.{one.output}")]
+    if name is not None and not chosen:
         there = ", ".join(f"{one.step}.{one.output}" for one in known) or "none yet"
         raise NotFoundError(
             f"Run '{run}' has no artifact '{name}'. It has: {there}.",
             provider=provider.name, operation="list artifacts",
         )  # fmt: skip
-    copies = _download(provider, run, found, Path(folder)) if folder else {}
+    copies = _download(provider, run, chosen, Path(folder)) if folder else {}
     if as_json:
         output.print_json([
             {
@@ -49,7 +49,7 @@ def command(
                 "size": one.size, "uri": one.uri, "skipped": one.sha256 is None,
                 "path": str(copies[at]) if (at := (one.step, one.output)) in copies else None,
             }
-            for one in found
+            for one in chosen
         ])  # fmt: skip
         return
     output.table(
@@ -62,13 +62,13 @@ def command(
                 (one.sha256 or "")[:12],
                 str(copies.get((one.step, one.output), one.uri)),
             )
-            for one in found
+            for one in chosen
         ],
     )
 
 
 def _download(
-    provider: Provider, run: str, found: list[Artifact], folder: Path
+    provider: Provider, run: str, chosen: list[Artifact], folder: Path
 ) -> dict[tuple[str, str], Path]:
     """Copy artifacts into a folder: each whole or not at all."""
     import shutil
@@ -78,7 +78,7 @@ def _download(
     from waterflow.errors import ConfigurationError
 
     copies: dict[tuple[str, str], Path] = {}
-    for one in found:
+    for one in chosen:
         if one.sha256 is None:
             continue
         goal = folder / f"{one.step}.{one.output}"

@@ -68,13 +68,13 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
             raise _ended(server)
 
 
-def _port(asked: int | None) -> int:
+def _port(number: int | None) -> int:
     """Return the port to use.
 
     Raises:
         ConfigurationError: The one asked for is taken.
     """
-    for port in (asked or PORT, *(() if asked else (0,))):
+    for port in (number or PORT, *(() if number else (0,))):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
@@ -82,7 +82,7 @@ def _port(asked: int | None) -> int:
                 return int(probe.getsockname()[1])
     from waterflow.errors import ConfigurationError
 
-    raise ConfigurationError(f"Port {asked} is taken. Leave --port out, or name another one")
+    raise ConfigurationError(f"Port {number} is taken. Leave --port out, or name another one")
 
 
 @contextlib.contextmanager

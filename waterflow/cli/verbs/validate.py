@@ -31,9 +31,9 @@ def command(
     from waterflow.cli.output import print_json, show_count
     from waterflow.cli.targets import load
 
-    found = load(target)
-    call = found.call(parameters)
-    problems = _problems(found, call, profile)
+    source = load(target)
+    call = source.call(parameters)
+    problems = _problems(source, call, profile)
     name, count = call.spec.name, len(call.spec.steps)
     if as_json:
         print_json({
@@ -66,16 +66,16 @@ def _problems(target: Target, call: Call, profile: str | None) -> list[Waterflow
 
     try:
         provider = open_provider(target.root, profile)
-        found: list[WaterflowError] = [
+        problems: list[WaterflowError] = [
             *unsupported(call.spec, provider.name, provider.capabilities)
         ]
     except WaterflowError as error:
         return [error]
     try:
         build = assemble(call, target.root)
-        if not found:
+        if not problems:
             document = provider.compile(build)
-            found += map(ConfigurationError, provider.check(build, document))
+            problems += map(ConfigurationError, provider.check(build, document))
     except WaterflowError as error:
-        found.append(error)
-    return found
+        problems.append(error)
+    return problems
