@@ -367,7 +367,7 @@ def _ports(
         own = route[0] if lower else route[-1]
         bundle = (edge.label, edge.line) if lower else number
         at.setdefault(own, {}).setdefault(bundle, []).append(number)
-    found: dict[int, tuple[float, float]] = {}
+    ports: dict[int, tuple[float, float]] = {}
     for own, bundles in at.items():
         cell, gate = layout.cells[own], boxes[own].kind == "gate"
         middle = _middle(layout, cell)
@@ -382,8 +382,8 @@ def _ports(
             if gate:
                 down *= 1 - abs(offset) / (cell.width / 2)
             for number in numbers:
-                found[number] = (cell.x + offset, middle + down if lower else middle - down)
-    return found
+                ports[number] = (cell.x + offset, middle + down if lower else middle - down)
+    return ports
 
 
 def _beside(layout: Layout, numbers: list[int], *, lower: bool) -> float:
