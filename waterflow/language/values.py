@@ -51,10 +51,10 @@ def user_location() -> str | None:
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_OWN):
-            found = f"{short_path(name)}:{frame.f_lineno}"
+            place = f"{short_path(name)}:{frame.f_lineno}"
             if not name.startswith(_libraries()):
-                return found
-            library = library or found
+                return place
+            library = library or place
         frame = frame.f_back
     return library
 
@@ -347,8 +347,8 @@ class Expression:
 
 
 def _flat(part: Expression, kind: type[spec.All | spec.Any_]) -> tuple[spec.Condition, ...]:
-    made = part.condition()
-    return made.parts if isinstance(made, kind) else (made,)
+    condition = part.condition()
+    return condition.parts if isinstance(condition, kind) else (condition,)
 
 
 def as_expression(value: object) -> Expression:
