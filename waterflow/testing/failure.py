@@ -27,12 +27,12 @@ class Failure:
         run = self._attempts(world)
         state = world.finish(run)
         assert state.status is Status.SUCCEEDED, state
-        found = {name: step.attempt for name, step in state.steps.items()}
-        wanted = {
+        attempts = {name: step.attempt for name, step in state.steps.items()}
+        expected = {
             "flaky": 3, "killed": 2, "leaves": 2, "wrong_type": 2, "unwritable": 2,
             "hidden_import": 2, "fragile": 2, "forgetful": 2, "remembered": 1,
         }  # fmt: skip
-        assert found == wanted | ({"slow": 2} if world.capabilities.timeouts else {})
+        assert attempts == expected | ({"slow": 2} if world.capabilities.timeouts else {})
         assert run.artifact("killed").load() == "alive"
         assert run.artifact("leaves").load() == "stayed"
         assert run.artifact("fragile").load() == [0, 1, 2, 3, 4]

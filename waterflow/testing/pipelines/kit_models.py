@@ -22,8 +22,8 @@ def fit(data: pd.DataFrame, strength: float = 1.0) -> Pipeline:
 @wf.step
 def judge(model: wf.Model, data: pd.DataFrame) -> wf.Metrics:
     """Return metrics of a model that is read as a handle."""
-    found = model.predict(data[["x", "y"]])
-    return wf.Metrics(accuracy=float((found == data["label"]).mean()), rows=len(data))
+    predicted = model.predict(data[["x", "y"]])
+    return wf.Metrics(accuracy=float((predicted == data["label"]).mean()), rows=len(data))
 
 
 @wf.step
