@@ -86,9 +86,11 @@ class LocalProvider(Provider):
 
         self.check_submission(submission)
         self._client.submit(
-            build, document, submission,
+            build,
+            document,
+            submission,
             tracking_record(build, document, self.profile, self._client.state.folder),
-        )  # fmt: skip
+        )
 
     def status(self, run_id: str) -> RunState:
         """Return a run's state."""

@@ -221,9 +221,11 @@ def _box(box: Box, cell: Cell, middle: float) -> str:
 def _diamond(box: Box, cell: Cell, middle: float) -> str:
     half_width, half_height = cell.width / 2, cell.height / 2
     points = (
-        (cell.x, middle - half_height), (cell.x + half_width, middle),
-        (cell.x, middle + half_height), (cell.x - half_width, middle),
-    )  # fmt: skip
+        (cell.x, middle - half_height),
+        (cell.x + half_width, middle),
+        (cell.x, middle + half_height),
+        (cell.x - half_width, middle),
+    )
     drawn = " ".join(f"{_n(px)},{_n(py)}" for px, py in points)
     lines = _gate_lines(box.title)
     top = middle + 4 - 7.5 * (len(lines) - 1)

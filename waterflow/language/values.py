@@ -207,12 +207,39 @@ def _no_arithmetic(name: str) -> Callable[..., Any]:
     return refuse
 
 
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "lshift",
-              "rshift", "xor"):  # fmt: skip
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "lshift",
+    "rshift",
+    "xor",
+):
     setattr(Symbol, f"__{_name}__", _no_arithmetic(f"__{_name}__"))
     setattr(Symbol, f"__r{_name}__", _no_arithmetic(f"__r{_name}__"))
-for _name in ("neg", "pos", "abs", "round", "trunc", "floor", "ceil", "complex", "bytes",
-              "reversed", "next", "enter", "aiter", "await", "setitem", "delitem"):  # fmt: skip
+for _name in (
+    "neg",
+    "pos",
+    "abs",
+    "round",
+    "trunc",
+    "floor",
+    "ceil",
+    "complex",
+    "bytes",
+    "reversed",
+    "next",
+    "enter",
+    "aiter",
+    "await",
+    "setitem",
+    "delitem",
+):
     setattr(Symbol, f"__{_name}__", _no_arithmetic(f"__{_name}__"))
 
 

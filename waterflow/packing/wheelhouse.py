@@ -90,10 +90,14 @@ def _resolve(requirements: Sequence[str], place: Path, target: Target | None) ->
             asked_of_pip = ["wheel", "--wheel-dir", str(building)]
         else:
             asked_of_pip = [
-                "download", "--dest", str(building), "--only-binary=:all:",
+                "download",
+                "--dest",
+                str(building),
+                "--only-binary=:all:",
                 *(word for tag in platforms(target.platform) for word in ("--platform", tag)),
-                "--python-version", target.python,
-            ]  # fmt: skip
+                "--python-version",
+                target.python,
+            ]
         _run([_python_with_pip(place), *_PIP, *asked_of_pip, *requirements])
         digest = _digest(building)
         building.chmod(0o755)

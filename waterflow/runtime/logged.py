@@ -124,8 +124,9 @@ class LogReader:
         print(
             f"waterflow: metric '{name}' is no longer read: its expression {expression.pattern!r} "
             f"{why}. Write it so that it says more clearly what stands before the value",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
+            file=sys.stderr,
+            flush=True,
+        )
 
     @contextlib.contextmanager
     def _watch(self) -> Generator[None]:

@@ -113,8 +113,9 @@ class Caching:
 
     def test_what_the_plan_foretells_comes_about(self, world: World) -> None:
         for key, run in (
-            ("cached again", self._again(world)), ("cached changed", self._changed(world)),
-        ):  # fmt: skip
+            ("cached again", self._again(world)),
+            ("cached changed", self._changed(world)),
+        ):
             steps = world.finish(run).steps
             came = {name: _CAME.get(step.status) for name, step in steps.items()}
             foretold = world.foretold[key]
@@ -134,14 +135,17 @@ class Caching:
         assert state.status is Status.SUCCEEDED
         ran = {name for name, step in state.steps.items() if step.status is Status.SUCCEEDED}
         assert ran == {
-            "dice", "always",  # never cached
-            "read", "say",  # the data
+            "dice",
+            "always",  # never cached
+            "read",
+            "say",  # the data
             "maybe",  # given now
             "parity",  # its parameter; `after_parity` sees the same result as before
-            "scale", "after_scale",  # its parameter, and what follows
+            "scale",
+            "after_scale",  # its parameter, and what follows
             "coded",  # the module that its own imports
             *self._anew(world, "after_parity", "after_always"),
-        }  # fmt: skip
+        }
         cached = {name for name, step in state.steps.items() if step.status is Status.CACHED}
         assert cached == {"after_parity", "after_always"} - ran
         assert run.artifact("read").load() == "another"

@@ -127,8 +127,11 @@ class Contract(Language):
         state = world.finish(late)
         assert state.status is Status.SUCCEEDED, state
         assert late.artifact("surroundings").load() == {
-            "greeting": "hello", "empty": "", "foreign": None, "experiment": None,
-        }  # fmt: skip
+            "greeting": "hello",
+            "empty": "",
+            "foreign": None,
+            "experiment": None,
+        }
         if world.capabilities.secrets:
             assert late.artifact("secretive").load() == hashlib.sha256(secret.encode()).hexdigest()
 
@@ -163,8 +166,11 @@ class Contract(Language):
         assert sorted((m.step, m.value) for m in curve) == [(0, 0.0), (1, 0.25), (2, 0.5)]
         printed = client.get_metric_history(child.info.run_id, "printed")
         assert sorted((m.step, m.value) for m in printed) == [
-            (0, 0.0), (1, 0.125), (2, 0.25), (3, 100.0),
-        ]  # fmt: skip
+            (0, 0.0),
+            (1, 0.125),
+            (2, 0.25),
+            (3, 100.0),
+        ]
         assert "absent" not in child.data.metrics
         plain = client.get_metric_history(child.info.run_id, "plain_metric")
         assert [(m.step, m.value) for m in plain] == [(7, 0.25)]
@@ -224,9 +230,11 @@ class Contract(Language):
     @pytest.mark.parametrize("what", ["inline", "resume"])
     def test_ways_of_starting_that_are_not_there_are_refused(self, world: World, what: str) -> None:
         how = Submission(
-            run_id="never", parameters={}, inline=what == "inline",
+            run_id="never",
+            parameters={},
+            inline=what == "inline",
             resume="another" if what == "resume" else None,
-        )  # fmt: skip
+        )
         if getattr(world.capabilities, what):
             world.provider.check_submission(how)
             return

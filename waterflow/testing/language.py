@@ -50,9 +50,14 @@ class Language:
         assert state.status is Status.SUCCEEDED, state
         report = run.artifact("read_back").load()
         assert report == {
-            "note": "naïve ✓", "made": ["a.txt", "inner/b.bin"], "blob": [255, 254, 253],
-            "picture": "PNG", "model": "Pipeline", "known": "Record", "frames": report["frames"],
-        }  # fmt: skip
+            "note": "naïve ✓",
+            "made": ["a.txt", "inner/b.bin"],
+            "blob": [255, 254, 253],
+            "picture": "PNG",
+            "model": "Pipeline",
+            "known": "Record",
+            "frames": report["frames"],
+        }
         table = run.artifact("table").load()
         assert isinstance(table, pd.DataFrame)
         assert list(table.columns) == ["x", "y", "label", "name", "at"]
@@ -103,9 +108,16 @@ class Language:
         assert report["exact"] == [x.hex() for x in [GIVEN["real"], *GIVEN["reals"]]]
         assert (report["nothing"], report["given"]) == (None, 1), "defaults"
         assert report["types"] == {
-            "whole": "int", "real": "float", "yes": "bool", "text": "str", "nested": "dict",
-            "reals": "list", "nothing": "NoneType", "choice": "str", "given": "int",
-        }  # fmt: skip
+            "whole": "int",
+            "real": "float",
+            "yes": "bool",
+            "text": "str",
+            "nested": "dict",
+            "reals": "list",
+            "nothing": "NoneType",
+            "choice": "str",
+            "given": "int",
+        }
         fixed = run.artifact("fixed").load()
         assert fixed["text"] == 'it\'s "fixed" $HOME {x} %s\n✓'
         assert fixed["exact"] == [x.hex() for x in (0.1, 5e-324, -0.0)]
@@ -142,8 +154,18 @@ class Language:
     def test_skipping_goes_on_and_leaves_no_artifact(self, world: World) -> None:
         run = world.start("plain", "plain", **GIVEN)
         state = world.finish(run)
-        for name in ("skipped", "skipped_too", "undecided_then", "undecided_else", "left",
-                     "middle", "right", "neither", "equal_else", "unequal_then"):  # fmt: skip
+        for name in (
+            "skipped",
+            "skipped_too",
+            "undecided_then",
+            "undecided_else",
+            "left",
+            "middle",
+            "right",
+            "neither",
+            "equal_else",
+            "unequal_then",
+        ):
             assert state.steps[name].status is Status.SKIPPED, name
         for name in ("outer", "inner_else"):
             assert state.steps[name].status.good, name

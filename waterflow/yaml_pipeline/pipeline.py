@@ -139,9 +139,14 @@ class YamlPipeline(Pipeline[...]):
                 default = Data(default)
         # Checked here, and again with all others, because only here its line is known.
         argument = Argument(
-            name, _PYTHON[part.kind], part.kind, default, part.optional or default is None,
-            tuple(part.choices), part.static,
-        )  # fmt: skip
+            name,
+            _PYTHON[part.kind],
+            part.kind,
+            default,
+            part.optional or default is None,
+            tuple(part.choices),
+            part.static,
+        )
         declare(self.name, {name: argument}, self._source.location(place))
         return argument
 

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 @click.command("artifacts")
 @options.run(required=True)
 @click.argument("name", required=False)
-@click.option("--download", "folder", type=click.Path(file_okay=False), metavar="DIR",
-              help="Copy them, verified, into DIR/STEP.OUTPUT.")  # fmt: skip
+@click.option(
+    "--download",
+    "folder",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Copy them, verified, into DIR/STEP.OUTPUT.",
+)
 @options.profile
 @options.as_json
 def command(
@@ -39,18 +44,26 @@ def command(
         there = ", ".join(f"{one.step}.{one.output}" for one in known) or "none yet"
         raise NotFoundError(
             f"Run '{run}' has no artifact '{name}'. It has: {there}.",
-            provider=provider.name, operation="list artifacts",
-        )  # fmt: skip
+            provider=provider.name,
+            operation="list artifacts",
+        )
     copies = _download(provider, run, chosen, Path(folder)) if folder else {}
     if as_json:
-        output.print_json([
-            {
-                "step": one.step, "output": one.output, "type": one.type, "sha256": one.sha256,
-                "size": one.size, "uri": one.uri, "skipped": one.sha256 is None,
-                "path": str(copies[at]) if (at := (one.step, one.output)) in copies else None,
-            }
-            for one in chosen
-        ])  # fmt: skip
+        output.print_json(
+            [
+                {
+                    "step": one.step,
+                    "output": one.output,
+                    "type": one.type,
+                    "sha256": one.sha256,
+                    "size": one.size,
+                    "uri": one.uri,
+                    "skipped": one.sha256 is None,
+                    "path": str(copies[at]) if (at := (one.step, one.output)) in copies else None,
+                }
+                for one in chosen
+            ]
+        )
         return
     output.table(
         ("artifact", "type", "size", "sha256", "where"),

@@ -24,13 +24,15 @@ def command(context: click.Context, profile: str | None, as_json: bool) -> None:
     checks = examine(here(), profile)
     broken = any(check.state == "broken" for check in checks)
     if as_json:
-        print_json({
-            "ok": not broken,
-            "checks": [
-                {"name": c.name, "state": c.state, "found": c.found, "hint": c.hint or None}
-                for c in checks
-            ],
-        })  # fmt: skip
+        print_json(
+            {
+                "ok": not broken,
+                "checks": [
+                    {"name": c.name, "state": c.state, "found": c.found, "hint": c.hint or None}
+                    for c in checks
+                ],
+            }
+        )
     else:
         rows = [(c.name, c.state, c.found) for c in checks]
         table(("check", "state", "found"), rows)

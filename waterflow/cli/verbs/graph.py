@@ -10,8 +10,13 @@ from waterflow.cli import options
 @click.command("graph")
 @options.target
 @options.parameters
-@click.option("--format", "form", type=click.Choice(["terminal", "mermaid", "svg"]),
-              default="terminal", show_default=True)  # fmt: skip
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "mermaid", "svg"]),
+    default="terminal",
+    show_default=True,
+)
 @options.output
 @options.as_json
 def command(

@@ -53,17 +53,21 @@ def apply(target: str, parameters: tuple[str, ...], profile: str | None, as_json
     with progress.shown():
         done = schedules.apply(build, document, arguments)
     if as_json:
-        print_json({
-            "pipeline": build.spec.name,
-            "profile": provider.profile.name,
-            "provider": provider.name,
-            "schedule": build.spec.schedule,
-            "result": done,
-        })  # fmt: skip
+        print_json(
+            {
+                "pipeline": build.spec.name,
+                "profile": provider.profile.name,
+                "provider": provider.name,
+                "schedule": build.spec.schedule,
+                "result": done,
+            }
+        )
         return
     when = f" ({build.spec.schedule} UTC)" if build.spec.schedule else ""
-    click.echo(f"schedule of {build.spec.name}{when} on profile {provider.profile.name}: "
-               f"{_DONE.get(done, done)}")  # fmt: skip
+    click.echo(
+        f"schedule of {build.spec.name}{when} on profile {provider.profile.name}: "
+        f"{_DONE.get(done, done)}"
+    )
 
 
 @command.command("list")
@@ -98,8 +102,11 @@ def list_(profile: str | None, as_json: bool) -> None:
     )
     for one in entries:
         if one.orphan:
-            click.echo(f"note: nothing stands behind {one.name} any more. Delete it: "
-                       f"waterflow schedule delete {one.name}", err=True)  # fmt: skip
+            click.echo(
+                f"note: nothing stands behind {one.name} any more. Delete it: "
+                f"waterflow schedule delete {one.name}",
+                err=True,
+            )
 
 
 @command.command("delete")

@@ -36,15 +36,18 @@ def command(
     problems = _problems(source, call, profile)
     name, count = call.spec.name, len(call.spec.steps)
     if as_json:
-        print_json({
-            "valid": not problems,
-            "pipeline": name,
-            "steps": count,
-            "parameters": sorted(call.spec.parameters),
-            "problems": [
-                {"kind": type(problem).__name__, "message": str(problem)} for problem in problems
-            ],
-        })  # fmt: skip
+        print_json(
+            {
+                "valid": not problems,
+                "pipeline": name,
+                "steps": count,
+                "parameters": sorted(call.spec.parameters),
+                "problems": [
+                    {"kind": type(problem).__name__, "message": str(problem)}
+                    for problem in problems
+                ],
+            }
+        )
     elif not problems:
         gates = show_count(len(call.spec.gates), "condition")
         click.echo(f"{name} is valid: {show_count(count, 'step')}, {gates}")

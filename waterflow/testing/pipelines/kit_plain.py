@@ -20,9 +20,16 @@ def parameters(
 ) -> dict[str, Any]:
     """Return what arrived, and of which type."""
     values: dict[str, Any] = {
-        "whole": whole, "real": real, "yes": yes, "text": text, "nested": nested, "reals": reals,
-        "nothing": nothing, "choice": choice, "given": given,
-    }  # fmt: skip
+        "whole": whole,
+        "real": real,
+        "yes": yes,
+        "text": text,
+        "nested": nested,
+        "reals": reals,
+        "nothing": nothing,
+        "choice": choice,
+        "given": given,
+    }
     return values | {
         "types": {name: type(value).__name__ for name, value in values.items()},
         "exact": [value.hex() for value in [real, *reals]],
