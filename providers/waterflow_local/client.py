@@ -234,9 +234,13 @@ class Client:
             self._attached.append(ours)
         with folder.runner_log.open("ab") as log:
             process = subprocess.Popen(
-                arguments, pass_fds=inherited, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                arguments,
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         if theirs is not None:
             os.close(theirs)
         _CHILDREN.append(process)
@@ -248,8 +252,9 @@ class Client:
         if not RUN_ID.fullmatch(run_id) or not folder.submission.is_file():
             raise NotFoundError(
                 f"There is no run '{run_id}' in {self.state.runs}. List them: waterflow runs",
-                provider="local", operation="find run",
-            )  # fmt: skip
+                provider="local",
+                operation="find run",
+            )
         return folder
 
     def status(self, run_id: str) -> RunState:
@@ -289,8 +294,9 @@ class Client:
         if step is not None and step not in state.steps:
             raise NotFoundError(
                 f"Run '{run_id}' has no step '{step}'; it has: {', '.join(state.steps)}.",
-                provider="local", operation="read logs",
-            )  # fmt: skip
+                provider="local",
+                operation="read logs",
+            )
         offsets: dict[Path, int] = {}
         while True:
             over = state.status.final
@@ -395,8 +401,9 @@ def _check_same(folder: RunFolder, build: Build, submission: Submission) -> None
         raise ConflictError(
             f"A run '{folder.id}' of {differs} was started before. Choose another run id, "
             f"or look at that run: waterflow status {folder.id}",
-            provider="local", operation="submit",
-        )  # fmt: skip
+            provider="local",
+            operation="submit",
+        )
 
 
 def _dataset(uri: str, artifact: Stored) -> dict[str, Any]:
@@ -449,8 +456,9 @@ def prune(state: State, older_than: float) -> tuple[int, int]:
     if not lock.take():
         raise ProviderError(
             "A run is under way, which may need what would be removed. Wait for it: waterflow runs",
-            provider="local", operation="prune",
-        )  # fmt: skip
+            provider="local",
+            operation="prune",
+        )
     try:
         store = Store(state)
         store.sweep()

@@ -109,9 +109,13 @@ class Reader:
             with contextlib.closing(Journal(self._folder)) as journal:
                 for step in open_steps:
                     journal.append(
-                        "step.end", step.name, step.attempt, status="failed", outputs={},
+                        "step.end",
+                        step.name,
+                        step.attempt,
+                        status="failed",
+                        outputs={},
                         error=error,
-                    )  # fmt: skip
+                    )
                 journal.append("run.end", status="failed", error=error)
         except OSError:
             # The disk is full, or not ours to write: the truth is told all the same, and written

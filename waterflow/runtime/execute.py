@@ -368,10 +368,14 @@ class _Attempt:
         inner = kind[5:-1] if kind.startswith("list[") else type_name(returned) or "json"
         try:
             fan.run(
-                function, fixed, over, items, folder,
+                function,
+                fixed,
+                over,
+                items,
+                folder,
                 lambda value, place: self._write(value, place, inner, returned),
                 self.file.threads,
-            )  # fmt: skip
+            )
             if kind == "json":
                 values = [read(folder / str(index), inner) for index in range(len(items))]
                 shutil.rmtree(folder)

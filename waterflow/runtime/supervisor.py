@@ -65,8 +65,10 @@ class _Supervisor:
             if code == contract.OK or code in contract.FINAL or attempt > retry.retries:
                 break
             if not self.stopped:
-                print(f"waterflow: attempt {attempt} ended with {code}; next in {delay:g}s",
-                      file=sys.stderr)  # fmt: skip
+                print(
+                    f"waterflow: attempt {attempt} ended with {code}; next in {delay:g}s",
+                    file=sys.stderr,
+                )
                 self._pause(delay)
             if self.stopped:
                 return 128 + signal.SIGTERM
@@ -106,8 +108,9 @@ class _Supervisor:
         """Run the attempt's process, its output read where metrics are looked for in it."""
         command = [sys.executable, "-m", "waterflow.runtime.execute", *self.arguments]
         how: dict[str, Any] = {
-            "env": {**os.environ, contract.ATTEMPT: str(attempt)}, "start_new_session": True,
-        }  # fmt: skip
+            "env": {**os.environ, contract.ATTEMPT: str(attempt)},
+            "start_new_session": True,
+        }
         timeout = self.job.file.timeout
         definitions = self.job.file.metrics
         if not definitions or not self.tracks:
