@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 PROCESSING: Final = "/opt/ml/processing"
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html"""
-_CHECKPOINTS: Final = "/opt/ml/checkpoints"
+CHECKPOINTS: Final = "/opt/ml/checkpoints"
+"""Where a training job's checkpoints are when CheckpointConfig does not say."""
 _RESERVED: Final = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code")
 _REFUSED: Final = {
     "RegisterModel": ("CertifyForMarketplace", "Description"),
@@ -87,7 +88,7 @@ def _paths(entries: list[Json], kinds: tuple[str, str], where: Path) -> Iterator
             if not isinstance(local, str):
                 continue
             plain = posixpath.normpath(local)
-            if not plain.startswith(f"{PROCESSING}/"):
+            if not in_processing(local):
                 yield path, f"found {shown(local)}; it must be below {PROCESSING}"
             elif plain in seen:
                 yield path, f"found {shown(local)}; entry {seen[plain]} has the same LocalPath"
@@ -166,8 +167,13 @@ def _spot(arguments: Json) -> Iterator[Problem]:
     if isinstance(local, str) and _below(local, _RESERVED):
         yield (
             ("CheckpointConfig", "LocalPath"),
-            f"found {shown(local)}; the folder is SageMaker's own, take {_CHECKPOINTS}",
+            f"found {shown(local)}; the folder is SageMaker's own, take {CHECKPOINTS}",
         )
+
+
+def in_processing(path: str) -> bool:
+    """Return whether a processing job may have an input or output at a path."""
+    return posixpath.normpath(path).startswith(f"{PROCESSING}/")
 
 
 def _below(path: str, folders: Iterable[str]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from waterflow.emulation.clock import moment
-from waterflow.emulation.errors import ServiceError
+from waterflow_sagemaker.emulator.errors import invalid, missing
 
 
 @dataclass
@@ -80,8 +80,7 @@ class Pipeline:
         number = request.get("PipelineVersionId")
         alias = request.get("PipelineVersionAlias")
         if number is not None and alias is not None:
-            raise ServiceError(
-                "ValidationException",
+            raise invalid(
                 "PipelineVersionId and PipelineVersionAlias cannot both be specified.",
             )
         if number is None and alias is None:
@@ -90,7 +89,7 @@ class Pipeline:
             if version.id == number or (alias is not None and alias in version.aliases):
                 return version
         what = f"version {number}" if alias is None else f"version with alias '{alias}'"
-        raise ServiceError("ResourceNotFound", f"Pipeline '{self.arn}' has no {what}.")
+        raise missing(f"Pipeline '{self.arn}' has no {what}.")
 
     def add(self, definition: str, now: float, aliases: list[str]) -> Version:
         """Add a version."""

@@ -6,13 +6,14 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.emulation.errors import ServiceError
 from waterflow_sagemaker.definition.document import STEP_TYPES
 from waterflow_sagemaker.definition.rules import read
+from waterflow_sagemaker.emulator.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from waterflow.emulation.errors import ServiceError
     from waterflow_sagemaker.definition.document import Definition
 
 RUN: Final = frozenset(
@@ -63,7 +64,6 @@ def labels(text: str) -> dict[str, dict[str, Any]]:
 
 
 def _refusal(violations: Iterable[str]) -> ServiceError:
-    return ServiceError(
-        "ValidationException",
+    return invalid(
         "Unable to parse pipeline definition. Model Validation failed: " + "; ".join(violations),
     )

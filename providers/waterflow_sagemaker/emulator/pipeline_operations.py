@@ -13,6 +13,7 @@ from waterflow_sagemaker.definition.limits import BOUNDS
 from waterflow_sagemaker.emulator import definition
 from waterflow_sagemaker.emulator.caching import Cache
 from waterflow_sagemaker.emulator.catalogue import Pipeline
+from waterflow_sagemaker.emulator.errors import invalid, missing
 from waterflow_sagemaker.emulator.execution_state import OPEN, Execution
 from waterflow_sagemaker.emulator.executions import Engine, Runner
 from waterflow_sagemaker.emulator.objects import ACCOUNT, Objects
@@ -94,8 +95,7 @@ class PipelineOperations:
         def act() -> Response:
             name = request["PipelineName"]
             if name in self._pipelines:
-                raise ServiceError(
-                    "ValidationException",
+                raise invalid(
                     "Pipeline names must be unique within an AWS account and region. Pipeline with "
                     f"name ({name}) already exists.",
                 )
@@ -232,7 +232,7 @@ class PipelineOperations:
         short = name.rpartition("pipeline/")[2]
         if short not in self._pipelines:
             arn = f"arn:aws:sagemaker:{self._region}:{ACCOUNT}:pipeline/{short}"
-            raise ServiceError("ResourceNotFound", f"Pipeline '{arn}' does not exist.")
+            raise missing(f"Pipeline '{arn}' does not exist.")
         return self._pipelines[short]
 
     def _of(self, pipeline: Pipeline) -> list[Execution]:
@@ -242,30 +242,26 @@ class PipelineOperations:
         """Return the definition that a request gives, parsed once to refuse what is wrong."""
         text, place = request.get("PipelineDefinition"), request.get("PipelineDefinitionS3Location")
         if text is not None and place is not None:
-            raise ServiceError(
-                "ValidationException",
+            raise invalid(
                 "PipelineDefinition and PipelineDefinitionS3Location cannot both be specified.",
             )
         if place is not None:
             data = self._objects.read(place["Bucket"], place["ObjectKey"])
             if data is None:
-                raise ServiceError(
-                    "ValidationException",
+                raise invalid(
                     f"Unable to read s3://{place['Bucket']}/{place['ObjectKey']}: it does not "
                     "exist.",
                 )
             text = data.decode()
         if text is None:
             if required:
-                raise ServiceError(
-                    "ValidationException",
+                raise invalid(
                     "PipelineDefinition or PipelineDefinitionS3Location is required.",
                 )
             return None
         most = BOUNDS["Definition"].most or 0
         if len(text) > most:
-            raise ServiceError(
-                "ValidationException",
+            raise invalid(
                 f"The pipeline definition has {len(text)} characters; {most} are allowed.",
             )
         definition.parse(text)

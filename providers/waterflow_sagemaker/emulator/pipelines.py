@@ -7,10 +7,10 @@ import string
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.emulation.clock import moment, written
-from waterflow.emulation.errors import ServiceError
 from waterflow_sagemaker.definition import parameters
 from waterflow_sagemaker.emulator import definition
 from waterflow_sagemaker.emulator.catalogue import Pipeline
+from waterflow_sagemaker.emulator.errors import invalid, missing
 from waterflow_sagemaker.emulator.execution_state import Execution
 from waterflow_sagemaker.emulator.executions import Runner
 from waterflow_sagemaker.emulator.paging import descending, page, within
@@ -45,8 +45,7 @@ class Pipelines(PipelineOperations):
     def start_pipeline_execution(self, request: Request) -> Response:
         """StartPipelineExecution."""
         if "SelectiveExecutionConfig" in request:
-            raise ServiceError(
-                "ValidationException",
+            raise invalid(
                 "Waterflow's emulator does not run selected steps of a pipeline: start it without "
                 "SelectiveExecutionConfig.",
             )
@@ -170,8 +169,7 @@ class Pipelines(PipelineOperations):
             if execution.status == "Executing":
                 self._runners[execution.arn].stop()
             elif execution.status != "Stopping":
-                raise ServiceError(
-                    "ValidationException",
+                raise invalid(
                     f"Pipeline execution with ARN {execution.arn} is {execution.status}. Only an "
                     "execution that is Executing can be stopped.",
                 )
@@ -186,8 +184,7 @@ class Pipelines(PipelineOperations):
         def act() -> Response:
             execution = self._execution(request)
             if execution.status not in ("Failed", "Stopped"):
-                raise ServiceError(
-                    "ValidationException",
+                raise invalid(
                     f"Pipeline execution with ARN {execution.arn} is {execution.status}. Only an "
                     "execution that is Failed or Stopped can be retried.",
                 )
@@ -264,7 +261,7 @@ class Pipelines(PipelineOperations):
     def _execution(self, request: Request) -> Execution:
         arn = request.get("PipelineExecutionArn", "")
         if arn not in self._executions:
-            raise ServiceError("ResourceNotFound", f"Pipeline execution '{arn}' does not exist.")
+            raise missing(f"Pipeline execution '{arn}' does not exist.")
         return self._executions[arn]
 
 
@@ -284,7 +281,7 @@ def _values(parsed: Definition, pairs: list[dict[str, str]]) -> dict[str, Any]:
     if len(texts) < len(pairs):
         violations.append("PipelineParameters: found a name twice; names must be unique")
     if violations:
-        raise ServiceError("ValidationException", "; ".join(violations))
+        raise invalid("; ".join(violations))
     return values
 
 

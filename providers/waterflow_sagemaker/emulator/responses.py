@@ -10,6 +10,8 @@ from moto.core.responses import ActionResult
 from moto.sagemaker.responses import SageMakerResponse
 
 from waterflow.emulation.errors import ServiceError
+from waterflow_sagemaker.emulator import wire
+from waterflow_sagemaker.emulator.errors import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +39,7 @@ class Operations(SageMakerResponse):
             handler = self.handlers.get(operation) or self._tagging(operation, request)
             if handler is None:
                 return self._moto(operation)
-            _check(operation, request)
+            check(operation, request)
             answer = handler(request)
             return self.serialized(ActionResult(answer or {}))
         except ServiceError as error:
@@ -101,18 +103,6 @@ def serve(
 
 
 def refusal(error: ServiceError) -> Answer:
-    """Return an error as the service's JSON protocol writes it."""
-    body = json.dumps({"__type": error.code, "message": error.message, "Message": error.message})
-    return error.status, {"content-type": "application/x-amz-json-1.1"}, body
-
-
-def _check(operation: str, request: dict[str, Any]) -> None:
-    """Refuse a request that the service's own model does not allow.
-
-    Raises:
-        ServiceError: ValidationException.
-    """
-    from waterflow_sagemaker.checks import merged, request_errors
-
-    if errors := request_errors(operation, request):
-        raise ServiceError("ValidationException", merged(errors))
+    """Return an error as moto answers with it."""
+    reply = wire.refusal("sagemaker", error)
+    return reply.status, dict(reply.headers), reply.body.decode()

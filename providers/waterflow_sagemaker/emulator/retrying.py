@@ -64,7 +64,7 @@ class Retries:
 
 
 def refusal(kind: str, error: ServiceError, execution: str, step: str, fault: str | None) -> str:
-    """Return a step's FailureReason when what it wanted made was refused.
+    """Return a step's FailureReason when what it stands for was refused.
 
     Args:
         kind: The step's type.

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from waterflow.emulation.errors import ServiceError
+from waterflow_sagemaker.emulator.errors import check, invalid, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,18 +128,6 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def check(operation: str, request: dict[str, Any]) -> None:
-    """Check what a step is about to ask for.
-
-    Raises:
-        ServiceError: ValidationException.
-    """
-    from waterflow_sagemaker.checks import merged, request_errors
-
-    if errors := request_errors(operation, request):
-        raise ServiceError("ValidationException", merged(errors))
-
-
 class JobKind:
     """A processing or training step.
 
@@ -209,7 +198,7 @@ class ModelKind:
             refusal: dict[str, Any] = cast("Any", error.response)["Error"]
             raise ServiceError(refusal["Code"], refusal["Message"]) from error
         except ParamValidationError as error:
-            raise ServiceError("ValidationException", str(error)) from error
+            raise invalid(str(error)) from error
         metadata = {"RegisterModel" if self._package else "Model": {"Arn": arn}}
         on_end(Ending("Succeeded", plain(outputs), metadata))
         return metadata
@@ -279,9 +268,7 @@ class CallbackKind:
             ServiceError: No step waits with this token.
         """
         if token not in self._waiting:
-            raise ServiceError(
-                "ResourceNotFound", f"No step is waiting for callback token {token}."
-            )
+            raise missing(f"No step is waiting for callback token {token}.")
         work, on_end = self._waiting.pop(token)
         metadata = self._metadata(work, token)
         if outputs is None:
