@@ -231,7 +231,7 @@ class Client:
 
     @property
     def _prefix(self) -> str:
-        return naming.entity(self.settings.prefix, naming.PIPELINE_LENGTH)
+        return naming.pipeline_prefix(self.settings.prefix)
 
     def _executions(self) -> Iterator[tuple[str, str]]:
         """Yield the executions of all pipelines with the profile's prefix: ARN and description."""

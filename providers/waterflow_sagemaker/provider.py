@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.project import state_folder
-from waterflow.provider import Capabilities, Permission, Provider
+from waterflow.provider import Capabilities, Provider
 from waterflow.provider.capabilities import check_capabilities
+from waterflow_sagemaker import limits
 from waterflow_sagemaker.compiler import check_size, compile_sagemaker, refuse_secret
 from waterflow_sagemaker.document import SageMakerDocument, own
-from waterflow_sagemaker.limits import used
 from waterflow_sagemaker.profile import SageMakerSettings
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Document,
         Limit,
         LogLine,
+        Permission,
         Sent,
         Submission,
     )
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
 
 PARAMETER_LENGTH: Final = 190
 """Characters of a parameter: it travels in one argument of 256 characters, beside its name."""
-INSTANCES: Final = 20
-"""Instances of a job that an account may use by default."""
-DISK: Final = 16384 * 2**30
-"""Bytes of the largest volume: 16 TiB for training; processing takes 16 TiB too."""
 
 
 class SageMakerProvider(Provider):
@@ -60,9 +57,9 @@ class SageMakerProvider(Provider):
         return Capabilities(
             containers=True,
             gpu=True,
-            instances=INSTANCES,
+            instances=limits.INSTANCES.most,
             spot=True,
-            disk=DISK,
+            disk=limits.VOLUME.most * 2**30,
             parameter_length=PARAMETER_LENGTH,
             timeouts=True,
             secrets=True,
@@ -74,13 +71,14 @@ class SageMakerProvider(Provider):
         )
 
     def _hints(self) -> dict[str, str]:
-        found = {"instances": f"An account may use {INSTANCES} instances for a job by default."}
+        most = limits.INSTANCES.most
+        hints = {"instances": f"An account may use {most} instances for a job by default."}
         if self.settings.libraries == "image":
-            found["requirements"] = (
+            hints["requirements"] = (
                 'All libraries are the image\'s with this profile: set libraries = "wheelhouse" '
                 f"under [profiles.{self.profile.name}] to install them in the jobs."
             )
-        return found
+        return hints
 
     # --- the parts ------------------------------------------------------------------------------
 
@@ -134,18 +132,13 @@ class SageMakerProvider(Provider):
 
     def limits(self, document: Document) -> list[Limit]:
         """Return how much of SageMaker's limits a pipeline uses."""
-        return used(own(document))
+        return limits.used(own(document))
 
     def permissions(self, document: Document) -> list[Permission]:
         """Return what the jobs' roles, and whoever submits, must be allowed."""
         from waterflow_sagemaker.permissions import needed
 
-        return [
-            Permission(
-                who=one.role or one.who, actions=one.actions, resources=one.resources, why=one.why
-            )
-            for one in needed(own(document))
-        ]
+        return needed(own(document))
 
     def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
         """Return the pipeline that SageMaker holds now."""

@@ -11,8 +11,9 @@ from waterflow.spec.parameters import to_text
 from waterflow_sagemaker.translation import mounts as mounting
 
 if TYPE_CHECKING:
+    from waterflow_sagemaker.machines import Kind
     from waterflow_sagemaker.translation.context import Context
-    from waterflow_sagemaker.translation.mounts import Kind, Mounts
+    from waterflow_sagemaker.translation.mounts import Mounts
 
 _PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs|parameters)\.([^{}]+)\}")
 

@@ -14,8 +14,7 @@ from waterflow.data.stores import scheme_of
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands, value_name
-from waterflow_sagemaker import images, machines
-from waterflow_sagemaker.profile import LARGEST_VOLUME
+from waterflow_sagemaker import images, limits, machines
 from waterflow_sagemaker.translation import containers
 from waterflow_sagemaker.translation.mounts import TRAINING_INPUT, TRAINING_OUTPUT, entry_name
 from waterflow_sagemaker.translation.naming import S3_SCHEMES
@@ -23,11 +22,9 @@ from waterflow_sagemaker.translation.naming import S3_SCHEMES
 if TYPE_CHECKING:
     from waterflow.data import Pinned
     from waterflow.provider import Build
-    from waterflow_sagemaker.machines import InstanceType
+    from waterflow_sagemaker.machines import InstanceType, Kind
     from waterflow_sagemaker.profile import SageMakerSettings
-    from waterflow_sagemaker.translation.mounts import Kind
 
-IMAGE_LENGTH: Final = 255
 PLATFORM: Final = "manylinux_2_28_x86_64"
 """What AWS's images can load: the oldest of them, Ubuntu 20.04, has glibc 2.31."""
 
@@ -340,9 +337,9 @@ class Context:
     def _checked_image(self, step: str, image: str) -> str:
         if image in self._images:
             return image
-        if not image or len(image) > IMAGE_LENGTH or any(sign.isspace() for sign in image):
+        if not image or len(image) > limits.IMAGE.most or any(sign.isspace() for sign in image):
             raise ConfigurationError(
-                f"Step '{step}': {image!r:.80} cannot name an image: 1 to {IMAGE_LENGTH} "
+                f"Step '{step}': {image!r:.80} cannot name an image: 1 to {limits.IMAGE.most} "
                 "characters and no spaces. Correct it"
             )
         self._images.add(image)
@@ -362,10 +359,10 @@ def _volume(step: spec.Step, machine: InstanceType, least: int) -> int:
     wanted = max(least, math.ceil((step.resources.disk or 0) / machines.GIB))
     if machine.local is not None:  # the request may not be larger than the instance's own volume
         wanted = min(wanted, math.floor(machine.local * 10**9 / machines.GIB))
-    if wanted > LARGEST_VOLUME:
+    if wanted > limits.VOLUME.most:
         raise UnsupportedFeatureError(
             step.name, f"disk={step.resources.disk} ({wanted:,} GiB)", "sagemaker",
-            f"A volume has at most {LARGEST_VOLUME:,} GiB.",
+            f"A volume has at most {limits.VOLUME.most:,} GiB.",
         )  # fmt: skip
     return wanted
 
