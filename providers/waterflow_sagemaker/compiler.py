@@ -306,7 +306,7 @@ class _Definition:
             "Metadata": {
                 "waterflow": {
                     "spec": context.build.digest,
-                    "build": context.s3(build),
+                    "build": context.uri(build),
                     "pipeline": pipeline.name,
                     "tags": sorted(context.settings.tags),
                     "steps": {one.native: one.step.name for one in layout.steps()},
@@ -434,12 +434,8 @@ def _jobs(context: Context, layout: Layout) -> list[Job]:
 
 
 def _notes(context: Context) -> list[str]:
-    known = prices()
-    found = [f"prices on demand of {known.region}, {known.date}"]
-    if context.settings.region != known.region:
-        found[0] += f"; those of {context.settings.region} differ"
-    unpinned = [step.name for step in context.pipeline.steps
-                if step.cache and not context.is_pinned(step)]  # fmt: skip
-    if unpinned:
-        found.append(f"never cached, as they read data that has no version: {', '.join(unpinned)}")
-    return found
+    table = prices()
+    note = f"prices on demand of {table.region}, {table.date}"
+    if context.settings.region != table.region:
+        note += f"; those of {context.settings.region} differ"
+    return [note, *context.unpinned_note()]

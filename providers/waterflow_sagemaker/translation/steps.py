@@ -162,10 +162,10 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
     bundle = context.build.bundles.get(step.name)
     digest = control_digest(launch, document, bundle.digest if bundle else None, programs())
     base = mounting.TRAINING_INPUT if plan.kind == "training" else mounting.PROCESSING_INPUT
-    first = [Mount("control", f"{base}/control", context.s3(f"control/{digest}/"))]
+    first = [Mount("control", f"{base}/control", context.uri(f"control/{digest}/"))]
     if plan.libraries.wheels is not None:
         first.append(
-            Mount("wheels", f"{base}/wheels", context.s3(f"wheels/{plan.libraries.wheels}/"))
+            Mount("wheels", f"{base}/wheels", context.uri(f"wheels/{plan.libraries.wheels}/"))
         )
     control = Control(digest=digest, source=step.name, launch=launch, step=document)
     arguments = [
@@ -182,7 +182,7 @@ def _program(
     context: Context, plan: StepPlan, step: spec.Step, run: spec.Container, mounts: Mounts
 ) -> _Job:
     """Return the job of a step that is a program in an image."""
-    parts = command(context, plan.kind, step, run, mounts)
+    parts = command(context.pipeline.parameters, plan.kind, step, run, mounts)
     outputs = sorted(step.outputs)
     if len(outputs) >= limits.OUTPUTS.most:
         raise UnsupportedFeatureError(
@@ -207,7 +207,7 @@ def _arguments(context: Context, plan: StepPlan, placed: PlacedStep, job: _Job) 
         "Std:Join": {
             "On": "/",
             "Values": [
-                context.s3("runs"), {"Get": "Execution.PipelineExecutionId"}, placed.native,
+                context.uri("runs"), {"Get": "Execution.PipelineExecutionId"}, placed.native,
             ],
         }
     }  # fmt: skip
@@ -220,7 +220,7 @@ def _arguments(context: Context, plan: StepPlan, placed: PlacedStep, job: _Job) 
         )  # fmt: skip
     checkpoint = None
     if step.resources.spot and job.control is not None:
-        checkpoint = context.s3(f"checkpoints/{job.control.digest}")
+        checkpoint = context.uri(f"checkpoints/{job.control.digest}")
     return requests.training(
         plan, job.entrypoint, job.arguments, job.mounts, base, job.environment, stopping,
         metrics=_metrics(step, plan), instances=step.resources.instances, spot=step.resources.spot,
@@ -277,7 +277,7 @@ def _processing_outputs(
     execution = {"Get": "Execution.PipelineExecutionId"}
     found = [output("artifacts", "/opt/ml/processing/artifacts", base)]
     for number, name in enumerate(outputs, 1):
-        values = [context.s3("runs"), execution, native, name]
+        values = [context.uri("runs"), execution, native, name]
         uri = {"Std:Join": {"On": "/", "Values": values}}
         found.append(output(f"output-{number}", f"{mounting.PROCESSING_OUTPUT}/{name}", uri))
     return found
