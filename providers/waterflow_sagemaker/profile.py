@@ -8,19 +8,15 @@ from typing import Final
 from msgspec import field
 
 from waterflow.cloud import settings
-from waterflow_sagemaker import images, machines
+from waterflow_sagemaker import images, limits, machines
 
 _ROLE: Final = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 _KEY: Final = re.compile(r"[a-zA-Z0-9:/_-]{1,2048}")
 _TAG: Final = re.compile(r"[\w\s.:/=+\-@]*")
-_TAGS: Final = 45
-"""AWS allows 50 tags; the rest are Waterflow's own and AWS's."""
-_TAG_KEY, _TAG_VALUE = 128, 256
-_SUBNETS, _GROUPS = 16, 5
-LARGEST_VOLUME: Final = 16_384
-"""GiB: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingClusterConfig.html"""
+_RESERVED_TAGS: Final = 5
+"""Tags of a resource that are Waterflow's own and AWS's."""
 
 
 class StepSettings(settings.StepSettings, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -114,8 +110,8 @@ def _check_common(role: str | None, kms_key: str | None, volume: int | None) -> 
         raise ValueError(
             f'kms_key = "{kms_key}" is no key id, alias or ARN, such as "alias/waterflow"'
         )
-    if volume is not None and not 1 <= volume <= LARGEST_VOLUME:
-        raise ValueError(f"volume_size = {volume} is outside 1 to {LARGEST_VOLUME} GiB")
+    if volume is not None and not 1 <= volume <= limits.VOLUME.most:
+        raise ValueError(f"volume_size = {volume} is outside 1 to {limits.VOLUME.most} GiB")
 
 
 def _check_role(name: str, role: str) -> None:
@@ -134,7 +130,8 @@ def _check_network(subnets: list[str], groups: list[str]) -> None:
         if ours and not theirs:
             raise ValueError(f'{has} needs {lacks} beside it: {lacks} = ["..."]')
     for name, given, most in (
-        ("subnets", subnets, _SUBNETS), ("security_groups", groups, _GROUPS),
+        ("subnets", subnets, limits.SUBNETS.most),
+        ("security_groups", groups, limits.SECURITY_GROUPS.most),
     ):  # fmt: skip
         if len(given) > most:
             raise ValueError(f"{name} names {len(given)}; SageMaker takes at most {most}")
@@ -159,16 +156,18 @@ def _check_image(profile: SageMakerSettings) -> None:
 
 
 def _check_tags(tags: dict[str, str]) -> None:
-    if len(tags) > _TAGS:
-        raise ValueError(f"tags has {len(tags)} entries; at most {_TAGS} are taken")
+    own = limits.TAGS.most - _RESERVED_TAGS
+    if len(tags) > own:
+        raise ValueError(f"tags has {len(tags)} entries; at most {own} are taken")
+    longest, value_length = limits.TAG_KEY.most, limits.TAG_VALUE.most
     for key, value in tags.items():
-        if not 1 <= len(key) <= _TAG_KEY or not _TAG.fullmatch(key) or key.startswith("aws:"):
+        if not 1 <= len(key) <= longest or not _TAG.fullmatch(key) or key.startswith("aws:"):
             raise ValueError(
-                f'tags."{key}" is no tag: 1 to {_TAG_KEY} letters, digits, spaces and . : / = + - '
+                f'tags."{key}" is no tag: 1 to {longest} letters, digits, spaces and . : / = + - '
                 "@ _, and not aws: at the start"
             )
-        if len(value) > _TAG_VALUE or not _TAG.fullmatch(value):
+        if len(value) > value_length or not _TAG.fullmatch(value):
             raise ValueError(
-                f'tags."{key}" = "{value:.40}": a value has at most {_TAG_VALUE} letters, digits, '
-                "spaces and . : / = + - @ _"
+                f'tags."{key}" = "{value:.40}": a value has at most {value_length} letters, '
+                "digits, spaces and . : / = + - @ _"
             )

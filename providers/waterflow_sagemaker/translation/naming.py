@@ -6,16 +6,8 @@ import re
 from typing import Final
 
 from waterflow.cloud.naming import entity, shortened
+from waterflow_sagemaker import limits
 
-STEP_LENGTH: Final = 64
-"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_PipelineExecutionStep.html"""
-PIPELINE_LENGTH: Final = 256
-"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html"""
-EXPERIMENT_LENGTH: Final = 120
-"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateExperiment.html"""
-SCHEDULE_LENGTH: Final = 64
-"""Of a schedule's and of a group's name:
-https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"""
 REGISTERED_AT: Final = "WATERFLOW_RUN_STARTED"
 """The variable that tells register steps when the run began; other steps have none."""
 
@@ -27,12 +19,17 @@ _OUTSIDE_SCHEDULES: Final = re.compile(r"[^0-9a-zA-Z\-_.]")
 
 def pipeline_name(prefix: str, pipeline: str) -> str:
     """Return the name under which a pipeline stands in SageMaker; the same for every version."""
-    return entity(f"{prefix}-{pipeline}", PIPELINE_LENGTH)
+    return entity(f"{prefix}-{pipeline}", limits.PIPELINE_NAME.most)
+
+
+def pipeline_prefix(prefix: str) -> str:
+    """Return what the names of a profile's pipelines begin with, before a hyphen."""
+    return entity(prefix, limits.PIPELINE_NAME.most)
 
 
 def schedule(text: str) -> str:
     """Return text as a name that EventBridge Scheduler takes; a long one ends in its digest."""
-    return shortened(_OUTSIDE_SCHEDULES.sub("-", text), SCHEDULE_LENGTH, text)
+    return shortened(_OUTSIDE_SCHEDULES.sub("-", text), limits.SCHEDULE_NAME.most, text)
 
 
 def schedule_group(prefix: str) -> str:
