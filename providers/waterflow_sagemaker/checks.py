@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from waterflow_sagemaker.definition import shapes as model_shapes
 from waterflow_sagemaker.definition.parameters import values_of
 from waterflow_sagemaker.definition.references import Scope
 from waterflow_sagemaker.definition.rules import read, step_violations
-from waterflow_sagemaker.validation import shapes as model_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,17 +1,10 @@
-"""SageMaker's limits: the one table that compiling, checks and plans read, and how much is used."""
+"""SageMaker's limits: the one table that compiling, checks, plans and the emulator read."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from waterflow.cloud.limits import Bound, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from waterflow.provider import Limit
-    from waterflow_sagemaker.document import SageMakerDocument
+from waterflow.cloud.limits import Bound
 
 
 def _api(what: str, most: int, unit: str, page: str) -> Bound:
@@ -26,6 +19,11 @@ def _quota(what: str, most: int, unit: str) -> Bound:
 
 def _scheduler(what: str, most: int, unit: str, page: str) -> Bound:
     source = f"https://docs.aws.amazon.com/scheduler/latest/APIReference/API_{page}.html"
+    return Bound(what=what, most=most, unit=unit, source=source)
+
+
+def _pipelines(what: str, most: int, unit: str, page: str) -> Bound:
+    source = f"https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-{page}.html"
     return Bound(what=what, most=most, unit=unit, source=source)
 
 
@@ -64,6 +62,13 @@ TAG_KEY: Final = _tagging("a tag's key", 128, "character")
 TAG_VALUE: Final = _tagging("a tag's value", 256, "character")
 # fmt: on
 
+PARAMETER: Final = _api("a parameter's value", 1024, "character", "Parameter")
+RETRIES: Final = {
+    "IntervalSeconds": _pipelines("seconds before a retry", 43_200, "second", "retry-policy"),
+    "MaxAttempts": _pipelines("retries of a step", 20, "retry", "retry-policy"),
+    "ExpireAfterMin": _pipelines("minutes of a step's retries", 14_400, "minute", "retry-policy"),
+}
+"""Member of a retry policy -> its bound; the least of each is 0, "never retried"."""
 VARIABLE: Final = {
     "processing": _api("a variable", 256, "character", "CreateProcessingJob"),
     "training": _api("a variable", 512, "character", "CreateTrainingJob"),
@@ -73,44 +78,3 @@ SECONDS: Final = {"processing": PROCESSING_SECONDS, "training": TRAINING_SECONDS
 """Kind of job -> how long it may run."""
 MOUNTS: Final = {"processing": INPUTS, "training": CHANNELS}
 """Kind of job -> how many inputs it may have."""
-
-
-def used(document: SageMakerDocument) -> list[Limit]:
-    """Return the limits that grow with a pipeline, and the step that comes nearest to each.
-
-    Args:
-        document: The compiled pipeline.
-    """
-    definition = document.definition
-    text = json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
-    limits = [
-        DEFINITION.used(len(text.encode())), PARAMETERS.used(len(definition["Parameters"])),
-    ]  # fmt: skip
-    jobs = list(_jobs(definition["Steps"]))
-    processing = [(name, arguments) for name, kind, arguments in jobs if kind == "Processing"]
-    training = [(name, arguments) for name, kind, arguments in jobs if kind == "Training"]
-    limits += nearest(INPUTS, [(n, len(a.get("ProcessingInputs", ()))) for n, a in processing])
-    limits += nearest(CHANNELS, [(n, len(a.get("InputDataConfig", ()))) for n, a in training])
-    limits += nearest(ARGUMENTS, [(name, _arguments(a)) for name, _, a in jobs])
-    limits += nearest(PROCESSING_SECONDS, [(name, _seconds(a)) for name, a in processing])
-    limits += nearest(TRAINING_SECONDS, [(name, _seconds(a)) for name, a in training])
-    return limits
-
-
-def _jobs(steps: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    for step in steps:
-        arguments = step["Arguments"]
-        if step["Type"] == "Condition":
-            yield from _jobs(arguments.get("IfSteps", ()))
-            yield from _jobs(arguments.get("ElseSteps", ()))
-        else:
-            yield step["Name"], step["Type"], arguments
-
-
-def _arguments(arguments: Mapping[str, Any]) -> int:
-    how = arguments.get("AppSpecification") or arguments.get("AlgorithmSpecification") or {}
-    return len(how.get("ContainerArguments", ()))
-
-
-def _seconds(arguments: Mapping[str, Any]) -> int:
-    return int(arguments.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 0))

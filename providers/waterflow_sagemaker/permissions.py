@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.data.stores import scheme_of
 from waterflow.provider import Permission
+from waterflow_sagemaker.definition.document import places
 from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from waterflow.cloud.document import Control
     from waterflow_sagemaker.document import SageMakerDocument, Scheduler
@@ -64,7 +65,11 @@ class _Needs:
     def __init__(self, document: SageMakerDocument) -> None:
         self.document = document
         self.pipeline_role = document.role
-        self.jobs = list(_jobs(document.definition["Steps"]))
+        self.jobs = [
+            place.source
+            for place in places(document.definition)
+            if place.source["Type"] != "Condition"
+        ]
         self.bucket, self.prefix = document.bucket, document.prefix
         images = [uri for job in self.jobs for uri in [_image(job["Arguments"])]]
         self.images = list(dict.fromkeys(images))
@@ -99,9 +104,9 @@ class _Needs:
         actions = ["sagemaker:AddTags"]
         for kind in kinds:
             actions += [f"sagemaker:{verb}{kind}Job" for verb in ("Create", "Describe", "Stop")]
-        places = [self._arn("sagemaker", f"{kind.lower()}-job/*") for kind in kinds]
-        if places:
-            yield _allowed(role, tuple(actions), tuple(places), "to run the steps as jobs")
+        arns = [self._arn("sagemaker", f"{kind.lower()}-job/*") for kind in kinds]
+        if arns:
+            yield _allowed(role, tuple(actions), tuple(arns), "to run the steps as jobs")
             yield _allowed(role, ("iam:PassRole",), tuple(roles), "to give the jobs their roles")
             yield _allowed(
                 role,
@@ -336,16 +341,6 @@ def _allowed(
     Resources are ARNs of what is acted on; "*" where AWS knows no narrower one.
     """
     return Permission(who=who, actions=actions, resources=resources, why=why)
-
-
-def _jobs(steps: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the steps that are jobs, those inside conditions too."""
-    for step in steps:
-        if step["Type"] == "Condition":
-            yield from _jobs(step["Arguments"]["IfSteps"])
-            yield from _jobs(step["Arguments"]["ElseSteps"])
-        else:
-            yield step
 
 
 def _key(uri: str) -> str:

@@ -14,6 +14,7 @@ from waterflow_sagemaker.document import SageMakerDocument, own
 from waterflow_sagemaker.profile import SageMakerSettings
 from waterflow_sagemaker.translation import naming
 from waterflow_sagemaker.translation.control import job_files
+from waterflow_sagemaker.usage import used
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +122,7 @@ class SageMakerProvider(CloudProvider):
 
     def limits(self, document: Document) -> list[Limit]:
         """Return how much of SageMaker's limits a pipeline uses."""
-        return limits.used(own(document))
+        return used(own(document))
 
     def permissions(self, document: Document) -> list[Permission]:
         """Return what the jobs' roles, and whoever submits, must be allowed."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow_sagemaker.definition import shapes as model_shapes
 from waterflow_sagemaker.definition.references import KINDS
-from waterflow_sagemaker.validation import shapes as model_shapes
-from waterflow_sagemaker.validation.shapes import Violation, Walk, shown
+from waterflow_sagemaker.definition.shapes import Violation, Walk, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from waterflow_sagemaker.definition.document import Step
     from waterflow_sagemaker.definition.references import Scope, Target
-    from waterflow_sagemaker.validation.shapes import Path
+    from waterflow_sagemaker.definition.shapes import Path
 
 CREATES: Final = {
     "Processing": ("CreateProcessingJob", ("ProcessingJobName",)),

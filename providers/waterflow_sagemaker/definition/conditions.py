@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow_sagemaker.definition.document import as_object
-from waterflow_sagemaker.definition.limits import DEEPEST_CONDITION
-from waterflow_sagemaker.validation.shapes import is_expression, shown
+from waterflow_sagemaker.definition.document import as_object, is_expression
+from waterflow_sagemaker.definition.shapes import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from waterflow_sagemaker.definition.document import Problem, Step
     from waterflow_sagemaker.definition.references import Scope
-    from waterflow_sagemaker.validation.shapes import Path
+    from waterflow_sagemaker.definition.shapes import Path
 
+DEEPEST_CONDITION: Final = 100
+"""Levels of conditions that are read; AWS names no bound, and nobody writes so many."""
 ORDERED: Final = ("GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo")
 """Types of conditions that compare numbers."""
 _COMPARISONS: Final = ("Equals", *ORDERED)

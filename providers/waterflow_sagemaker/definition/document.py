@@ -6,13 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow_sagemaker.validation.shapes import is_expression
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from waterflow_sagemaker.validation.shapes import Path
-
+    Path = tuple[str | int, ...]
     Problem = tuple[Path, str]
     """Where it is, and "found ...; limit"."""
 
@@ -41,6 +38,10 @@ EXCEPTIONS: Final = (
     "SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT",
 )  # fmt: skip
 """https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html"""
+
+EXPRESSIONS: Final = frozenset({"Get", "Std:Join", "Std:JsonGet"})
+"""The one key of an object that a pipeline puts in a value's place:
+https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-properties.html"""
 
 _BRANCHES: Final = (("IfSteps", True), ("ElseSteps", False))
 _BODY: Final = "ForEachBody"
@@ -230,6 +231,14 @@ def _entries(
             yield from _entries(
                 arguments.get(_BODY), (*within, _BODY), f"{inner}.{_BODY}", chain, True
             )
+
+
+def is_expression(value: Any) -> bool:
+    """Return whether a value is one of a pipeline's expressions."""
+    if not isinstance(value, dict):
+        return False
+    members = cast("dict[str, Any]", value)
+    return len(members) == 1 and next(iter(members)) in EXPRESSIONS
 
 
 def expressions(value: Any, path: Path = ()) -> Iterator[tuple[Path, Json]]:

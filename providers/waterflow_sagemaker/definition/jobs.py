@@ -6,13 +6,13 @@ import posixpath
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_sagemaker.definition.document import as_object, objects
-from waterflow_sagemaker.validation.shapes import shown
+from waterflow_sagemaker.definition.shapes import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from waterflow_sagemaker.definition.document import Json, Problem, Step
-    from waterflow_sagemaker.validation.shapes import Path
+    from waterflow_sagemaker.definition.shapes import Path
 
 PROCESSING: Final = "/opt/ml/processing"
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html"""

@@ -7,10 +7,10 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from waterflow_sagemaker.definition import shapes as model_shapes
 from waterflow_sagemaker.definition.document import Parameter, as_object, text_or_empty
-from waterflow_sagemaker.definition.limits import BOUNDS
-from waterflow_sagemaker.validation import shapes as model_shapes
-from waterflow_sagemaker.validation.shapes import shown
+from waterflow_sagemaker.definition.shapes import shown
+from waterflow_sagemaker.limits import PARAMETER, PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ def read_parameters(value: Any) -> tuple[dict[str, Parameter], list[str]]:
     entries = cast("list[Any]", value)
     parameters: dict[str, Parameter] = {}
     violations: list[str] = []
-    most = BOUNDS["Parameters"].most or 0
+    most = PARAMETERS.most
     if len(entries) > most:
         violations.append(f"Parameters: found {len(entries)} entries; at most {most} are allowed")
     for index, entry in enumerate(entries):
@@ -143,7 +143,7 @@ def _value(parameter: Parameter, value: Any) -> tuple[Any, list[str]]:
         except ValueError:
             return value, [_misfit(parameter, value)]
     problems = list(value_problems(parameter, typed))
-    most = BOUNDS["Value"].most or 0
+    most = PARAMETER.most
     if not problems and len(text(typed)) > most:
         problems.append(f"found {len(text(typed))} characters; at most {most} are allowed")
     return typed, problems

@@ -16,14 +16,14 @@ from waterflow_sagemaker.definition.document import (
     objects,
     text_or_empty,
 )
-from waterflow_sagemaker.definition.limits import BOUNDS
-from waterflow_sagemaker.validation.shapes import near, shown
+from waterflow_sagemaker.definition.shapes import near, shown
+from waterflow_sagemaker.limits import RETRIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from waterflow_sagemaker.definition.document import Json, Place, Problem
-    from waterflow_sagemaker.validation.shapes import Path
+    from waterflow_sagemaker.definition.shapes import Path
 
     Problems = list[Problem]
 
@@ -136,7 +136,7 @@ def _retries(value: Any, problems: Problems) -> tuple[RetryPolicy, ...]:
 
 
 def _retry(policy: Json, path: Path, problems: Problems) -> RetryPolicy:
-    """Read one policy, by the schema in AWS's document (limits.BOUNDS names it)."""
+    """Read one policy, by the schema in AWS's document (`limits.RETRIES` names it)."""
     for name in policy:
         if name not in _POLICY:
             text = f"found the unknown member '{name}'; {near(name, _POLICY)}"
@@ -178,15 +178,15 @@ def _number(policy: Json, name: str, path: Path, problems: Problems) -> float | 
     value = policy.get(name)
     if value is None:
         return None
-    bound, where = BOUNDS[name], (*path, name)
+    bound, where = RETRIES.get(name), (*path, name)  # the factor has none
     whole = name != "BackoffRate"
     if not isinstance(value, int if whole else (int, float)) or isinstance(value, bool):
         kind = "a whole number" if whole else "a number"
         problems.append((where, f"found {shown(value)}; {kind} is required"))
         return None
-    if value < bound.least:
-        problems.append((where, f"found {shown(value)}; at least {bound.least} is required"))
-    elif bound.most is not None and value > bound.most:
+    if value < 0:
+        problems.append((where, f"found {shown(value)}; at least 0 is required"))
+    elif bound is not None and value > bound.most:
         problems.append((where, f"found {shown(value)}; at most {bound.most} is allowed"))
     return value
 

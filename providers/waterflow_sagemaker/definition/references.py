@@ -7,16 +7,16 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from waterflow_sagemaker.definition import shapes as model_shapes
 from waterflow_sagemaker.definition.document import (
     EXECUTION_VARIABLES,
     as_object,
+    is_expression,
     objects,
     property_file,
     step_path,
 )
 from waterflow_sagemaker.definition.parameters import text as java_text
-from waterflow_sagemaker.validation import shapes as model_shapes
-from waterflow_sagemaker.validation.shapes import is_expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from waterflow_sagemaker.definition import shapes as model_shapes
 from waterflow_sagemaker.definition.arguments import argument_violations, described
 from waterflow_sagemaker.definition.conditions import condition_problems
 from waterflow_sagemaker.definition.document import (
@@ -16,17 +17,17 @@ from waterflow_sagemaker.definition.document import (
     Step,
     as_object,
     expressions,
+    is_expression,
     places,
     references,
     step_path,
 )
 from waterflow_sagemaker.definition.jobs import job_problems
-from waterflow_sagemaker.definition.limits import BOUNDS
 from waterflow_sagemaker.definition.parameters import read_parameters
 from waterflow_sagemaker.definition.policies import allowed_members, read_step, trigger_problems
 from waterflow_sagemaker.definition.references import Scope
-from waterflow_sagemaker.validation import shapes as model_shapes
-from waterflow_sagemaker.validation.shapes import shown
+from waterflow_sagemaker.definition.shapes import shown
+from waterflow_sagemaker.limits import DEFINITION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ def step_violations(scope: Scope, step: Step) -> Iterator[str]:
 
 
 def _outside(source: Json) -> Iterator[str]:
-    size, most = len(json.dumps(source)), BOUNDS["Definition"].most or 0
+    size, most = len(json.dumps(source)), DEFINITION.most
     if size > most:
         yield f"Definition: found {size} characters; at most {most} are allowed"
     for name in source:
@@ -187,7 +188,7 @@ def _fail(step: Step) -> Iterator[Problem]:
             text = f"found the unknown member '{name}'; a Fail step has ErrorMessage"
             yield ("Arguments", name), text
     message = step.arguments.get("ErrorMessage")
-    good = isinstance(message, str) or model_shapes.is_expression(message)
+    good = isinstance(message, str) or is_expression(message)
     if not good or message == "":
         yield ("Arguments", "ErrorMessage"), f"found {shown(message)}; a text is required"
 
@@ -239,7 +240,7 @@ def _join_problems(scope: Scope, step: Step | None, join: Any) -> Iterator[str]:
         yield f"found Std:Join of {shown(join)}; it has On and a list of Values"
         return
     for value in cast("list[Any]", values):
-        if model_shapes.is_expression(value):
+        if is_expression(value):
             yield from _expression_problems(scope, step, as_object(value))
         elif not isinstance(value, (str, int, float, bool)):
             yield f"found {shown(value)} in a Std:Join; a text, number or reference is required"
@@ -257,7 +258,7 @@ def _json_problems(scope: Scope, step: Step | None, value: Any) -> Iterator[str]
         if target.error:
             yield target.error
         yield from _reach(scope, step, target.step)
-    if model_shapes.is_expression(uri):
+    if is_expression(uri):
         yield from _expression_problems(scope, step, as_object(uri))
 
 

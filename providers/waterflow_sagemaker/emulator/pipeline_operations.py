@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from waterflow.emulation.clock import Clock, moment
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.tokens import TokenConflictError, Tokens
-from waterflow_sagemaker.definition.limits import BOUNDS
 from waterflow_sagemaker.emulator import definition
 from waterflow_sagemaker.emulator.caching import Cache
 from waterflow_sagemaker.emulator.catalogue import Pipeline
@@ -19,6 +18,7 @@ from waterflow_sagemaker.emulator.executions import Engine, Runner
 from waterflow_sagemaker.emulator.objects import ACCOUNT, Objects
 from waterflow_sagemaker.emulator.paging import descending, page, within
 from waterflow_sagemaker.emulator.step_kinds import CallbackKind, JobKind, ModelKind
+from waterflow_sagemaker.limits import DEFINITION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -259,7 +259,7 @@ class PipelineOperations:
                     "PipelineDefinition or PipelineDefinitionS3Location is required.",
                 )
             return None
-        most = BOUNDS["Definition"].most or 0
+        most = DEFINITION.most
         if len(text) > most:
             raise invalid(
                 f"The pipeline definition has {len(text)} characters; {most} are allowed.",

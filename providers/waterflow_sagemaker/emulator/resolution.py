@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from waterflow_sagemaker.definition.document import property_file, step_path
+from waterflow_sagemaker.definition.document import is_expression, property_file, step_path
 from waterflow_sagemaker.definition.parameters import text
-from waterflow_sagemaker.validation.shapes import is_expression
 
 _PART = re.compile(
     r"""\.?(?P<name>[^.\[\]]+)|\[(?P<index>-?\d+)\]|\[(?P<quote>['"])(?P<key>.*?)(?P=quote)\]""",

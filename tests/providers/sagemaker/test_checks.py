@@ -14,7 +14,7 @@ from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from waterflow_sagemaker import checks
-from waterflow_sagemaker.validation import shapes as model_shapes
+from waterflow_sagemaker.definition import shapes as model_shapes
 
 from tests.providers.sagemaker.definitions import (
     channel,

@@ -9,19 +9,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.errors import MissingDependencyError
-from waterflow_sagemaker.validation.patterns import matches
+from waterflow_sagemaker.definition.document import is_expression
+from waterflow_sagemaker.definition.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from botocore.model import ServiceModel, Shape
 
-    Path = tuple[str | int, ...]
+    from waterflow_sagemaker.definition.document import Path
+
     OnExpression = Callable[[Mapping[str, Any], "Shape", "Path"], Iterable["Violation"]]
 
-EXPRESSIONS: Final = frozenset({"Get", "Std:Join", "Std:JsonGet"})
-"""The one key of an object that a pipeline puts in a value's place:
-https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-properties.html"""
 KEY: Final = "(key)"
 """Stands in a path for "the key of this map" before the key itself."""
 _SHOWN: Final = 80
@@ -150,14 +149,6 @@ class Walk:
                 yield _within(violation, (*path, KEY, key), value)
             for violation in self(inner, shape.value, (*path, key)):
                 yield _within(violation, (*path, key), value)
-
-
-def is_expression(value: Any) -> bool:
-    """Return whether a value is one of a pipeline's expressions."""
-    if not isinstance(value, dict):
-        return False
-    members = cast("dict[str, Any]", value)
-    return len(members) == 1 and next(iter(members)) in EXPRESSIONS
 
 
 def scalar(value: Any, shape: Any, path: Path) -> Iterator[Violation]:
