@@ -29,6 +29,7 @@ for _part in (
 from waterflow.testing.conformance import ProviderConformance  # noqa: E402
 from waterflow.testing.digests import reference_digests  # noqa: E402
 from waterflow.testing.emulator import EmulatorConformance  # noqa: E402
+from waterflow.testing.examples import ExamplesConformance  # noqa: E402
 from waterflow.testing.passage import Refusal  # noqa: E402
 from waterflow.testing.remote import RemoteConformance  # noqa: E402
 from waterflow.testing.remote_cloud import Refused, RemoteCloud  # noqa: E402
@@ -41,6 +42,7 @@ from waterflow.testing.world import World  # noqa: E402
 
 __all__ = [
     "EmulatorConformance",
+    "ExamplesConformance",
     "OutsideStore",
     "ProviderConformance",
     "Refusal",

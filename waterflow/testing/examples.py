@@ -8,6 +8,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import pytest
+
 from waterflow.provider.state import Status
 from waterflow.runs import submit as submitting
 from waterflow.testing.remote_base import RemoteBase
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
-    import pytest
-
     from waterflow.provider.emulators import Emulator
     from waterflow.testing.tracking_server import TrackingServer
 
@@ -26,39 +26,44 @@ _HERE = "here"
 _PATIENCE = 300.0
 
 
-class Examples(RemoteBase):
-    """Each example runs on the cloud and on this machine.
+class ExamplesConformance(RemoteBase):
+    """Each example runs on the cloud and on this machine: for those who have examples.
 
     Attributes:
         examples: Name of a pipeline -> where it is: `package.module`, in a package of the folder.
-        examples_folder: The folder of that package; None where there are no examples.
+        examples_folder: The folder of that package.
     """
 
-    examples: ClassVar[Mapping[str, str]] = {}
-    examples_folder: ClassVar[Path | None] = None
+    examples: ClassVar[Mapping[str, str]]
+    examples_folder: ClassVar[Path]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make a test for each example."""
-        super_generate: Any = getattr(super(), "pytest_generate_tests", None)
-        if super_generate is not None:
-            super_generate(metafunc)
+        super().pytest_generate_tests(metafunc)
         if "example" in metafunc.fixturenames:
             metafunc.parametrize("example", list(self.examples))
 
-    def test_artifacts_have_the_digests_of_a_local_run(
-        self, pointing: Emulator, server: TrackingServer, tmp_path: Path, example: str
-    ) -> None:
-        del pointing
-        folder = self.examples_folder
-        assert folder is not None
+    @pytest.fixture(scope="class")
+    @classmethod
+    def examples_project(
+        cls, service: Emulator, server: TrackingServer, tmp_path_factory: pytest.TempPathFactory
+    ) -> RemoteProject:
+        """A project with a copy of the examples, and a profile for this machine besides."""
         importlib.import_module("sklearn")  # it changes the environment
-        project = RemoteProject(self.cloud, tmp_path / "project", tracking=server.url, modules={})
-        shutil.copytree(
-            folder, project.root / folder.name, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        root, folder = tmp_path_factory.mktemp("examples") / "project", cls.examples_folder
+        with cls.cloud.pointing(service):
+            project = RemoteProject(cls.cloud, root, tracking=server.url, modules={})
+        shutil.copytree(folder, root / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
         tracking = {"tracking": {"uri": server.url}}
         project.add_profile(_HERE, like=None, provider="local", **tracking)
-        with _replaced(folder.name), project.code():
+        return project
+
+    def test_artifacts_have_the_digests_of_a_local_run(
+        self, pointing: Emulator, examples_project: RemoteProject, example: str
+    ) -> None:
+        del pointing
+        project = examples_project
+        with _replaced(self.examples[example].partition(".")[0]), project.code():
             module: Any = importlib.import_module(self.examples[example])
             call = getattr(module, example)()
             there, here = (

@@ -70,21 +70,30 @@ class Libraries(RemoteBase):
         with cls.cloud.start(images={cls.cloud.bare_image: folder}) as running:
             yield running
 
-    @pytest.fixture
-    def libraries(self, bare: Emulator, tmp_path: Path) -> Iterator[RemoteProject]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def bare_project(
+        cls, bare: Emulator, tmp_path_factory: pytest.TempPathFactory
+    ) -> RemoteProject:
         """A project with profiles for the image that has no libraries."""
+        cloud, brought = cls.cloud, {"libraries": "wheelhouse"}
+        with cloud.pointing(bare):
+            project = RemoteProject(cloud, tmp_path_factory.mktemp("libraries") / "project")
+        project.add_profile("isolated", **brought, **cloud.without_network)
+        project.add_profile("lacking", image=cloud.bare_image)
+        project.add_profile("bare", image=cloud.bare_image, **brought)
+        return project
+
+    @pytest.fixture
+    def libraries(self, bare: Emulator, bare_project: RemoteProject) -> Iterator[RemoteProject]:
+        """That project, with the environment pointing at its emulator during the test."""
         with self.cloud.pointing(bare):
-            project = RemoteProject(self.cloud, tmp_path / "project")
-            brought = {"libraries": "wheelhouse"}
-            project.add_profile("isolated", **brought, **self.cloud.without_network)
-            project.add_profile("lacking", image=self.cloud.bare_image)
-            project.add_profile("bare", image=self.cloud.bare_image, **brought)
-            yield project
+            yield bare_project
 
     def test_a_steps_own_requirement_is_installed_without_a_network(
         self, libraries: RemoteProject, installed: None, tmp_path: Path
     ) -> None:
-        requirement = wheel(tmp_path, "waterflow_tiny_loan", "1.5")
+        requirement = wheel(tmp_path, "tiny_loan", "1.5")
         run = libraries.submit("lending", profile="isolated", requirement=requirement)
         state = libraries.finish(run)
         assert state.status is Status.SUCCEEDED, state
@@ -116,6 +125,19 @@ class Libraries(RemoteBase):
 class Progress(RemoteBase):
     """What takes long before a run has begun: told by the command line, logged from Python."""
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def slow(cls, service: Emulator, tmp_path_factory: pytest.TempPathFactory) -> RemoteProject:
+        """A project of which some submissions take long."""
+        with cls.cloud.pointing(service):
+            return RemoteProject(cls.cloud, tmp_path_factory.mktemp("slow") / "project")
+
+    @pytest.fixture
+    def submitting(self, pointing: Emulator, slow: RemoteProject) -> RemoteProject:
+        """That project, with the environment pointing at its emulator during the test."""
+        del pointing
+        return slow
+
     @pytest.fixture
     def lines(self, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
         """What is logged, for a program that asks for it."""
@@ -130,34 +152,34 @@ class Progress(RemoteBase):
         return done.stderr.splitlines()
 
     def test_libraries_are_told_when_they_are_brought_and_not_again(
-        self, project: RemoteProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, submitting: RemoteProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PIP_NO_INDEX", "1")
-        project.add_profile("wheels", libraries="wheelhouse")
+        submitting.add_profile("wheels", libraries="wheelhouse")
         library = wheel(tmp_path, "waterflow_progress", "1.0")
         arguments = ("kit_runs.py:requiring", "--profile", "wheels", "-p", f"requirement={library}")
-        resolving, uploading = self._submitted(project, *arguments)
+        resolving, uploading = self._submitted(submitting, *arguments)
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         assert resolving == f"Resolving 1 library for manylinux_2_28_x86_64, Python {python}"
         assert re.fullmatch(r"Uploading 1 wheel, [\d.]+ (B|KiB)", uploading)
-        assert self._submitted(project, *arguments) == []
+        assert self._submitted(submitting, *arguments) == []
 
-    def test_large_data_is_told_and_small_is_not(self, project: RemoteProject) -> None:
-        (project.root / "large.bin").write_bytes(bytes(_LARGE))
-        (project.root / "small.bin").write_bytes(b"1")
+    def test_large_data_is_told_and_small_is_not(self, submitting: RemoteProject) -> None:
+        (submitting.root / "large.bin").write_bytes(bytes(_LARGE))
+        (submitting.root / "small.bin").write_bytes(b"1")
         measuring = "kit_runs.py:measuring"
-        assert self._submitted(project, measuring, "-p", "source=small.bin") == []
-        lines = self._submitted(project, measuring, "-p", "source=large.bin")
+        assert self._submitted(submitting, measuring, "-p", "source=small.bin") == []
+        lines = self._submitted(submitting, measuring, "-p", "source=large.bin")
         assert lines == ["Uploading large.bin, 17 MiB"]
 
     def test_python_logs_it_and_prints_nothing(
         self,
-        project: RemoteProject,
+        submitting: RemoteProject,
         lines: Callable[[], list[str]],
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        uri = self.cloud.uri(project.bucket, "elsewhere/raw.bin")
+        uri = self.cloud.uri(submitting.bucket, "elsewhere/raw.bin")
         self.cloud.write(uri, bytes(_LARGE))
-        project.submit("measuring", source=uri)
+        submitting.submit("measuring", source=uri)
         assert lines() == [f"Copying {uri}, 17 MiB"]
         assert capfd.readouterr() == ("", "")

@@ -31,10 +31,19 @@ _RUNS: list[tuple[int, int, int, dict[str, Any]]] = [
 class RandomPipelines(RemoteBase):
     """Steps on plain values, gates within gates, values that decide, programs in images."""
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def random(cls, service: Emulator, tmp_path_factory: pytest.TempPathFactory) -> RemoteProject:
+        """A project that all of them are in: what one has run may stand for steps of another."""
+        root = tmp_path_factory.mktemp("random") / "project"
+        with cls.cloud.pointing(service):
+            return RemoteProject(cls.cloud, root, modules={SOURCE.stem: SOURCE.read_text()})
+
     @pytest.mark.parametrize(("seed", "steps", "gates", "parameters"), _RUNS)
     def test_runs_give_what_one_process_gives(
         self,
         pointing: Emulator,
+        random: RemoteProject,
         tmp_path: Path,
         seed: int,
         steps: int,
@@ -42,9 +51,7 @@ class RandomPipelines(RemoteBase):
         parameters: dict[str, Any],
     ) -> None:
         del pointing
-        project = RemoteProject(
-            self.cloud, tmp_path / "project", modules={SOURCE.stem: SOURCE.read_text()}
-        )
+        project = random
         can = project.provider.capabilities
         image = self.cloud.image if can.containers else ""
         shape: dict[str, Any] = {"spot": can.spot, "image": image}

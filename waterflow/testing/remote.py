@@ -15,7 +15,6 @@ class TestMine(RemoteConformance):
 
 from __future__ import annotations
 
-from waterflow.testing.examples import Examples
 from waterflow.testing.faults import Faults
 from waterflow.testing.foretelling import Foretelling
 from waterflow.testing.libraries import Libraries, Progress
@@ -27,7 +26,6 @@ from waterflow.testing.watching import Watching
 
 
 class RemoteConformance(
-    Examples,
     RandomPipelines,
     Libraries,
     Progress,

@@ -30,6 +30,9 @@ class RemoteBase:
 
     cloud: ClassVar[RemoteCloud]
 
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Give tests what they are made for; parts that do so call this of the next one."""
+
     @pytest.fixture(scope="class")
     @classmethod
     def service(cls) -> Iterator[Emulator]:

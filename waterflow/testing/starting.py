@@ -32,6 +32,7 @@ class Starting(RemoteBase):
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Give the tests of a moment the moments that the cloud has."""
+        super().pytest_generate_tests(metafunc)
         if "moment" in metafunc.fixturenames:
             moments = _MOMENTS[metafunc.function.__name__]
             metafunc.parametrize("moment", [one for one in moments if one in self.cloud.requests])

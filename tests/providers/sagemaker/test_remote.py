@@ -9,10 +9,10 @@ import boto3
 import pytest
 
 from tests.providers.sagemaker.cloud import CLOUD
-from waterflow.testing import RemoteConformance
+from waterflow.testing import ExamplesConformance, RemoteConformance
 
 
-class TestSageMaker(RemoteConformance):
+class TestSageMaker(RemoteConformance, ExamplesConformance):
     cloud = CLOUD
     examples: ClassVar = {
         "quickstart": "pipelines.quickstart.pipeline",
@@ -56,6 +56,11 @@ class TestSageMaker(RemoteConformance):
             steps = starved.project.fresh("dry").state.steps
         assert "Service Quotas" in steps["exits"].error
         assert "processing-jobs" in steps["first"].url
+
+    def test_a_bucket_that_is_not_there_is_told_before_anything_is_made(self, pointing, tmp_path):
+        super().test_a_bucket_that_is_not_there_is_told_before_anything_is_made(pointing, tmp_path)
+        names = boto3.client("sagemaker").list_pipelines(PipelineNamePrefix="nowhere")
+        assert names["PipelineSummaries"] == []
 
     def test_what_steps_print_becomes_metrics(self, server, followed):
         super().test_what_steps_print_becomes_metrics(server, followed)

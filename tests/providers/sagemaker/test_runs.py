@@ -4,7 +4,7 @@ import boto3
 import pytest
 
 from tests.providers.sagemaker.cloud import CLOUD, project_at
-from waterflow.errors import ConflictError, ProviderError
+from waterflow.errors import ConflictError
 
 
 @pytest.fixture(autouse=True)
@@ -60,11 +60,3 @@ def test_the_service_s_own_pages_tell_why_a_step_failed(project):
     job = client.describe_processing_job(ProcessingJobName=state.steps["exits"].job)
     assert job["ExitMessage"] == state.steps["exits"].error
     assert "9" in job["ExitMessage"]
-
-
-def test_a_bucket_that_is_not_there_is_told_before_any_pipeline_is_made(tmp_path):
-    project = project_at(tmp_path / "project", bucket="no-such-bucket-anywhere", prefix="nobodys")
-    with pytest.raises(ProviderError, match="no-such-bucket-anywhere"):
-        project.submit("single")
-    names = boto3.client("sagemaker").list_pipelines(PipelineNamePrefix="nobodys")
-    assert names["PipelineSummaries"] == []

@@ -285,9 +285,9 @@ def learning(image: wf.Static[str] = "", rounds: int = 3, limit: float = 0.5) ->
 @wf.step
 def lent() -> str:
     """Import what only the step's own requirements bring."""
-    import waterflow_tiny_loan  # pyright: ignore[reportMissingImports]
+    import tiny_loan  # pyright: ignore[reportMissingImports]
 
-    return waterflow_tiny_loan.VERSION
+    return tiny_loan.VERSION
 
 
 @wf.step

@@ -87,6 +87,7 @@ class ToyService(Service[CloudDocument]):
                 None if "condition" in step else step["name"],
                 step["name"].removeprefix("gate ") if "condition" in step else None,
                 tuple((gate, side) for gate, side in step["when"]),
+                () if "condition" in step else tuple(tuple(group) for group in step["needs"]),
             )
             for step in definition["steps"]
         }

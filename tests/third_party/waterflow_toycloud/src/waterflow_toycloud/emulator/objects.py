@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from waterflow.emulation.clock import written
@@ -96,6 +97,8 @@ class Objects:
                 return Reply(200, b"", _XML)
             if bucket not in self.buckets:
                 return _refusal(404, "NoSuchBucket", f"there is no bucket {bucket}")
+            if not key and "delete" in query:
+                return self._delete(bucket, body)
             if not key:
                 return self._list(bucket, query)
             if "uploads" in query or "uploadId" in query:
@@ -147,6 +150,15 @@ class Objects:
         content = b"".join(parts[number] for number in sorted(parts))
         stored = self.buckets[bucket][key] = Stored(content, self._clock.now())
         return _answer("CompleteMultipartUploadResult", f"<ETag>{escape(stored.tag)}</ETag>")
+
+    def _delete(self, bucket: str, body: bytes) -> Reply:
+        """Remove the objects that a request names, as obstore does one too."""
+        keys = [element.text or "" for element in ET.fromstring(body).iter()
+                if element.tag.rpartition("}")[2] == "Key"]  # fmt: skip
+        for key in keys:
+            self.buckets[bucket].pop(key, None)
+        deleted = "".join(f"<Deleted><Key>{escape(key)}</Key></Deleted>" for key in keys)
+        return _answer("DeleteResult", deleted)
 
     def _list(self, bucket: str, query: dict[str, str]) -> Reply:
         after = query.get("continuation-token") or query.get("start-after") or ""
