@@ -14,9 +14,9 @@ import pytest
 from tests.third_party.installing import installed
 from waterflow.provider import discovery
 from waterflow.testing import (
+    CloudProviderConformance,
     EmulatorConformance,
     OutsideStore,
-    ProviderConformance,
     Refusal,
     Refused,
     RemoteCloud,
@@ -104,31 +104,13 @@ class TestRemote(RemoteConformance):
         return server  # the session's
 
 
-class TestProvider(ProviderConformance):
+class TestProvider(CloudProviderConformance):
+    cloud = CLOUD
+
     @pytest.fixture(scope="class")
     @classmethod
-    def profile(cls, server):
-        with CLOUD.start() as running, CLOUD.pointing(running):
-            CLOUD.make_bucket("conformance")
-            yield CLOUD.profile("conformance", "p") | {"tracking": {"uri": server.url}}
-
-    def tamper(self, world, artifact):
-        folder = world.provider.download(
-            next(iter(world.started.values())).id, artifact.step, artifact.output
-        )
-        (file,) = (path for path in folder.iterdir() if path.name != "manifest.json")
-        return Altered(f"{artifact.uri}{file.name}", file.read_bytes())
-
-
-class Altered:
-    """An object with other bytes than its step wrote."""
-
-    def __init__(self, uri, content):
-        self._uri = uri
-        self.write_bytes(content[::-1] + b"x")
-
-    def write_bytes(self, content):
-        CLOUD.write(self._uri, content)
+    def server(cls, server):
+        return server  # the session's
 
 
 class TestEmulator(EmulatorConformance):

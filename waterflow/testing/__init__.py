@@ -13,8 +13,8 @@ class TestMine(ProviderConformance):
         return {"provider": "mine", "region": "here"}
 ```
 
-A provider of a managed cloud passes `RemoteConformance` as well, a store of outside data
-`StoreConformance`, an emulator `EmulatorConformance`.
+A provider of a managed cloud passes `CloudProviderConformance` and `RemoteConformance`, a store of
+outside data `StoreConformance`, an emulator `EmulatorConformance`.
 """
 
 import pytest
@@ -26,6 +26,7 @@ for _part in (
 ):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
 
+from waterflow.testing.cloud_conformance import CloudProviderConformance  # noqa: E402
 from waterflow.testing.conformance import ProviderConformance  # noqa: E402
 from waterflow.testing.digests import reference_digests  # noqa: E402
 from waterflow.testing.emulator import EmulatorConformance  # noqa: E402
@@ -41,6 +42,7 @@ from waterflow.testing.store import (  # noqa: E402
 from waterflow.testing.world import World  # noqa: E402
 
 __all__ = [
+    "CloudProviderConformance",
     "EmulatorConformance",
     "ExamplesConformance",
     "OutsideStore",
