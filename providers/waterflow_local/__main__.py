@@ -23,7 +23,7 @@ def main() -> None:
     write_json(folder.process, {"pid": os.getpid()})
     attached = int(sys.argv[2]) if len(sys.argv) > 2 else None
     state = State(folder.folder.parent.parent)
-    runner.run(folder, state, runner.forked(folder, server), attached)
+    runner.run(folder, state, runner.fork_servers(folder, server), attached)
 
 
 if __name__ == "__main__":

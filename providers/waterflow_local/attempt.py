@@ -1,4 +1,4 @@
-"""One attempt of a step: what the launcher is asked for, and what the attempt has left behind."""
+"""One attempt of a step: the request that starts it, and what the attempt has left behind."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ from waterflow_local.folders import remove
 from waterflow_local.store import Result, Store, Stored
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow_local.document import LocalJob, Submitted
     from waterflow_local.folders import RunFolder, State
 
 METRICS_KEPT: Final = 1000
@@ -51,7 +54,7 @@ class StepRun:
     """
 
     name: str
-    job: dict[str, Any]
+    job: LocalJob
     inputs: dict[str, Stored | None]
     parameters: dict[str, Any]
     key: str
@@ -59,14 +62,14 @@ class StepRun:
     @property
     def shown(self) -> dict[str, Any]:
         """All plain values that it is given, constants too."""
-        arguments: dict[str, Any] = self.job["step"]["arguments"]
-        constants = {n: a["constant"] for n, a in arguments.items() if "constant" in a}
+        arguments = self.job.file.arguments.items()
+        constants = {name: a.constant for name, a in arguments if a.source == "constant"}
         return constants | self.parameters
 
     @property
     def digests(self) -> dict[str, str]:
         """The digests of its inputs."""
-        return {name: found.digest if found else "skipped" for name, found in self.inputs.items()}
+        return {name: a.digest if a else "skipped" for name, a in self.inputs.items()}
 
 
 class Attempt:
@@ -77,7 +80,7 @@ class Attempt:
         number: The attempt's number, from 1.
         folder: The run's folder.
         state: The project's state.
-        submission: How the run was started.
+        submitted: How the run was submitted.
         live: The folders of the live tree, from which nothing may be imported.
     """
 
@@ -87,11 +90,11 @@ class Attempt:
         number: int,
         folder: RunFolder,
         state: State,
-        submission: dict[str, Any],
+        submitted: Submitted,
         live: list[str],
     ) -> None:
         self.step, self.number, self.folder, self.state = step, number, folder, state
-        self.submission, self.store, self.live = submission, Store(state), live
+        self.submitted, self.store, self.live = submitted, Store(state), live
         self.place = folder.attempt(step.name, number)
 
     # --- before --------------------------------------------------------------------------------
@@ -103,73 +106,73 @@ class Attempt:
             ConfigurationError: A program's secret is missing.
             ArtifactError: A program's input is not what was stored.
         """
-        work, job = self.place / "work", self.step.job
+        work, job, file = self.place / "work", self.step.job, self.step.job.file
         work.mkdir(parents=True)
         (self.place / "scratch").mkdir()
-        bundle = self.state.bundles / job["bundle"] if job["bundle"] else None
-        if bundle is not None and job["include"]:
+        bundle = self.state.bundles / job.bundle if job.bundle else None
+        if bundle is not None and job.include:
             _copy_project(bundle, work)
-        inputs = {name: self._input(name, found) for name, found in self.step.inputs.items()}
-        outputs = {name: self.place / "out" / name for name in job["step"]["outputs"]}
+        inputs = {name: self._input(name, stored) for name, stored in self.step.inputs.items()}
+        outputs = {name: self.place / "out" / name for name in file.outputs}
         arguments = command(
             self.folder.step_file(self.step.name),
             inputs=inputs,
             outputs=outputs,
-            values={name: self.place / "values" / name for name in job["step"]["values"]},
+            values={name: self.place / "values" / name for name in file.values},
             parameters={name: to_text(value) for name, value in self.step.parameters.items()},
             checkpoint=self.folder.folder / "checkpoints" / self.step.name,
         )
-        python = self.submission["interpreters"].get(self.step.name, {}).get("python")
-        variables: dict[str, str] = job["step"]["variables"]
+        interpreter = self.submitted.interpreters.get(self.step.name)
         program: list[str] | None = None
-        if job["step"]["run"]["kind"] == "container":
+        if file.work.program:
             program = self._program(inputs, outputs)
-        elif python is not None:
-            program = paths.command(python, self.live, arguments)
+        elif interpreter is not None:
+            program = paths.command(interpreter.python, self.live, arguments)
         return {
             "arguments": arguments,
             "environment": self._environment(bundle),
             # What a library reads when it is imported comes too late for one imported before.
-            "anew": bool(variables.keys() - threads.VARIABLES),
-            "variables": {k: v for k, v in variables.items() if k in threads.VARIABLES},
+            "anew": bool(file.variables.keys() - threads.VARIABLES),
+            "variables": {k: v for k, v in file.variables.items() if k in threads.VARIABLES},
             "without": self.live,
             "spool": str(self.place / "spool.jsonl"),
             "folder": str(work),
             "log": str(self.folder.log(self.step.name, self.number)),
             "path": [str(bundle)] if bundle else [],
-            "threads": job["step"]["threads"],
+            "threads": file.threads,
             "program": program,
-            "server": REGISTRY if job["step"]["run"]["kind"] == "register" else STEPS,
-            "metrics": self._looked_for(),
+            "server": REGISTRY if file.work.registers else STEPS,
+            "metrics": self._expressions(),
         }
 
-    def _looked_for(self) -> dict[str, Any] | None:
-        """Return which metrics are looked for in the log, and for whom."""
-        definitions = self.step.job["step"].get("metrics")
+    def _expressions(self) -> dict[str, Any] | None:
+        """Return the expressions that find metrics in the log, and whose metrics they are."""
+        definitions = self.step.job.file.metrics
         if not definitions:
             return None
         return {
-            "definitions": definitions, "execution": self.folder.id, "step": self.step.name,
+            "definitions": definitions,
+            "execution": self.folder.id,
+            "step": self.step.name,
             "attempt": self.number,
-        }  # fmt: skip
+        }
 
-    def _input(self, name: str, found: Stored | None) -> Path:
-        if found is not None:
-            return self.store.place(found)
+    def _input(self, name: str, stored: Stored | None) -> Path:
+        if stored is not None:
+            return self.store.place(stored)
         skipped = self.place / "skipped" / name
         artifacts.seal_skipped(skipped, "any")
         return skipped
 
     def _environment(self, bundle: Path | None) -> dict[str, str]:
-        step = self.step.job["step"]
-        program = step["run"]["kind"] == "container"
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-        if not program:
-            kept |= threads.environment(step["threads"], step["variables"])
+        file = self.step.job.file
+        variables = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        if not file.work.program:
+            variables |= threads.environment(file.threads, file.variables)
             # The runtime sets the rest too; a library may want it when the interpreter starts.
-            kept |= {k: v for k, v in step["variables"].items() if not k.startswith("MLFLOW_")}
-        inherited = paths.without(kept.pop("PYTHONPATH", "").split(os.pathsep), self.live)
-        found = kept | {
+            variables |= {k: v for k, v in file.variables.items() if not k.startswith("MLFLOW_")}
+        inherited = paths.without(variables.pop("PYTHONPATH", "").split(os.pathsep), self.live)
+        variables |= {
             contract.EXECUTION: self.folder.id,
             contract.ATTEMPT: str(self.number),
             contract.SPOOL: str(self.place / "spool.jsonl"),
@@ -179,50 +182,48 @@ class Attempt:
         }
         if bundle is not None or inherited:
             path = inherited if bundle is None else [str(bundle), *inherited]
-            found["PYTHONPATH"] = os.pathsep.join(path)
+            variables["PYTHONPATH"] = os.pathsep.join(path)
         if bundle is not None:
-            found[contract.SOURCE] = contract.source(bundle, self.submission["root"])
-        if step["run"]["kind"] == "register":
-            found |= self._registry()
-        if program:  # there is no runtime inside it to do this
-            found |= step["variables"]
-            found |= {variable: resolve_secret(n) for variable, n in step["secrets"].items()}
-        return found
+            variables[contract.SOURCE] = contract.source(bundle, self.submitted.root)
+        if file.work.registers:
+            variables |= self._registry()
+        if file.work.program:  # there is no runtime inside it to do this
+            variables |= file.variables
+            variables |= {variable: resolve_secret(n) for variable, n in file.secrets.items()}
+        return variables
 
     def _registry(self) -> dict[str, str]:
-        """Return what a register step is told of MLflow, with what lets the caller in."""
-        tracking = self.submission["tracking"]
+        """Return a register step's variables: where MLflow is, and what lets the caller in."""
         return {k: v for k, v in os.environ.items() if k in CREDENTIALS} | {
-            registering.URI: tracking["uri"],
-            registering.EXPERIMENT: tracking["experiment"],
-            registering.STARTED: str(self.submission["created"]),
-            registering.TAGS: json.dumps(self.submission["tags"]),
+            registering.URI: self.submitted.tracking.uri,
+            registering.EXPERIMENT: self.submitted.tracking.experiment,
+            registering.STARTED: str(self.submitted.created),
+            registering.TAGS: json.dumps(self.submitted.tags),
             LEASE_VARIABLE: str(self.state.folder / LEASE),
         }
 
     def _program(self, inputs: dict[str, Path], outputs: dict[str, Path]) -> list[str]:
         """Return a container step's command line, its placeholders filled."""
-        for found_input in self.step.inputs.values():
-            if found_input is not None:  # a program does not look at manifests
-                artifacts.verify(self.store.place(found_input))
+        for stored in self.step.inputs.values():
+            if stored is not None:  # a program does not look at manifests
+                artifacts.verify(self.store.place(stored))
         for folder in outputs.values():
             folder.mkdir(parents=True)
-        arguments: dict[str, dict[str, Any]] = self.step.job["step"]["arguments"]
-        for name, argument in arguments.items():
-            if name in inputs and ("data" in argument or argument.get("raw")):
+        file = self.step.job.file
+        for name, argument in file.arguments.items():
+            if name in inputs and (argument.source == "data" or argument.raw):
                 inputs[name] = artifacts.entry(inputs[name]) or inputs[name]
         plain = self.step.shown.items()
         values = {name: v if isinstance(v, str) else to_text(v) for name, v in plain}
-        found: list[str] = []
-        for part in self.step.job["step"]["run"]["command"]:
-            filled = part
-            for kind, pairs in (("inputs", inputs), ("outputs", outputs), ("parameters", values)):
-                for name, value in pairs.items():
-                    filled = filled.replace(f"{{{kind}.{name}}}", str(value))
-            found.append(filled)
-        image = self.submission["settings"]["images"].get(self.step.job["image"], "")
-        inside = Path(image) / "bin" / found[0]
-        return [str(inside), *found[1:]] if image and inside.is_file() else found
+        texts = {
+            f"{{{kind}.{name}}}": str(value)
+            for kind, pairs in (("inputs", inputs), ("outputs", outputs), ("parameters", values))
+            for name, value in pairs.items()
+        }
+        program, *arguments = (_filled(part, texts) for part in file.work.command)
+        image = self.submitted.settings.images.get(self.step.job.image or "", "")
+        inside = Path(image) / "bin" / program
+        return [str(inside) if image and inside.is_file() else program, *arguments]
 
     # --- after ---------------------------------------------------------------------------------
 
@@ -232,10 +233,10 @@ class Attempt:
         Raises:
             ArtifactError: One is missing, or a program has written none.
         """
-        step = self.step.job["step"]
-        raw = step["run"]["kind"] == "container"
+        file = self.step.job.file
+        raw = file.work.program
         outputs: dict[str, Stored] = {}
-        for output, kind in step["outputs"].items():
+        for output, kind in file.outputs.items():
             folder = self.place / "out" / output
             if raw and not any(path.is_file() for path in folder.rglob("*")):
                 raise ArtifactError(
@@ -244,16 +245,16 @@ class Attempt:
                 )
             manifest = artifacts.seal_raw(folder, kind) if raw else artifacts.read(folder)
             outputs[output] = self.store.take(folder, manifest)
-        values = {n: json.loads((self.place / "values" / n).read_bytes()) for n in step["values"]}
+        values = {n: json.loads((self.place / "values" / n).read_bytes()) for n in file.values}
         origin = {"execution": self.folder.id, "step": self.step.name, "attempt": self.number}
         return Result(outputs, values, origin, self._metrics(), seconds)
 
     def _metrics(self) -> list[dict[str, Any]]:
         events = (event for event, _ in read(self.place / "spool.jsonl"))
-        found = [event for event in events if event["kind"] == "metric"]
-        if len(found) > METRICS_KEPT:
-            found = list({event["key"]: event for event in found}.values())
-        return [{k: event.get(k) for k in ("key", "value", "at", "time")} for event in found]
+        metrics = [event for event in events if event["kind"] == "metric"]
+        if len(metrics) > METRICS_KEPT:
+            metrics = list({event["key"]: event for event in metrics}.values())
+        return [{k: event.get(k) for k in ("key", "value", "at", "time")} for event in metrics]
 
     def error(self, code: int) -> dict[str, Any]:
         """Return what a failed attempt died of: its own word, or what its exit code means."""
@@ -263,13 +264,20 @@ class Attempt:
                     return {name: event[name] for name in ("type", "message", "traceback")}
         message = ending(code)
         if code == contract.TIMED_OUT:
-            message = f"it took longer than its timeout of {self.step.job['step']['timeout']:g}s"
+            message = f"it took longer than its timeout of {self.step.job.file.timeout:g}s"
         return {"type": "ProcessEnded", "message": message, "traceback": ""}
 
     def tidy(self) -> None:
         """Remove what served the attempt alone; log, spool and files to be tracked stay."""
         for name in ("work", "scratch", "out", "skipped", "values"):
             remove(self.place / name)
+
+
+def _filled(text: str, texts: Mapping[str, str]) -> str:
+    """Return a part of a command line with its placeholders filled."""
+    for placeholder, value in texts.items():
+        text = text.replace(placeholder, value)
+    return text
 
 
 def _copy_project(bundle: Path, work: Path) -> None:

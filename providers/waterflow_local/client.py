@@ -12,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from waterflow import artifacts, data, spec
 from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
@@ -22,6 +23,14 @@ from waterflow.packing import bundle
 from waterflow.provider import RUN_ID, Artifact, CacheSize, LogLine, Sent
 from waterflow.tracking.writer import Tail
 from waterflow_local import environments, runner
+from waterflow_local.document import (
+    LocalDocument,
+    RunSettings,
+    Submitted,
+    Tracking,
+    read_document,
+    read_submitted,
+)
 from waterflow_local.folders import Lock, RunFolder, State, read_json, write_json
 from waterflow_local.foretelling import foretell, identity
 from waterflow_local.journal import Reader, finished
@@ -87,8 +96,8 @@ class Client:
         in_use = Lock(self.state.folder / "prune.lock")
         in_use.take(wait=True, shared=True)
         try:
-            for found in {one.digest: one for one in build.bundles.values()}.values():
-                bundle.write(found, self.state.bundles)
+            for code in {code.digest: code for code in build.bundles.values()}.values():
+                bundle.write(code, self.state.bundles)
             lock = self._lay_out(folder, build, document, submission, tracking)
         finally:
             in_use.release()
@@ -110,7 +119,7 @@ class Client:
             NotFoundError: There is no such run.
             ConflictError: It is another pipeline's, ran inline, is under way or has succeeded.
         """
-        inline = read_json(self._known(run_id).submission)["inline"]
+        inline = read_submitted(self._known(run_id)).inline
         state = self.status(run_id)
         if state.pipeline != pipeline:
             why = (
@@ -167,43 +176,41 @@ class Client:
         submission: Submission,
         tracking: dict[str, Any],
     ) -> None:
-        stored = {uri: self._bring(pinned) for uri, pinned in build.data.items()}
-        names = [n for n, p in build.spec.parameters.items() if p.type == "data"]
         write_json(folder.document, document.content)
         for name, text in tracking["files"].items():
             (folder.folder / name).write_text(text)
-        write_json(folder.folder / "tracking-settings.json", {
-            "uri": tracking["uri"], "experiment": tracking["experiment"],
-            "state": str(self.state.folder),
-        })  # fmt: skip
-        write_json(folder.submission, {
-            "created": int(time.time() * 1000),
-            "root": str(self.root),
-            "parameters": dict(submission.parameters),
-            "data": {uri: asdict(found) for uri, found in stored.items()},
-            "data_parameters": names,
-            "datasets": [
-                {"name": Path(uri).name or uri, "digest": found.digest, "source": uri,
-                 "source_type": "uri" if "://" in uri else "local", "context": "input"}
-                for uri, found in stored.items()
-            ],
-            "cache": submission.cache,
-            "inline": submission.inline,
-            "resume": submission.resume,
-            "interpreters": {
-                name: asdict(found)
-                for name, found in environments.interpreters(
-                    build.spec, self.state, self.settings.images
-                ).items()
+        write_json(
+            folder.folder / "tracking-settings.json",
+            {
+                "uri": tracking["uri"],
+                "experiment": tracking["experiment"],
+                "state": str(self.state.folder),
             },
-            "settings": {
-                "fork": self._fork(), "grace": self.settings.grace, "images": self.settings.images,
-                "send": self.settings.send, "tracking_patience": TRACKING_PATIENCE,
-            },
-            "tracking": {"uri": tracking["uri"], "experiment": tracking["experiment"]},
-            "tags": tracking["tags"],
-            "files": {name: name for name in tracking["files"]},
-        })  # fmt: skip
+        )
+        stored = {uri: self._bring(pinned) for uri, pinned in build.data.items()}
+        submitted = Submitted(
+            created=int(time.time() * 1000),
+            root=str(self.root),
+            parameters=dict(submission.parameters),
+            data=stored,
+            data_parameters=tuple(n for n, p in build.spec.parameters.items() if p.type == "data"),
+            datasets=tuple(_dataset(uri, artifact) for uri, artifact in stored.items()),
+            cache=submission.cache,
+            inline=submission.inline,
+            resume=submission.resume,
+            interpreters=environments.interpreters(build.spec, self.state, self.settings.images),
+            settings=RunSettings(
+                fork=self._fork(),
+                grace=self.settings.grace,
+                images=self.settings.images,
+                send=self.settings.send,
+                tracking_patience=TRACKING_PATIENCE,
+            ),
+            tracking=Tracking(tracking["uri"], tracking["experiment"]),
+            tags=tracking["tags"],
+            files={name: name for name in tracking["files"]},
+        )
+        write_json(folder.submission, msgspec.to_builtins(submitted))
 
     def _fork(self) -> bool:
         # macOS has fork, but its own frameworks do not survive it.
@@ -227,9 +234,13 @@ class Client:
             self._attached.append(ours)
         with folder.runner_log.open("ab") as log:
             process = subprocess.Popen(
-                arguments, pass_fds=inherited, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                arguments,
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         if theirs is not None:
             os.close(theirs)
         _CHILDREN.append(process)
@@ -241,8 +252,9 @@ class Client:
         if not RUN_ID.fullmatch(run_id) or not folder.submission.is_file():
             raise NotFoundError(
                 f"There is no run '{run_id}' in {self.state.runs}. List them: waterflow runs",
-                provider="local", operation="find run",
-            )  # fmt: skip
+                provider="local",
+                operation="find run",
+            )
         return folder
 
     def status(self, run_id: str) -> RunState:
@@ -262,13 +274,13 @@ class Client:
         """Yield all runs, newest first."""
         if not self.state.runs.is_dir():
             return
-        found: list[tuple[int, str]] = []
+        ages: list[tuple[int, str]] = []
         for folder in map(RunFolder, self.state.runs.glob("[!.]*")):
             # What else lies here is nobody's run: a file manager's, or a copy half made.
             with contextlib.suppress(OSError):
                 if RUN_ID.fullmatch(folder.id) and folder.document.is_file():
-                    found.append((folder.submission.stat().st_mtime_ns, folder.id))
-        for _, run_id in sorted(found, reverse=True):
+                    ages.append((folder.submission.stat().st_mtime_ns, folder.id))
+        for _, run_id in sorted(ages, reverse=True):
             try:
                 state = self.status(run_id)
             except (NotFoundError, OSError, ValueError, KeyError):
@@ -282,8 +294,9 @@ class Client:
         if step is not None and step not in state.steps:
             raise NotFoundError(
                 f"Run '{run_id}' has no step '{step}'; it has: {', '.join(state.steps)}.",
-                provider="local", operation="read logs",
-            )  # fmt: skip
+                provider="local",
+                operation="read logs",
+            )
         offsets: dict[Path, int] = {}
         while True:
             over = state.status.final
@@ -312,28 +325,35 @@ class Client:
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Return what a run's steps have made."""
-        found: list[Artifact] = []
-        for event in finished(self._known(run_id)):
-            for output, entry in event["outputs"].items():
-                stored = None if entry["digest"] is None else Stored(**entry)
-                found.append(Artifact(
-                    step=event["step"], output=output, type=entry["type"],
-                    sha256=entry["digest"], size=entry["size"],
-                    uri=self.store.place(stored).as_uri() if stored else "",
-                ))  # fmt: skip
-        return found
+        return [
+            self._artifact(event["step"], output, entry)
+            for event in finished(self._known(run_id))
+            for output, entry in event["outputs"].items()
+        ]
+
+    def _artifact(self, step: str, output: str, entry: dict[str, Any]) -> Artifact:
+        place = "" if entry["digest"] is None else self.store.place(Stored(**entry)).as_uri()
+        return Artifact(
+            step=step,
+            output=output,
+            type=entry["type"],
+            sha256=entry["digest"],
+            size=entry["size"],
+            uri=place,
+        )
 
     def download(self, run_id: str, step: str, output: str) -> Path:
         """Return an artifact's folder, verified."""
         known = {(a.step, a.output): a for a in self.artifacts(run_id)}
-        found = known.get((step, output))
-        if found is None or found.sha256 is None:
+        artifact = known.get((step, output))
+        if artifact is None or artifact.sha256 is None:
             raise NotFoundError(
                 f"Run '{run_id}' has no artifact '{step}.{output}'. "
                 f"List them: waterflow artifacts {run_id}",
-                provider="local", operation="read artifact",
-            )  # fmt: skip
-        folder = self.store.place(Stored(found.type, found.sha256, found.size))
+                provider="local",
+                operation="read artifact",
+            )
+        folder = self.store.place(Stored(artifact.type, artifact.sha256, artifact.size))
         artifacts.verify(folder)
         return folder
 
@@ -348,7 +368,8 @@ class Client:
         self, build: Build, document: Document, parameters: Mapping[str, Any]
     ) -> dict[str, Expectation]:
         """Return what each step of a run would do."""
-        return foretell(build, document.content, parameters, self.store, self.settings.images)
+        compiled = msgspec.convert(document.content, LocalDocument)
+        return foretell(build, compiled, parameters, self.store, self.settings.images)
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run."""
@@ -368,20 +389,32 @@ class Client:
 
 
 def _check_same(folder: RunFolder, build: Build, submission: Submission) -> None:
-    """See that a run which is there already is the one that was asked for.
+    """See that a run which is there already is of the same build and parameters.
 
     Raises:
         ConflictError: It is not.
     """
-    digest = read_json(folder.document)["digest"]
-    given = json.loads(json.dumps(dict(submission.parameters)))
+    digest = read_document(folder).digest
+    parameters = json.loads(json.dumps(dict(submission.parameters)))
     differs = "another pipeline" if digest != build.digest else "other parameters"
-    if digest != build.digest or read_json(folder.submission)["parameters"] != given:
+    if digest != build.digest or read_submitted(folder).parameters != parameters:
         raise ConflictError(
             f"A run '{folder.id}' of {differs} was started before. Choose another run id, "
             f"or look at that run: waterflow status {folder.id}",
-            provider="local", operation="submit",
-        )  # fmt: skip
+            provider="local",
+            operation="submit",
+        )
+
+
+def _dataset(uri: str, artifact: Stored) -> dict[str, Any]:
+    """Return outside data as tracking shows it."""
+    return {
+        "name": Path(uri).name or uri,
+        "digest": artifact.digest,
+        "source": uri,
+        "source_type": "uri" if "://" in uri else "local",
+        "context": "input",
+    }
 
 
 _CHILDREN: list[subprocess.Popen[bytes]] = []
@@ -423,8 +456,9 @@ def prune(state: State, older_than: float) -> tuple[int, int]:
     if not lock.take():
         raise ProviderError(
             "A run is under way, which may need what would be removed. Wait for it: waterflow runs",
-            provider="local", operation="prune",
-        )  # fmt: skip
+            provider="local",
+            operation="prune",
+        )
     try:
         store = Store(state)
         store.sweep()
@@ -433,8 +467,7 @@ def prune(state: State, older_than: float) -> tuple[int, int]:
             with contextlib.suppress(OSError, ValueError, KeyError):  # no run, or a broken one
                 for event in finished(folder):
                     in_use.update(e["digest"] for e in event["outputs"].values() if e["digest"])
-                for entry in read_json(folder.submission)["data"].values():
-                    in_use.add(entry["digest"])
+                in_use.update(data.digest for data in read_submitted(folder).data.values())
         return store.prune(older_than, in_use)
     finally:
         lock.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,6 +11,7 @@ from waterflow.provider import Document, Job
 from waterflow.runtime.contract import EXECUTION
 from waterflow.spec.job import leaves, step_document
 from waterflow.spec.references import branches, upstream, value_name
+from waterflow_local.document import Chain, Gate, LocalDocument, LocalJob, Preload, Share, Source
 from waterflow_local.machines import Machine, share
 
 if TYPE_CHECKING:
@@ -51,22 +52,18 @@ def compile_local(build: Build, machine: Machine) -> Document:
         machine: What this machine offers.
     """
     pipeline = build.spec
-    jobs = {step.name: _job(build, step, machine) for step in pipeline.steps}
-    content: dict[str, Any] = {
-        "version": 1,
-        "pipeline": pipeline.name,
-        "digest": build.digest,
-        "machine": {"cpu": machine.cpu, "memory": machine.memory},
-        "jobs": jobs,
-        "gates": {
-            gate.name: {
-                "condition": msgspec.to_builtins(gate.condition),
-                "chain": [[b.gate, b.then] for b in branches(pipeline, gate.within)],
-            }
+    document = LocalDocument(
+        pipeline=pipeline.name,
+        digest=build.digest,
+        machine=Share(machine.cpu, machine.memory),
+        jobs={step.name: _job(build, step, machine) for step in pipeline.steps},
+        gates={
+            gate.name: Gate(gate.condition, _chain(pipeline, gate.within))
             for gate in pipeline.gates
         },
-        "servers": _servers(build),
-    }
+        servers=_servers(build),
+    )
+    content = msgspec.to_builtins(document)
     rows = tuple(_row(step, machine) for step in pipeline.steps)
     return Document(provider="local", content=content, jobs=rows, notes=_notes(pipeline))
 
@@ -77,65 +74,68 @@ def _notes(pipeline: spec.Pipeline) -> tuple[str, ...]:
     return (f"the schedule {pipeline.schedule!r} starts nothing on this machine",)
 
 
-def _job(build: Build, step: spec.Step, machine: Machine) -> dict[str, Any]:
+def _job(build: Build, step: spec.Step, machine: Machine) -> LocalJob:
     cpu, memory, _ = share(machine, step.resources)
     bundle = build.bundles.get(step.name)
-    return {
-        "step": step_document(build.spec, step, execution={"variable": EXECUTION}, frames=False),
-        "sources": {name: _source(source) for name, source in leaves(step)},
-        "alternatives": {
-            name: [f"{name}.{i}" for i in range(len(found.source.options))]
-            for name, found in step.inputs.items()
-            if isinstance(found.source, spec.FromFirst)
+    container = step.run.image if isinstance(step.run, spec.Container) else None
+    return LocalJob(
+        content=step_document(build.spec, step, execution={"variable": EXECUTION}, frames=False),
+        sources={name: _source(source) for name, source in leaves(step)},
+        alternatives={
+            name: tuple(f"{name}.{i}" for i in range(len(taken.source.options)))
+            for name, taken in step.inputs.items()
+            if isinstance(taken.source, spec.FromFirst)
         },
-        "upstream": sorted(upstream(build.spec, step)),
-        "chain": [[b.gate, b.then] for b in branches(build.spec, step.branch)],
-        "bundle": None if bundle is None else bundle.digest,
-        "versions": dict(build.versions.get(step.name, {})),
-        "python": build.python,
-        "requirements": list(step.environment.requirements),
-        "image": step.environment.image
-        or (step.run.image if isinstance(step.run, spec.Container) else None),
-        "include": isinstance(step.run, spec.Function) and bool(step.run.include),
-        "cpu": cpu,
-        "memory": memory,
-        "cache": step.cache and not isinstance(step.run, spec.Register),
-    }
+        upstream=tuple(sorted(upstream(build.spec, step))),
+        chain=_chain(build.spec, step.branch),
+        bundle=None if bundle is None else bundle.digest,
+        versions=dict(build.versions.get(step.name, {})),
+        python=build.python,
+        requirements=step.environment.requirements,
+        image=step.environment.image or container,
+        include=isinstance(step.run, spec.Function) and bool(step.run.include),
+        cpu=cpu,
+        memory=memory,
+        cache=step.cache and not isinstance(step.run, spec.Register),
+    )
 
 
-def _source(source: spec.FromStep | spec.FromParameter | spec.FromData) -> dict[str, Any]:
+def _chain(pipeline: spec.Pipeline, branch: spec.Branch | None) -> Chain:
+    return tuple((outer.gate, outer.then) for outer in branches(pipeline, branch))
+
+
+def _source(source: spec.FromStep | spec.FromParameter | spec.FromData) -> Source:
     if isinstance(source, spec.FromStep):
-        return {"step": source.step, "output": source.output, "value": value_name(source)}
+        return Source(step=source.step, output=source.output, value=value_name(source))
     if isinstance(source, spec.FromData):
-        return {"data": source.uri}
-    return {"parameter": source.name}
+        return Source(data=source.uri)
+    return Source(parameter=source.name)
 
 
-def _servers(build: Build) -> dict[str, dict[str, list[str]]]:
+def _servers(build: Build) -> dict[str, Preload]:
     """Return what each fork server imports, and what it must go without.
 
     Register steps have one of their own: it imports MLflow while the other steps run.
     """
-    steps = [name for name in _preload(build) if name.partition(".")[0] not in UNSAFE]
-    servers = {STEPS: {"modules": steps, "without": []}}
+    steps = tuple(name for name in _preload(build) if name.partition(".")[0] not in UNSAFE)
+    servers = {STEPS: Preload(steps, ())}
     if any(isinstance(step.run, spec.Register) for step in build.spec.steps):
         # MLflow imports Polars where it is installed, and would then have its threads.
-        servers[REGISTRY] = {"modules": list(_REGISTERING), "without": sorted(UNSAFE - {"mlflow"})}
+        servers[REGISTRY] = Preload(_REGISTERING, tuple(sorted(UNSAFE - {"mlflow"})))
     return servers
 
 
 def _preload(build: Build) -> list[str]:
-    found: dict[str, None] = {}
+    modules: set[str] = set()
     for step in build.spec.steps:
-        kinds = [output.type for output in step.outputs.values()]
-        kinds += [found_input.type for found_input in step.inputs.values()]
-        for kind in kinds:
-            bare = kind.removeprefix("list[").removesuffix("]")
-            found.update(dict.fromkeys(_PRELOAD.get(bare, ())))
+        types = [output.type for output in step.outputs.values()]
+        types += [taken.type for taken in step.inputs.values()]
+        for type_ in types:
+            modules.update(_PRELOAD.get(type_.removeprefix("list[").removesuffix("]"), ()))
         bundle = build.bundles.get(step.name)
         if bundle is not None:
-            found.update(dict.fromkeys(bundle.libraries))
-    return sorted(found)
+            modules.update(bundle.libraries)
+    return sorted(modules)
 
 
 def _row(step: spec.Step, machine: Machine) -> Job:

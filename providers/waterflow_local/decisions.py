@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from waterflow import spec
 from waterflow.runs.cache import content_key
 from waterflow.spec.conditions import SKIPPED, holds
+from waterflow.spec.references import value_name
 from waterflow_local.store import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from waterflow_local.document import Gate, LocalJob, Source, Submitted
 
 
 @dataclass
@@ -25,6 +26,33 @@ class Outcome:
     skipped: bool = False
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of a run's start; where something is not, it is not in here.
+
+    Attributes:
+        parameters: Parameter -> JSON value.
+        data: URI -> the artifact that holds the outside data.
+        data_parameters: The parameters that name outside data.
+        wheelhouses: Step -> digest of what its own requirements were resolved to.
+    """
+
+    parameters: Mapping[str, Any]
+    data: Mapping[str, Stored]
+    data_parameters: Collection[str]
+    wheelhouses: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+
+    @classmethod
+    def of(cls, submitted: Submitted) -> Known:
+        """Return what is known of a run that was submitted: all of it."""
+        return cls(
+            submitted.parameters,
+            submitted.data,
+            submitted.data_parameters,
+            {step: python.wheelhouse for step, python in submitted.interpreters.items()},
+        )
+
+
 class Decisions:
     """What follows for a step from the outcomes of those before it.
 
@@ -32,32 +60,24 @@ class Decisions:
     asks when all of it is there.
 
     Args:
-        document: The compiled document.
-        submission: How the run was started: `parameters`, `data`, `data_parameters`,
-            `interpreters`.
+        gates: The document's gates.
+        known: What is known of the run's start.
         outcomes: How steps ended; filled while the run goes on.
     """
 
     def __init__(
-        self,
-        document: Mapping[str, Any],
-        submission: Mapping[str, Any],
-        outcomes: Mapping[str, Outcome],
+        self, gates: Mapping[str, Gate], known: Known, outcomes: Mapping[str, Outcome]
     ) -> None:
-        self._submission, self._outcomes = submission, outcomes
-        self._gates = {
-            name: msgspec.convert(gate["condition"], spec.Condition)  # pyright: ignore[reportArgumentType]
-            for name, gate in document["gates"].items()
-        }
+        self._gates, self._known, self._outcomes = gates, known, outcomes
 
-    def skipped(self, job: dict[str, Any]) -> bool:
+    def skipped(self, job: LocalJob) -> bool:
         """Say whether a step is not to run: a gate is closed, or an input was skipped."""
         return not self._open(job) or self._input_skipped(job)
 
-    def _open(self, job: dict[str, Any]) -> bool:
+    def _open(self, job: LocalJob) -> bool:
         """Say whether every gate that the step stands behind lets it through."""
-        for gate, then in job["chain"]:
-            answer = holds(self._gates[gate], self._scalar)
+        for gate, then in job.chain:
+            answer = holds(self._gates[gate].condition, self._scalar)
             if answer is None or answer != then:
                 return False
         return True
@@ -67,47 +87,41 @@ class Decisions:
         if isinstance(operand, spec.FromValue):
             return operand.value
         if isinstance(operand, spec.FromParameter):
-            return self._submission["parameters"][operand.name]
+            return self._known.parameters[operand.name]
         outcome = self._outcomes[operand.step]
-        name = operand.output if operand.key is None else f"{operand.output}.{operand.key}"
-        return SKIPPED if outcome.skipped else outcome.values[name]
+        return SKIPPED if outcome.skipped else outcome.values[value_name(operand)]
 
-    def _input_skipped(self, job: dict[str, Any]) -> bool:
-        alternatives = {n for group in job["alternatives"].values() for n in group}
-        sources = job["sources"]
-        for name, source in sources.items():
-            if (
-                "step" in source
-                and name not in alternatives
-                and self._outcomes[source["step"]].skipped
-            ):
-                return True
-        return any(
-            all(self._outcomes[sources[n]["step"]].skipped for n in group)
-            for group in job["alternatives"].values()
+    def _input_skipped(self, job: LocalJob) -> bool:
+        alternatives = {name for group in job.alternatives.values() for name in group}
+        certain = (source for name, source in job.sources.items() if name not in alternatives)
+        return any(map(self._source_skipped, certain)) or any(
+            all(self._source_skipped(job.sources[name]) for name in group)
+            for group in job.alternatives.values()
         )
 
-    def bind(self, job: dict[str, Any]) -> tuple[dict[str, Stored | None], dict[str, Any]]:
+    def _source_skipped(self, source: Source) -> bool:
+        return source.step is not None and self._outcomes[source.step].skipped
+
+    def bind(self, job: LocalJob) -> tuple[dict[str, Stored | None], dict[str, Any]]:
         """Return the artifacts (None: skipped) and the parameter values that a step takes."""
         inputs: dict[str, Stored | None] = {}
         parameters: dict[str, Any] = {}
-        for name, source in job["sources"].items():
-            if "step" in source:
-                outcome = self._outcomes[source["step"]]
-                inputs[name] = None if outcome.skipped else outcome.outputs[source["output"]]
-            elif "data" in source:
-                inputs[name] = Stored(**self._submission["data"][source["data"]])
+        for name, source in job.sources.items():
+            if source.step is not None:
+                outcome = self._outcomes[source.step]
+                inputs[name] = None if outcome.skipped else outcome.outputs[source.output]
+            elif source.data is not None:
+                inputs[name] = self._known.data[source.data]
             else:
-                value = self._submission["parameters"][source["parameter"]]
-                if source["parameter"] in self._submission["data_parameters"]:
-                    if value is not None:
-                        inputs[name] = Stored(**self._submission["data"][value])
-                else:
+                value = self._known.parameters[source.parameter]
+                if source.parameter not in self._known.data_parameters:
                     parameters[name] = value
+                elif value is not None:
+                    inputs[name] = self._known.data[value]
         return inputs, parameters
 
     def key(
-        self, job: dict[str, Any], inputs: dict[str, Stored | None], parameters: dict[str, Any]
+        self, job: LocalJob, inputs: dict[str, Stored | None], parameters: dict[str, Any]
     ) -> str:
         """Return the content key of a step's result.
 
@@ -117,17 +131,15 @@ class Decisions:
             parameters: Its parameter values.
         """
         return content_key(
-            code=job["bundle"],
-            step=job["step"],
+            code=job.bundle,
+            step=job.content,
             inputs={n: f"{a.digest}.{a.type}" if a else "skipped" for n, a in inputs.items()},
             parameters=parameters,
             requirements={
-                name: job[name] for name in ("versions", "python", "requirements", "image")
-            }
-            | {"wheelhouse": self._wheelhouse(job["step"]["step"])},
+                "versions": job.versions,
+                "python": job.python,
+                "requirements": job.requirements,
+                "image": job.image,
+                "wheelhouse": self._known.wheelhouses.get(job.file.step),
+            },
         )
-
-    def _wheelhouse(self, step: str) -> str | None:
-        """Return the digest of what the step's own requirements were resolved to."""
-        found: str | None = self._submission["interpreters"].get(step, {}).get("wheelhouse")
-        return found

@@ -46,12 +46,12 @@ def adopted(own: Collection[int]) -> list[int]:
 
 def below(pid: int) -> list[int]:
     """Return a process and all its descendants."""
-    found = [pid]
-    for one in found:
+    pids = [pid]
+    for parent in pids:
         with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{one}/task").iterdir():
-                found.extend(map(int, (task / "children").read_text().split()))
-    return found
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                pids.extend(map(int, (task / "children").read_text().split()))
+    return pids
 
 
 def place(pid: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import venv
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from waterflow import spec
 from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError
 from waterflow.packing import wheelhouse
+from waterflow_local.document import Interpreter
 from waterflow_local.folders import Lock
 
 if TYPE_CHECKING:
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
     from waterflow_local.folders import State
 
 _READY = ".waterflow-ready"
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    """The Python of a step that needs one of its own.
-
-    Attributes:
-        python: Its path.
-        wheelhouse: Digest of what was installed into it; None for the Python of an image.
-    """
-
-    python: str
-    wheelhouse: str | None = None
 
 
 def interpreters(
@@ -52,16 +39,16 @@ def interpreters(
         ConfigurationError: A requirement cannot be read or installed, or an image's folder holds
             no Python.
     """
-    found: dict[str, Interpreter] = {}
+    pythons: dict[str, Interpreter] = {}
     for step in pipeline.steps:
         image = None if isinstance(step.run, spec.Container) else step.environment.image
         if image is not None and images.get(image):
-            found[step.name] = Interpreter(_inside(step, image, images[image]))
+            pythons[step.name] = Interpreter(_inside(step, image, images[image]))
         elif unmet(step, images):
             wheels = wheelhouse.resolve(step.environment.requirements, state.wheelhouses)
             python = _environment(wheels, state.environments)
-            found[step.name] = Interpreter(str(python), wheels.digest)
-    return found
+            pythons[step.name] = Interpreter(str(python), wheels.digest)
+    return pythons
 
 
 def unmet(step: spec.Step, images: Mapping[str, str]) -> bool:
@@ -101,18 +88,19 @@ def _met(requirements: tuple[str, ...]) -> bool:
 
     for text in requirements:
         try:
-            wanted = Requirement(text)
+            requirement = Requirement(text)
         except InvalidRequirement as error:
             raise ConfigurationError(
                 f"requirements: {text!r} is no PEP 508 requirement: {error}"
             ) from None
-        if wanted.marker is not None and not wanted.marker.evaluate():
+        if requirement.marker is not None and not requirement.marker.evaluate():
             continue
         try:
-            found = metadata.version(wanted.name)
+            version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
             return False
-        if wanted.url is not None or not wanted.specifier.contains(found, prereleases=True):
+        fits = requirement.specifier.contains(version, prereleases=True)
+        if requirement.url is not None or not fits:
             return False
     return True
 

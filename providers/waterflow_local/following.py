@@ -25,7 +25,7 @@ def follow(request: dict[str, Any], ended: int) -> None:
     """Read an attempt's log while it is written, until the attempt has ended.
 
     Args:
-        request: What the launcher was asked for.
+        request: The request that started the attempt.
         ended: A pipe's reading end, into which something is written when the attempt has ended.
     """
     with Path(request["log"]).open("rb") as log, _reader(request, watched=True) as reader:
@@ -75,11 +75,10 @@ class Along:
 
 @contextlib.contextmanager
 def _reader(request: dict[str, Any], *, watched: bool) -> Generator[LogReader]:
-    found = request["metrics"]
-    with Spool(
-        request["spool"], execution=found["execution"], step=found["step"], attempt=found["attempt"]
-    ) as spool:
-        reader = LogReader(found["definitions"], spool, watched=watched)
+    metrics = request["metrics"]
+    owner = {name: metrics[name] for name in ("execution", "step", "attempt")}
+    with Spool(request["spool"], **owner) as spool:
+        reader = LogReader(metrics["definitions"], spool, watched=watched)
         yield reader
         reader.close()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
 from waterflow.data.fingerprints import Fingerprints, text_digest, walk
 from waterflow.provider.expectation import Expectation
 from waterflow_local import environments
-from waterflow_local.decisions import Decisions, Outcome
+from waterflow_local.decisions import Decisions, Known, Outcome
 from waterflow_local.store import Stored
 
 if TYPE_CHECKING:
@@ -18,12 +17,13 @@ if TYPE_CHECKING:
 
     from waterflow.data import Pinned
     from waterflow.provider import Build
+    from waterflow_local.document import LocalDocument
     from waterflow_local.store import Store
 
 
 def foretell(
     build: Build,
-    content: Mapping[str, Any],
+    document: LocalDocument,
     parameters: Mapping[str, Any],
     store: Store,
     images: Mapping[str, str],
@@ -35,7 +35,7 @@ def foretell(
 
     Args:
         build: What was compiled.
-        content: The compiled document.
+        document: The compiled document.
         parameters: The run's parameters; one that is not known is not in it.
         store: The project's artifacts and cache.
         images: Image -> the folder that stands for it.
@@ -44,38 +44,37 @@ def foretell(
         ConfigurationError: A requirement cannot be read.
     """
     stored = {uri: _stored(pinned, store) for uri, pinned in build.data.items()}
-    submission = {
-        "parameters": parameters,
-        "data": {uri: asdict(found) for uri, found in stored.items() if found is not None},
-        "data_parameters": [n for n, p in build.spec.parameters.items() if p.type == "data"],
-        "interpreters": {},
-    }
+    known = Known(
+        parameters,
+        {uri: artifact for uri, artifact in stored.items() if artifact is not None},
+        [n for n, p in build.spec.parameters.items() if p.type == "data"],
+    )
     outcomes: dict[str, Outcome] = {}
-    decisions = Decisions(content, submission, outcomes)
+    decisions = Decisions(document.gates, known, outcomes)
     unresolved = {step.name for step in build.spec.steps if environments.unmet(step, images)}
-    found: dict[str, Expectation] = {}
-    for name, job in content["jobs"].items():
+    expectations: dict[str, Expectation] = {}
+    for name, job in document.jobs.items():
+        expectations[name] = Expectation()
         try:
             if decisions.skipped(job):
-                outcomes[name], found[name] = Outcome(skipped=True), Expectation(cache="skipped")
+                outcomes[name] = Outcome(skipped=True)
+                expectations[name] = Expectation(cache="skipped")
                 continue
-            if not job["cache"]:
-                found[name] = Expectation(cache="will run")
+            if not job.cache:
+                expectations[name] = Expectation(cache="will run")
                 continue
             key = decisions.key(job, *decisions.bind(job))
         except KeyError:  # an outcome, a parameter or data that is not known
-            found[name] = Expectation()
             continue
         if name in unresolved:
-            found[name] = Expectation()
             continue
         result = store.get(key)
         if result is None:
-            found[name] = Expectation(cache="will run")
+            expectations[name] = Expectation(cache="will run")
         else:
             outcomes[name] = Outcome(result.outputs, result.values)
-            found[name] = Expectation(cache="cached", run=result.origin["execution"])
-    return found
+            expectations[name] = Expectation(cache="cached", run=result.origin["execution"])
+    return expectations
 
 
 def identity(pinned: Pinned) -> str | None:

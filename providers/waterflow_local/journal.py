@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from waterflow.provider.state import RunState, Status, StepState
 from waterflow.tracking.spool import read
-from waterflow_local.folders import Lock, RunFolder, read_json
+from waterflow_local.document import read_document, read_submitted
+from waterflow_local.folders import Lock, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,14 +76,13 @@ class Reader:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        document = read_json(folder.document)
-        submission = read_json(folder.submission)
+        document, submitted = read_document(folder), read_submitted(folder)
         self.state = RunState(
             run=folder.id,
-            pipeline=document["pipeline"],
-            steps={name: StepState(name=name) for name in document["jobs"]},
-            started=submission["created"],
-            tracking_uri=submission["tracking"]["uri"],
+            pipeline=document.pipeline,
+            steps={name: StepState(name=name) for name in document.jobs},
+            started=submitted.created,
+            tracking_uri=submitted.tracking.uri,
         )
         self._offset = 0
 
@@ -109,9 +109,13 @@ class Reader:
             with contextlib.closing(Journal(self._folder)) as journal:
                 for step in open_steps:
                     journal.append(
-                        "step.end", step.name, step.attempt, status="failed", outputs={},
+                        "step.end",
+                        step.name,
+                        step.attempt,
+                        status="failed",
+                        outputs={},
                         error=error,
-                    )  # fmt: skip
+                    )
                 journal.append("run.end", status="failed", error=error)
         except OSError:
             # The disk is full, or not ours to write: the truth is told all the same, and written

@@ -144,17 +144,17 @@ class Launcher:
 
     def _follow(self, request: dict[str, Any], attempt: int) -> None:
         """Start a process that reads an attempt's log, so that nothing stands in the step's way."""
-        told, tell = os.pipe()
+        ended, tell = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
                 self._become(request)
-                following.follow(request, told)
+                following.follow(request, ended)
             except Exception:  # noqa: BLE001 - the step's log is to tell, and the step goes on
                 traceback.print_exc()
             finally:
                 os._exit(0)
-        os.close(told)
+        os.close(ended)
         self.followers[pid] = _Follower(attempt, tell, request["log"])
 
     def _become(self, request: dict[str, Any]) -> None:

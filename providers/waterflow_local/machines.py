@@ -41,23 +41,23 @@ def _cpus() -> int:
     return os.cpu_count() or 1
 
 
-def share(machine: Machine, wanted: spec.Resources) -> tuple[float, int, tuple[str, ...]]:
+def share(machine: Machine, resources: spec.Resources) -> tuple[float, int, tuple[str, ...]]:
     """Return the CPUs and bytes that a step takes of this machine, and what differs from its wish.
 
     A step that asks for more than there is runs alone.
     """
     notes: list[str] = []
-    if wanted.cpu > machine.cpu:
-        notes.append(f"asks for {wanted.cpu:g} CPU and runs alone on {machine.cpu:g}")
-    memory = wanted.memory or 0
+    if resources.cpu > machine.cpu:
+        notes.append(f"asks for {resources.cpu:g} CPU and runs alone on {machine.cpu:g}")
+    memory = resources.memory or 0
     if memory > machine.memory:
         notes.append(
             f"asks for {show_size(memory)} and runs alone with {show_size(machine.memory)}"
         )
-    if wanted.gpu is not None:
+    if resources.gpu is not None:
         notes.append("runs without the accelerators it asks for (profile: gpu)")
-    if wanted.spot:
+    if resources.spot:
         notes.append("is never interrupted here (spot)")
-    if wanted.instances > 1:
+    if resources.instances > 1:
         notes.append("runs on one machine (profile: instances)")
-    return min(wanted.cpu, machine.cpu), min(memory, machine.memory), tuple(notes)
+    return min(resources.cpu, machine.cpu), min(memory, machine.memory), tuple(notes)

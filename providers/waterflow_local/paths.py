@@ -28,13 +28,12 @@ def project_folders(root: Path) -> list[str]:
     from waterflow.packing.imports import search_path
 
     root = root.resolve()
-    found = {str(path): None for path in (*search_path(root), root / "src", Path.cwd())}
-    return list(found)
+    return list(dict.fromkeys(map(str, (*search_path(root), root / "src", Path.cwd()))))
 
 
 def without(entries: list[str], folders: Collection[str]) -> list[str]:
     """Return the entries of an import path that are none of the folders, and not the cwd."""
-    return [one for one in entries if one and os.path.realpath(one) not in folders]
+    return [entry for entry in entries if entry and os.path.realpath(entry) not in folders]
 
 
 def drop(folders: Collection[str]) -> None:

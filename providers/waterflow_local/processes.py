@@ -18,6 +18,7 @@ from waterflow_local import following
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from waterflow_local.document import Preload
     from waterflow_local.forkserver import Server
 
 _DIED: Final = 128 + signal.SIGKILL
@@ -50,14 +51,14 @@ class Forked:
         server: The server, started.
         preload: Modules to import before the first fork, and which to go without meanwhile.
         folders: The live tree, from which nothing may be imported.
-        fork: Whether forking without exec is wanted.
+        fork: Whether attempts are forked without exec.
         grace: Seconds between SIGTERM and SIGKILL.
     """
 
     def __init__(
         self,
         server: Server,
-        preload: dict[str, list[str]],
+        preload: Preload,
         folders: list[str],
         fork: bool,
         grace: float,
@@ -83,8 +84,15 @@ class Forked:
         """Let the server import its libraries, once, and return what is done when it has."""
         if self._preloaded is None:
             self._preloaded = asyncio.get_running_loop().create_future()
-            wanted = {"fork": self._fork, "folders": self._folders, **self._preload}
-            self._send({"do": "preload", **wanted})
+            self._send(
+                {
+                    "do": "preload",
+                    "fork": self._fork,
+                    "folders": self._folders,
+                    "modules": self._preload.modules,
+                    "without": self._preload.without,
+                }
+            )
         return self._preloaded
 
     def _send(self, request: dict[str, Any]) -> None:

@@ -86,9 +86,8 @@ class LocalProvider(Provider):
 
         self.check_submission(submission)
         self._client.submit(
-            build, document, submission,
-            tracking_record(build, document, self.profile),
-        )  # fmt: skip
+            build, document, submission, tracking_record(build, document, self.profile)
+        )
 
     def status(self, run_id: str) -> RunState:
         """Return a run's state."""

@@ -18,8 +18,9 @@ from waterflow.runtime import contract
 from waterflow_local import forkserver
 from waterflow_local.attempt import Attempt, StepRun
 from waterflow_local.compiler import REGISTRY, STEPS
-from waterflow_local.decisions import Decisions, Outcome
-from waterflow_local.folders import Lock, RunFolder, State, read_json, write_json
+from waterflow_local.decisions import Decisions, Known, Outcome
+from waterflow_local.document import read_document, read_submitted
+from waterflow_local.folders import Lock, RunFolder, State, write_json
 from waterflow_local.journal import Journal, finished
 from waterflow_local.paths import project_folders
 from waterflow_local.processes import Forked, Launch, Servers
@@ -27,6 +28,7 @@ from waterflow_local.slots import Slots
 from waterflow_local.store import Result, Store
 
 if TYPE_CHECKING:
+    from waterflow_local.document import LocalJob, Preload
     from waterflow_local.forkserver import Server
 
 
@@ -59,42 +61,39 @@ class Runner:
         attached: int | None = None,
     ) -> None:
         self.folder, self.state, self.store = folder, state, Store(state)
-        self.document: dict[str, Any] = read_json(folder.document)
-        self.submission: dict[str, Any] = read_json(folder.submission)
-        self.jobs: dict[str, dict[str, Any]] = self.document["jobs"]
+        self.document, self.submitted = read_document(folder), read_submitted(folder)
+        self.jobs = self.document.jobs
         self.journal = Journal(folder)
-        machine = self.document["machine"]
-        self.slots = Slots(machine["cpu"], machine["memory"])
+        self.slots = Slots(self.document.machine.cpu, self.document.machine.memory)
         self.launch = launch
         self.outcomes: dict[str, Outcome] = {}
-        self.decisions = Decisions(self.document, self.submission, self.outcomes)
+        self.decisions = Decisions(self.document.gates, Known.of(self.submitted), self.outcomes)
         self.done = {name: asyncio.Event() for name in self.jobs}
         self.failure: tuple[str, str] | None = None
         self.fault: str | None = None
         self._stop = asyncio.Event()
         self._active: set[str] = set()
         self._attached = attached
-        self._live = project_folders(Path(self.submission["root"]))
+        self._live = project_folders(Path(self.submitted.root))
         self._tidying: set[asyncio.Task[None]] = set()
         self.earlier = self._earlier()
 
     def _earlier(self) -> dict[str, dict[str, Any]]:
         """Return the results of the run that this one goes on from, by step."""
-        resume = self.submission["resume"]
+        resume = self.submitted.resume
         return {e["step"]: e for e in finished(self.state.run(resume))} if resume else {}
 
     # --- the run -------------------------------------------------------------------------------
 
     async def run(self) -> str:
         """Run all steps and return "succeeded", "failed" or "cancelled"."""
-        submission = self.submission
         self.journal.append(
             "run.start",
-            pipeline=self.document["pipeline"],
-            parameters=submission["parameters"],
-            tags=submission["tags"],
-            files=submission["files"],
-            datasets=submission["datasets"],
+            pipeline=self.document.pipeline,
+            parameters=self.submitted.parameters,
+            tags=self.submitted.tags,
+            files=self.submitted.files,
+            datasets=self.submitted.datasets,
         )
         await self.launch.open()
         tasks = {name: asyncio.create_task(self._guarded(name)) for name in self.jobs}
@@ -153,11 +152,11 @@ class Runner:
             if not task.done() and name not in self._active:
                 task.cancel()
         left = [task for task in tasks.values() if not task.done()]
-        ending_ = asyncio.gather(*left, return_exceptions=True)
-        await asyncio.wait({ending_, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        ending = asyncio.gather(*left, return_exceptions=True)
+        await asyncio.wait({ending, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if self.cancelled:
             await self.launch.stop()
-        await ending_
+        await ending
 
     def _end(self) -> tuple[str, dict[str, Any]]:
         if self.cancelled:
@@ -175,9 +174,9 @@ class Runner:
     # --- one step ------------------------------------------------------------------------------
 
     async def _guarded(self, name: str) -> None:
-        for before in self.jobs[name]["upstream"]:
+        for before in self.jobs[name].upstream:
             await self.done[before].wait()
-        if self._ending:
+        if self._over:
             return
         try:
             outcome = await self._step(name)
@@ -193,48 +192,44 @@ class Runner:
         job = self.jobs[name]
         if self.decisions.skipped(job):
             skipped = {
-                n: {"type": t, "digest": None, "size": 0} for n, t in job["step"]["outputs"].items()
+                n: {"type": t, "digest": None, "size": 0} for n, t in job.file.outputs.items()
             }
             self.journal.append("step.end", name, 1, status="skipped", outputs=skipped)
             return Outcome(skipped=True)
         inputs, parameters = self.decisions.bind(job)
         key = self.decisions.key(job, inputs, parameters)
-        found = self._remembered(name, job, key)
-        if found is not None:
+        result = self._remembered(name, job, key)
+        if result is not None:
             self.journal.append(
-                "step.cached", name, 1, origin=found.origin, key=key, values=found.values,
-                outputs={n: asdict(a) for n, a in found.outputs.items()},
-                metrics=found.metrics, seconds=found.seconds,
-            )  # fmt: skip
-            return Outcome(found.outputs, found.values)
+                "step.cached", name, 1, origin=result.origin, key=key, **_record(result)
+            )
+            return Outcome(result.outputs, result.values)
         return await self._attempts(StepRun(name, job, inputs, parameters, key))
 
-    def _remembered(self, name: str, job: dict[str, Any], key: str) -> Result | None:
+    def _remembered(self, name: str, job: LocalJob, key: str) -> Result | None:
         event = self.earlier.get(name)
         if event is not None and event.get("key") == key:
-            origin = event.get("origin") or {
-                "execution": event["execution"], "step": name, "attempt": event["attempt"]
-            }  # fmt: skip
-            found = self.store.restore({**event, "origin": origin})
-            if found is not None:
-                return found
-        if job["cache"] and self.submission["cache"]:
+            attempt = {"execution": event["execution"], "step": name, "attempt": event["attempt"]}
+            result = self.store.restore({**event, "origin": event.get("origin") or attempt})
+            if result is not None:
+                return result
+        if job.cache and self.submitted.cache:
             return self.store.get(key)
         return None
 
     # --- attempts ------------------------------------------------------------------------------
 
     @property
-    def _ending(self) -> bool:
+    def _over(self) -> bool:
         """Whether nothing is to start any more."""
         return self.failure is not None or self.fault is not None or self.cancelled
 
     async def _attempts(self, step: StepRun) -> Outcome:
-        retry = step.job["step"]["retry"]
-        delay = float(retry["delay"])
-        write_json(self.folder.step_file(step.name), step.job["step"])
-        for number in range(1, retry["retries"] + 2):
-            again = delay if number <= retry["retries"] else None
+        retry = step.job.file.retry
+        delay = retry.delay
+        write_json(self.folder.step_file(step.name), step.job.content)
+        for number in range(1, retry.retries + 2):
+            again = delay if number <= retry.retries else None
             try:
                 outcome = await self._attempt(step, number, again)
             finally:
@@ -242,12 +237,12 @@ class Runner:
             if outcome is not None:
                 return outcome
             await asyncio.sleep(delay)
-            delay *= float(retry["backoff"])
+            delay *= retry.backoff
         raise AssertionError("the last attempt either succeeds or raises")
 
     async def _attempt(self, step: StepRun, number: int, again: float | None) -> Outcome | None:
         """Make one attempt; None means that another is to follow, `again` seconds later."""
-        attempt = Attempt(step, number, self.folder, self.state, self.submission, self._live)
+        attempt = Attempt(step, number, self.folder, self.state, self.submitted, self._live)
         code = contract.BAD_CODE
         error: dict[str, Any] | None = None
         try:
@@ -259,22 +254,20 @@ class Runner:
         except WaterflowError as problem:
             error = {"type": type(problem).__name__, "message": str(problem), "traceback": ""}
         except Exception as problem:  # noqa: BLE001 - a full disk, a file that the step has broken
-            told = "".join(traceback.format_exception(problem))
-            error = {"type": type(problem).__name__, "message": str(problem), "traceback": told}
+            text = "".join(traceback.format_exception(problem))
+            error = {"type": type(problem).__name__, "message": str(problem), "traceback": text}
         self._tidy(attempt)
         if code != contract.OK:
             self._heal(step, code, error)
-        if self._ending or code in contract.FINAL:
+        if self._over or code in contract.FINAL:
             again = None  # a retry would not be made, or could not go better
         if self.cancelled:
             self.journal.append("step.end", step.name, number, status="cancelled", outputs={})
             raise asyncio.CancelledError
         error = error or attempt.error(code)
         later = {} if again is None else {"retry_in": again}
-        self.journal.append(
-            "step.end", step.name, number, status="failed", outputs={}, error=error, code=code,
-            **later,
-        )  # fmt: skip
+        failure = {"status": "failed", "outputs": {}, "error": error, "code": code}
+        self.journal.append("step.end", step.name, number, **failure, **later)
         if again is not None:
             return None
         self.failure = self.failure or (step.name, f"{error['type']}: {error['message']}")
@@ -283,16 +276,20 @@ class Runner:
     async def _process(self, attempt: Attempt) -> tuple[int, float]:
         """Run an attempt's process on its share of the machine; return its code and seconds."""
         step = attempt.step
-        async with self.slots.take(step.job["cpu"], step.job["memory"]):
-            if self._ending:
+        async with self.slots.take(step.job.cpu, step.job.memory):
+            if self._over:
                 raise asyncio.CancelledError
             self._active.add(step.name)
             self.journal.append(
-                "step.start", step.name, attempt.number, parameters=step.shown,
-                inputs=step.digests, tags={"waterflow.kind": step.job["step"]["run"]["kind"]},
-            )  # fmt: skip
+                "step.start",
+                step.name,
+                attempt.number,
+                parameters=step.shown,
+                inputs=step.digests,
+                tags={"waterflow.kind": step.job.file.work.kind},
+            )
             began = time.monotonic()
-            code = await self.launch.run(attempt.request(), step.job["step"]["timeout"])
+            code = await self.launch.run(attempt.request(), step.job.file.timeout)
             return code, time.monotonic() - began
 
     def _tidy(self, attempt: Attempt) -> None:
@@ -305,52 +302,56 @@ class Runner:
         """Drop inputs that were altered in the store: the next run makes them again."""
         refused = error is not None and error["type"] == "ArtifactError"
         if code == contract.BAD_INPUT or refused:
-            self.store.heal(found for found in step.inputs.values() if found is not None)
+            self.store.heal(stored for stored in step.inputs.values() if stored is not None)
 
     def _keep(self, attempt: Attempt, step: StepRun, seconds: float) -> Result:
         """Take what an attempt made into the store, and remember it under its key."""
         result = attempt.collect(seconds)
         # What ran inline came from the live tree, which the key knows nothing of.
-        if step.job["cache"] and not self.submission["inline"]:
+        if step.job.cache and not self.submitted.inline:
             self.store.put(step.key, result)
         return result
 
     def _succeed(self, step: StepRun, number: int, result: Result) -> Outcome:
         self.journal.append(
-            "step.end", step.name, number, status="succeeded", key=step.key, values=result.values,
-            outputs={n: asdict(a) for n, a in result.outputs.items()},
-            metrics=result.metrics, seconds=result.seconds,
-        )  # fmt: skip
+            "step.end", step.name, number, status="succeeded", key=step.key, **_record(result)
+        )
         return Outcome(result.outputs, result.values)
 
 
-def forked(folder: RunFolder, server: Server) -> Launch:
+def _record(result: Result) -> dict[str, Any]:
+    """Return what the journal says of a step's result."""
+    return {
+        "values": result.values,
+        "outputs": {name: asdict(stored) for name, stored in result.outputs.items()},
+        "metrics": result.metrics,
+        "seconds": result.seconds,
+    }
+
+
+def fork_servers(folder: RunFolder, server: Server) -> Launch:
     """Return how a run's attempts are started by fork servers.
 
     Args:
         folder: The run's folder.
         server: A server that was started already, for the user's steps.
     """
-    submission = read_json(folder.submission)
-    settings = submission["settings"]
-    folders = project_folders(Path(submission["root"]))
-    wanted: dict[str, Any] = read_json(folder.document)["servers"]
-    return Servers(
-        {
-            name: Forked(
-                server if name == STEPS else forkserver.start(_LATER),
-                preload, folders, settings["fork"], settings["grace"],
-            )
-            for name, preload in wanted.items()
-        },
-        early=REGISTRY,
-    )  # fmt: skip
+    submitted = read_submitted(folder)
+    folders = project_folders(Path(submitted.root))
+    settings = submitted.settings
+
+    def forked(name: str, preload: Preload) -> Forked:
+        started = server if name == STEPS else forkserver.start(_LATER)
+        return Forked(started, preload, folders, settings.fork, settings.grace)
+
+    preloads = read_document(folder).servers
+    return Servers({name: forked(name, preloads[name]) for name in preloads}, early=REGISTRY)
 
 
 def run(folder: RunFolder, state: State, launch: Launch, attached: int | None = None) -> str:
     """Run one submitted run, tracking beside it, and return its status."""
-    settings = read_json(folder.submission)["settings"]
-    writer = _start_writer(folder) if settings["send"] == "now" else None
+    settings = read_submitted(folder).settings
+    writer = _start_writer(folder) if settings.send == "now" else None
     in_use = Lock(state.folder / "prune.lock")
     in_use.take(wait=True, shared=True)
     try:
@@ -358,7 +359,7 @@ def run(folder: RunFolder, state: State, launch: Launch, attached: int | None = 
     finally:
         in_use.release()
         if writer is not None:
-            _await_writer(writer, folder, settings["tracking_patience"])
+            _await_writer(writer, folder, settings.tracking_patience)
     return status
 
 

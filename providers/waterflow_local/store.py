@@ -89,8 +89,8 @@ class Store:
         Raises:
             ArtifactError: The folder has no manifest.
         """
-        found = manifest or artifacts.read(folder)
-        stored = Stored(found.type, found.sha256 or "", found.size)
+        manifest = manifest or artifacts.read(folder)
+        stored = Stored(manifest.type, manifest.sha256 or "", manifest.size)
         goal = self.place(stored)
         goal.parent.mkdir(parents=True, exist_ok=True)
         protect(folder)
@@ -114,20 +114,20 @@ class Store:
         except (ArtifactError, OSError):
             return False
 
-    def heal(self, wanted: Iterable[Stored]) -> list[Stored]:
+    def heal(self, stored: Iterable[Stored]) -> list[Stored]:
         """Forget the artifacts that were altered, and the results that name them; return them.
 
         The next run makes them again.
         """
-        bad = [found for found in wanted if not self.whole(found)]
-        names = {found.digest for found in bad}
-        for path in self.state.cache.glob("[!.]*/*.json") if bad else ():
+        altered = [artifact for artifact in stored if not self.whole(artifact)]
+        names = {artifact.digest for artifact in altered}
+        for path in self.state.cache.glob("[!.]*/*.json") if altered else ():
             entry = _record(path)
             if entry is None or not names.isdisjoint(_digests(entry)):
                 path.unlink(missing_ok=True)
-        for found in bad:
-            put_aside(self.place(found), self.state.artifacts)
-        return bad
+        for artifact in altered:
+            put_aside(self.place(artifact), self.state.artifacts)
+        return altered
 
     def put(self, key: str, result: Result) -> None:
         """Keep a result under its key."""
@@ -140,8 +140,8 @@ class Store:
 
     def restore(self, entry: dict[str, Any]) -> Result | None:
         """Return a result from its record, if all its artifacts are still there."""
-        outputs = {name: Stored(**found) for name, found in entry["outputs"].items()}
-        if not all(self.has(found) for found in outputs.values()):
+        outputs = {name: Stored(**output) for name, output in entry["outputs"].items()}
+        if not all(self.has(stored) for stored in outputs.values()):
             return None
         return Result(outputs, entry["values"], entry["origin"], entry["metrics"], entry["seconds"])
 
@@ -246,8 +246,8 @@ def _record(path: Path) -> dict[str, Any] | None:
     """Return a cached result's record; None when it is not there or broken."""
     try:
         entry = read_json(path)
-        for found in entry["outputs"].values():
-            Stored(**found)
+        for output in entry["outputs"].values():
+            Stored(**output)
         complete = isinstance(entry["created"], int) and entry.keys() >= _FIELDS
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -255,4 +255,4 @@ def _record(path: Path) -> dict[str, Any] | None:
 
 
 def _digests(entry: dict[str, Any]) -> set[str]:
-    return {found["digest"] for found in entry["outputs"].values()}
+    return {output["digest"] for output in entry["outputs"].values()}

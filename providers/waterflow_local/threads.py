@@ -30,17 +30,17 @@ def environment(threads: int, variables: Mapping[str, str]) -> dict[str, str]:
 
 def limit(threads: int, variables: Mapping[str, str]) -> None:
     """Give this process's libraries, which were imported with one thread, those of the step."""
-    found = environment(threads, variables)
-    os.environ.update(found)
+    settings = environment(threads, variables)
+    os.environ.update(settings)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    wanted = {
-        "openmp": _number(found[OMP], threads),
-        "blas": _number(found[OPENBLAS if OPENBLAS in variables else MKL], threads),
+    limits = {
+        "openmp": _number(settings[OMP], threads),
+        "blas": _number(settings[OPENBLAS if OPENBLAS in variables else MKL], threads),
     }
-    if any(number > 1 for number in wanted.values()):
+    if any(number > 1 for number in limits.values()):
         with contextlib.suppress(ImportError):
-            importlib.import_module("threadpoolctl").threadpool_limits(wanted)
+            importlib.import_module("threadpoolctl").threadpool_limits(limits)
 
 
 def _number(text: str, otherwise: int) -> int:

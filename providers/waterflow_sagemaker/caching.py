@@ -32,7 +32,11 @@ _UNITS: Final = {
 def duration(text: str) -> float:
     """Read an ISO 8601 duration, with or without its P: `P30D`, `30dT5h`, `T16m`.
 
-    https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-caching-enabling.html
+    By https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-caching-enabling.html values are
+    whole numbers with the letter of a unit behind each, so `PT1.5S` is none.
+
+    Args:
+        text: The duration.
 
     Returns:
         Seconds.
@@ -40,8 +44,8 @@ def duration(text: str) -> float:
     Raises:
         ValueError: It is none.
     """
-    found = _DURATION.fullmatch(text)
-    parts = {k: v for k, v in found.groupdict().items() if v} if found else {}
+    match = _DURATION.fullmatch(text)
+    parts = {unit: number for unit, number in match.groupdict().items() if number} if match else {}
     if not parts:
         raise ValueError(f"'{text}' is no ISO 8601 duration such as P30D or PT1H")
     return float(sum(int(value) * _UNITS[unit] for unit, value in parts.items()))

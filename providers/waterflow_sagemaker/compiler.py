@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
+from waterflow.cloud.settings import check_steps
 from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
 from waterflow.project.leaks import refuse_address
@@ -14,9 +15,9 @@ from waterflow.provider import Job
 from waterflow.runs import lineage
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands, value_name
+from waterflow_sagemaker import limits
 from waterflow_sagemaker.document import SageMakerDocument, Scheduler
 from waterflow_sagemaker.machines import prices
-from waterflow_sagemaker.profile import check_steps
 from waterflow_sagemaker.translation import naming, steps
 from waterflow_sagemaker.translation.branching import Layout, PlacedGate, copies, place
 from waterflow_sagemaker.translation.comparisons import Term, constant, translate
@@ -33,11 +34,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = "2020-12-01"
 """https://docs.aws.amazon.com/sagemaker/latest/dg/define-pipeline.html"""
-LARGEST: Final = 1_048_576
-"""Characters: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html"""
-_DESCRIPTION: Final = 3072
 _ENCODED: Final = {"integer": "Integer", "number": "Float"}
-_PARAMETERS: Final = 200
 _ELSEWHERE: Final = ("http://", "https://", "arn:", "databricks", "uc")
 _NUMERIC: Final = ("integer", "number")
 
@@ -94,7 +91,7 @@ def compile_sagemaker(
         prefix=settings.prefix,
         role=settings.role,
         resource_tags=dict(sorted({**settings.tags, "waterflow:pipeline": pipeline.name}.items())),
-        description=" ".join(pipeline.description.split())[:_DESCRIPTION],
+        description=" ".join(pipeline.description.split())[: limits.DESCRIPTION.most],
         parallel=settings.parallel,
         scheduler=scheduler,
     )
@@ -144,12 +141,12 @@ def check_size(document: SageMakerDocument) -> None:
     """
     definition = document.definition
     size = len(json.dumps(definition, ensure_ascii=False, separators=(",", ":")))
-    if size > LARGEST:
+    if size > limits.DEFINITION.most:
         number = len(definition["Metadata"]["waterflow"]["steps"])
         raise DefinitionError(
             f"Pipeline '{document.pipeline}': its definition has {size:,} characters for "
-            f"{number} steps; SageMaker takes {LARGEST:,}. Take several steps together, let one "
-            "step map over a list (wf.map), or make two pipelines of it"
+            f"{number} steps; SageMaker takes {limits.DEFINITION.most:,}. Take several steps "
+            "together, let one step map over a list (wf.map), or make two pipelines of it"
         )
 
 
@@ -225,10 +222,10 @@ def _encodings(pipeline: spec.Pipeline) -> dict[str, Encoding]:
             found[name] = "text"
         else:
             found[name] = "json"
-    if len(found) > _PARAMETERS:
+    if len(found) > limits.PARAMETERS.most:
         raise DefinitionError(
             f"Pipeline '{pipeline.name}' has {len(found)} parameters; SageMaker takes "
-            f"{_PARAMETERS}. Give several as one: a dict, or a file taken as wf.Data"
+            f"{limits.PARAMETERS.most}. Give several as one: a dict, or a file taken as wf.Data"
         )
     return found
 
@@ -296,7 +293,7 @@ class _Definition:
             "Metadata": {
                 "waterflow": {
                     "spec": context.build.digest,
-                    "build": context.s3(build),
+                    "build": context.uri(build),
                     "pipeline": pipeline.name,
                     "tags": sorted(context.settings.tags),
                     "steps": {one.native: one.step.name for one in layout.steps()},
@@ -306,7 +303,7 @@ class _Definition:
             "Parameters": _parameters(context, self._encodings),
             "PipelineExperimentConfig": {
                 "ExperimentName": (
-                    naming.entity(profile.experiment, naming.EXPERIMENT_LENGTH)
+                    naming.entity(profile.experiment, limits.EXPERIMENT_NAME.most)
                     if profile.experiment
                     else experiment
                 ),
@@ -424,12 +421,8 @@ def _jobs(context: Context, layout: Layout) -> list[Job]:
 
 
 def _notes(context: Context) -> list[str]:
-    known = prices()
-    found = [f"prices on demand of {known.region}, {known.date}"]
-    if context.settings.region != known.region:
-        found[0] += f"; those of {context.settings.region} differ"
-    unpinned = [step.name for step in context.pipeline.steps
-                if step.cache and not context.is_pinned(step)]  # fmt: skip
-    if unpinned:
-        found.append(f"never cached, as they read data that has no version: {', '.join(unpinned)}")
-    return found
+    table = prices()
+    note = f"prices on demand of {table.region}, {table.date}"
+    if context.settings.region != table.region:
+        note += f"; those of {context.settings.region} differ"
+    return [note, *context.unpinned_note()]

@@ -1,42 +1,20 @@
-"""Cron expressions: five fields as everywhere, in UTC, to the six that AWS reads."""
+"""Cron expressions in the words of EventBridge Scheduler: the six fields that AWS reads."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from waterflow.errors import DefinitionError
+from waterflow.language import cron
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
-_MONTHS: Final = (
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-)  # fmt: skip
-_DAYS: Final = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_LONGEST_MONTHS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_PART: Final = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?")
-_LONGEST: Final = 256
-"""Characters of an expression: the limit on CreateSchedule's ScheduleExpression."""
-
-
-@dataclass(frozen=True)
-class _Field:
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-    """What may stand for the numbers, from `low` on."""
-
-
-_FIELDS: Final = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of month", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of week", 0, 7, _DAYS),
-)
+_WEEK: Final = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_MINUTES: Final = range(60)
+_HOURS: Final = range(24)
+_DAYS: Final = range(1, 32)
+_MONTHS: Final = range(1, 13)
 
 
 def aws_cron(schedule: str) -> str:
@@ -55,90 +33,51 @@ def aws_cron(schedule: str) -> str:
     Raises:
         DefinitionError: It is no cron expression, or AWS cannot say it.
     """
-    texts = schedule.split()
-    if len(texts) != len(_FIELDS):
-        raise _wrong(schedule, "it has not five fields")
-    found = [_values(schedule, text, field) for text, field in zip(texts, _FIELDS, strict=True)]
-    minutes, hours, days, months, weekdays = found
-    weekdays = sorted({day % 7 for day in weekdays})
-    every_day, every_weekday = len(days) == 31, len(weekdays) == 7
+    meaning = cron.read(schedule)
+    days, weekdays = _day_fields(schedule, meaning)
+    minutes, hours = _field(meaning.minutes, _MINUTES), _field(meaning.hours, _HOURS)
+    months = _field(meaning.months, _MONTHS)
+    # However odd, it stays below the 256 characters that AWS takes of an expression.
+    return f"cron({minutes} {hours} {days} {months} {weekdays} *)"
+
+
+def _day_fields(schedule: str, meaning: cron.Cron) -> tuple[str, str]:
+    """Return the day of month and the day of week, of which AWS takes one only."""
+    every_day = len(meaning.days) == len(_DAYS)
+    every_weekday = len(meaning.weekdays) == len(_WEEK)
     if not every_day and not every_weekday:
-        raise _wrong(
+        raise _unsaid(
             schedule,
             "AWS cannot say both a day of month and a day of week. Leave one of them *, or make "
             "two pipelines",
         )
-    if all(min(days) > _LONGEST_MONTHS[month - 1] for month in months):
-        raise _wrong(schedule, "that day never comes")
-    fields = (
-        _written(minutes, _FIELDS[0]),
-        _written(hours, _FIELDS[1]),
-        _written(days, _FIELDS[2]) if every_weekday else "?",
-        _written(months, _FIELDS[3]),
-        "?" if every_weekday else _week(weekdays),
-        "*",
-    )
-    expression = f"cron({' '.join(fields)})"
-    if len(expression) > _LONGEST:
-        raise _wrong(schedule, f"AWS's form of it has more than {_LONGEST} characters")
-    return expression
+    if every_weekday if meaning.both else every_day or every_weekday:
+        return _field(meaning.days if meaning.both else _DAYS, _DAYS), "?"
+    return "?", _week(meaning.weekdays)
 
 
-def _values(schedule: str, text: str, field: _Field) -> list[int]:
-    """Return the values that a field means, in order."""
-    values: set[int] = set()
-    for part in text.split(","):
-        matched = _PART.fullmatch(part)
-        if matched is None:
-            raise _wrong(schedule, f"'{part}' is no {field.name}")
-        first, last, step = matched.groups()
-        if first == "*":
-            if last is not None:
-                raise _wrong(schedule, f"'{part}' is no {field.name}")
-            low, high = field.low, field.high
-        else:
-            low = _number(schedule, first, field)
-            high = field.high if step else low
-            high = _number(schedule, last, field) if last is not None else high
-        if low > high:
-            raise _wrong(schedule, f"'{part}' goes backwards: write it as two parts")
-        if step is not None and int(step) == 0:
-            raise _wrong(schedule, f"'{part}' has a step of 0")
-        if field.high == 7 and last is None:
-            high = min(high, 6) if low < 7 else high  # 7 is Sunday again, not an eighth day
-        values.update(range(low, high + 1, int(step or 1)))
-    return sorted(values)
-
-
-def _number(schedule: str, text: str, field: _Field) -> int:
-    if text.upper() in field.names:
-        return field.names.index(text.upper()) + field.low
-    if not text.isascii() or not text.isdigit() or not field.low <= int(text) <= field.high:
-        raise _wrong(schedule, f"'{text}' is no {field.name}")
-    return int(text)
-
-
-def _written(values: Sequence[int], field: _Field) -> str:
+def _field(values: Collection[int], every: range) -> str:
     """Return a field's values as AWS reads them: all, from-by, ranges and single ones."""
-    if len(values) == field.high - field.low + 1:
+    if len(values) == len(every):
         return "*"
-    step = values[1] - values[0] if len(values) > 2 else 0
+    ordered = sorted(values)
+    step = ordered[1] - ordered[0] if len(ordered) > 2 else 0
     # "first/step" goes on to the field's end, so it must be all that is meant.
-    if step > 1 and list(values) == list(range(values[0], field.high + 1, step)):
-        return f"{values[0]}/{step}"
+    if step > 1 and ordered == list(range(ordered[0], every.stop, step)):
+        return f"{ordered[0]}/{step}"
     return ",".join(
-        str(first) if first == last else f"{first}-{last}" for first, last in _runs(values)
+        str(first) if first == last else f"{first}-{last}" for first, last in _runs(ordered)
     )
 
 
-def _week(days: Sequence[int]) -> str:
+def _week(days: Collection[int]) -> str:
     return ",".join(
-        _DAYS[first] if first == last else f"{_DAYS[first]}-{_DAYS[last]}"
-        for first, last in _runs(days)
+        _WEEK[first] if first == last else f"{_WEEK[first]}-{_WEEK[last]}"
+        for first, last in _runs(sorted(days))
     )
 
 
-def _runs(values: Sequence[int]) -> list[tuple[int, int]]:
+def _runs(values: list[int]) -> list[tuple[int, int]]:
     """Return runs of values that follow each other, as (first, last)."""
     runs: list[tuple[int, int]] = []
     for value in values:
@@ -149,8 +88,5 @@ def _runs(values: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _wrong(schedule: str, why: str) -> DefinitionError:
-    return DefinitionError(
-        f'schedule="{schedule}" cannot be kept by EventBridge Scheduler: {why}. '
-        'Five fields in UTC are wanted, such as "0 3 * * 1" (Mondays at three).'
-    )
+def _unsaid(schedule: str, why: str) -> DefinitionError:
+    return DefinitionError(f'schedule="{schedule}" cannot be kept by EventBridge Scheduler: {why}.')

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from waterflow.cloud.errors import ErrorKind, as_error, by_name
 from waterflow.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -19,63 +19,46 @@ from waterflow.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator
 
 PROVIDER: Final = "sagemaker"
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How a family of native errors is told.
-
-    Attributes:
-        error: Waterflow's class.
-        hint: The next thing to do.
-        retryable: Whether trying again may succeed.
-    """
-
-    error: type[ProviderError]
-    hint: str
-    retryable: bool = False
-
-
-AUTHENTICATION: Final = Kind(
+AUTHENTICATION: Final = ErrorKind(
     AuthenticationError,
     "Sign in (aws sso login, or aws configure) or name other credentials (AWS_PROFILE), then see "
     "who you are: aws sts get-caller-identity",
 )
-PERMISSION: Final = Kind(
+PERMISSION: Final = ErrorKind(
     PermissionDeniedError,
     "Have the action allowed for the one who asks, whom this names: aws sts get-caller-identity",
 )
-QUOTA: Final = Kind(
+QUOTA: Final = ErrorKind(
     QuotaError,
     "Wait until other jobs have ended, choose another machine or region, or ask for more: "
     "https://console.aws.amazon.com/servicequotas",
 )
-NOT_FOUND: Final = Kind(
+NOT_FOUND: Final = ErrorKind(
     NotFoundError, "Check the name, and the profile's region and account: waterflow profile show"
 )
-CONFLICT: Final = Kind(
+CONFLICT: Final = ErrorKind(
     ConflictError, "It is there already or is being changed: look at it, then try again"
 )
-TRANSIENT: Final = Kind(TransientError, "This passes: try again in a minute", retryable=True)
-CONNECTION: Final = Kind(
+TRANSIENT: Final = ErrorKind(TransientError, "This passes: try again in a minute", retryable=True)
+CONNECTION: Final = ErrorKind(
     TransientError,
     "Check the network, the proxy (HTTPS_PROXY) and the profile's region, then try again",
     retryable=True,
 )
-CERTIFICATE: Final = Kind(
+CERTIFICATE: Final = ErrorKind(
     ProviderError, "Check the proxy, and name its certificates: AWS_CA_BUNDLE=FILE"
 )
-REFUSED: Final = Kind(ProviderError, "For all that is wrong with it: waterflow validate TARGET")
+REFUSED: Final = ErrorKind(
+    ProviderError, "For all that is wrong with it: waterflow validate TARGET"
+)
 
 
-def _table(*rows: tuple[Kind, Iterable[str]]) -> Mapping[str, Kind]:
-    return {name: kind for kind, names in rows for name in names}
-
-
-CODES: Final = _table(
+CODES: Final = by_name(
     (AUTHENTICATION, (
         "AuthFailure", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature",
         "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSignatureException", "InvalidToken",
@@ -114,7 +97,7 @@ CODES: Final = _table(
 """AWS's error code -> how it is told.
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html"""
 
-CLASSES: Final = _table(
+CLASSES: Final = by_name(
     (AUTHENTICATION, (
         "CredentialRetrievalError", "LoginError", "MetadataRetrievalError", "NoAuthTokenError",
         "NoCredentialsError", "PartialCredentialsError", "RefreshWithMFAUnsupportedError",
@@ -153,10 +136,10 @@ def translated(operation: str) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        found = translation(error, operation)
-        if found is None:
+        translated_error = translation(error, operation)
+        if translated_error is None:
             raise
-        raise found from error
+        raise translated_error from error
 
 
 def translation(error: BaseException, operation: str) -> WaterflowError | None:
@@ -166,8 +149,8 @@ def translation(error: BaseException, operation: str) -> WaterflowError | None:
         return None
     if "Boto3Error" in names:  # boto3's transfers tell what went wrong by what they handled
         inner = error.__cause__ or error.__context__
-        found = translation(inner, operation) if inner is not None else None
-        return found or _made(TRANSIENT, operation, type(error).__name__, str(error))
+        cause = translation(inner, operation) if inner is not None else None
+        return cause or _as_error(TRANSIENT, operation, type(error).__name__, str(error))
     if "ClientError" in names:
         return _answered(cast("Any", error), operation)
     if _SETUP & set(names):
@@ -176,7 +159,7 @@ def translation(error: BaseException, operation: str) -> WaterflowError | None:
             "Waterflow profile"
         )
     kind = next((CLASSES[name] for name in names if name in CLASSES), None)
-    return _made(kind or Kind(ProviderError, ""), operation, type(error).__name__, str(error))
+    return _as_error(kind or ErrorKind(ProviderError), operation, type(error).__name__, str(error))
 
 
 def _answered(error: Any, operation: str) -> ProviderError:
@@ -212,16 +195,8 @@ def answered(
         kind = TRANSIENT if status >= 500 or not status else _STATUSES.get(status, REFUSED)
     if code == "NoSuchBucket" and bucket:
         message = f"there is no bucket '{bucket}'"
-    return _made(kind, operation, code, message or f"HTTP status {status}")
+    return _as_error(kind, operation, code, message or f"HTTP status {status}")
 
 
-def _made(kind: Kind, operation: str, code: str, message: str) -> ProviderError:
-    message = " ".join(message.split()).rstrip(".")
-    hint = f" {kind.hint}" if kind.hint else ""
-    return kind.error(
-        f"{operation}: {message} ({code}).{hint}",
-        provider=PROVIDER,
-        operation=operation,
-        native_code=code,
-        retryable=kind.retryable,
-    )
+def _as_error(kind: ErrorKind, operation: str, code: str, message: str) -> ProviderError:
+    return as_error(kind, provider=PROVIDER, operation=operation, code=code, message=message)

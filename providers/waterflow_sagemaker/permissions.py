@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.data.stores import scheme_of
+from waterflow.provider import Permission
+from waterflow_sagemaker.definition.document import places
 from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from waterflow.cloud.document import Control
     from waterflow_sagemaker.document import SageMakerDocument, Scheduler
 
-Who = Literal["role", "submitter"]
+SUBMITTER: Final = "submitter"
+"""Whoever runs `waterflow run`."""
 
 _NETWORK: Final = (
-    "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission",
-    "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission",
-    "ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DescribeDhcpOptions",
-    "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
-)  # fmt: skip
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeVpcs",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeSecurityGroups",
+)
 """https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html"""
-_KMS: Final = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt",
-               "kms:GenerateDataKey")  # fmt: skip
-_LOGS: Final = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams",
-                "logs:PutLogEvents")  # fmt: skip
-_PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Permission:
-    """Actions that someone must be allowed on some resources.
-
-    Attributes:
-        who: "role": the role named; "submitter": whoever runs `waterflow run`.
-        role: ARN of the role; None for the submitter.
-        actions: IAM actions.
-        resources: ARNs of what they are done to; "*" where AWS knows no narrower resource.
-        why: What needs it.
-    """
-
-    who: Who
-    role: str | None
-    actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    why: str
+_KMS: Final = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+)
+_LOGS: Final = (
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+)
+_PULL: Final = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+)
 
 
 def needed(document: SageMakerDocument) -> list[Permission]:
@@ -65,7 +65,11 @@ class _Needs:
     def __init__(self, document: SageMakerDocument) -> None:
         self.document = document
         self.pipeline_role = document.role
-        self.jobs = list(_jobs(document.definition["Steps"]))
+        self.jobs = [
+            place.source
+            for place in places(document.definition)
+            if place.source["Type"] != "Condition"
+        ]
         self.bucket, self.prefix = document.bucket, document.prefix
         images = [uri for job in self.jobs for uri in [_image(job["Arguments"])]]
         self.images = list(dict.fromkeys(images))
@@ -100,76 +104,85 @@ class _Needs:
         actions = ["sagemaker:AddTags"]
         for kind in kinds:
             actions += [f"sagemaker:{verb}{kind}Job" for verb in ("Create", "Describe", "Stop")]
-        places = [self._arn("sagemaker", f"{kind.lower()}-job/*") for kind in kinds]
-        if places:
-            yield Permission(
-                "role", role, tuple(actions), tuple(places), "to run the steps as jobs"
+        arns = [self._arn("sagemaker", f"{kind.lower()}-job/*") for kind in kinds]
+        if arns:
+            yield _allowed(role, tuple(actions), tuple(arns), "to run the steps as jobs")
+            yield _allowed(role, ("iam:PassRole",), tuple(roles), "to give the jobs their roles")
+            yield _allowed(
+                role,
+                (
+                    "sagemaker:CreateExperiment",
+                    "sagemaker:CreateTrial",
+                    "sagemaker:CreateTrialComponent",
+                    "sagemaker:AssociateTrialComponent",
+                    "sagemaker:UpdateTrialComponent",
+                    "sagemaker:AddAssociation",
+                    "sagemaker:CreateAction",
+                    "sagemaker:CreateArtifact",
+                    "sagemaker:CreateContext",
+                ),
+                ("*",),
+                "to show runs among SageMaker's experiments",
             )
-            yield Permission(
-                "role", role, ("iam:PassRole",), tuple(roles), "to give the jobs their roles"
-            )
-            yield Permission(
-                "role", role,
-                ("sagemaker:CreateExperiment", "sagemaker:CreateTrial",
-                 "sagemaker:CreateTrialComponent", "sagemaker:AssociateTrialComponent",
-                 "sagemaker:UpdateTrialComponent", "sagemaker:AddAssociation",
-                 "sagemaker:CreateAction", "sagemaker:CreateArtifact", "sagemaker:CreateContext"),
-                ("*",), "to show runs among SageMaker's experiments",
-            )  # fmt: skip
 
     def _of_jobs(self, role: str, jobs: list[dict[str, Any]]) -> Iterator[Permission]:
-        yield Permission(
-            "role", role, ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
-            (self._s3(f"{self.bucket}/{self.prefix}/*"),), "to read code and data, write results",
-        )  # fmt: skip
-        yield Permission(
-            "role", role, ("s3:ListBucket", "s3:GetBucketLocation"), (self._s3(self.bucket),),
+        yield _allowed(
+            role,
+            ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
+            (self._s3(f"{self.bucket}/{self.prefix}/*"),),
+            "to read code and data, write results",
+        )
+        yield _allowed(
+            role,
+            ("s3:ListBucket", "s3:GetBucketLocation"),
+            (self._s3(self.bucket),),
             "to find them",
-        )  # fmt: skip
+        )
         data, copies = self.document.data, self.document.copies
         elsewhere = sorted(_key(uri) for uri in data if uri not in copies)
         if elsewhere:
-            yield Permission(
-                "role", role, ("s3:GetObject",),
-                tuple(self._s3(f"{key}*") for key in elsewhere), "to read data where it is",
-            )  # fmt: skip
+            yield _allowed(
+                role,
+                ("s3:GetObject",),
+                tuple(self._s3(f"{key}*") for key in elsewhere),
+                "to read data where it is",
+            )
             buckets = dict.fromkeys(self._s3(key.partition("/")[0]) for key in elsewhere)
-            yield Permission("role", role, ("s3:ListBucket",), tuple(buckets), "to find that data")
-        yield Permission(
-            "role", role, _LOGS,
-            tuple(self._arn("logs", f"log-group:/aws/sagemaker/{kind}Jobs*")
-                  for kind in sorted({job["Type"] for job in jobs})),
+            yield _allowed(role, ("s3:ListBucket",), tuple(buckets), "to find that data")
+        yield _allowed(
+            role,
+            _LOGS,
+            tuple(
+                self._arn("logs", f"log-group:/aws/sagemaker/{kind}Jobs*")
+                for kind in sorted({job["Type"] for job in jobs})
+            ),
             "to write logs",
-        )  # fmt: skip
-        yield Permission("role", role, ("cloudwatch:PutMetricData",), ("*",), "to write metrics")
+        )
+        yield _allowed(role, ("cloudwatch:PutMetricData",), ("*",), "to write metrics")
         yield from self._images(role, jobs)
         yield from self._keys(role, jobs)
         if any(_vpc(job["Arguments"]) for job in jobs):
-            yield Permission("role", role, _NETWORK, ("*",), "to join the VPC")
-        yield from self._managed(jobs, "role", role)
+            yield _allowed(role, _NETWORK, ("*",), "to join the VPC")
+        yield from self._managed(jobs, role)
         secrets = self._secrets(jobs)
         if secrets:
-            yield Permission(
-                "role", role, ("secretsmanager:GetSecretValue",), secrets, "to read secrets"
-            )
+            yield _allowed(role, ("secretsmanager:GetSecretValue",), secrets, "to read secrets")
 
     def _images(self, role: str, jobs: list[dict[str, Any]]) -> Iterator[Permission]:
         repositories = dict.fromkeys(_repository(_image(job["Arguments"])) for job in jobs)
         arns = tuple(arn for arn in repositories if arn is not None)
         if arns:
             why = "to pull the images"
-            yield Permission("role", role, ("ecr:GetAuthorizationToken",), ("*",), why)
-            yield Permission("role", role, _PULL, arns, why)
+            yield _allowed(role, ("ecr:GetAuthorizationToken",), ("*",), why)
+            yield _allowed(role, _PULL, arns, why)
 
     def _keys(self, role: str, jobs: list[dict[str, Any]]) -> Iterator[Permission]:
         keys = {key for job in jobs for key in _kms(job["Arguments"])}
         if keys:
             arns = tuple(sorted(self._key(key) for key in keys))
-            yield Permission("role", role, _KMS, arns, "to encrypt volumes and outputs")
+            yield _allowed(role, _KMS, arns, "to encrypt volumes and outputs")
 
-    def _managed(
-        self, jobs: list[dict[str, Any]], who: Who, role: str | None
-    ) -> Iterator[Permission]:
+    def _managed(self, jobs: list[dict[str, Any]], who: str) -> Iterator[Permission]:
         """Yield what a managed MLflow wants of whoever speaks to it.
 
         https://docs.aws.amazon.com/sagemaker/latest/dg/mlflow-create-tracking-server-iam.html,
@@ -181,10 +194,12 @@ class _Needs:
             actions = ("sagemaker-mlflow:*",)
             if ":mlflow-app/" in uri:
                 actions = ("sagemaker:CallMlflowAppApi", *actions)
-            yield Permission(
-                who, role, actions, (uri,),
+            yield _allowed(
+                who,
+                actions,
+                (uri,),
                 "to track runs and register models (and S3 access to its artifact store)",
-            )  # fmt: skip
+            )
 
     def _key(self, key: str) -> str:
         if key.startswith("arn:"):
@@ -207,67 +222,81 @@ class _Needs:
         return [control[job["Name"]] for job in jobs if job["Name"] in control]
 
     def _of_submitter(self) -> Iterator[Permission]:
-        yield Permission(
-            "submitter", None,
-            ("sagemaker:CreatePipeline", "sagemaker:UpdatePipeline", "sagemaker:DescribePipeline",
-             "sagemaker:ListPipelineVersions", "sagemaker:StartPipelineExecution",
-             "sagemaker:StopPipelineExecution", "sagemaker:RetryPipelineExecution",
-             "sagemaker:UpdatePipelineExecution",
-             "sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutions",
-             "sagemaker:ListPipelineExecutionSteps",
-             "sagemaker:ListPipelineParametersForExecution",
-             "sagemaker:DescribePipelineDefinitionForExecution", "sagemaker:AddTags",
-             "sagemaker:ListTags", "sagemaker:DeleteTags"),
+        yield _allowed(
+            SUBMITTER,
+            (
+                "sagemaker:CreatePipeline",
+                "sagemaker:UpdatePipeline",
+                "sagemaker:DescribePipeline",
+                "sagemaker:ListPipelineVersions",
+                "sagemaker:StartPipelineExecution",
+                "sagemaker:StopPipelineExecution",
+                "sagemaker:RetryPipelineExecution",
+                "sagemaker:UpdatePipelineExecution",
+                "sagemaker:DescribePipelineExecution",
+                "sagemaker:ListPipelineExecutions",
+                "sagemaker:ListPipelineExecutionSteps",
+                "sagemaker:ListPipelineParametersForExecution",
+                "sagemaker:DescribePipelineDefinitionForExecution",
+                "sagemaker:AddTags",
+                "sagemaker:ListTags",
+                "sagemaker:DeleteTags",
+            ),
             (self._pipeline_arn, f"{self._pipeline_arn}/*"),
             "to create the pipeline, start runs and follow them",
-        )  # fmt: skip
-        yield Permission(
-            "submitter", None, ("sagemaker:ListPipelines",), ("*",), "to list runs of all pipelines"
         )
-        yield Permission(
-            "submitter", None,
+        yield _allowed(
+            SUBMITTER, ("sagemaker:ListPipelines",), ("*",), "to list runs of all pipelines"
+        )
+        yield _allowed(
+            SUBMITTER,
             ("sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"),
             (self._arn("sagemaker", "processing-job/*"), self._arn("sagemaker", "training-job/*")),
             "to tell why a step failed",
-        )  # fmt: skip
-        yield Permission(
-            "submitter", None, ("iam:PassRole",), (self.pipeline_role,),
-            "to give the pipeline its role",
-        )  # fmt: skip
-        yield Permission(
-            "submitter", None,
-            ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
-            (self._s3(f"{self.bucket}/{self.prefix}/*"),), "to send code and data, fetch results",
-        )  # fmt: skip
-        yield Permission(
-            "submitter", None, ("s3:ListBucket",), (self._s3(self.bucket),), "to list results"
         )
-        yield Permission(
-            "submitter", None, ("logs:DescribeLogStreams", "logs:GetLogEvents"),
-            (self._arn("logs", "log-group:/aws/sagemaker/*"),), "to read logs",
-        )  # fmt: skip
+        yield _allowed(
+            SUBMITTER,
+            ("iam:PassRole",),
+            (self.pipeline_role,),
+            "to give the pipeline its role",
+        )
+        yield _allowed(
+            SUBMITTER,
+            ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+            (self._s3(f"{self.bucket}/{self.prefix}/*"),),
+            "to send code and data, fetch results",
+        )
+        yield _allowed(SUBMITTER, ("s3:ListBucket",), (self._s3(self.bucket),), "to list results")
+        yield _allowed(
+            SUBMITTER,
+            ("logs:DescribeLogStreams", "logs:GetLogEvents"),
+            (self._arn("logs", "log-group:/aws/sagemaker/*"),),
+            "to read logs",
+        )
         yield from self._of_data()
-        yield from self._managed(self.jobs, "submitter", None)
+        yield from self._managed(self.jobs, SUBMITTER)
         keys = {key for job in self.jobs for key in _kms(job["Arguments"])}
         if keys:
-            yield Permission(
-                "submitter", None, ("kms:Decrypt", "kms:GenerateDataKey"),
-                tuple(sorted(self._key(key) for key in keys)), "to read and write results",
-            )  # fmt: skip
+            yield _allowed(
+                SUBMITTER,
+                ("kms:Decrypt", "kms:GenerateDataKey"),
+                tuple(sorted(self._key(key) for key in keys)),
+                "to read and write results",
+            )
 
     def _of_data(self) -> Iterator[Permission]:
         """Yield what pinning and copying data in S3 wants of the submitter."""
         keys = sorted(_key(uri) for uri in self.document.data if scheme_of(uri) in S3_SCHEMES)
         if keys:
             # Of an object that was replaced since, the version that was pinned is asked for.
-            yield Permission(
-                "submitter", None, ("s3:GetObject", "s3:GetObjectVersion"),
-                tuple(self._s3(f"{key}*") for key in keys), "to look at data, and to copy it",
-            )  # fmt: skip
-            buckets = dict.fromkeys(self._s3(key.partition("/")[0]) for key in keys)
-            yield Permission(
-                "submitter", None, ("s3:ListBucket",), tuple(buckets), "to find that data"
+            yield _allowed(
+                SUBMITTER,
+                ("s3:GetObject", "s3:GetObjectVersion"),
+                tuple(self._s3(f"{key}*") for key in keys),
+                "to look at data, and to copy it",
             )
+            buckets = dict.fromkeys(self._s3(key.partition("/")[0]) for key in keys)
+            yield _allowed(SUBMITTER, ("s3:ListBucket",), tuple(buckets), "to find that data")
 
     def _of_schedule(self, scheduler: Scheduler) -> Iterator[Permission]:
         """Yield what `waterflow schedule` wants of whoever calls it, and of the scheduler's role.
@@ -275,37 +304,43 @@ class _Needs:
         https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
         """
         group, role = scheduler.group, scheduler.role
-        yield Permission(
-            "submitter", None,
-            ("scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule",
-             "scheduler:DeleteSchedule", "scheduler:CreateScheduleGroup",
-             "scheduler:GetScheduleGroup", "scheduler:ListTagsForResource",
-             "scheduler:TagResource"),
-            (self._arn("scheduler", f"schedule/{group}/*"),
-             self._arn("scheduler", f"schedule-group/{group}")),
+        yield _allowed(
+            SUBMITTER,
+            (
+                "scheduler:CreateSchedule",
+                "scheduler:GetSchedule",
+                "scheduler:UpdateSchedule",
+                "scheduler:DeleteSchedule",
+                "scheduler:CreateScheduleGroup",
+                "scheduler:GetScheduleGroup",
+                "scheduler:ListTagsForResource",
+                "scheduler:TagResource",
+            ),
+            (
+                self._arn("scheduler", f"schedule/{group}/*"),
+                self._arn("scheduler", f"schedule-group/{group}"),
+            ),
             "to keep the pipeline's schedule",
-        )  # fmt: skip
-        yield Permission(
-            "submitter", None, ("scheduler:ListSchedules",), ("*",), "to list schedules"
         )
+        yield _allowed(SUBMITTER, ("scheduler:ListSchedules",), ("*",), "to list schedules")
         if role is not None:
-            yield Permission(
-                "submitter", None, ("iam:PassRole",), (role,), "to give the scheduler its role"
-            )
-            yield Permission(
-                "role", role, ("sagemaker:StartPipelineExecution",), (self._pipeline_arn,),
+            yield _allowed(SUBMITTER, ("iam:PassRole",), (role,), "to give the scheduler its role")
+            yield _allowed(
+                role,
+                ("sagemaker:StartPipelineExecution",),
+                (self._pipeline_arn,),
                 "to start the pipeline by its schedule",
-            )  # fmt: skip
+            )
 
 
-def _jobs(steps: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the steps that are jobs, those inside conditions too."""
-    for step in steps:
-        if step["Type"] == "Condition":
-            yield from _jobs(step["Arguments"]["IfSteps"])
-            yield from _jobs(step["Arguments"]["ElseSteps"])
-        else:
-            yield step
+def _allowed(
+    who: str, actions: tuple[str, ...], resources: tuple[str, ...], why: str
+) -> Permission:
+    """Return actions that a role, named by its ARN, or the submitter must be allowed.
+
+    Resources are ARNs of what is acted on; "*" where AWS knows no narrower one.
+    """
+    return Permission(who=who, actions=actions, resources=resources, why=why)
 
 
 def _key(uri: str) -> str:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
-from msgspec import Struct, field
+from msgspec import field
 
-from waterflow.errors import ConfigurationError
-from waterflow_sagemaker import images, machines
-
-if TYPE_CHECKING:
-    from waterflow import spec
+from waterflow.cloud import settings
+from waterflow_sagemaker import images, limits, machines
 
 _ROLE: Final = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
-_PREFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*(/[A-Za-z0-9_.\-]+)*")
-_PYTHON: Final = re.compile(r"3\.\d+")
 _KEY: Final = re.compile(r"[a-zA-Z0-9:/_-]{1,2048}")
 _TAG: Final = re.compile(r"[\w\s.:/=+\-@]*")
-_TAGS: Final = 45
-"""AWS allows 50 tags; the rest are Waterflow's own and AWS's."""
-_TAG_KEY, _TAG_VALUE = 128, 256
-_SUBNETS, _GROUPS = 16, 5
-LARGEST_VOLUME: Final = 16_384
-"""GiB: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingClusterConfig.html"""
+_RESERVED_TAGS: Final = 5
+"""Tags of a resource that are Waterflow's own and AWS's."""
 
 
-class StepSettings(Struct, forbid_unknown_fields=True, frozen=True):
+class StepSettings(settings.StepSettings, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Settings of one step, in place of the profile's.
 
     Attributes:
@@ -39,9 +30,6 @@ class StepSettings(Struct, forbid_unknown_fields=True, frozen=True):
         security_groups: VPC security groups of its jobs.
         network_isolation: Whether its containers have no network at all.
         kms_key: Key that encrypts its volumes and outputs: an id, alias or ARN.
-        image: The container image that it runs in.
-        python: The image's Python, such as "3.12".
-        machine: Its instance type, such as "ml.m5.xlarge", in place of the cheapest that fits.
         volume_size: GiB of its storage volume.
     """
 
@@ -51,21 +39,17 @@ class StepSettings(Struct, forbid_unknown_fields=True, frozen=True):
     security_groups: list[str] | None = None
     network_isolation: bool | None = None
     kms_key: str | None = None
-    image: str | None = None
-    python: str | None = None
-    machine: str | None = None
     volume_size: int | None = None
 
     def __post_init__(self) -> None:
-        _check_common(self.role, self.kms_key, self.python, self.volume_size)
+        self.check(machines.table(), machines.known)
+        _check_common(self.role, self.kms_key, self.volume_size)
         _check_network(self.subnets or [], self.security_groups or [])
-        if self.machine is not None and self.machine not in machines.table():
-            raise ValueError(
-                f'machine = "{self.machine}" is not known. {machines.known(self.machine)}'
-            )
 
 
-class SageMakerSettings(Struct, forbid_unknown_fields=True, frozen=True):
+class SageMakerSettings(
+    settings.CloudSettings, forbid_unknown_fields=True, frozen=True, kw_only=True
+):
     """Settings of a SageMaker profile.
 
     Attributes:
@@ -73,12 +57,6 @@ class SageMakerSettings(Struct, forbid_unknown_fields=True, frozen=True):
         role: ARN of the execution role: of the pipelines, and of all jobs without a role of their
             own.
         bucket: The S3 bucket for code, data and results; in the same region.
-        prefix: What all keys in the bucket, and the names of all pipelines, begin with.
-        image: The container image of all steps without one of their own; by default AWS's
-            scikit-learn image with the Python of this environment.
-        python: The Python of `image`, such as "3.12"; it must be given with it.
-        libraries: "wheelhouse" ships the libraries of a step to its jobs, as they are installed
-            here; "image" expects them in the image.
         subnets: VPC subnets of the jobs; with `security_groups`.
         security_groups: VPC security groups of the jobs; with `subnets`.
         network_isolation: Whether the jobs' containers have no network at all.
@@ -86,43 +64,30 @@ class SageMakerSettings(Struct, forbid_unknown_fields=True, frozen=True):
         kms_key: Key that encrypts volumes, outputs and uploads: an id, alias or ARN. By default
             S3's and SageMaker's own keys do.
         volume_size: GiB of a job's storage volume.
-        machines: The instance types that a step may have; empty for all that are known.
-        tags: Tags of the pipelines and of the jobs.
-        parallel: The most steps of a run at a time; None for SageMaker's own limit.
-        cache_days: Days for which a step's result may stand for it.
         spot_wait: Seconds that a job may wait for a spot machine beyond the time that it may run.
         scheduler_role: ARN of the role with which EventBridge Scheduler starts scheduled runs.
-        poll: Seconds between two looks at a run's status.
         steps: Settings of single steps, by the step's name, or by `pipeline.step`.
     """
 
     region: str
     role: str
     bucket: str
-    prefix: str = "waterflow"
-    image: str | None = None
-    python: str | None = None
-    libraries: Literal["wheelhouse", "image"] = "wheelhouse"
     subnets: list[str] = field(default_factory=list[str])
     security_groups: list[str] = field(default_factory=list[str])
     network_isolation: bool = False
     encrypt_traffic: bool = False
     kms_key: str | None = None
     volume_size: int = 30
-    machines: list[str] = field(default_factory=list[str])
-    tags: dict[str, str] = field(default_factory=dict[str, str])
-    parallel: int | None = None
-    cache_days: int = 30
     spot_wait: int = 3600
     scheduler_role: str | None = None
-    poll: float = 5.0
     steps: dict[str, StepSettings] = field(default_factory=dict[str, StepSettings])
 
     def __post_init__(self) -> None:
-        # msgspec makes a ConfigurationError with the profile's name of what is raised here.
-        _check_common(self.role, self.kms_key, self.python, self.volume_size)
+        _check_common(self.role, self.kms_key, self.volume_size)
         _check_network(self.subnets, self.security_groups)
         _check_place(self)
+        self.check()
+        _check_image(self)
         _check_tags(self.tags)
         if self.scheduler_role is not None:
             _check_role("scheduler_role", self.scheduler_role)
@@ -131,56 +96,22 @@ class SageMakerSettings(Struct, forbid_unknown_fields=True, frozen=True):
                 raise ValueError(
                     f'machines names "{machine}", which is not known. {machines.known(machine)}'
                 )
-        for name, least in (("parallel", 1), ("cache_days", 1), ("spot_wait", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} = {value} is too small: it is at least {least}")
-        if self.poll <= 0:
-            raise ValueError(f"poll = {self.poll:g} must be above 0")
+        settings.check_least("spot_wait", self.spot_wait, 0)
 
     def of(self, pipeline: str, step: str) -> StepSettings:
         """Return a step's own settings, those under `pipeline.step` first."""
-        none = StepSettings()
-        return self.steps.get(f"{pipeline}.{step}") or self.steps.get(step) or none
+        return settings.of_step(self.steps, StepSettings(), pipeline, step)
 
 
-def check_steps(settings: SageMakerSettings, pipeline: spec.Pipeline, profile: str) -> None:
-    """Check that all settings of single steps are of steps that there are.
-
-    Args:
-        settings: The settings.
-        pipeline: The pipeline that is compiled; entries `other.step` of others are not looked at.
-        profile: The profile's name.
-
-    Raises:
-        ConfigurationError: An entry names no step of the pipeline.
-    """
-    steps = {step.name for step in pipeline.steps}
-    for name in settings.steps:
-        owner, dot, step = name.rpartition(".")
-        if (dot and owner != pipeline.name) or (step if dot else name) in steps:
-            continue
-        shown = ", ".join(sorted(steps)[:10]) or "none"
-        raise ConfigurationError(
-            f"[profiles.{profile}.steps.{name}] names no step of pipeline '{pipeline.name}', which "
-            f"has: {shown}. Correct the name, or say whose step it is: "
-            f'[profiles.{profile}.steps."PIPELINE.{step}"]'
-        )
-
-
-def _check_common(
-    role: str | None, kms_key: str | None, python: str | None, volume: int | None
-) -> None:
+def _check_common(role: str | None, kms_key: str | None, volume: int | None) -> None:
     if role is not None:
         _check_role("role", role)
     if kms_key is not None and not _KEY.fullmatch(kms_key):
         raise ValueError(
             f'kms_key = "{kms_key}" is no key id, alias or ARN, such as "alias/waterflow"'
         )
-    if python is not None and not _PYTHON.fullmatch(python):
-        raise ValueError(f'python = "{python}" is no Python version, such as "3.12"')
-    if volume is not None and not 1 <= volume <= LARGEST_VOLUME:
-        raise ValueError(f"volume_size = {volume} is outside 1 to {LARGEST_VOLUME} GiB")
+    if volume is not None and not 1 <= volume <= limits.VOLUME.most:
+        raise ValueError(f"volume_size = {volume} is outside 1 to {limits.VOLUME.most} GiB")
 
 
 def _check_role(name: str, role: str) -> None:
@@ -199,45 +130,44 @@ def _check_network(subnets: list[str], groups: list[str]) -> None:
         if ours and not theirs:
             raise ValueError(f'{has} needs {lacks} beside it: {lacks} = ["..."]')
     for name, given, most in (
-        ("subnets", subnets, _SUBNETS), ("security_groups", groups, _GROUPS),
+        ("subnets", subnets, limits.SUBNETS.most),
+        ("security_groups", groups, limits.SECURITY_GROUPS.most),
     ):  # fmt: skip
         if len(given) > most:
             raise ValueError(f"{name} names {len(given)}; SageMaker takes at most {most}")
 
 
-def _check_place(settings: SageMakerSettings) -> None:
-    if not _REGION.fullmatch(settings.region):
-        raise ValueError(f'region = "{settings.region}" is no AWS region, such as "eu-central-1"')
-    if not _BUCKET.fullmatch(settings.bucket):
+def _check_place(profile: SageMakerSettings) -> None:
+    if not _REGION.fullmatch(profile.region):
+        raise ValueError(f'region = "{profile.region}" is no AWS region, such as "eu-central-1"')
+    if not _BUCKET.fullmatch(profile.bucket):
         raise ValueError(
-            f'bucket = "{settings.bucket}" is no name of a bucket: write it without s3:// and '
+            f'bucket = "{profile.bucket}" is no name of a bucket: write it without s3:// and '
             "without a path, which is `prefix`"
         )
-    if not _PREFIX.fullmatch(settings.prefix):
+
+
+def _check_image(profile: SageMakerSettings) -> None:
+    if profile.image is None and profile.region not in images.ACCOUNTS:
         raise ValueError(
-            f'prefix = "{settings.prefix}" cannot begin keys and names: use letters, digits, - _ . '
-            "and single / within"
-        )
-    if settings.image is not None and settings.python is None:
-        raise ValueError(f'image = "{settings.image}" needs its Python beside it: python = "3.12"')
-    if settings.image is None and settings.region not in images.ACCOUNTS:
-        raise ValueError(
-            f'region = "{settings.region}" has no scikit-learn image of AWS. Name your own: '
+            f'region = "{profile.region}" has no scikit-learn image of AWS. Name your own: '
             'image = "...", python = "3.12"'
         )
 
 
 def _check_tags(tags: dict[str, str]) -> None:
-    if len(tags) > _TAGS:
-        raise ValueError(f"tags has {len(tags)} entries; at most {_TAGS} are taken")
+    own = limits.TAGS.most - _RESERVED_TAGS
+    if len(tags) > own:
+        raise ValueError(f"tags has {len(tags)} entries; at most {own} are taken")
+    longest, value_length = limits.TAG_KEY.most, limits.TAG_VALUE.most
     for key, value in tags.items():
-        if not 1 <= len(key) <= _TAG_KEY or not _TAG.fullmatch(key) or key.startswith("aws:"):
+        if not 1 <= len(key) <= longest or not _TAG.fullmatch(key) or key.startswith("aws:"):
             raise ValueError(
-                f'tags."{key}" is no tag: 1 to {_TAG_KEY} letters, digits, spaces and . : / = + - '
+                f'tags."{key}" is no tag: 1 to {longest} letters, digits, spaces and . : / = + - '
                 "@ _, and not aws: at the start"
             )
-        if len(value) > _TAG_VALUE or not _TAG.fullmatch(value):
+        if len(value) > value_length or not _TAG.fullmatch(value):
             raise ValueError(
-                f'tags."{key}" = "{value:.40}": a value has at most {_TAG_VALUE} letters, digits, '
-                "spaces and . : / = + - @ _"
+                f'tags."{key}" = "{value:.40}": a value has at most {value_length} letters, '
+                "digits, spaces and . : / = + - @ _"
             )

@@ -6,30 +6,27 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.cloud.provider import CloudProvider
-from waterflow.provider import Capabilities, Permission
+from waterflow.provider import Capabilities
 from waterflow.provider.capabilities import check_capabilities
+from waterflow_sagemaker import limits
 from waterflow_sagemaker.compiler import check_size, compile_sagemaker
 from waterflow_sagemaker.document import SageMakerDocument, own
-from waterflow_sagemaker.limits import used
 from waterflow_sagemaker.profile import SageMakerSettings
 from waterflow_sagemaker.translation import naming
 from waterflow_sagemaker.translation.control import job_files
+from waterflow_sagemaker.usage import used
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from waterflow.cloud.objects import Bucket
     from waterflow.cloud.service import Service
-    from waterflow.provider import Build, Document, Limit
+    from waterflow.provider import Build, Document, Limit, Permission
     from waterflow.provider.schedules import Schedules
     from waterflow_sagemaker.connections import Connections
 
 PARAMETER_LENGTH: Final = 190
 """Characters of a parameter: it travels in one argument of 256 characters, beside its name."""
-INSTANCES: Final = 20
-"""Instances of a job that an account may use by default."""
-DISK: Final = 16384 * 2**30
-"""Bytes of the largest volume: 16 TiB for training; processing takes 16 TiB too."""
 
 
 class SageMakerProvider(CloudProvider):
@@ -48,9 +45,9 @@ class SageMakerProvider(CloudProvider):
         return Capabilities(
             containers=True,
             gpu=True,
-            instances=INSTANCES,
+            instances=limits.INSTANCES.most,
             spot=True,
-            disk=DISK,
+            disk=limits.VOLUME.most * 2**30,
             parameter_length=PARAMETER_LENGTH,
             timeouts=True,
             secrets=True,
@@ -62,13 +59,14 @@ class SageMakerProvider(CloudProvider):
         )
 
     def _hints(self) -> dict[str, str]:
-        found = {"instances": f"An account may use {INSTANCES} instances for a job by default."}
+        most = limits.INSTANCES.most
+        hints = {"instances": f"An account may use {most} instances for a job by default."}
         if self.settings.libraries == "image":
-            found["requirements"] = (
+            hints["requirements"] = (
                 'All libraries are the image\'s with this profile: set libraries = "wheelhouse" '
                 f"under [profiles.{self.profile.name}] to install them in the jobs."
             )
-        return found
+        return hints
 
     # --- the parts ------------------------------------------------------------------------------
 
@@ -98,7 +96,7 @@ class SageMakerProvider(CloudProvider):
     @property
     def where(self) -> str:
         """Where runs are looked for, for messages."""
-        prefix = naming.entity(self.settings.prefix, naming.PIPELINE_LENGTH)
+        prefix = naming.pipeline_prefix(self.settings.prefix)
         return f"a pipeline '{prefix}-...' in {self.settings.region}"
 
     @property
@@ -130,12 +128,7 @@ class SageMakerProvider(CloudProvider):
         """Return what the jobs' roles, and whoever submits, must be allowed."""
         from waterflow_sagemaker.permissions import needed
 
-        return [
-            Permission(
-                who=one.role or one.who, actions=one.actions, resources=one.resources, why=one.why
-            )
-            for one in needed(own(document))
-        ]
+        return needed(own(document))
 
     def schedules(self) -> Schedules:
         """Return the profile's schedules, which EventBridge Scheduler keeps."""

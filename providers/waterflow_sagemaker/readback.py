@@ -10,17 +10,16 @@ from waterflow.cloud.fingerprint import Expression, Fingerprint
 from waterflow.cloud.service import Origin
 from waterflow.cloud.states import NativeStep
 from waterflow_sagemaker.caching import KEYS, duration
+from waterflow_sagemaker.definition.document import is_expression, places, step_path
 from waterflow_sagemaker.translation.naming import REGISTERED_AT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_REFERENCE: Final = re.compile(r"Steps\.(?P<step>[A-Za-z0-9_-]+)\.(?P<property>.*)", re.DOTALL)
 _ADDRESS: Final = re.compile(
-    r"ModelArtifacts\.S3ModelArtifacts|ProcessingOutputConfig\.Outputs\['[^']*'\]\.S3Output\.S3Uri"
+    r"\.ModelArtifacts\.S3ModelArtifacts|\.ProcessingOutputConfig\.Outputs\['[^']*'\]\.S3Output\.S3Uri"
 )
 _PARAMETER: Final = "Parameters."
-_EXPRESSIONS: Final = ("Get", "Std:Join", "Std:JsonGet")
 _STABLE: Final = ("Execution.PipelineName", "Execution.PipelineArn")
 """Variables that are the same in every execution of a pipeline."""
 
@@ -36,33 +35,16 @@ def about(definition: Mapping[str, Any]) -> Mapping[str, Any]:
     return (definition.get("Metadata") or {}).get("waterflow") or {}
 
 
-def walk(
-    definition: Mapping[str, Any],
-) -> Iterator[tuple[Mapping[str, Any], tuple[tuple[str, bool], ...]]]:
-    """Yield the steps of a definition with the sides of conditions on which each stands."""
-
-    def level(
-        steps: list[Mapping[str, Any]], chain: tuple[tuple[str, bool], ...]
-    ) -> Iterator[tuple[Mapping[str, Any], tuple[tuple[str, bool], ...]]]:
-        for step in steps:
-            yield step, chain
-            if step["Type"] == "Condition":
-                arguments, name = step["Arguments"], str(step["Name"])
-                yield from level(arguments.get("IfSteps") or [], (*chain, (name, True)))
-                yield from level(arguments.get("ElseSteps") or [], (*chain, (name, False)))
-
-    yield from level(definition["Steps"], ())
-
-
 def natives(definition: Mapping[str, Any]) -> dict[str, NativeStep]:
     """Return the steps of a definition by native name, each after the conditions it stands on."""
     own = about(definition)
     steps: Mapping[str, str] = own.get("steps", {})
     gates: Mapping[str, str] = own.get("gates", {})
     return {
-        name: NativeStep(name, steps.get(name), gates.get(name), chain)
-        for step, chain in walk(definition)
-        for name in [str(step["Name"])]
+        place.name: NativeStep(
+            place.name, steps.get(place.name), gates.get(place.name), place.chain
+        )
+        for place in places(definition)
     }
 
 
@@ -74,7 +56,7 @@ def fingerprints(definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html
     """
-    return {str(step["Name"]): _fingerprint(step) for step, _ in walk(definition)}
+    return {place.name: _fingerprint(place.source) for place in places(definition)}
 
 
 def _fingerprint(step: Mapping[str, Any]) -> Fingerprint:
@@ -96,29 +78,30 @@ def _marked(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     fields = cast("dict[str, Any]", part)
-    if len(fields) == 1 and next(iter(fields)) in _EXPRESSIONS:
+    if is_expression(fields):
         return _expression(fields)
     return {key: _marked(value) for key, value in fields.items()}
 
 
 def _expression(fields: dict[str, Any]) -> Expression:
     parameters: set[str] = set()
-    places: set[str] = set()
+    addresses: set[str] = set()
     contents: set[str] = set()
     opaque = False
     for path, read in _references(fields):
-        step = _REFERENCE.fullmatch(path)
+        step = step_path(path)
         if path.startswith(_PARAMETER):
             parameters.add(path.removeprefix(_PARAMETER))
         elif step is not None:
-            place = not read and _ADDRESS.fullmatch(step["property"])
-            (places if place else contents).add(step["step"])
+            name, what = step
+            address = not read and _ADDRESS.fullmatch(what)
+            (addresses if address else contents).add(name)
         elif path not in _STABLE:
             opaque = True
     return Expression(
         json.dumps(fields, sort_keys=True),
         frozenset(parameters),
-        frozenset(places - contents),
+        frozenset(addresses - contents),
         frozenset(contents),
         opaque,
     )

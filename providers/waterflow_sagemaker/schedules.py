@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from waterflow.cloud.schedules import scheduled_values
 from waterflow.cloud.starting import native_parameters
 from waterflow.errors import (
     ConfigurationError,
     ConflictError,
-    DefinitionError,
     NotFoundError,
 )
 from waterflow.provider.schedules import Schedule
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_scheduler.type_defs import GetScheduleOutputTypeDef
 
-    from waterflow import spec
     from waterflow.cloud.runs import Runs
     from waterflow.provider import Build, Document
     from waterflow_sagemaker.connections import Connections
@@ -80,7 +79,7 @@ class Schedules:
         if build.spec.schedule is None:
             return self._remove(naming.schedule(native))
         expression, role = aws_cron(build.spec.schedule), self._role()
-        values = _values(build.spec, parameters)
+        values = scheduled_values(build.spec, parameters)
         given = {
             name: text
             for name, text in native_parameters(compiled, values).items()
@@ -107,7 +106,7 @@ class Schedules:
 
     def list(self) -> Sequence[Schedule]:
         """Return all schedules by name; an orphan's pipeline is gone, or says none any more."""
-        found: list[Schedule] = []
+        schedules: list[Schedule] = []
         try:
             with translated("ListSchedules"):
                 pages = self._scheduler.get_paginator("list_schedules").paginate(
@@ -117,19 +116,19 @@ class Schedules:
         except NotFoundError:
             return []
         for name in names:
-            told = self._get(name)
-            if told is not None:
-                native = told["Target"]["Arn"].rpartition("/")[2]
-                found.append(
+            kept = self._get(name)
+            if kept is not None:
+                native = kept["Target"]["Arn"].rpartition("/")[2]
+                schedules.append(
                     Schedule(
                         name=name,
                         pipeline=native,
-                        expression=f"{told['ScheduleExpression']} UTC",
-                        state=_state(told),
+                        expression=f"{kept['ScheduleExpression']} UTC",
+                        state=_state(kept),
                         orphan=self._orphan(native),
                     )
                 )
-        return found
+        return schedules
 
     def delete(self, name: str) -> None:
         """Delete a schedule; its pipeline stays."""
@@ -257,24 +256,6 @@ class Schedules:
         )  # fmt: skip
 
 
-def _values(pipeline: spec.Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every parameter's value for runs that nobody gives any.
-
-    Raises:
-        DefinitionError: One has neither a value nor a default.
-    """
-    declared = {name: one for name, one in pipeline.parameters.items() if not one.static}
-    missing = [name for name, one in declared.items() if one.required and name not in given]
-    if missing:
-        names = ", ".join(missing)
-        wanted = " ".join(f"-p {name}=VALUE" for name in missing)
-        raise DefinitionError(
-            f"Pipeline '{pipeline.name}': a scheduled run has nobody to give {names}. Give a "
-            f"default in the pipeline, or a value here: waterflow schedule apply TARGET {wanted}"
-        )
-    return {name: given.get(name, one.default) for name, one in declared.items()}
-
-
 def _same(there: Any, wanted: Any) -> bool:
     """Return whether all that is wanted is there; what others set beside it stays."""
     if not wanted:
@@ -286,5 +267,5 @@ def _same(there: Any, wanted: Any) -> bool:
     return there == wanted
 
 
-def _state(told: GetScheduleOutputTypeDef) -> Literal["enabled", "paused"]:
-    return "paused" if told.get("State") == "DISABLED" else "enabled"
+def _state(schedule: GetScheduleOutputTypeDef) -> Literal["enabled", "paused"]:
+    return "paused" if schedule.get("State") == "DISABLED" else "enabled"

@@ -84,7 +84,7 @@ class SageMakerService(Service[SageMakerDocument]):
 
     def __init__(self, connections: Connections) -> None:
         self._connections, self._settings = connections, connections.settings
-        self._prefix = naming.entity(self._settings.prefix, naming.PIPELINE_LENGTH)
+        self._prefix = naming.pipeline_prefix(self._settings.prefix)
 
     # --- without asking -------------------------------------------------------------------------
 

@@ -147,9 +147,9 @@ def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
             """
         )
     )
-    told = python(tmp_path, "script.py")
-    assert "handle" in told
-    assert "length" in told
+    message = python(tmp_path, "script.py")
+    assert "handle" in message
+    assert "length" in message
     assert not list((tmp_path / ".waterflow").glob("runs/*"))
 
 

@@ -54,7 +54,7 @@ import dataclasses, json, statistics, sys, time
 from pathlib import Path
 
 sys.path.insert(0, ".")
-import boto3, small
+import boto3, obstore, small
 from botocore.config import Config
 from waterflow.packing import bundle
 from waterflow.provider import Submission, discovery
@@ -65,11 +65,24 @@ from waterflow_sagemaker.provider import SageMakerProvider
 STEPS, ROUNDS = int(sys.argv[1]), int(sys.argv[2])
 profile = discovery.open_provider(Path.cwd(), "aws").profile
 connections = Connections(discovery.open_provider(Path.cwd(), "aws").settings)
-warm = {"s3": connections.s3, "sagemaker": connections.sagemaker}
-bare = {name: boto3.client(name, region_name="us-east-1") for name in warm}
+warm = {"session": connections.session, "sagemaker": connections.sagemaker}
+bare = {name: boto3.client(name, region_name="us-east-1") for name in ("s3", "sagemaker")}
 calls = []
-for name, client in warm.items():
-    client.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
+warm["sagemaker"].meta.events.register(
+    "before-call", lambda model, **_: calls.append(model.name)
+)
+
+
+def counted(name, function):
+    def call(*arguments, **named):
+        calls.append(f"bucket {name}")
+        return function(*arguments, **named)
+
+    return call
+
+
+for name in ("put", "get", "head", "list", "delete"):
+    setattr(obstore, name, counted(name, getattr(obstore, name)))
 s3, sagemaker = bare["s3"], bare["sagemaker"]
 s3.create_bucket(Bucket="bench")
 build = submit.assemble(small.counting(steps=STEPS), Path.cwd(), profile)

@@ -51,8 +51,8 @@ def test_help_and_completion_load_nothing_heavy(arguments: list[str]) -> None:
         modules = loaded(arguments)
     assert not HEAVY & modules
     verbs = {name for name in modules if name.startswith("waterflow.cli.verbs.")}
-    asked = {f"waterflow.cli.verbs.{word}" for word in arguments if word in VERBS}
-    assert verbs == asked
+    expected = {f"waterflow.cli.verbs.{word}" for word in arguments if word in VERBS}
+    assert verbs == expected
 
 
 def test_the_help(invoke: Callable[..., Result], snapshot: SnapshotAssertion) -> None:
@@ -112,9 +112,9 @@ def test_an_error_of_our_own_is_one_line(
     assert "RuntimeError: the moon is in the wrong house" in result.stderr
     assert "--debug" in result.stderr
     assert "Traceback" not in result.stderr
-    for told in (invoke("--debug", "runs"), _debugged(invoke, monkeypatch)):
-        assert told.exit_code == 70
-        assert "Traceback (most recent call last)" in told.stderr
+    for result in (invoke("--debug", "runs"), _debugged(invoke, monkeypatch)):
+        assert result.exit_code == 70
+        assert "Traceback (most recent call last)" in result.stderr
 
 
 def _debugged(invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Result:

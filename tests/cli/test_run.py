@@ -83,12 +83,12 @@ def test_plain_lines_tell_a_run(ran: dict[str, Any], snapshot: SnapshotAssertion
 
 def test_json_is_all_of_standard_output(ran: dict[str, Any]) -> None:
     assert ran["again"].returncode == 0
-    told = json.loads(ran["again"].stdout)
-    assert told["status"] == "succeeded"
-    states = {step["name"]: step["status"] for step in told["steps"]}
+    report = json.loads(ran["again"].stdout)
+    assert report["status"] == "succeeded"
+    states = {step["name"]: step["status"] for step in report["steps"]}
     assert states == {"one": "cached", "two": "cached", "never": "skipped"}
-    assert told["metrics"] == {"two": {"half": 1.0}}
-    assert told["models"] == []
+    assert report["metrics"] == {"two": {"half": 1.0}}
+    assert report["models"] == []
     assert "one  " in ran["again"].stderr
 
 
@@ -100,9 +100,9 @@ def test_a_failure_shows_the_users_own_lines(
 
 
 def test_the_runs_are_listed_newest_first(inside: Path, invoke: Callable[..., Result]) -> None:
-    told = json.loads(invoke("runs", "--json").stdout)
-    assert [run["status"] for run in told] == ["failed", "succeeded", "succeeded"]
-    assert told[0]["run"] == "bad"
+    listed = json.loads(invoke("runs", "--json").stdout)
+    assert [run["status"] for run in listed] == ["failed", "succeeded", "succeeded"]
+    assert listed[0]["run"] == "bad"
     assert len(json.loads(invoke("runs", "--json", "--limit", "1").stdout)) == 1
     head, line, *_ = invoke("runs").stdout.splitlines()
     assert head.split() == ["run", "pipeline", "status", "started", "time", "steps"]
@@ -113,12 +113,12 @@ def test_the_latest_run_is_shown_when_none_is_named(
     inside: Path, invoke: Callable[..., Result]
 ) -> None:
     assert invoke("status").stdout.startswith("bad (tiny) failed in ")
-    told = json.loads(invoke("status", "--json").stdout)
-    assert told["run"] == "bad"
-    assert told["unsent"] > 0
-    two = next(step for step in told["steps"] if step["name"] == "two")
+    report = json.loads(invoke("status", "--json").stdout)
+    assert report["run"] == "bad"
+    assert report["unsent"] > 0
+    two = next(step for step in report["steps"] if step["name"] == "two")
     assert (two["status"], two["error"]) == ("failed", "ValueError: 201 is too much")
-    assert json.loads(invoke("status", told["run"], "--json").stdout) == told
+    assert json.loads(invoke("status", report["run"], "--json").stdout) == report
 
 
 def test_logs_name_the_step(inside: Path, invoke: Callable[..., Result]) -> None:
@@ -139,9 +139,9 @@ def test_logs_of_cached_steps_say_where_they_are(
         (("--step", "two"), "two", "two"),
         (("--json",), "one, two", "one"),
     ):
-        told = invoke("logs", cached, *arguments)
-        assert (told.exit_code, told.stdout) == (0, "")
-        (line,) = told.stderr.splitlines()
+        result = invoke("logs", cached, *arguments)
+        assert (result.exit_code, result.stdout) == (0, "")
+        (line,) = result.stderr.splitlines()
         assert f"cache, so with no log in this run: {named}." in line
         assert line.endswith(f"waterflow runs; then: waterflow logs RUN --step {first}")
     assert invoke("logs", cached, "--step", "never").output == ""
@@ -167,9 +167,9 @@ def test_an_id_that_can_be_none_is_the_users_mistake(
 ) -> None:
     for verb in ("run", "submit"):
         for text in ("../x", "", "x" * 128, "-x"):
-            told = invoke(verb, ".", f"--run-id={text}")
-            assert told.exit_code == 2
-            assert f"{text!r} cannot be a run's id" in told.stderr
+            result = invoke(verb, ".", f"--run-id={text}")
+            assert result.exit_code == 2
+            assert f"{text!r} cannot be a run's id" in result.stderr
 
 
 def test_a_run_that_cannot_be_gone_on_from_is_refused(
@@ -177,29 +177,29 @@ def test_a_run_that_cannot_be_gone_on_from_is_refused(
 ) -> None:
     before = invoke("runs", "--json").stdout
     good = json.loads(ran["again"].stdout)["run"]
-    told = invoke("run", ".", "--resume", good)
-    assert told.exit_code == 4
-    assert f"Run '{good}' has succeeded: there is nothing to go on with" in told.stderr
+    result = invoke("run", ".", "--resume", good)
+    assert result.exit_code == 4
+    assert f"Run '{good}' has succeeded: there is nothing to go on with" in result.stderr
     (inside / "other").mkdir()
     (inside / "other" / "pipeline.py").write_text(TINY.replace("def tiny", "def other"))
-    told = invoke("submit", "other", "--resume", "bad")
-    assert told.exit_code == 4
-    assert "Run 'bad' is of pipeline 'tiny', not of 'other'" in told.stderr
+    result = invoke("submit", "other", "--resume", "bad")
+    assert result.exit_code == 4
+    assert "Run 'bad' is of pipeline 'tiny', not of 'other'" in result.stderr
     assert invoke("runs", "--json").stdout == before
 
 
 def test_artifacts_are_listed_and_copied(
     inside: Path, invoke: Callable[..., Result], tmp_path: Path
 ) -> None:
-    told = json.loads(invoke("artifacts", "bad", "--json").stdout)
-    assert [(one["step"], one["output"], one["type"]) for one in told] == [
+    listed = json.loads(invoke("artifacts", "bad", "--json").stdout)
+    assert [(one["step"], one["output"], one["type"]) for one in listed] == [
         ("one", "output", "integer")
     ]
     result = invoke("artifacts", "bad", "one", "--download", str(tmp_path / "copies"))
     assert result.exit_code == 0, result.output
     copy = tmp_path / "copies" / "one.output"
     assert json.loads((copy / "value.json").read_bytes()) == 201
-    assert {found.name for found in copy.iterdir()} == {"manifest.json", "value.json"}
+    assert {file.name for file in copy.iterdir()} == {"manifest.json", "value.json"}
     again = invoke("artifacts", "bad", "one", "--download", str(tmp_path / "copies"))
     assert again.exit_code == 3
     assert "is there already" in again.stderr
@@ -235,8 +235,8 @@ def test_the_plan_knows_times_and_changes(
     assert plan["last_run"] == "bad"
     assert plan["seconds"] == 0 < plan["full_seconds"]
     first = json.loads(invoke("runs", "--json").stdout)[-1]["run"]
-    told = {step["name"]: (step["cache"], step["cached_from"]) for step in plan["steps"]}
-    assert told == {"one": ("cached", first), "two": ("cached", first), "never": ("skipped", None)}
+    steps = {step["name"]: (step["cache"], step["cached_from"]) for step in plan["steps"]}
+    assert steps == {"one": ("cached", first), "two": ("cached", first), "never": ("skipped", None)}
 
 
 def test_the_plan_names_what_differs_from_the_last_run(
@@ -248,12 +248,12 @@ def test_the_plan_names_what_differs_from_the_last_run(
     (inside / "changed").mkdir()
     (inside / "changed" / "pipeline.py").write_text(text)
     plan = json.loads(invoke("plan", "changed", "--json").stdout)
-    found = {change["name"]: change for change in plan["changes"] if change["what"] == "step"}
-    assert {name: change["change"] for name, change in found.items()} == {
+    changes = {change["name"]: change for change in plan["changes"] if change["what"] == "step"}
+    assert {name: change["change"] for name, change in changes.items()} == {
         "one": "changed", "two": "changed", "more": "added", "never": "removed",
     }  # fmt: skip
-    assert "retry: retries" in found["one"]["fields"]
-    assert found["two"]["fields"] == ["run: module"]
+    assert "retry: retries" in changes["one"]["fields"]
+    assert changes["two"]["fields"] == ["run: module"]
     others = [(one["what"], one["name"], one["change"], one["fields"]) for one in plan["changes"]
               if one["what"] != "step"]  # fmt: skip
     assert others == [("parameter", "least", "changed", ["default"])]
@@ -265,9 +265,9 @@ def test_what_mlflow_has_not_got_stays_and_is_told(
 ) -> None:
     result = invoke("sync", "bad", "--json")
     assert result.exit_code == 5
-    (told,) = json.loads(result.stdout)
-    assert told["left"] > 0
-    assert told["sent"] == 0
+    (entry,) = json.loads(result.stdout)
+    assert entry["left"] > 0
+    assert entry["sent"] == 0
     assert REFUSED in result.stderr
 
 
@@ -344,15 +344,15 @@ def test_what_to_type_next_can_be_pasted(tmp_path: Path, monkeypatch: pytest.Mon
         "waterflow.toml": '[profiles.other]\nprovider = "local"\n',
     })  # fmt: skip
 
-    def paste(what: str, told: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        (command,) = re.findall(rf"{what}: (.*)", told)
+    def paste(what: str, output: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        (command,) = re.findall(rf"{what}: (.*)", output)
         return subprocess.run(
             command, shell=True, cwd=cwd, capture_output=True, text=True, check=False
         )
 
-    given = ("-p", "n=200", "--profile", "other", "--no-cache")
+    words = ("-p", "n=200", "--profile", "other", "--no-cache")
     for cwd, target in ((root / "below", ".."), (tmp_path, "it's mine/pipeline.py:tiny")):
-        failed = waterflow("run", target, *given, cwd=cwd).stdout
+        failed = waterflow("run", target, *words, cwd=cwd).stdout
         again = paste("go on from here", failed, cwd)
         assert again.returncode == 1, again.stderr
         assert "one    cached\n" in again.stdout
@@ -360,7 +360,7 @@ def test_what_to_type_next_can_be_pasted(tmp_path: Path, monkeypatch: pytest.Mon
     logs = paste("its whole log", failed, tmp_path)
     assert logs.returncode == 0, logs.stderr
     assert "ValueError: 201 is too much" in logs.stdout
-    started = waterflow("submit", target, *given, cwd=tmp_path).stderr
+    started = waterflow("submit", target, *words, cwd=tmp_path).stderr
     assert "(tiny)" in paste("Watch it", started, tmp_path).stdout
 
 
@@ -384,8 +384,8 @@ def test_what_only_looks_like_a_model_is_not_told_as_one(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", REFUSED)
     (project / "pipeline.py").write_text(SEEMS)
-    told = waterflow("run", ".", "--json", cwd=project)
-    assert json.loads(told.stdout)["models"] == [], told.stderr
+    done = waterflow("run", ".", "--json", cwd=project)
+    assert json.loads(done.stdout)["models"] == [], done.stderr
 
 
 def gone(pid: int) -> bool:
@@ -420,8 +420,8 @@ def test_ctrl_c_cancels_and_leaves_no_process(
     assert "Traceback" not in out + err
     assert "cancelled in " in out
     until(lambda: gone(int(place.read_text())), 10)
-    told = json.loads(waterflow("status", "--json", cwd=project).stdout)
-    assert told["status"] == "cancelled"
+    report = json.loads(waterflow("status", "--json", cwd=project).stdout)
+    assert report["status"] == "cancelled"
 
 
 def test_a_submitted_run_goes_on_and_is_cancelled(

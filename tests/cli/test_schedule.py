@@ -31,8 +31,8 @@ class FileSchedules:
         self._file = file
 
     def _read(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        return json.loads(self._file.read_text()) if self._file.exists() else found
+        nothing: dict[str, dict[str, Any]] = {}
+        return json.loads(self._file.read_text()) if self._file.exists() else nothing
 
     def _write(self, kept: dict[str, dict[str, Any]]) -> None:
         self._file.write_text(json.dumps(kept))
@@ -43,10 +43,10 @@ class FileSchedules:
         if build.spec.schedule is None:
             self._write(kept)
             return "none" if there is None else "deleted"
-        wanted = {"when": build.spec.schedule, "parameters": dict(parameters),
+        entry = {"when": build.spec.schedule, "parameters": dict(parameters),
                   "state": there["state"] if there else "enabled"}  # fmt: skip
-        self._write({**kept, name: wanted})
-        return "created" if there is None else "unchanged" if there == wanted else "updated"
+        self._write({**kept, name: entry})
+        return "created" if there is None else "unchanged" if there == entry else "updated"
 
     def list(self) -> Sequence[Schedule]:
         return [
@@ -93,22 +93,23 @@ def strict(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def opened(root: Path, name: str | None) -> Strict:
         return Strict(root, profile.load(root, name))
 
-    for module in ("provider.discovery", "runs.plan"):
+    # The plan first: were it imported after the other was replaced, it would keep the replacement.
+    for module in ("runs.plan", "provider.discovery"):
         monkeypatch.setattr(f"waterflow.{module}.open_provider", opened)
     return project
 
 
 def test_a_schedule_from_apply_to_delete(strict: Path, invoke: Callable[..., Result]) -> None:
     assert "There are no schedules" in invoke("schedule", "list").stderr
-    made = invoke("schedule", "apply", ".")
-    assert made.exit_code == 0, made.output
-    assert made.stdout == "schedule of tiny (0 3 * * 1 UTC) on profile local: made\n"
+    result = invoke("schedule", "apply", ".")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "schedule of tiny (0 3 * * 1 UTC) on profile local: made\n"
     assert "as it was" in invoke("schedule", "apply", ".").stdout
     assert invoke("schedule", "pause", "tiny").stdout == "tiny paused\n"
     assert "paused" in invoke("schedule", "list").stdout
     assert "changed" in invoke("schedule", "apply", ".", "-p", "n=3").stdout
-    (told,) = json.loads(invoke("schedule", "list", "--json").stdout)
-    assert told == {"name": "tiny", "pipeline": "tiny", "expression": "0 3 * * 1",
+    (entry,) = json.loads(invoke("schedule", "list", "--json").stdout)
+    assert entry == {"name": "tiny", "pipeline": "tiny", "expression": "0 3 * * 1",
                     "state": "paused", "next": 1_767_582_000_000, "orphan": False}  # fmt: skip
     assert json.loads(invoke("schedule", "resume", "tiny", "--json").stdout) == {
         "name": "tiny", "state": "enabled"}  # fmt: skip
@@ -120,8 +121,8 @@ def test_a_schedule_from_apply_to_delete(strict: Path, invoke: Callable[..., Res
 
 
 def test_apply_answers_in_json(strict: Path, invoke: Callable[..., Result]) -> None:
-    told = json.loads(invoke("schedule", "apply", ".", "--json").stdout)
-    assert told == {"pipeline": "tiny", "profile": "local", "provider": "local",
+    report = json.loads(invoke("schedule", "apply", ".", "--json").stdout)
+    assert report == {"pipeline": "tiny", "profile": "local", "provider": "local",
                     "schedule": "0 3 * * 1", "result": "created"}  # fmt: skip
     written = strict / "later.py"
     written.write_text(TINY)
@@ -163,9 +164,9 @@ def test_validate_lists_every_violated_limit(limited: Path, invoke: Callable[...
     result = invoke("validate", ".")
     assert result.exit_code == 3
     assert result.stderr == "".join(f"Error: {limit}\n" for limit in LIMITS)
-    told = json.loads(invoke("validate", ".", "--json").stdout)
-    assert told["valid"] is False
-    assert told["problems"] == [
+    report = json.loads(invoke("validate", ".", "--json").stdout)
+    assert report["valid"] is False
+    assert report["problems"] == [
         {"kind": "ConfigurationError", "message": limit} for limit in LIMITS
     ]
 
@@ -197,6 +198,6 @@ def test_submit_refuses_before_anything_is_made(
 def test_plan_shows_the_limits(limited: Path, invoke: Callable[..., Result]) -> None:
     result = invoke("plan", ".", "--json")
     assert result.exit_code == 2
-    told = json.loads(result.stdout)
-    assert told["problems"] == list(LIMITS)
-    assert all(step["kind"] for step in told["steps"])
+    plan = json.loads(result.stdout)
+    assert plan["problems"] == list(LIMITS)
+    assert all(step["kind"] for step in plan["steps"])

@@ -69,8 +69,8 @@ def test_a_target_is_found(
     write(project, files)
     result = invoke("validate", target, "--json")
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert (told["valid"], told["pipeline"], told["problems"]) == (True, name, [])
+    report = json.loads(result.stdout)
+    assert (report["valid"], report["pipeline"], report["problems"]) == (True, name, [])
 
 
 def test_modules_are_named_from_the_root(project: Path, invoke: Callable[..., Result]) -> None:
@@ -116,8 +116,8 @@ def test_all_problems_are_told_at_once(project: Path, invoke: Callable[..., Resu
     assert result.exit_code == 2
     for named in ("'one'", "instances=2", "'two'", "instances=3", "none.csv"):
         assert named in result.stderr
-    told = json.loads(invoke("validate", ".", "--json").stdout)
-    assert [one["kind"] for one in told["problems"]] == [
+    report = json.loads(invoke("validate", ".", "--json").stdout)
+    assert [one["kind"] for one in report["problems"]] == [
         "UnsupportedFeatureError", "UnsupportedFeatureError", "ConfigurationError",
     ]  # fmt: skip
 
@@ -153,8 +153,8 @@ def test_graphs_name_every_step(form: str, project: Path, invoke: Callable[..., 
 
 
 def test_the_graph_as_json_has_the_edges(project: Path, invoke: Callable[..., Result]) -> None:
-    told = json.loads(invoke("graph", ".", "--json").stdout)
-    assert told["edges"] == [["one", "two"], ["two", "never"]]
+    graph = json.loads(invoke("graph", ".", "--json").stdout)
+    assert graph["edges"] == [["one", "two"], ["two", "never"]]
 
 
 @pytest.mark.parametrize("document", ["spec", "pipeline", "plan"])
@@ -178,8 +178,11 @@ def test_profiles_are_imported_listed_and_shown(
     result = invoke("profile", "import", "-", stdin=json.dumps(exported))
     assert result.exit_code == 0, result.output
     assert "[profiles.small]" in (project / "waterflow.toml").read_text()
-    told = json.loads(invoke("profile", "list", "--json").stdout)
-    assert [(one["name"], one["default"]) for one in told] == [("local", True), ("small", False)]
+    profiles = json.loads(invoke("profile", "list", "--json").stdout)
+    assert [(one["name"], one["default"]) for one in profiles] == [
+        ("local", True),
+        ("small", False),
+    ]
     monkeypatch.setenv("WATERFLOW_CPU", "2")
     shown = json.loads(invoke("profile", "show", "small", "--json").stdout)
     assert shown["settings"] == {"cpu": 2.0}
@@ -203,9 +206,11 @@ def checks(result: Result) -> dict[str, str]:
 def test_doctor_finds_nothing_broken(project: Path, invoke: Callable[..., Result]) -> None:
     result = invoke("doctor", "--json")
     assert result.exit_code == 0, result.output
-    found = checks(result)
-    assert "broken" not in found.values()
-    assert {"python", "state", "disk", "processes", "git", "provider local", "mlflow"} <= set(found)
+    states = checks(result)
+    assert "broken" not in states.values()
+    assert {"python", "state", "disk", "processes", "git", "provider local", "mlflow"} <= set(
+        states
+    )
     assert sorted(path.name for path in (project / ".waterflow").iterdir()) == [".gitignore"]
 
 
@@ -216,8 +221,8 @@ def test_doctor_finds_what_is_broken(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     result = invoke("doctor", "--json")
     assert result.exit_code == 3
-    found = checks(result)
-    assert (found["state"], found["mlflow"]) == ("broken", "broken")
+    states = checks(result)
+    assert (states["state"], states["mlflow"]) == ("broken", "broken")
     assert "waterflow sync" in invoke("doctor").stdout
     monkeypatch.setenv("WATERFLOW_PROFILE", "nowhere")
     assert checks(invoke("doctor", "--json"))["profile"] == "broken"
@@ -234,9 +239,9 @@ def test_doctor_finds_a_store_that_is_none(project: Path, invoke: Callable[..., 
 
 
 def test_a_new_project_runs_and_tests_itself(tmp_path: Path) -> None:
-    made = waterflow("init", "new", cwd=tmp_path)
-    assert made.returncode == 0, made.stderr
-    assert "cd new && waterflow run pipelines/hello" in made.stdout
+    done = waterflow("init", "new", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "cd new && waterflow run pipelines/hello" in done.stdout
     again = waterflow("init", "new", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (3, "")
     root = tmp_path / "new"
@@ -285,10 +290,10 @@ def ui_shows_runs_and_leaves_no_process(root: Path) -> None:
 def descendants(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
     parents = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents if parent == one]
-    return found[1:]
+    pids = [pid]
+    for ancestor in pids:
+        pids += [child for child, parent in parents if parent == ancestor]
+    return pids[1:]
 
 
 def running(pid: int) -> bool:

@@ -22,23 +22,23 @@ def step(name: str, status: Status, attempt: int = 0, **fields: object) -> StepS
     return StepState(name=name, status=status, attempt=attempt, **fields)  # type: ignore[arg-type]
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [re.sub(r"^\d\d:\d\d:\d\d  ", "", line) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_each_change_is_told_once_in_the_order_of_time(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines()
     lines.show(state(a=step("a", Status.PENDING), b=step("b", Status.PENDING)))
-    assert told(capsys) == []
+    assert printed(capsys) == []
     # Between two looks b began and ended, and then a began.
     began = state(
         a=step("a", Status.RUNNING, 1, started=T0 + 3000),
         b=step("b", Status.SUCCEEDED, 1, started=T0, ended=T0 + 2000),
     )
     lines.show(began)
-    assert told(capsys) == ["b  running", "b  succeeded  2.00s", "a  running"]
+    assert printed(capsys) == ["b  running", "b  succeeded  2.00s", "a  running"]
     lines.show(began)
-    assert told(capsys) == []
+    assert printed(capsys) == []
 
 
 def test_attempts_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +47,7 @@ def test_attempts_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     lines.show(state(a=step("a", Status.RUNNING, 2, started=T0, ended=T0 + 1000)))
     error = "ValueError: no\nsecond line"
     lines.show(state(a=step("a", Status.FAILED, 2, started=T0, ended=T0 + 5000, error=error)))
-    assert told(capsys) == [
+    assert printed(capsys) == [
         "a  running", "a  running (attempt 2)", "a  failed  5.00s  ValueError: no",
     ]  # fmt: skip
 
@@ -59,5 +59,5 @@ def test_what_did_not_run_is_counted_and_not_told(capsys: pytest.CaptureFixture[
         c=step("c", Status.NOT_RUN),
     )
     Lines().show(ended)
-    assert told(capsys) == ["a  cached", "b  skipped"]
+    assert printed(capsys) == ["a  cached", "b  skipped"]
     assert counts(ended) == "1 cached, 1 skipped, 1 not run"

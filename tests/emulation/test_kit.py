@@ -71,6 +71,23 @@ def test_a_job_that_does_not_end_is_killed_when_its_grace_is_over(toy, client):
         assert cloud.wait("deaf")["state"] == "stopped"
 
 
+def test_a_job_waits_for_a_machine_and_can_be_stopped_while_it_does(toy, client):
+    with toy(machines=1, grace=30) as emulator:
+        cloud = client(emulator)
+        cloud.start("first", "trap 'exit 0' TERM; echo up; while true; do sleep 0.05; done")
+        cloud.until(lambda: cloud("GET", "jobs/first")[1]["log"] == ["up"])
+        for name in ("second", "third"):
+            cloud.start(name, f"echo {name}")
+        assert cloud("GET", "jobs/second")[1]["state"] == "queued"
+        cloud("DELETE", "jobs/second")
+        assert cloud.wait("second") == {
+            "name": "second", "state": "stopped", "reason": None, "log": [], "result": None,
+        }  # fmt: skip
+        assert cloud("GET", "jobs/third")[1]["state"] == "queued"
+        cloud("DELETE", "jobs/first")
+        assert cloud.wait("third")["log"] == ["third"]
+
+
 def test_an_image_is_an_environment(toy, client, tmp_path):
     (tmp_path / "bin").mkdir()
     tool = tmp_path / "bin" / "greet"
@@ -248,7 +265,7 @@ def test_the_cloud_answers_at_its_own_host_names_and_all_others_are_refused(clie
             cloud("GET", "jobs")
 
 
-def test_unmodified_requests_go_through_the_door():
+def test_unmodified_requests_go_through_the_door(monkeypatch):
     from toycloud import DoorEmulator
 
     program = """
@@ -260,6 +277,8 @@ try:
 except requests.exceptions.ProxyError:
     print("refused")
 """
+    # A shell that lets the cloud's hosts go direct would lead round the door.
+    monkeypatch.setenv("NO_PROXY", "toy.example")
     with DoorEmulator() as emulator:
         done = subprocess.run(
             [sys.executable, "-c", program], env=emulator.environment, capture_output=True,

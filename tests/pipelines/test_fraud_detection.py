@@ -29,7 +29,7 @@ def written(data: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "texts"),
     [
         (lambda data: data.drop(columns=["V1", "Amount"]), ["missing columns: V1, Amount"]),
         (written, ["V5: coerce_dtype('float64') fails in a row (row 3: lots)"]),
@@ -43,14 +43,14 @@ def written(data: pd.DataFrame) -> pd.DataFrame:
     ids=["columns", "a word", "numbers", "no rows", "one class"],
 )
 def test_all_that_is_wrong_is_listed(
-    simulated: pd.DataFrame, spoil: Callable[[pd.DataFrame], pd.DataFrame], told: list[str]
+    simulated: pd.DataFrame, spoil: Callable[[pd.DataFrame], pd.DataFrame], texts: list[str]
 ) -> None:
     with pytest.raises(ValueError, match="The transactions fail") as caught:
         steps.validate(spoil(simulated))
     head, *lines = str(caught.value).splitlines()
-    assert len(lines) == len(told), lines
-    assert all(line.strip().startswith(text) for line, text in zip(lines, told, strict=True))
-    assert head.endswith("fail a check:" if len(told) == 1 else f"fail {len(told)} checks:")
+    assert len(lines) == len(texts), lines
+    assert all(line.strip().startswith(text) for line, text in zip(lines, texts, strict=True))
+    assert head.endswith("fail a check:" if len(texts) == 1 else f"fail {len(texts)} checks:")
 
 
 def test_the_fewest_rows_of_a_class_reach_every_part(simulated: pd.DataFrame) -> None:

@@ -40,8 +40,8 @@ class Run:
         return event
 
     def start(self, **fields: Any) -> dict[str, Any]:
-        given = {"pipeline": "fraud", "parameters": {"trees": 3}, "tags": {}} | fields
-        return self.event("run.start", **given)
+        entries = {"pipeline": "fraud", "parameters": {"trees": 3}, "tags": {}} | fields
+        return self.event("run.start", **entries)
 
     def end(self, status: str = "succeeded", **fields: Any) -> dict[str, Any]:
         return self.event("run.end", status=status, **fields)
@@ -53,20 +53,20 @@ class Run:
         self.finish(name, attempt)
 
     def begin(self, name: str, attempt: int = 1, **fields: Any) -> dict[str, Any]:
-        given = {"parameters": {"depth": 2}, "inputs": {"data": "ab" * 32}, "tags": {}} | fields
-        return self.event("step.start", step=name, attempt=attempt, **given)
+        entries = {"parameters": {"depth": 2}, "inputs": {"data": "ab" * 32}, "tags": {}} | fields
+        return self.event("step.start", step=name, attempt=attempt, **entries)
 
     def finish(self, name: str, attempt: int = 1, status: str = "succeeded", **fields: Any) -> Any:
-        given = {"outputs": {"out": {"type": "json", "digest": "cd" * 32, "size": 1}}} | fields
-        return self.event("step.end", step=name, attempt=attempt, status=status, **given)
+        entries = {"outputs": {"out": {"type": "json", "digest": "cd" * 32, "size": 1}}} | fields
+        return self.event("step.end", step=name, attempt=attempt, status=status, **entries)
 
 
 def every(client: Any, experiment: str) -> list[dict[str, Any]]:
     """Return all that an experiment holds, in a form that two stores can be compared by."""
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
+    place = client.get_experiment_by_name(experiment)
+    if place is None:
         return []
-    return sorted(_all(client, found.experiment_id), key=lambda run: (run["name"], run["start"]))
+    return sorted(_all(client, place.experiment_id), key=lambda run: (run["name"], run["start"]))
 
 
 def _all(client: Any, experiment: str) -> Iterator[dict[str, Any]]:

@@ -94,32 +94,32 @@ def run_step(code: str, folder: Path) -> list[dict]:
 
 
 def test_plain_calls_become_events_of_the_step(tmp_path: Path) -> None:
-    found = run_step(PLAIN, tmp_path)
-    assert {(e["execution"], e["step"], e["attempt"]) for e in found} == {("e", "train", 1)}
-    metrics = [(e["key"], e["value"], e["at"]) for e in found if e["kind"] == "metric"]
+    events = run_step(PLAIN, tmp_path)
+    assert {(e["execution"], e["step"], e["attempt"]) for e in events} == {("e", "train", 1)}
+    metrics = [(e["key"], e["value"], e["at"]) for e in events if e["kind"] == "metric"]
     assert metrics == [
         ("auc", 0.5, 1), ("auc", 0.75, 2), ("loss", "NaN", 0), ("f1", 1.0, 0), ("late", 1.0, 0),
     ]  # fmt: skip
-    assert {e["key"]: e["value"] for e in found if e["kind"] == "param"} == {
+    assert {e["key"]: e["value"] for e in events if e["kind"] == "param"} == {
         "trees": "200", "depth": "3", "kind": "gb", "a/depth": "a", "b/depth": "b",
     }  # fmt: skip
-    assert {e["key"]: e["value"] for e in found if e["kind"] == "tag"} == {"team": "risk"}
-    files = {e["path"]: tmp_path / "spool" / e["file"] for e in found if e["kind"] == "artifact"}
+    assert {e["key"]: e["value"] for e in events if e["kind"] == "tag"} == {"team": "risk"}
+    files = {e["path"]: tmp_path / "spool" / e["file"] for e in events if e["kind"] == "artifact"}
     assert set(files) == {
         "notes/hello.txt", "d.json", "bin/plain.bin", "f.png", "a/n.txt", "b/n.txt",
     }  # fmt: skip
     assert files["notes/hello.txt"].read_text() == "hello"
     assert files["bin/plain.bin"].read_bytes() == b"12"
-    [data] = [e for e in found if e["kind"] == "dataset"]
+    [data] = [e for e in events if e["kind"] == "dataset"]
     assert (data["name"], data["digest"], data["context"]) == ("raw", "d1", "training")
     assert "s3://b/k" in data["source"]
 
 
 def test_autologging_and_log_model_write_into_the_spool(tmp_path: Path) -> None:
-    found = run_step(AUTOLOG, tmp_path)
-    params = {e["key"] for e in found if e["kind"] == "param"}
+    events = run_step(AUTOLOG, tmp_path)
+    params = {e["key"] for e in events if e["kind"] == "param"}
     assert {"C", "solver", "max_iter"} <= params
-    files = {e["path"] for e in found if e["kind"] == "artifact"}
+    files = {e["path"] for e in events if e["kind"] == "artifact"}
     assert {"clf/MLmodel", "clf/model.skops"} <= files
 
 

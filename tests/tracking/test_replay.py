@@ -127,7 +127,7 @@ def test_cancelled_is_killed_and_what_was_left_running_ends(
     run.end("cancelled", error={"type": "RunCancelled", "message": "by hand"})
     replayer.apply(run.events, tmp_path)
     runs = by_name(client)
-    assert {name: found["status"] for name, found in runs.items()} == dict.fromkeys(
+    assert {name: run_["status"] for name, run_ in runs.items()} == dict.fromkeys(
         ("e1", "a", "b"), "KILLED"
     )
     assert runs["e1"]["tags"]["waterflow.error.message"] == "by hand"
@@ -211,11 +211,11 @@ def test_what_mlflow_refuses_is_kept_and_holds_nothing_else_up(
     run.finish("a")
     run.end()
     replayer.apply(run.events, tmp_path)
-    found = by_name(client)["a"]
-    assert found["params"] == {"depth": "2", "x": "1", "y": "3"}
-    assert found["status"] == "FINISHED"
-    assert any(name.startswith("waterflow/refused/Param-x_2") for name in found["artifacts"])
-    assert "waterflow/refused/missing-gone.txt.json" in found["artifacts"]
+    entry = by_name(client)["a"]
+    assert entry["params"] == {"depth": "2", "x": "1", "y": "3"}
+    assert entry["status"] == "FINISHED"
+    assert any(name.startswith("waterflow/refused/Param-x_2") for name in entry["artifacts"])
+    assert "waterflow/refused/missing-gone.txt.json" in entry["artifacts"]
 
 
 def test_a_register_steps_run_made_by_its_job_is_taken_over(
@@ -226,12 +226,12 @@ def test_a_register_steps_run_made_by_its_job_is_taken_over(
     events = [run.begin("register", tags={"waterflow.kind": "register"}), run.finish("register")]
     experiment = experiment_id(client, "exp", str(state / "artifacts"))
     parent = client.create_run(experiment, tags=parent_tags("e1")).info.run_id
-    made = client.create_run(experiment, tags=child_tags("e1", "register", 1, parent))
+    own = client.create_run(experiment, tags=child_tags("e1", "register", 1, parent))
     make(uri, state).apply([run.events[0], *events, run.end()], tmp_path)
     runs = every(client, "exp")
     assert len(runs) == 2
-    [child] = [found for found in runs if found["parent"]]
-    assert (child["id"], child["status"]) == (made.info.run_id, "FINISHED")
+    [child] = [entry for entry in runs if entry["parent"]]
+    assert (child["id"], child["status"]) == (own.info.run_id, "FINISHED")
 
 
 def test_two_replayers_at_once_make_one_experiment_and_one_parent(
@@ -256,15 +256,15 @@ def test_a_deleted_experiment_is_told_with_the_way_back(
 
 def test_a_dead_server_is_told_in_the_systems_words(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    told = f"{url} could not be used: Connection refused. Nothing is lost.*waterflow sync"
-    with pytest.raises(TrackingError, match=told):
+    message = f"{url} could not be used: Connection refused. Nothing is lost.*waterflow sync"
+    with pytest.raises(TrackingError, match=message):
         Replayer(url, "exp").apply([Run("e1").start()], tmp_path)
 
 
 def test_a_failing_server_is_not_asked_for_long(tmp_path: Path) -> None:
-    with failing() as (url, asked), pytest.raises(TrackingError, match=f"{url} could not be used"):
+    with failing() as (url, paths), pytest.raises(TrackingError, match=f"{url} could not be used"):
         Replayer(url, "exp").apply([Run("e1").start()], tmp_path)
-    assert 1 <= len(asked) <= 2
+    assert 1 <= len(paths) <= 2
 
 
 def test_a_run_is_made_once_although_its_answer_is_lost(server: Server, tmp_path: Path) -> None:
@@ -287,10 +287,10 @@ def test_a_run_is_made_once_although_its_answer_is_lost(server: Server, tmp_path
 def test_runs_are_found_by_awkward_names(uri: str, client: MlflowClient) -> None:
     experiment = client.create_experiment("exp")
     execution = "arn:aws:x:1:pipeline/it's"
-    made = client.create_run(experiment, tags=parent_tags(execution)).info.run_id
-    client.create_run(experiment, tags=child_tags(execution, "train[0]", 1, made))
+    own = client.create_run(experiment, tags=parent_tags(execution)).info.run_id
+    client.create_run(experiment, tags=child_tags(execution, "train[0]", 1, own))
     parent = find_parent(client, experiment, execution)
     assert parent is not None
-    assert parent.info.run_id == made
+    assert parent.info.run_id == own
     assert find_child(client, experiment, execution, "train[0]", 1) is not None
     assert find_child(client, experiment, execution, "train[0]", 2) is None

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def spool(tmp_path: Path):
-    with Spool(tmp_path / "s" / "spool.jsonl", execution="e", step="train", attempt=2) as made:
-        yield made
+    with Spool(tmp_path / "s" / "spool.jsonl", execution="e", step="train", attempt=2) as spool:
+        yield spool
 
 
 def events(spool: Spool) -> list[dict]:
@@ -107,10 +107,10 @@ def test_processes_and_threads_share_a_spool_without_sharing_ids(spool: Spool) -
         thread.join()
     assert [other.wait(60) for other in others] == [0, 0, 0]
     here[1].close()
-    found = events(spool)
-    assert len(found) == 1000
-    assert len({event["id"] for event in found}) == 1000
-    assert {f"train/2/{n}" for n in range(400)} <= {event["id"] for event in found}
+    lines = events(spool)
+    assert len(lines) == 1000
+    assert len({event["id"] for event in lines}) == 1000
+    assert {f"train/2/{n}" for n in range(400)} <= {event["id"] for event in lines}
 
 
 def test_a_forked_process_names_itself_in_ids(spool: Spool) -> None:
@@ -174,5 +174,5 @@ def test_the_spool_stands_on_the_standard_library_alone() -> None:
         "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "print(sorted(new - set(sys.stdlib_module_names) - {'waterflow'}))\n"
     )
-    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert found.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

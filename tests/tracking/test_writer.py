@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "run"
-    made.mkdir()
-    return made
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder
 
 
 def settle(folder: Path, uri: str, state: Path, **more: Any) -> None:
@@ -35,7 +35,7 @@ def settle(folder: Path, uri: str, state: Path, **more: Any) -> None:
     (folder / "tracking-settings.json").write_text(json.dumps(settings))
 
 
-def told(folder: Path) -> dict[str, Any]:
+def progress(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / "tracking.json").read_text())
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def test_a_run_is_sent_as_it_goes_and_the_writer_ends_with_it(
         wait_for(lambda: metrics("train").get("last"))
         run.end()
         assert process.wait(60) == 0
-    state_now = told(folder)
+    state_now = progress(folder)
     assert state_now["complete"] is True
     assert state_now["error"] is None
     assert state_now["sent"] == 9
@@ -100,24 +100,24 @@ def test_a_killed_writer_loses_and_doubles_nothing(folder: Path, uri: str, state
     for number in range(5):
         run.step(f"s{number}", auc=number)
     with writing(folder):
-        wait_for(lambda: told(folder).get("sent", 0) >= 1)
+        wait_for(lambda: progress(folder).get("sent", 0) >= 1)
     before = every(MlflowClient(uri), "exp")
     assert len(before) == 6
     # As if it had been killed after sending and before noting what was sent.
-    state_then = told(folder) | {"offsets": {"events.jsonl": 0}, "sent": 0}
+    state_then = progress(folder) | {"offsets": {"events.jsonl": 0}, "sent": 0}
     (folder / "tracking.json").write_text(json.dumps(state_then))
     assert writer.sync(folder).error is None
     assert every(MlflowClient(uri), "exp") == before
     run.end()
     assert writer.sync(folder) == writer.SyncResult(1, 0, None)
-    assert told(folder)["complete"] is True
+    assert progress(folder)["complete"] is True
 
 
 def test_a_second_writer_leaves_at_once(folder: Path, uri: str, state: Path) -> None:
     settle(folder, uri, state)
     Run("e1", folder).start()
     with writing(folder) as first:
-        wait_for(lambda: told(folder).get("sent"))
+        wait_for(lambda: progress(folder).get("sent"))
         writer.write(folder)
         assert first.poll() is None
 
@@ -130,12 +130,12 @@ def test_the_writer_leaves_when_who_runs_the_steps_has_gone(
         run = Run("e1", folder)
         run.start()
         with writing(folder) as process:
-            wait_for(lambda: told(folder).get("sent"))
+            wait_for(lambda: progress(folder).get("sent"))
             run.step("a", auc=1.0)
             runner.kill()
             runner.wait()
             assert process.wait(30) == 0
-    assert told(folder)["complete"] is False
+    assert progress(folder)["complete"] is False
     assert {r["name"] for r in every(MlflowClient(uri), "exp")} == {"e1", "a"}
 
 
@@ -144,7 +144,7 @@ def test_ctrl_c_does_not_stop_the_writer(folder: Path, uri: str, state: Path) ->
     run = Run("e1", folder)
     run.start()
     with writing(folder) as process:
-        wait_for(lambda: told(folder).get("sent"))
+        wait_for(lambda: progress(folder).get("sent"))
         os.kill(process.pid, 2)
         run.end("cancelled")
         assert process.wait(30) == 0
@@ -161,11 +161,11 @@ def test_a_refused_server_delays_nobody_and_loses_nothing(
     run.start()
     run.step("train", auc=0.5)
     with writing(folder) as process:
-        wait_for(lambda: told(folder).get("error"))
+        wait_for(lambda: progress(folder).get("error"))
         assert process.poll() is None
         run.end()
         assert process.wait(30) == 0
-    assert told(folder)["complete"] is False
+    assert progress(folder)["complete"] is False
     failed = writer.sync(folder)
     assert (failed.sent, failed.left) == (0, 5)
     assert "could not be used" in str(failed.error)
@@ -180,13 +180,13 @@ def test_a_server_that_comes_back_is_found_again(folder: Path, server: Server, s
     run = Run("back", folder)
     run.start()
     with writing(folder) as process:
-        wait_for(lambda: told(folder).get("error"))
+        wait_for(lambda: progress(folder).get("error"))
         with server.door(port):
-            wait_for(lambda: told(folder).get("sent"))
+            wait_for(lambda: progress(folder).get("sent"))
             run.end()
             assert process.wait(30) == 0
-    assert told(folder)["complete"] is True
-    assert told(folder)["error"] is None
+    assert progress(folder)["complete"] is True
+    assert progress(folder)["error"] is None
 
 
 def test_a_slow_server_gets_all_once(folder: Path, server: Server, state: Path) -> None:
@@ -225,7 +225,7 @@ def test_what_a_server_holds_is_read_back_through_its_rest_interface(
     assert writer.sync(folder) == writer.SyncResult(6, 0, None)
     runs = search(server, "rest")
     assert len(runs) == 2
-    tags = [{tag["key"]: tag["value"] for tag in found["data"]["tags"]} for found in runs]
+    tags = [{tag["key"]: tag["value"] for tag in entry["data"]["tags"]} for entry in runs]
     [parent] = [r for r, t in zip(runs, tags, strict=True) if "waterflow.step" not in t]
     [(child, child_tags)] = [p for p in zip(runs, tags, strict=True) if "waterflow.step" in p[1]]
     assert child_tags["mlflow.parentRunId"] == parent["info"]["run_id"]
@@ -249,7 +249,7 @@ def test_several_runs_at_once_share_a_fresh_store(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "waterflow.tracking.writer"]
     processes = [subprocess.Popen([*command, str(folder)]) for folder in folders]
     assert [process.wait(120) for process in processes] == [0, 0]
-    assert [told(folder)["error"] for folder in folders] == [None, None]
+    assert [progress(folder)["error"] for folder in folders] == [None, None]
     assert len(every(MlflowClient(uri), "exp")) == 4
     assert (state / "mlflow.db").read_bytes()[18] == 2  # the file header's mark of WAL
 
@@ -259,8 +259,8 @@ def test_starting_the_writer_costs_no_mlflow_until_there_is_something_to_send(
 ) -> None:
     settle(folder, uri, state)
     code = "import sys, waterflow.tracking.writer; print('mlflow' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert found.stdout.strip() == "False"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_a_spool_of_many_values_arrives_whole(folder: Path, uri: str, state: Path) -> None:
@@ -310,13 +310,13 @@ def search(server: Server, execution: str) -> list[dict[str, Any]]:
 
 
 def rest_runs(server: Server, execution: str) -> set[tuple[str, str]]:
-    found = search(server, execution)
+    runs = search(server, execution)
     names = [
         {tag["key"]: tag["value"] for tag in run["data"]["tags"]}.get("waterflow.step", "pipeline")
-        for run in found
+        for run in runs
     ]
     assert len(names) == len(set(names))
-    return {(name, run["info"]["status"]) for name, run in zip(names, found, strict=True)}
+    return {(name, run["info"]["status"]) for name, run in zip(names, runs, strict=True)}
 
 
 @pytest.mark.parametrize("uri", ["mysql+pymysql://u@127.0.0.1/db", "https://mlflow.example"])

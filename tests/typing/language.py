@@ -63,8 +63,8 @@ def fraud(raw: list[float], min_auc: float = 0.9) -> None:
     assert_type(metrics, wf.Metrics)
     assert_type(metrics["auc"], float)
     with wf.when(metrics["auc"] >= min_auc) as gate:
-        made = wf.register(model, name="fraud", example=second, metrics=metrics, alias="best")
-        assert_type(made, dict[str, Any])
+        version = wf.register(model, name="fraud", example=second, metrics=metrics, alias="best")
+        assert_type(version, dict[str, Any])
         other = train(first)
     with gate.otherwise():
         assert_type(notify(metrics), None)

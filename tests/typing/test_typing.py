@@ -15,10 +15,10 @@ def pyright(file: Path) -> list[tuple[int, str]]:
     done = subprocess.run(
         [*command, str(file)], cwd=HERE.parents[1], capture_output=True, text=True, check=False
     )
-    found = json.loads(done.stdout)["generalDiagnostics"]
+    diagnostics = json.loads(done.stdout)["generalDiagnostics"]
     return [
         (each["range"]["start"]["line"] + 1, each.get("rule", each["message"]))
-        for each in found
+        for each in diagnostics
         if each["severity"] == "error"
     ]
 

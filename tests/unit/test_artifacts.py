@@ -283,11 +283,11 @@ def test_a_killed_publish_leaves_nothing_that_is_read(tmp_path: Path, round_: in
     child.wait()
     child.stdout.close()
     try:
-        found = artifacts.verify(target)
+        manifest = artifacts.verify(target)
     except ArtifactError as error:
         assert "not a finished artifact" in str(error)  # noqa: PT017
     else:
-        assert found == sealed or list(found.files) == ["old"]
+        assert manifest == sealed or list(manifest.files) == ["old"]
     again = artifacts.seal(fill(tmp_path / "again", **many), "path")
     artifacts.publish(tmp_path / "again", target)
     assert artifacts.verify(target) == again == sealed
@@ -309,13 +309,13 @@ def test_only_the_standard_library_is_imported():
 
 
 def test_the_name_of_outside_data_counts(tmp_path: Path) -> None:
-    found: set[str | None] = set()
+    digests: set[str | None] = set()
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_text("the same")
-        found.add(artifacts.seal(tmp_path / name, "data").sha256)
+        digests.add(artifacts.seal(tmp_path / name, "data").sha256)
         artifacts.verify(tmp_path / name)
-    assert len(found) == 2
+    assert len(digests) == 2
 
 
 def test_what_a_program_wrote_lies_by_itself(tmp_path: Path) -> None:

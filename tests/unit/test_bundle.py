@@ -21,9 +21,9 @@ def put(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def own(made: bundle.Bundle) -> set[str]:
+def own(packed: bundle.Bundle) -> set[str]:
     """The bundle's files that are the project's."""
-    return {path for path in made.files if not path.startswith(("waterflow/", "waterflow-"))}
+    return {path for path in packed.files if not path.startswith(("waterflow/", "waterflow-"))}
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -63,8 +63,8 @@ def test_the_closure_follows_every_form_of_import(tmp_path: Path) -> None:
             "unrelated.py": "",
         },
     )
-    made = bundle.build("steps", tmp_path)
-    assert own(made) == {
+    packed = bundle.build("steps", tmp_path)
+    assert own(packed) == {
         "steps.py",
         "whole/__init__.py",
         "whole/deep/__init__.py",
@@ -79,7 +79,7 @@ def test_the_closure_follows_every_form_of_import(tmp_path: Path) -> None:
         "optional_one.py",
         "in_class.py",
     }
-    assert made.third_party == ("pandas",)
+    assert packed.third_party == ("pandas",)
 
 
 def test_imports_for_type_checkers_alone_are_left_out(tmp_path: Path) -> None:
@@ -107,14 +107,14 @@ def test_parents_are_taken_along_and_circles_end(tmp_path: Path) -> None:
             "shared.py": "",
         },
     )
-    made = bundle.build("pipelines.fraud.steps", tmp_path)
-    assert own(made) == {
+    packed = bundle.build("pipelines.fraud.steps", tmp_path)
+    assert own(packed) == {
         "pipelines/fraud/steps.py",
         "pipelines/fraud/other.py",
         "pipelines/fraud/__init__.py",
         "shared.py",
     }
-    assert made.third_party == ()
+    assert packed.third_party == ()
 
 
 def test_a_bare_folder_hides_no_library_and_no_standard_module(tmp_path: Path) -> None:
@@ -127,9 +127,9 @@ def test_a_bare_folder_hides_no_library_and_no_standard_module(tmp_path: Path) -
             "mlflow/data.csv": "",
         },
     )
-    made = bundle.build("steps", tmp_path)
-    assert own(made) == {"steps.py"}
-    assert made.third_party == ("mlflow", "pandas")
+    packed = bundle.build("steps", tmp_path)
+    assert own(packed) == {"steps.py"}
+    assert packed.third_party == ("mlflow", "pandas")
 
 
 def test_a_library_that_is_not_installed_is_no_error(tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_a_src_layout_and_folders_of_the_import_path_are_searched(
         },
     )
     monkeypatch.syspath_prepend(str(tmp_path / "scripts"))
-    made = bundle.build("mine.steps", tmp_path, ("src/mine/*.csv",))
-    assert own(made) == {"mine/steps.py", "mine/__init__.py", "mine/table.csv", "helper.py"}
+    packed = bundle.build("mine.steps", tmp_path, ("src/mine/*.csv",))
+    assert own(packed) == {"mine/steps.py", "mine/__init__.py", "mine/table.csv", "helper.py"}
 
 
 def test_a_syntax_error_is_located(tmp_path: Path) -> None:
@@ -168,10 +168,10 @@ def test_a_step_s_module_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_generated_modules_are_packed_and_followed(tmp_path: Path) -> None:
     put(tmp_path, {"helper.py": ""})
     text = "import helper\nimport numpy\n"
-    made = bundle.build("exported_1", tmp_path, generated={"exported_1": text})
-    assert own(made) == {"exported_1.py", "helper.py"}
-    assert made.files["exported_1.py"] == text.encode()
-    assert made.third_party == ("numpy",)
+    packed = bundle.build("exported_1", tmp_path, generated={"exported_1": text})
+    assert own(packed) == {"exported_1.py", "helper.py"}
+    assert packed.files["exported_1.py"] == text.encode()
+    assert packed.third_party == ("numpy",)
 
 
 # --- the digest -----------------------------------------------------------------------------------
@@ -216,8 +216,8 @@ def test_the_closure_is_what_can_be_reached(
         if (name := waiting.pop()) not in reached:
             reached.add(name)
             waiting.extend(edges.get(name, []))
-    made = bundle.build(f"prefix_{start}", root)
-    assert own(made) == {f"prefix_{name}.py" for name in reached}
+    packed = bundle.build(f"prefix_{start}", root)
+    assert own(packed) == {f"prefix_{name}.py" for name in reached}
 
 
 def test_one_bundler_reads_each_file_once(tmp_path: Path) -> None:
@@ -286,8 +286,8 @@ def test_ignored_files_stay_out(tmp_path: Path, repository: bool) -> None:
     )
     if repository:
         git(tmp_path, "init")
-    made = bundle.build("steps", tmp_path, ("data/**/*",))
-    assert own(made) - {"data/.gitignore"} == {
+    packed = bundle.build("steps", tmp_path, ("data/**/*",))
+    assert own(packed) - {"data/.gitignore"} == {
         "steps.py",
         "data/a.csv",
         "data/keep.tmp",
@@ -385,25 +385,25 @@ def test_harmless_look_alikes_are_packed(tmp_path: Path) -> None:
 def test_a_bundle_is_written_once_and_whole(tmp_path: Path) -> None:
     root = put(tmp_path / "root", {"steps.py": "a = 1\n", "run.sh": "exit\n"})
     (root / "run.sh").chmod(0o755)
-    made = bundle.build("steps", root, ("run.sh",))
-    folder = bundle.write(made, tmp_path / "bundles")
-    assert folder == tmp_path / "bundles" / made.digest
+    packed = bundle.build("steps", root, ("run.sh",))
+    folder = bundle.write(packed, tmp_path / "bundles")
+    assert folder == tmp_path / "bundles" / packed.digest
     assert (folder / "steps.py").read_text() == "a = 1\n"
     assert os.access(folder / "run.sh", os.X_OK)
     before = (folder / "steps.py").stat().st_ino
-    assert bundle.write(made, tmp_path / "bundles") == folder
+    assert bundle.write(packed, tmp_path / "bundles") == folder
     assert (folder / "steps.py").stat().st_ino == before
-    assert [one.name for one in (tmp_path / "bundles").iterdir()] == [made.digest]
+    assert [one.name for one in (tmp_path / "bundles").iterdir()] == [packed.digest]
 
 
 def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
     root = put(tmp_path / "root", {"steps.py": "a = 1\n"})
-    made = bundle.build("steps", root)
+    packed = bundle.build("steps", root)
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            bundle.write(made, tmp_path / "bundles")
+            bundle.write(packed, tmp_path / "bundles")
         except BaseException as error:  # noqa: BLE001 - reported below
             failed.append(error)
 
@@ -413,15 +413,15 @@ def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> N
     for thread in threads:
         thread.join()
     assert failed == []
-    assert [one.name for one in (tmp_path / "bundles").iterdir()] == [made.digest]
+    assert [one.name for one in (tmp_path / "bundles").iterdir()] == [packed.digest]
 
 
 def test_a_file_changed_since_is_noticed(tmp_path: Path) -> None:
     root = put(tmp_path / "root", {"steps.py": "", "a.csv": "1"})
-    made = bundle.build("steps", root, ("a.csv",))
+    packed = bundle.build("steps", root, ("a.csv",))
     put(root, {"a.csv": "2"})
     with pytest.raises(ConfigurationError, match=r"a\.csv was changed while it was packed"):
-        bundle.write(made, tmp_path / "bundles")
+        bundle.write(packed, tmp_path / "bundles")
     assert list((tmp_path / "bundles").iterdir()) == []
 
 

@@ -41,26 +41,26 @@ def pipeline(**settings: Any) -> spec.Pipeline:
 def test_a_setting_is_refused_or_honoured(
     feature: str, settings: dict[str, Any], can: dict[str, Any]
 ) -> None:
-    asked = pipeline(**settings)
-    with pytest.raises(UnsupportedFeatureError) as told:
-        check_capabilities(asked, "stub", Capabilities())
-    assert feature in str(told.value)
-    assert "Step 'train': provider 'stub' cannot honour" in str(told.value)
-    assert told.value.alternative
-    check_capabilities(asked, "stub", Capabilities(**can))
+    document = pipeline(**settings)
+    with pytest.raises(UnsupportedFeatureError) as caught:
+        check_capabilities(document, "stub", Capabilities())
+    assert feature in str(caught.value)
+    assert "Step 'train': provider 'stub' cannot honour" in str(caught.value)
+    assert caught.value.alternative
+    check_capabilities(document, "stub", Capabilities(**can))
 
 
 def test_disk_is_measured() -> None:
-    asked = pipeline(resources=spec.Resources(disk=2**30))
-    check_capabilities(asked, "stub", Capabilities(disk=2**30))
+    document = pipeline(resources=spec.Resources(disk=2**30))
+    check_capabilities(document, "stub", Capabilities(disk=2**30))
     with pytest.raises(UnsupportedFeatureError, match="It has 1 MiB"):
-        check_capabilities(asked, "stub", Capabilities(disk=2**20))
+        check_capabilities(document, "stub", Capabilities(disk=2**20))
 
 
 def test_all_that_is_refused_is_told_at_once() -> None:
-    asked = pipeline(resources=spec.Resources(gpu=spec.Gpu(), spot=True), timeout=1.0)
-    found = [error.feature for error in unsupported(asked, "stub", Capabilities())]
-    assert found == ["gpu=1", "spot=True", "timeout=1s"]
+    document = pipeline(resources=spec.Resources(gpu=spec.Gpu(), spot=True), timeout=1.0)
+    features = [error.feature for error in unsupported(document, "stub", Capabilities())]
+    assert features == ["gpu=1", "spot=True", "timeout=1s"]
 
 
 def test_a_plain_step_asks_for_nothing() -> None:

@@ -26,8 +26,8 @@ def compare(left: Any, operator: str, right: Any) -> spec.Compare:
 
 @given(scalars, st.sampled_from(OPERATORS), scalars)
 def test_a_comparison_is_pythons_own(left: Any, operator: str, right: Any) -> None:
-    wanted = eval(f"left {operator} right", {"left": left, "right": right})
-    assert holds(compare(left, operator, right), value) is wanted
+    expected = eval(f"left {operator} right", {"left": left, "right": right})
+    assert holds(compare(left, operator, right), value) is expected
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=5))
@@ -39,7 +39,7 @@ def test_all_any_and_not(answers: list[bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "operator", "right", "wanted"),
+    ("left", "operator", "right", "expected"),
     [
         (None, "==", None, True), (None, "!=", None, False), (None, "==", 1, False),
         (None, "!=", 1, True), (None, "<", 1, False), (1, ">=", None, False),
@@ -47,9 +47,9 @@ def test_all_any_and_not(answers: list[bool]) -> None:
     ],
 )  # fmt: skip
 def test_none_and_text_only_equal_themselves(
-    left: Any, operator: str, right: Any, wanted: bool
+    left: Any, operator: str, right: Any, expected: bool
 ) -> None:
-    assert holds(compare(left, operator, right), value) is wanted
+    assert holds(compare(left, operator, right), value) is expected
 
 
 def test_a_missing_scalar_opens_neither_side() -> None:

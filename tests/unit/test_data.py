@@ -44,9 +44,9 @@ def settle(file: Path) -> None:
 def test_a_local_file_is_pinned_by_its_content(root: Path, state: Path, tmp_path: Path) -> None:
     (root / "a.csv").write_bytes(b"1,2\n")
     for uri in ("a.csv", str(root / "a.csv"), (root / "a.csv").as_uri()):
-        found = pin(uri, root, state)
-        assert found == Pinned(uri, None, sha256(b"1,2\n"), 4, root / "a.csv")
-    brought = fetch(found, tmp_path / "out" / "x")
+        pinned = pin(uri, root, state)
+        assert pinned == Pinned(uri, None, sha256(b"1,2\n"), 4, root / "a.csv")
+    brought = fetch(pinned, tmp_path / "out" / "x")
     assert brought == tmp_path / "out" / "x" / "a.csv"
     assert brought.read_bytes() == b"1,2\n"
 
@@ -60,12 +60,12 @@ def test_a_folder_is_pinned_by_all_its_files(root: Path, state: Path, tmp_path: 
         "deep/a.csv": {"sha256": sha256(b"aa"), "size": 2},
     }
     text = json.dumps(files, sort_keys=True, separators=(",", ":"))
-    found = pin("data", root, state)
-    assert (found.sha256, found.size) == (sha256(text.encode()), 3)
-    brought = fetch(found, tmp_path / "out")
+    pinned = pin("data", root, state)
+    assert (pinned.sha256, pinned.size) == (sha256(text.encode()), 3)
+    brought = fetch(pinned, tmp_path / "out")
     assert (brought / "deep" / "a.csv").read_bytes() == b"aa"
     (root / "data" / "b.csv").rename(root / "data" / "c.csv")
-    assert pin("data", root, state).sha256 != found.sha256
+    assert pin("data", root, state).sha256 != pinned.sha256
 
 
 def test_an_unchanged_file_is_not_read_again(root: Path, state: Path) -> None:
@@ -124,13 +124,13 @@ def test_what_changed_since_it_was_pinned_is_not_fetched(
     root: Path, state: Path, tmp_path: Path
 ) -> None:
     (root / "a.csv").write_bytes(b"1")
-    found = pin("a.csv", root, state)
+    pinned = pin("a.csv", root, state)
     (root / "a.csv").write_bytes(b"2")
     with pytest.raises(ArtifactError, match="changed since it was pinned"):
-        fetch(found, tmp_path / "out")
+        fetch(pinned, tmp_path / "out")
     (root / "a.csv").unlink()
     with pytest.raises(ArtifactError, match="is gone"):
-        fetch(found, tmp_path / "out")
+        fetch(pinned, tmp_path / "out")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["root", "state"]
 
 
@@ -138,11 +138,11 @@ def test_an_empty_target_is_filled_and_a_full_one_not_touched(
     root: Path, state: Path, tmp_path: Path
 ) -> None:
     (root / "a.csv").write_bytes(b"1")
-    found = pin("a.csv", root, state)
+    pinned = pin("a.csv", root, state)
     (tmp_path / "out").mkdir()
-    assert fetch(found, tmp_path / "out") == tmp_path / "out" / "a.csv"
+    assert fetch(pinned, tmp_path / "out") == tmp_path / "out" / "a.csv"
     with pytest.raises(ConfigurationError, match="holds something already"):
-        fetch(found, tmp_path / "out")
+        fetch(pinned, tmp_path / "out")
 
 
 @pytest.mark.parametrize("uri", ["ftp://host/x", "https://me:secret@host/x"])
@@ -206,21 +206,21 @@ class Site:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    made = Site()
-    yield made
-    made.close()
+    site = Site()
+    yield site
+    site.close()
 
 
 def test_http_data_is_pinned_by_its_etag(
     site: Site, root: Path, state: Path, tmp_path: Path
 ) -> None:
     site.pages["/a.csv"] = ({"ETag": '"one"'}, b"1,2\n")
-    found = pin(f"{site.url}/a.csv", root, state)
-    assert found == Pinned(f"{site.url}/a.csv", 'etag:"one"', None, 4, None)
-    assert fetch(found, tmp_path / "out").read_bytes() == b"1,2\n"
+    pinned = pin(f"{site.url}/a.csv", root, state)
+    assert pinned == Pinned(f"{site.url}/a.csv", 'etag:"one"', None, 4, None)
+    assert fetch(pinned, tmp_path / "out").read_bytes() == b"1,2\n"
     site.pages["/a.csv"] = ({"ETag": '"two"'}, b"3,4\n")
     with pytest.raises(ArtifactError, match='changed since it was pinned: it was etag:"one"'):
-        fetch(found, tmp_path / "again")
+        fetch(pinned, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
 
@@ -243,10 +243,10 @@ def test_redirects_and_servers_without_head_are_served(site: Site, root: Path, s
 
 def test_a_body_cut_short_is_noticed(site: Site, root: Path, state: Path, tmp_path: Path) -> None:
     site.pages["/a.csv"] = ({"ETag": '"one"'}, b"1234")
-    found = pin(f"{site.url}/a.csv", root, state)
+    pinned = pin(f"{site.url}/a.csv", root, state)
     site.cut = 2
     with pytest.raises(ArtifactError, match="broke off"):
-        fetch(found, tmp_path / "out")
+        fetch(pinned, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -312,9 +312,9 @@ def test_a_package_gives_a_store_for_a_scheme(
         pin("shelf://a/b", root, state)
     package("wf_shelf", "shelf = wf_shelf:Shelf\ngs = wf_shelf:Shelf")
     for uri in ("shelf://a/b", "gs://a/b"):  # before fsspec's
-        found = pin(uri, root, state)
-        assert found == Pinned(uri, "version:7", size=3)
-        assert fetch(found, tmp_path / found.uri[:2]).read_text() == "version:7"
+        pinned = pin(uri, root, state)
+        assert pinned == Pinned(uri, "version:7", size=3)
+        assert fetch(pinned, tmp_path / pinned.uri[:2]).read_text() == "version:7"
 
 
 def test_a_package_whose_library_is_missing_names_it(package: Any, root: Path, state: Path) -> None:
@@ -354,8 +354,8 @@ def test_dvc_data_is_pinned_by_the_md5_at_a_revision(root: Path, state: Path) ->
     git(root, "commit", "-m", "old")
     git(root, "tag", "v1")
     new = track(root, b"newer")
-    found = pin("dvc://data/a.csv", root, state)
-    assert (found.version, found.size, found.local) == (f"md5:{new}", 5, root / "data" / "a.csv")
+    pinned = pin("dvc://data/a.csv", root, state)
+    assert (pinned.version, pinned.size, pinned.local) == (f"md5:{new}", 5, root / "data" / "a.csv")
     assert pin("dvc://data/a.csv@v1", root, state).version == f"md5:{old}"
 
 
@@ -363,19 +363,19 @@ def test_dvc_data_comes_from_the_cache_or_the_workspace(
     root: Path, state: Path, tmp_path: Path
 ) -> None:
     md5 = track(root, b"content")
-    found = pin("dvc://data/a.csv", root, state)
+    pinned = pin("dvc://data/a.csv", root, state)
     (root / "data" / "a.csv").write_bytes(b"content")
-    assert fetch(found, tmp_path / "one").read_bytes() == b"content"
+    assert fetch(pinned, tmp_path / "one").read_bytes() == b"content"
     (root / "data" / "a.csv").write_bytes(b"edited")
     cache = root / ".dvc" / "cache" / "files" / "md5" / md5[:2]
     cache.mkdir(parents=True)
     (cache / md5[2:]).write_bytes(b"content")
-    brought = fetch(found, tmp_path / "two")
+    brought = fetch(pinned, tmp_path / "two")
     assert brought.name == "a.csv"
     assert brought.read_bytes() == b"content"
     (cache / md5[2:]).write_bytes(b"damaged")
     with pytest.raises(ArtifactError, match="changed since it was pinned"):
-        fetch(found, tmp_path / "three")
+        fetch(pinned, tmp_path / "three")
 
 
 @pytest.mark.parametrize(
@@ -406,9 +406,9 @@ def test_what_dvc_does_not_track_is_named(root: Path, state: Path, uri: str, sai
     ],
 )
 def test_an_address_that_holds_a_credential_is_refused(tmp_path: Path, uri: str) -> None:
-    with pytest.raises(ConfigurationError, match="holds a") as told:
+    with pytest.raises(ConfigurationError, match="holds a") as caught:
         pin(uri, tmp_path, tmp_path)
-    assert "SECRETSIG" not in str(told.value)
+    assert "SECRETSIG" not in str(caught.value)
 
 
 def test_a_folder_comes_under_its_own_name(root: Path, state: Path, tmp_path: Path) -> None:

@@ -40,11 +40,11 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebo
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     main, hook, display = sys.modules["__main__"], sys.excepthook, sys.displayhook
     before = set(vars(builtins))
-    made = Notebook()
-    yield made
-    atexit.unregister(made.shell.atexit_operations)
-    made.shell.atexit_operations()
-    made.shell.restore_sys_module_state()
+    notebook = Notebook()
+    yield notebook
+    atexit.unregister(notebook.shell.atexit_operations)
+    notebook.shell.atexit_operations()
+    notebook.shell.restore_sys_module_state()
     sys.modules["__main__"] = main
     sys.excepthook, sys.displayhook = hook, display
     for name in set(vars(builtins)) - before:
@@ -147,8 +147,8 @@ def test_classes_are_followed_through_annotations(notebook: Notebook, tmp_path: 
         """,
     )
     module = load(tmp_path, notebook.export("split"))
-    made = module.split(1)
-    assert (made.left.values, made.right.values) == ([1], [7])
+    halves = module.split(1)
+    assert (halves.left.values, halves.right.values) == ([1], [7])
 
 
 def test_the_latest_cell_is_the_class_s_source(notebook: Notebook, tmp_path: Path) -> None:

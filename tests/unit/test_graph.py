@@ -55,14 +55,14 @@ def rich(flag: bool = False, name: str = "a < b & c") -> None:
     scores = [steps.score(best, sets.test) for _ in range(8)]
     steps.pick([best_of(sets), best_of(sets)], scores[:2])
     sums = wf.map(steps.add, steps.numbers(3))
-    made = wf.container(
+    program = wf.container(
         name="pack",
         image="ghcr.io/acme/pack:1",
         command=["pack"],
         inputs={"m": best},
         outputs=["out"],
     )
-    steps.read.options(after=[sums, *scores])(made.out)
+    steps.read.options(after=[sums, *scores])(program.out)
 
 
 def best_of(sets: Any) -> Any:
@@ -127,19 +127,19 @@ def test_svg_of_a_small_pipeline(snapshot: SnapshotAssertion) -> None:
 
 
 def test_the_pictures_name_every_step_edge_and_condition() -> None:
-    made = small().spec
-    for text in (to_mermaid(made), to_terminal(made), to_svg(made)):
-        for step in made.steps:
+    pipeline = small().spec
+    for text in (to_mermaid(pipeline), to_terminal(pipeline), to_svg(pipeline)):
+        for step in pipeline.steps:
             assert step.name in text
         assert "then" in text
         assert "otherwise" in text
         assert "min_auc" in text
         assert "trees" in text
-    mermaid = to_mermaid(made)
+    mermaid = to_mermaid(pipeline)
     assert '{"evaluate[#quot;auc#quot;] #gt;= min_auc"}' in mermaid
     assert '-->|"train"|' in mermaid
     assert mermaid.startswith("flowchart TD\n")
-    svg = to_svg(made)
+    svg = to_svg(pipeline)
     assert 'evaluate["auc"] &gt;= min_auc' in svg
     assert ">validation<" not in svg
     assert svg.count(">train<") == 2, "the step, and the output of split"
@@ -147,13 +147,13 @@ def test_the_pictures_name_every_step_edge_and_condition() -> None:
 
 @pytest.mark.parametrize("pipeline", ALL, ids=lambda p: p.name)
 def test_svg_is_well_formed_self_contained_and_the_same_each_time(pipeline: Any) -> None:
-    made = pipeline().spec
-    svg = to_svg(made)
+    document = pipeline().spec
+    svg = to_svg(document)
     root = ET.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert not re.findall(r"(?:href|src|url\()", svg), "nothing is fetched from elsewhere"
     assert "prefers-color-scheme:dark" in svg
-    assert to_svg(spec.decode(spec.encode(made))) == svg
+    assert to_svg(spec.decode(spec.encode(document))) == svg
     assert "nan" not in svg
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
@@ -169,10 +169,10 @@ def test_text_is_escaped() -> None:
 
 
 def test_a_spec_read_from_json_has_the_same_pictures() -> None:
-    made = rich().spec
-    again = spec.decode(spec.encode(made))
+    pipeline = rich().spec
+    again = spec.decode(spec.encode(pipeline))
     for picture in (to_svg, to_mermaid, to_terminal):
-        assert picture(again) == picture(made)
+        assert picture(again) == picture(pipeline)
 
 
 @pytest.mark.parametrize("pipeline", ALL, ids=lambda p: p.name)
@@ -247,9 +247,9 @@ def test_conditions_read_as_written(condition: spec.Condition, text: str) -> Non
 
 @pytest.mark.parametrize("pipeline", [chain, wide], ids=lambda p: p.name)
 def test_a_thousand_steps_can_still_be_looked_at(pipeline: Any) -> None:
-    made = pipeline().spec
-    svg = to_svg(made)
-    text = to_terminal(made)
+    document = pipeline().spec
+    svg = to_svg(document)
+    text = to_terminal(document)
     assert len(svg) < 200_000
     assert len(text.splitlines()) < 450
     assert max(map(len, text.splitlines())) <= 100
@@ -259,11 +259,11 @@ def test_the_cost_grows_with_the_pipeline() -> None:
     """Four times the steps take far less than the sixteen times of a square."""
 
     def cost(length: int) -> float:
-        made = chain(length=length).spec
+        pipeline = chain(length=length).spec
         times: list[float] = []
         for _ in range(5):
             start = time.perf_counter()
-            to_svg(made)
+            to_svg(pipeline)
             times.append(time.perf_counter() - start)
         return min(times)
 

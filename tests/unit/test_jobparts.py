@@ -46,8 +46,8 @@ def test_a_bundle_is_enough_for_a_bare_interpreter(tmp_path: Path) -> None:
 
 def test_what_a_job_part_imports_at_once_is_a_job_part() -> None:
     package = Path(waterflow.__file__).parent
-    made = bundle.build("waterflow.language.step", package.parent)
-    for path in made.files:
+    packed = bundle.build("waterflow.language.step", package.parent)
+    for path in packed.files:
         if not path.endswith(".py"):
             continue
         for statement in ast.parse((package.parent / path).read_text()).body:
@@ -62,6 +62,6 @@ def test_what_a_job_part_imports_at_once_is_a_job_part() -> None:
                         f"{base}/{alias.name}/__init__.py",
                     }
                     package_init = {f"{base}/__init__.py"} if base != "waterflow" else set[str]()
-                    assert (places | package_init) & set(made.files), (
+                    assert (places | package_init) & set(packed.files), (
                         f"{path}: {ast.unparse(statement)}"
                     )

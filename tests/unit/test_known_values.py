@@ -29,8 +29,10 @@ def test_whatever_may_fit_is_wired() -> None:
         wf.map(steps.choose, [{"depth": 1, "rate": 0.5}, None])
         wf.map(steps.maybe, [None, 1], source=None)
 
-    made = traced(example)
-    assert made.step("choose").inputs["choice"].source == spec.FromValue({"depth": 1, "rate": 2})
+    pipeline = traced(example)
+    assert pipeline.step("choose").inputs["choice"].source == spec.FromValue(
+        {"depth": 1, "rate": 2}
+    )
 
 
 def wrong_list_for_a_number() -> None:
@@ -173,5 +175,5 @@ def test_a_parameter_is_judged_by_all_of_its_type() -> None:
     def example(names: list[str] = ["a"]) -> None:  # noqa: B006
         steps.total(names)  # here
 
-    told = refusal(example)
-    assert "takes list[int], but gets <parameter 'names'> of type list[str]" in told
+    message = refusal(example)
+    assert "takes list[int], but gets <parameter 'names'> of type list[str]" in message

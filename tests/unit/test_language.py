@@ -45,19 +45,19 @@ def test_a_whole_pipeline() -> None:
         with gate.otherwise():
             steps.notify(metrics)
 
-    made = wf.pipeline(schedule="0 3 * * 1", trusted_types=["a.B"])(fraud)().spec
-    assert (made.name, made.description, made.schedule) == (
+    pipeline = wf.pipeline(schedule="0 3 * * 1", trusted_types=["a.B"])(fraud)().spec
+    assert (pipeline.name, pipeline.description, pipeline.schedule) == (
         "fraud",
         "Find fraud, weekly.",
         "0 3 * * 1",
     )
-    assert made.trusted_types == ("a.B",)
-    assert [step.name for step in made.steps] == [
+    assert pipeline.trusted_types == ("a.B",)
+    assert [step.name for step in pipeline.steps] == [
         "ingest", "split", "train", "evaluate", "register", "notify",
     ]  # fmt: skip
-    assert made.parameters["source"] == spec.Parameter("data", "data.csv")
-    assert made.parameters["min_auc"] == spec.Parameter("number", 0.9)
-    train = made.step("train")
+    assert pipeline.parameters["source"] == spec.Parameter("data", "data.csv")
+    assert pipeline.parameters["min_auc"] == spec.Parameter("number", 0.9)
+    train = pipeline.step("train")
     assert train.run == spec.Function("tests.unit.example_steps", "train")
     assert train.inputs == {
         "data": spec.Input("dataframe", spec.FromStep("split", "train")),
@@ -67,19 +67,19 @@ def test_a_whole_pipeline() -> None:
     assert train.resources == spec.Resources(cpu=4.0, memory=16 * 2**30, spot=True)
     assert (train.retry.retries, train.timeout) == (2, 7200.0)
     auc = spec.FromStep("evaluate", "output", "auc")
-    assert made.gates == (
+    assert pipeline.gates == (
         spec.Gate("when", spec.Compare(auc, ">=", spec.FromParameter("min_auc"))),
     )
-    register = made.step("register")
+    register = pipeline.step("register")
     assert register.branch == spec.Branch("when")
     assert register.run == spec.Register()
     assert register.cache is False
     assert register.inputs["name"] == spec.Input("string", spec.FromValue("fraud"))
     assert register.inputs["example"].source == spec.FromStep("split", "test")
     assert register.outputs == {"output": spec.Output("json")}
-    assert made.step("notify").branch == spec.Branch("when", then=False)
-    assert made.step("notify").outputs == {}
-    assert made.step("ingest").inputs["source"].source == spec.FromParameter("source")
+    assert pipeline.step("notify").branch == spec.Branch("when", then=False)
+    assert pipeline.step("notify").outputs == {}
+    assert pipeline.step("ingest").inputs["source"].source == spec.FromParameter("source")
 
 
 def test_named_outputs_can_be_unpacked() -> None:
@@ -87,9 +87,9 @@ def test_named_outputs_can_be_unpacked() -> None:
         train, test = steps.split(steps.ingest(wf.Data("a.csv")))
         steps.evaluate(steps.train(train), test)
 
-    made = traced(example)
-    assert made.step("evaluate").inputs["test"].source == spec.FromStep("split", "test")
-    assert made.step("ingest").inputs["source"].source == spec.FromData("a.csv")
+    pipeline = traced(example)
+    assert pipeline.step("evaluate").inputs["test"].source == spec.FromStep("split", "test")
+    assert pipeline.step("ingest").inputs["source"].source == spec.FromData("a.csv")
 
 
 def test_loops_fan_out_and_number() -> None:
@@ -98,18 +98,22 @@ def test_loops_fan_out_and_number() -> None:
         models = [steps.train(sets.train, trees=10 * fold) for fold in range(1, folds + 1)]
         steps.pick(models, [steps.score(model, sets.test) for model in models])
 
-    made = traced(example)
-    assert [s.name for s in made.steps if s.run.name == "train"] == ["train", "train-2", "train-3"]
-    gathered = made.step("pick").inputs["models"]
+    pipeline = traced(example)
+    assert [s.name for s in pipeline.steps if s.run.name == "train"] == [
+        "train",
+        "train-2",
+        "train-3",
+    ]
+    gathered = pipeline.step("pick").inputs["models"]
     assert gathered == spec.Input(
         "list[model]",
         spec.FromList(tuple(spec.FromStep(n, "output") for n in ("train", "train-2", "train-3"))),
     )
-    assert made.parameters["folds"] == spec.Parameter("integer", 3, static=True)
+    assert pipeline.parameters["folds"] == spec.Parameter("integer", 3, static=True)
     call = wf.pipeline(example)(folds=5)
     assert len(call.spec.steps) == 13
     assert call.parameters == {}, "a static value is in the spec, not in the run"
-    assert spec.digest(call.spec) != spec.digest(made)
+    assert spec.digest(call.spec) != spec.digest(pipeline)
 
 
 def test_numbers_step_aside_for_chosen_names() -> None:
@@ -136,8 +140,8 @@ def test_constants_become_plain_data() -> None:
         steps.tune({"rate": 0.5})
         steps.anything(steps.Choice(3, 0.5))
 
-    made = traced(example)
-    assert [step.inputs[next(iter(step.inputs))].source.value for step in made.steps] == [
+    pipeline = traced(example)
+    assert [step.inputs[next(iter(step.inputs))].source.value for step in pipeline.steps] == [
         [1, 2.5, {"a": None}],
         {"rate": 0.5},
         {"depth": 3, "rate": 0.5},
@@ -148,9 +152,9 @@ def test_none_for_an_optional_argument_is_left_out() -> None:
     def example(source: wf.Data | None = None) -> None:
         steps.maybe(source, None)
 
-    made = traced(example)
-    assert list(made.step("maybe").inputs) == ["source"]
-    assert made.parameters["source"] == spec.Parameter("data", None, optional=True)
+    pipeline = traced(example)
+    assert list(pipeline.step("maybe").inputs) == ["source"]
+    assert pipeline.parameters["source"] == spec.Parameter("data", None, optional=True)
 
 
 def test_order_without_data() -> None:
@@ -170,8 +174,8 @@ def test_secrets_travel_as_names() -> None:
     def example() -> None:
         steps.add.options(secrets={"TOKEN": wf.secret("api-token")})(1)
 
-    made = traced(example)
-    assert made.step("add").environment.secrets == {"TOKEN": "api-token"}
+    pipeline = traced(example)
+    assert pipeline.step("add").environment.secrets == {"TOKEN": "api-token"}
 
 
 # --- gates, first, map, containers ----------------------------------------------------------------
@@ -230,15 +234,15 @@ def test_nested_gates_and_first() -> None:
             d = steps.add(4)
         steps.add(wf.first(c, d))
 
-    made = traced(example)
-    assert made.gates[1].within == spec.Branch("when")
-    assert made.step("add-2").branch == spec.Branch("when-2")
-    assert made.step("add-3").branch == spec.Branch("when-2", then=False)
-    assert made.step("add-4").branch == spec.Branch("when")
-    assert made.step("add-4").inputs["a"].source == spec.FromFirst(
+    pipeline = traced(example)
+    assert pipeline.gates[1].within == spec.Branch("when")
+    assert pipeline.step("add-2").branch == spec.Branch("when-2")
+    assert pipeline.step("add-3").branch == spec.Branch("when-2", then=False)
+    assert pipeline.step("add-4").branch == spec.Branch("when")
+    assert pipeline.step("add-4").inputs["a"].source == spec.FromFirst(
         (spec.FromStep("add-2", "output"), spec.FromStep("add-3", "output"))
     )
-    assert made.step("add-6").branch is None
+    assert pipeline.step("add-6").branch is None
 
 
 def test_an_error_inside_a_gate_leaves_no_trace_behind() -> None:
@@ -258,21 +262,21 @@ def test_map_over_a_list_made_at_run_time() -> None:
         wf.map(steps.height, steps.tables(3), fan_out="jobs")
         wf.map(steps.add, [1, 2])
 
-    made = traced(example)
-    mapped = made.step("add")
+    pipeline = traced(example)
+    mapped = pipeline.step("add")
     assert mapped.run == spec.Function("tests.unit.example_steps", "add", over="a")
     assert mapped.inputs == {
         "a": spec.Input("json", spec.FromStep("numbers", "output")),
         "b": spec.Input("integer", spec.FromParameter("base")),
     }
     assert mapped.outputs == {"output": spec.Output("json")}
-    heights = made.step("height")
+    heights = pipeline.step("height")
     assert heights.inputs["table"] == spec.Input(
         "list[dataframe]", spec.FromStep("tables", "output")
     )
     assert isinstance(heights.run, spec.Function)
     assert heights.run.fan_out == "jobs"
-    assert made.step("add-2").inputs["a"].source == spec.FromValue([1, 2])
+    assert pipeline.step("add-2").inputs["a"].source == spec.FromValue([1, 2])
 
 
 def test_map_outside_a_pipeline_calls_the_function() -> None:
@@ -282,7 +286,7 @@ def test_map_outside_a_pipeline_calls_the_function() -> None:
 
 def test_containers() -> None:
     def example(level: int = 3) -> None:
-        made = wf.container(
+        packing = wf.container(
             name="pack",
             image="ghcr.io/acme/pack:1",
             command=["pack", "-{parameters.level}", "{inputs.table}", "{outputs.archive}"],
@@ -291,11 +295,11 @@ def test_containers() -> None:
             parameters={"level": level},
             cpu=2,
         )
-        steps.read(made.archive)
-        steps.read(made["log-file"])
-        assert list(made) == ["archive", "log-file"]
+        steps.read(packing.archive)
+        steps.read(packing["log-file"])
+        assert list(packing) == ["archive", "log-file"]
 
-    step = (made := traced(example)).step("pack")
+    step = (packing := traced(example)).step("pack")
     assert step.run == spec.Container(
         "ghcr.io/acme/pack:1",
         ("pack", "-{parameters.level}", "{inputs.table}", "{outputs.archive}"),
@@ -306,7 +310,7 @@ def test_containers() -> None:
     }
     assert step.outputs["archive"] == spec.Output("path", raw=True)
     assert step.resources.cpu == 2
-    assert made.step("read-2").inputs["folder"].source == spec.FromStep("pack", "log-file")
+    assert packing.step("read-2").inputs["folder"].source == spec.FromStep("pack", "log-file")
 
 
 def test_registering() -> None:
@@ -315,11 +319,11 @@ def test_registering() -> None:
         version = wf.register(model, name="m", retries=5)
         steps.anything(version["version"])
 
-    made = traced(example)
-    step = made.step("register")
+    pipeline = traced(example)
+    step = pipeline.step("register")
     assert list(step.inputs) == ["model", "name"]
     assert step.retry == spec.Retry(5, 2.0, 2.0)
-    assert made.step("anything").inputs["value"].source == spec.FromStep(
+    assert pipeline.step("anything").inputs["value"].source == spec.FromStep(
         "register", "output", "version"
     )
 
@@ -338,8 +342,8 @@ def test_parameters_are_checked_when_given() -> None:
     ) -> None:
         steps.add(n)
 
-    made = wf.pipeline(example)
-    call = made(n=3, rate=2, source=wf.Data("b.csv"), tags=["x"])
+    pipeline = wf.pipeline(example)
+    call = pipeline(n=3, rate=2, source=wf.Data("b.csv"), tags=["x"])
     assert call.parameters == {"n": 3, "rate": 2.0, "source": "b.csv", "tags": ["x"]}
     assert call.spec.parameters["n"] == spec.Parameter("integer", required=True)
     assert call.spec.parameters["rate"] == spec.Parameter("number", 1.0)
@@ -361,7 +365,7 @@ def test_parameters_are_checked_when_given() -> None:
         ({"n": None}, "is not a whole number"),
     ):
         with pytest.raises(DefinitionError) as caught:
-            made.with_arguments(values)
+            pipeline.with_arguments(values)
         assert expected in str(caught.value)
         assert "test_language.py:" in str(caught.value)
 
@@ -370,9 +374,9 @@ def test_calling_a_pipeline_with_unknown_arguments() -> None:
     def example(n: int = 1) -> None:
         steps.add(n)
 
-    made: Any = wf.pipeline(example)
+    pipeline: Any = wf.pipeline(example)
     with pytest.raises(DefinitionError, match=r"unexpected keyword argument 'm'.*parameters: n\."):
-        made(m=1)
+        pipeline(m=1)
 
 
 def test_static_parameters_must_be_known() -> None:
@@ -468,9 +472,9 @@ def test_signatures_say_how_values_travel() -> None:
     ):
         names: dict[str, Any] = {"Static": wf.Static}
         exec(f"from __future__ import annotations\n{source}", names)
-        made = wf.step(names["f"])
+        step = wf.step(names["f"])
         with pytest.raises(DefinitionError) as caught:
-            _ = made.signature
+            _ = step.signature
         assert expected in str(caught.value)
 
 

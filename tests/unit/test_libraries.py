@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def test_modules_bring_their_distributions_and_what_these_require() -> None:
-    found = libraries.versions(["sklearn", "yaml", "no_such_module_x"])
-    assert found["scikit-learn"] == metadata.version("scikit-learn")
-    assert found["pyyaml"] == metadata.version("pyyaml")
-    assert found["numpy"] == metadata.version("numpy")
-    assert "pytest" not in found
+    versions = libraries.versions(["sklearn", "yaml", "no_such_module_x"])
+    assert versions["scikit-learn"] == metadata.version("scikit-learn")
+    assert versions["pyyaml"] == metadata.version("pyyaml")
+    assert versions["numpy"] == metadata.version("numpy")
+    assert "pytest" not in versions
 
 
 def test_distributions_count_too_where_they_are_installed() -> None:
-    found = libraries.versions([], ["pyarrow", "no-such-distribution-x"])
-    assert found == {"pyarrow": metadata.version("pyarrow")}
+    versions = libraries.versions([], ["pyarrow", "no-such-distribution-x"])
+    assert versions == {"pyarrow": metadata.version("pyarrow")}
 
 
 def test_a_module_without_a_version_counts_by_its_source(tmp_path: Path) -> None:

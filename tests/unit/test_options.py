@@ -115,9 +115,9 @@ def test_requirements_may_be_files_and_have_markers(requirement: str) -> None:
     def example() -> None:
         steps.add.options(requirements=[requirement], env={"_A1": "", "b": "x"})(1)
 
-    (made,) = traced(example).steps
-    assert made.environment.requirements == (requirement,)
-    assert made.environment.variables == {"_A1": "", "b": "x"}
+    (step,) = traced(example).steps
+    assert step.environment.requirements == (requirement,)
+    assert step.environment.variables == {"_A1": "", "b": "x"}
 
 
 def test_a_job_without_packaging_takes_a_step_with_requirements(
@@ -142,8 +142,8 @@ CONTAINERS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_container_is_checked_with_its_line(name: str) -> None:
-    given, said = CONTAINERS[name]
-    words: dict[str, Any] = {"name": "c", "image": "i", "command": ["run"], **given}
+    settings, said = CONTAINERS[name]
+    words: dict[str, Any] = {"name": "c", "image": "i", "command": ["run"], **settings}
 
     def example() -> None:
         wf.container(**words)  # here

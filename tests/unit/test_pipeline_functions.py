@@ -46,10 +46,10 @@ def test_only_a_plain_function_is_a_pipeline_or_a_step(function: Callable[[], ob
     )
 
 
-@pytest.mark.parametrize("found", [steps.add, len, 3])
-def test_what_is_no_function_is_no_pipeline(found: Any) -> None:
+@pytest.mark.parametrize("thing", [steps.add, len, 3])
+def test_what_is_no_function_is_no_pipeline(thing: Any) -> None:
     with pytest.raises(DefinitionError, match=r"py:\d+: @wf\.pipeline goes on a function, not on"):
-        wf.pipeline(found)
+        wf.pipeline(thing)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_both_sides_of_a_gate_may_be_entered_again() -> None:
             with gate.otherwise():
                 steps.add.options(name=f"else{number}")(number)
 
-    made = traced(example)
-    assert len(made.gates) == 1
-    sides = {step.name: step.branch.then for step in made.steps if step.branch is not None}
+    pipeline = traced(example)
+    assert len(pipeline.gates) == 1
+    sides = {step.name: step.branch.then for step in pipeline.steps if step.branch is not None}
     assert sides == {"then1": True, "else1": False, "then2": True, "else2": False}

@@ -48,9 +48,9 @@ def load(root: Path, name: str | None = None, **environ: str) -> profile.Profile
 
 
 def test_local_is_always_there(tmp_path: Path) -> None:
-    found = load(tmp_path)
-    assert (found.name, found.provider, found.settings) == ("local", "local", {})
-    assert (found.tracking_uri, found.experiment, found.source) == (None, None, "built in")
+    profile = load(tmp_path)
+    assert (profile.name, profile.provider, profile.settings) == ("local", "local", {})
+    assert (profile.tracking_uri, profile.experiment, profile.source) == (None, None, "built in")
 
 
 def test_the_default_the_environment_and_the_argument_choose(root: Path) -> None:
@@ -60,17 +60,17 @@ def test_the_default_the_environment_and_the_argument_choose(root: Path) -> None
 
 
 def test_a_profile_carries_provider_settings_and_tracking(root: Path) -> None:
-    found = load(root, "aws")
-    assert found.provider == "sagemaker"
-    assert found.settings == {"region": "eu-west-1", "instances": 2}
-    assert found.tracking_uri == "https://mlflow.example.org"
-    assert found.source == "waterflow.toml"
+    profile = load(root, "aws")
+    assert profile.provider == "sagemaker"
+    assert profile.settings == {"region": "eu-west-1", "instances": 2}
+    assert profile.tracking_uri == "https://mlflow.example.org"
+    assert profile.source == "waterflow.toml"
     dev = load(root, "dev")
     assert (dev.tracking_uri, dev.experiment) == ("sqlite:///dev.db", "mine")
 
 
 def test_environment_variables_override_what_is_written(root: Path) -> None:
-    found = load(
+    profile = load(
         root,
         "aws",
         WATERFLOW_REGION="us-east-1",
@@ -80,9 +80,9 @@ def test_environment_variables_override_what_is_written(root: Path) -> None:
         WATERFLOW_TRACKING_URI="http://other",
         WATERFLOW_EXPERIMENT="try",
     )
-    assert found.settings == {"region": "us-east-1", "instances": 5}
-    assert (found.tracking_uri, found.experiment) == ("http://other", "try")
-    assert found.convert(Settings) == Settings("us-east-1", 5, True, ["a", "b"])
+    assert profile.settings == {"region": "us-east-1", "instances": 5}
+    assert (profile.tracking_uri, profile.experiment) == ("http://other", "try")
+    assert profile.convert(Settings) == Settings("us-east-1", 5, True, ["a", "b"])
 
 
 def test_an_environment_variable_that_does_not_fit_is_named(root: Path) -> None:
@@ -112,8 +112,8 @@ def test_the_same_content_in_pyproject(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         text + "[tool.waterflow.profiles.x]\nprovider = 'vertex'\n"
     )
-    found = load(tmp_path)
-    assert (found.provider, found.source) == ("vertex", "pyproject.toml [tool.waterflow]")
+    chosen = load(tmp_path)
+    assert (chosen.provider, chosen.source) == ("vertex", "pyproject.toml [tool.waterflow]")
     assert [one.name for one in profile.list_profiles(tmp_path)] == ["local", "x"]
     (tmp_path / "waterflow.toml").write_text("")
     with pytest.raises(ConfigurationError, match="Keep one of them"):
@@ -190,9 +190,9 @@ def test_an_imported_profile_replaces_the_old_and_keeps_comments(root: Path) -> 
     assert "# our clouds" in text
     assert "# close to us" in text
     assert tomllib.loads(text)["profiles"]["dev"]["slots"] == 4
-    found = load(root, "aws")
-    assert found.settings == {"region": "eu-north-1", "role": "arn:aws:iam::1:role/x"}
-    assert found.tracking_uri == "https://tracking"
+    chosen = load(root, "aws")
+    assert chosen.settings == {"region": "eu-north-1", "role": "arn:aws:iam::1:role/x"}
+    assert chosen.tracking_uri == "https://tracking"
     profile.import_profile(root, exported())
     assert path.read_text() == text
 

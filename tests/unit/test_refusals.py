@@ -353,8 +353,8 @@ def wrong_container_twice() -> None:
 
 
 def wrong_container_output() -> None:
-    made = wf.container(name="c", image="i", command=["run"], outputs=["out"])
-    steps.read(made.result)  # here
+    program = wf.container(name="c", image="i", command=["run"], outputs=["out"])
+    steps.read(program.result)  # here
 
 
 def wrong_register() -> None:

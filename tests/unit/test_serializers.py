@@ -97,9 +97,9 @@ JSON = st.recursive(
 @given(value=JSON)
 def test_plain_data_comes_back(tmp_path_factory: pytest.TempPathFactory, value: object):
     folder = tmp_path_factory.mktemp("plain")
-    found = trip("json", value, folder)
-    assert found == value
-    assert repr(found) == repr(value) or not isinstance(value, float)
+    back = trip("json", value, folder)
+    assert back == value
+    assert repr(back) == repr(value) or not isinstance(value, float)
 
 
 @pytest.mark.parametrize(
@@ -199,15 +199,15 @@ def test_values_are_rebuilt_as_the_annotation_says(
     tmp_path: Path, value: object, annotation: object
 ):
     assert artifacts.type_name(annotation) is not None
-    found = trip("json", value, tmp_path, annotation)
-    assert found == value
-    assert type(found) is type(value)
+    back = trip("json", value, tmp_path, annotation)
+    assert back == value
+    assert type(back) is type(value)
 
 
 def test_an_integer_is_a_number(tmp_path: Path):
-    found = load("number", save("integer", 3, tmp_path), float)
-    assert found == 3.0
-    assert type(found) is float
+    number = load("number", save("integer", 3, tmp_path), float)
+    assert number == 3.0
+    assert type(number) is float
 
 
 @pytest.mark.parametrize(
@@ -242,9 +242,9 @@ def test_a_value_that_does_not_fit_is_named(
 
 
 def test_metrics_come_back_as_metrics(tmp_path: Path):
-    found = trip("metrics", {"auc": 1}, tmp_path)
-    assert type(found) is Metrics
-    assert found == {"auc": 1.0}
+    metrics = trip("metrics", {"auc": 1}, tmp_path)
+    assert type(metrics) is Metrics
+    assert metrics == {"auc": 1.0}
 
 
 # --- type names --------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ print(json.dumps(digests))
 
 
 def test_the_same_estimator_is_the_same_file_in_every_process(tmp_path: Path):
-    found: list[dict[str, str]] = []
+    digests: list[dict[str, str]] = []
     (tmp_path / "fit.py").write_text(FIT)
     for number in (1, 2):
         folder = tmp_path / str(number)
@@ -130,9 +130,9 @@ def test_the_same_estimator_is_the_same_file_in_every_process(tmp_path: Path):
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        found.append(json.loads(done.stdout))
-    assert len(found[0]) == 14
-    assert found[0] == found[1]
+        digests.append(json.loads(done.stdout))
+    assert len(digests[0]) == 14
+    assert digests[0] == digests[1]
 
 
 def test_a_skops_file_is_an_ordinary_one(tmp_path: Path):

@@ -67,8 +67,8 @@ def test_a_pandas_frame_comes_back_with_its_index(tmp_path: Path):
 
 def test_every_table_is_read_by_every_reader(tmp_path: Path):
     columns = {"a": [1, 2], "b": ["x", "y"], "c": [0.5, None]}
-    made = {"dataframe": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}
-    for writer, make in made.items():
+    writers = {"dataframe": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}
+    for writer, make in writers.items():
         folder = save(writer, make(columns), tmp_path / writer)
         frame = load("dataframe", folder)
         pd.testing.assert_frame_equal(frame, pd.DataFrame(columns))
@@ -83,9 +83,9 @@ def test_polars_types_come_back(tmp_path: Path):
         {"kind": ["x", "y"], "items": [[1], [2, 3]], "deep": [{"a": 1}, {"a": 2}]},
         schema_overrides={"kind": pl.Categorical},
     )
-    found = trip("polars", frame, tmp_path)
-    assert found.schema == frame.schema
-    assert found.equals(frame)
+    back = trip("polars", frame, tmp_path)
+    assert back.schema == frame.schema
+    assert back.equals(frame)
 
 
 def test_the_wrong_format_is_named(tmp_path: Path):
@@ -113,10 +113,10 @@ def test_the_wrong_format_is_named(tmp_path: Path):
     ],
 )
 def test_an_array_comes_back(tmp_path: Path, array: np.ndarray):
-    found = trip("array", array, tmp_path)
-    assert found.dtype == array.dtype
-    assert found.shape == array.shape
-    assert (found == array).all()
+    back = trip("array", array, tmp_path)
+    assert back.dtype == array.dtype
+    assert back.shape == array.shape
+    assert (back == array).all()
 
 
 def test_equal_arrays_have_equal_bytes(tmp_path: Path):
@@ -142,11 +142,11 @@ def test_a_file_keeps_its_name(tmp_path: Path):
     source.write_bytes(b"onnx")
     link = tmp_path / "latest.onnx"
     link.symlink_to(source)
-    found = trip("path", source, tmp_path / "1")
-    assert (found.name, found.read_bytes()) == ("model.onnx", b"onnx")
-    found = trip("path", link, tmp_path / "2")
-    assert (found.name, found.read_bytes()) == ("latest.onnx", b"onnx")
-    assert not found.is_symlink()
+    file = trip("path", source, tmp_path / "1")
+    assert (file.name, file.read_bytes()) == ("model.onnx", b"onnx")
+    file = trip("path", link, tmp_path / "2")
+    assert (file.name, file.read_bytes()) == ("latest.onnx", b"onnx")
+    assert not file.is_symlink()
 
 
 def test_a_folder_comes_back_whole(tmp_path: Path):
@@ -156,11 +156,11 @@ def test_a_folder_comes_back_whole(tmp_path: Path):
     (source / "b.txt").write_text("b")
     source.chmod(0o555)
     try:
-        found = trip("path", source, tmp_path / "out")
+        folder = trip("path", source, tmp_path / "out")
     finally:
         source.chmod(0o755)
-    assert found.name == "images"
-    assert sorted(str(p.relative_to(found)) for p in found.rglob("*.txt")) == [
+    assert folder.name == "images"
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*.txt")) == [
         "b.txt",
         "deep/a.txt",
     ]
@@ -170,9 +170,9 @@ def test_an_empty_folder_comes_back_empty(tmp_path: Path):
     (tmp_path / "none").mkdir()
     save("path", tmp_path / "none", tmp_path / "built")
     artifacts.publish(tmp_path / "built", tmp_path / "target")
-    found = load("path", tmp_path / "target")
-    assert found.is_dir()
-    assert not list(found.iterdir())
+    folder = load("path", tmp_path / "target")
+    assert folder.is_dir()
+    assert not list(folder.iterdir())
 
 
 def test_a_link_inside_a_folder_is_refused(tmp_path: Path):
@@ -186,9 +186,9 @@ def test_a_link_inside_a_folder_is_refused(tmp_path: Path):
 
 
 def figure() -> Figure:
-    made = Figure(figsize=(3, 2))
-    made.subplots().plot([0, 1, 4, 9])
-    return made
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().plot([0, 1, 4, 9])
+    return figure
 
 
 def test_the_same_figure_is_the_same_picture(tmp_path: Path):
@@ -239,8 +239,8 @@ def test_what_nobody_annotated_is_written_as_what_it_is(tmp_path: Path, value: A
     anything = artifacts.by_name("any")
     assert anything.resolve(value).name == name
     assert artifacts.by_name(name).resolve(value).name == name
-    found = trip("any", value, tmp_path)
+    back = trip("any", value, tmp_path)
     if name == "path":
-        assert found.read_bytes() == value.read_bytes()
+        assert back.read_bytes() == value.read_bytes()
     elif name in ("integer", "json", "metrics", "null", "bytes", "number"):
-        assert found == (dataclasses.asdict(value) if isinstance(value, Point) else value)
+        assert back == (dataclasses.asdict(value) if isinstance(value, Point) else value)

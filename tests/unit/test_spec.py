@@ -106,17 +106,19 @@ pipelines = st.builds(
 
 @settings(max_examples=30, deadline=None)
 @given(pipelines)
-def test_reading_gives_what_was_written(made: spec.Pipeline) -> None:
-    document = spec.encode(made)
+def test_reading_gives_what_was_written(pipeline: spec.Pipeline) -> None:
+    document = spec.encode(pipeline)
     again = spec.decode(document)
-    assert again == made
+    assert again == pipeline
     assert spec.encode(again) == document
-    assert spec.digest(again) == spec.digest(made)
+    assert spec.digest(again) == spec.digest(pipeline)
 
 
 @settings(max_examples=15, deadline=None)
 @given(pipelines, st.randoms(use_true_random=False))
-def test_the_order_of_keys_is_of_no_account(made: spec.Pipeline, shuffle: random.Random) -> None:
+def test_the_order_of_keys_is_of_no_account(
+    pipeline: spec.Pipeline, shuffle: random.Random
+) -> None:
     def shuffled(value: Any) -> Any:
         if isinstance(value, dict):
             keys = list(value)
@@ -124,32 +126,32 @@ def test_the_order_of_keys_is_of_no_account(made: spec.Pipeline, shuffle: random
             return {key: shuffled(value[key]) for key in keys}
         return [shuffled(item) for item in value] if isinstance(value, list) else value
 
-    document = json.loads(spec.encode(made))
+    document = json.loads(spec.encode(pipeline))
     again = spec.decode(json.dumps(shuffled(document), indent=2))
-    assert spec.digest(again) == spec.digest(made)
+    assert spec.digest(again) == spec.digest(pipeline)
 
 
 @settings(max_examples=10, deadline=None)
 @given(pipelines)
-def test_every_spec_fits_the_published_schema(made: spec.Pipeline) -> None:
-    jsonschema.validate(json.loads(spec.encode(made)), spec.schema())
+def test_every_spec_fits_the_published_schema(pipeline: spec.Pipeline) -> None:
+    jsonschema.validate(json.loads(spec.encode(pipeline)), spec.schema())
 
 
 def test_the_document_is_canonical() -> None:
-    made = spec.Pipeline("p", steps=(spec.Step("é", spec.Register()),))
-    text = spec.encode(made).decode()
+    pipeline = spec.Pipeline("p", steps=(spec.Step("é", spec.Register()),))
+    text = spec.encode(pipeline).decode()
     document = json.loads(text)
     assert text == json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert (document["version"], document["steps"][0]["retry"]["delay"]) == (1, 1.0)
     assert "metrics" not in document["steps"][0]
     short = '{"name": "p", "steps": [{"name": "é", "run": {"kind": "register"}}]}'
-    assert spec.encode(spec.decode(short)) == spec.encode(made)
-    assert spec.digest(made) == spec.digest(
+    assert spec.encode(spec.decode(short)) == spec.encode(pipeline)
+    assert spec.digest(pipeline) == spec.digest(
         spec.Pipeline("p", steps=(spec.Step("é", spec.Register()),))
     )
-    assert made.step("é").run == spec.Register()
+    assert pipeline.step("é").run == spec.Register()
     with pytest.raises(KeyError):
-        made.step("e")
+        pipeline.step("e")
     jsonschema.Draft202012Validator.check_schema(spec.schema())
 
 
@@ -299,9 +301,9 @@ UNSOUND: dict[str, tuple[spec.Pipeline, str]] = {
 
 @pytest.mark.parametrize("name", UNSOUND)
 def test_unsound_graphs_are_refused(name: str) -> None:
-    made, expected = UNSOUND[name]
+    pipeline, expected = UNSOUND[name]
     with pytest.raises(DefinitionError) as caught:
-        check_graph(spec.decode(spec.encode(made)), artifacts)
+        check_graph(spec.decode(spec.encode(pipeline)), artifacts)
     assert expected in str(caught.value)
 
 
@@ -365,12 +367,16 @@ def test_random_pipelines_are_sound_and_survive_the_document(seed: int, size: in
     def example(n: int = 1) -> None:
         Writer(random.Random(seed), size).block([steps.add(1), n], 0)
 
-    made = wf.pipeline(example)().spec
-    check_graph(made, artifacts)
-    again = spec.decode(spec.encode(made))
+    pipeline = wf.pipeline(example)().spec
+    check_graph(pipeline, artifacts)
+    again = spec.decode(spec.encode(pipeline))
     check_graph(again, artifacts)
-    assert again == made
-    assert spec.digest(wf.pipeline(example)().spec) == spec.digest(made), "tracing is deterministic"
-    if any(upstream(made, step) for step in made.steps):
+    assert again == pipeline
+    assert spec.digest(wf.pipeline(example)().spec) == spec.digest(pipeline), (
+        "tracing is deterministic"
+    )
+    if any(upstream(pipeline, step) for step in pipeline.steps):
         with pytest.raises(DefinitionError):
-            check_graph(msgspec.structs.replace(made, steps=tuple(reversed(made.steps))), artifacts)
+            check_graph(
+                msgspec.structs.replace(pipeline, steps=tuple(reversed(pipeline.steps))), artifacts
+            )

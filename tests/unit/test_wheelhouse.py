@@ -25,23 +25,23 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_at_once_get_the_same_wheels(place: Path, tmp_path: Path) -> None:
-    wanted = wheel(tmp_path, version="4.0")
+    requirement = wheel(tmp_path, version="4.0")
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: wheelhouse.resolve([wanted], place), range(2))
+        first, second = pool.map(lambda _: wheelhouse.resolve([requirement], place), range(2))
     assert first == second
     assert len(first.wheels) == 1
 
 
 def test_requirements_are_resolved_once_and_installed_offline(place: Path, tmp_path: Path) -> None:
-    wanted = wheel(tmp_path)
-    made = wheelhouse.resolve([wanted], place)
-    assert [found.name for found in made.wheels] == ["tiny_rate-1.0-py3-none-any.whl"]
-    assert made.folder == place / made.digest
+    requirement = wheel(tmp_path)
+    wheels = wheelhouse.resolve([requirement], place)
+    assert [wheel_.name for wheel_ in wheels.wheels] == ["tiny_rate-1.0-py3-none-any.whl"]
+    assert wheels.folder == place / wheels.digest
     (tmp_path / "tiny_rate-1.0-py3-none-any.whl").unlink()
-    assert wheelhouse.resolve([wanted], place) == made
+    assert wheelhouse.resolve([requirement], place) == wheels
     venv.create(tmp_path / "environment", with_pip=False, symlinks=True)
     python = tmp_path / "environment" / "bin" / "python"
-    wheelhouse.install(made, python)
+    wheelhouse.install(wheels, python)
     code = "import tiny_rate; print(tiny_rate.VERSION)"
     assert subprocess.check_output([python, "-c", code], text=True) == "1.0\n"
 
@@ -50,9 +50,9 @@ def test_resolving_is_told_when_it_is_done(
     place: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "waterflow.progress")
-    wanted = wheel(tmp_path, version="6.0")
+    requirement = wheel(tmp_path, version="6.0")
     for _ in range(2):
-        wheelhouse.resolve([wanted], place)
+        wheelhouse.resolve([requirement], place)
     assert [one.message for one in caplog.records] == ["Resolving 1 library for this machine"]
 
 
@@ -64,16 +64,16 @@ def test_other_wheels_have_another_digest(place: Path, tmp_path: Path) -> None:
 
 def test_wheels_for_another_machine_are_fetched_not_built(place: Path, tmp_path: Path) -> None:
     target = wheelhouse.Target("manylinux2014_aarch64", f"3.{sys.version_info.minor}")
-    made = wheelhouse.resolve([wheel(tmp_path)], place, target)
-    assert len(made.wheels) == 1
+    wheels = wheelhouse.resolve([wheel(tmp_path)], place, target)
+    assert len(wheels.wheels) == 1
 
 
 def test_an_altered_wheelhouse_is_made_anew(place: Path, tmp_path: Path) -> None:
-    wanted = wheel(tmp_path, version="3.0")
-    made = wheelhouse.resolve([wanted], place)
-    made.wheels[0].write_bytes(b"altered")
-    again = wheelhouse.resolve([wanted], place)
-    assert again == made
+    requirement = wheel(tmp_path, version="3.0")
+    wheels = wheelhouse.resolve([requirement], place)
+    wheels.wheels[0].write_bytes(b"altered")
+    again = wheelhouse.resolve([requirement], place)
+    assert again == wheels
     assert again.wheels[0].read_bytes() != b"altered"
 
 
@@ -95,6 +95,8 @@ def test_a_newer_machine_takes_older_wheels() -> None:
 
 
 def test_wheels_for_another_machine_are_resolved(place: Path, tmp_path: Path) -> None:
-    wanted = wheel(tmp_path, version="5.0")
-    made = wheelhouse.resolve([wanted], place, wheelhouse.Target("manylinux_2_28_aarch64", "3.12"))
-    assert [found.name for found in made.wheels] == ["tiny_rate-5.0-py3-none-any.whl"]
+    requirement = wheel(tmp_path, version="5.0")
+    wheels = wheelhouse.resolve(
+        [requirement], place, wheelhouse.Target("manylinux_2_28_aarch64", "3.12")
+    )
+    assert [wheel_.name for wheel_ in wheels.wheels] == ["tiny_rate-5.0-py3-none-any.whl"]

@@ -136,7 +136,7 @@ def mixed(
     sums = wf.map(steps.add, steps.numbers(folds))
     heights = wf.map(steps.height.options(name="heights"), steps.tables(3), fan_out="jobs")
     steps.total([steps.add(1), 2])
-    made = wf.container(
+    program = wf.container(
         name="pack",
         image="ghcr.io/acme/pack:1",
         command=["sh", "-c", "echo $HOME {inputs.table} {parameters.level} > {outputs.archive}"],
@@ -146,14 +146,14 @@ def mixed(
         cpu=2,
         metrics={"packed/files": "packed ([0-9]+)"},
     )
-    steps.read(made.archive)
+    steps.read(program.archive)
     steps.anything(wf.Data("b.csv"))
     steps.anything({"first": [1, 2], "tags": ["x"]})
     info = steps.summary({"a": 1.0})
     steps.anything(info["mean"])
     model, test = steps.train.options(secrets={"T": wf.secret("tok")}), 1
     steps.greet.options(
-        after=[sums, heights, made.log],
+        after=[sums, heights, program.log],
         env={"ON": "yes"},
         requirements=["x>=1"],
         cache=False,
@@ -232,21 +232,21 @@ def test_yaml_gives_the_spec_that_python_gives(
 ) -> None:
     python = wf.pipeline(**settings)(function)().spec
     loaded = written(text)
-    made = loaded().spec
-    assert spec.encode(made) == spec.encode(python)
-    assert spec.digest(made) == spec.digest(python)
+    document = loaded().spec
+    assert spec.encode(document) == spec.encode(python)
+    assert spec.digest(document) == spec.digest(python)
     jsonschema.validate(Source(loaded.source).content, schema())
 
 
 def test_parameters_are_given_as_in_python(written: Callable[[str], YamlPipeline]) -> None:
-    made = written(FRAUD)
-    call = made(trees=300, source=wf.Data("b.csv"))
+    pipeline = written(FRAUD)
+    call = pipeline(trees=300, source=wf.Data("b.csv"))
     assert call.parameters == {"trees": 300, "source": "b.csv"}
-    assert made.with_arguments({"trees": 300}).spec == call.spec
-    assert made.source.name == "pipeline.yaml"
+    assert pipeline.with_arguments({"trees": 300}).spec == call.spec
+    assert pipeline.source.name == "pipeline.yaml"
     assert set(call.steps) == {"ingest", "split", "train", "evaluate", "notify"}
     with pytest.raises(DefinitionError, match="Did you mean 'trees'"):
-        made(tree=3)
+        pipeline(tree=3)
 
 
 def test_a_static_parameter_is_baked(written: Callable[[str], YamlPipeline]) -> None:
@@ -256,27 +256,27 @@ def test_a_static_parameter_is_baked(written: Callable[[str], YamlPipeline]) -> 
 
 
 def test_plain_words_stay_text(written: Callable[[str], YamlPipeline]) -> None:
-    made = written("""
+    pipeline = written("""
         pipeline: words
         steps:
           - call: "@anything"
             with:
               value: [on, yes, No, off, 12:30, 2024-01-01, 1_000, 010, 1e3, 0x1f, .5, ~, true, "1"]
         """)
-    source = made().spec.steps[0].inputs["value"].source
+    source = pipeline().spec.steps[0].inputs["value"].source
     assert source == spec.FromValue(
         ["on", "yes", "No", "off", "12:30", "2024-01-01", "1_000", 10, 1000.0, 31, 0.5, None, True, "1"]  # noqa: E501
     )  # fmt: skip
 
 
 def test_aliases_are_allowed(written: Callable[[str], YamlPipeline]) -> None:
-    made = written("""
+    pipeline = written("""
         pipeline: aliases
         steps:
           - {call: "@add", with: {a: 1}, options: &big {cpu: 8}}
           - {call: "@add", with: {a: 2}, options: *big}
         """)
-    assert [step.resources.cpu for step in made().spec.steps] == [8.0, 8.0]
+    assert [step.resources.cpu for step in pipeline().spec.steps] == [8.0, 8.0]
 
 
 def test_the_schema_is_one() -> None:

@@ -123,9 +123,9 @@ def payload_file(folder: Path, name: str, type_name: str) -> Path:
     """
     path = folder / name
     if not path.is_file():
-        found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-        found = [entry for entry in found if entry != MANIFEST]
-        listed = ", ".join(found[:5]) or "nothing"
+        names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+        names = [entry for entry in names if entry != MANIFEST]
+        listed = ", ".join(names[:5]) or "nothing"
         raise ArtifactError(
             f"{folder} cannot be read as '{type_name}': {name} is expected, and it holds {listed}. "
             "Annotate the argument with the type that its step returns."

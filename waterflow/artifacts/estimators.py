@@ -123,12 +123,12 @@ def load_estimator(path: Path, trusted: Sequence[str] = ()) -> Any:
     skops = library("skops.io", _WHAT)
     data = path.read_bytes()
     try:
-        asked: list[str] = skops.get_untrusted_types(data=data)
+        classes: list[str] = skops.get_untrusted_types(data=data)
     except (BadZipFile, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path} is not a readable skops file: {error}") from None
-    _refuse_untrusted(asked, trusted, f"The model file {path}")
+    _refuse_untrusted(classes, trusted, f"The model file {path}")
     try:
-        return skops.loads(data, trusted=asked)
+        return skops.loads(data, trusted=classes)
     except (ImportError, AttributeError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{path} cannot be loaded here: {error}. It was written with other versions of its "
@@ -136,8 +136,8 @@ def load_estimator(path: Path, trusted: Sequence[str] = ()) -> Any:
         ) from error
 
 
-def _refuse_untrusted(asked: Sequence[str], trusted: Sequence[str], what: str) -> None:
-    refused = [name for name in asked if name not in trusted and not allowed(name)]
+def _refuse_untrusted(classes: Sequence[str], trusted: Sequence[str], what: str) -> None:
+    refused = [name for name in classes if name not in trusted and not allowed(name)]
     if not refused:
         return
     if local := [name for name in refused if "<" in name]:
@@ -168,20 +168,20 @@ def allowed(name: str) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a module under its former name
-            found: Any = getattr(importlib.import_module(module), attribute)
+            entity: Any = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError):
         return False
     # Where it comes from decides, not the module that happens to have imported it.
-    home = getattr(found, "__module__", None)
+    home = getattr(entity, "__module__", None)
     if isinstance(home, str) and not _open(home):
         return False
-    if isinstance(found, type):
-        return _allowed_class(found)
-    if type(found).__name__ == "ufunc":
+    if isinstance(entity, type):
+        return _allowed_class(entity)
+    if type(entity).__name__ == "ufunc":
         return module.startswith(("numpy", "scipy.special"))
     # Functions of scikit-learn: scores, kernels, the parts of its own algorithms.
-    is_function = isinstance(found, (types.FunctionType, types.BuiltinFunctionType))
-    is_function = is_function or type(found).__name__ == "cython_function_or_method"
+    is_function = isinstance(entity, (types.FunctionType, types.BuiltinFunctionType))
+    is_function = is_function or type(entity).__name__ == "cython_function_or_method"
     return is_function and _in_sklearn(home)
 
 
@@ -197,17 +197,17 @@ def _in_sklearn(home: object) -> bool:
     return len(parts) > 1 and parts[0] == "sklearn" and parts[1] in _SKLEARN_PARTS
 
 
-def _allowed_class(found: type) -> bool:
+def _allowed_class(class_: type) -> bool:
     numpy = library("numpy", _WHAT)
-    if issubclass(found, (numpy.generic, numpy.dtype)):
+    if issubclass(class_, (numpy.generic, numpy.dtype)):
         return True
-    return _in_sklearn(found.__module__) or f"{found.__module__}.".startswith(_SCIPY_CLASSES)
+    return _in_sklearn(class_.__module__) or f"{class_.__module__}.".startswith(_SCIPY_CLASSES)
 
 
 def _bare_estimator(value: Any) -> Any:
     from waterflow.artifacts.types import Model
 
-    found = value.estimator if isinstance(value, Model) else value
-    if not any(base.__name__ == "BaseEstimator" for base in type(found).__mro__):
+    estimator = value.estimator if isinstance(value, Model) else value
+    if not any(base.__name__ == "BaseEstimator" for base in type(estimator).__mro__):
         raise wrong_type(value, "A scikit-learn estimator")
-    return found
+    return estimator

@@ -82,12 +82,12 @@ class Manifest:
             raise ArtifactError(f"it is not valid JSON ({error})") from None
         if not isinstance(document, dict) or "version" not in document:
             raise ArtifactError("it is not a manifest: a JSON object with a version is expected")
-        found = cast("dict[str, Any]", document)
-        if found["version"] != VERSION:
+        content = cast("dict[str, Any]", document)
+        if content["version"] != VERSION:
             raise ArtifactError(
-                f"it has version {found['version']!r}, and this release reads version {VERSION}"
+                f"it has version {content['version']!r}, and this release reads version {VERSION}"
             )
-        manifest = _parse(found)
+        manifest = _parse(content)
         if manifest is None:
             raise ArtifactError("a field of it is missing or has an unexpected value")
         if manifest.skipped:
@@ -178,13 +178,13 @@ def entry(folder: Path) -> Path | None:
     Raises:
         ArtifactError: The payload is more than one file or folder.
     """
-    found = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
-    if len(found) > 1:
+    entries = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    if len(entries) > 1:
         raise ArtifactError(
             f"{folder} is expected to hold one file or folder, and it holds "
-            f"{_some([path.name for path in found])}. Run the step that makes it again."
+            f"{_some([path.name for path in entries])}. Run the step that makes it again."
         )
-    return found[0] if found else None
+    return entries[0] if entries else None
 
 
 def seal_skipped(folder: Path, type_name: str) -> Manifest:
@@ -198,9 +198,9 @@ def seal_skipped(folder: Path, type_name: str) -> Manifest:
         ArtifactError: The folder holds a payload.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if found := _payload(folder):
+    if files := _payload(folder):
         raise ArtifactError(
-            f"{folder} cannot be marked as skipped: it holds {_some(list(found))}. "
+            f"{folder} cannot be marked as skipped: it holds {_some(list(files))}. "
             "Give an empty folder."
         )
     manifest = Manifest(type_name, None, 0, skipped=True)
@@ -236,16 +236,16 @@ def verify(folder: Path) -> Manifest:
         ArtifactError: There is no valid manifest, or files are missing, extra or altered.
     """
     manifest = read(folder)
-    found = _payload(folder)
+    files = _payload(folder)
     faults: list[str] = []
-    if missing := manifest.files.keys() - found.keys():
+    if missing := manifest.files.keys() - files.keys():
         faults.append(f"missing {_some(sorted(missing))}")
-    if extra := found.keys() - manifest.files.keys():
+    if extra := files.keys() - manifest.files.keys():
         faults.append(f"not in the manifest {_some(sorted(extra))}")
     if altered := [
         name
         for name, entry in manifest.files.items()
-        if name in found and not _matches(found[name], entry)
+        if name in files and not _matches(files[name], entry)
     ]:
         faults.append(f"altered {_some(altered)}")
     if faults:
@@ -273,12 +273,12 @@ def publish(built: Path, target: Path) -> Manifest:
     _clear(target)
     (target / _MARKER).write_bytes(manifest.to_json())
     copying = False
-    made = {target}
+    folders = {target}
     for name in manifest.files:
         source, goal = built / name, target / name
-        if goal.parent not in made:
+        if goal.parent not in folders:
             goal.parent.mkdir(parents=True, exist_ok=True)
-            made.add(goal.parent)
+            folders.add(goal.parent)
         if not copying:
             try:
                 source.rename(goal)
@@ -301,14 +301,14 @@ def _entries(files: dict[str, FileEntry]) -> dict[str, dict[str, str | int]]:
     return {name: {"sha256": file.sha256, "size": file.size} for name, file in files.items()}
 
 
-def _parse(found: dict[str, Any]) -> Manifest | None:
+def _parse(content: dict[str, Any]) -> Manifest | None:
     """Return the manifest, or None when a field is not as it should be."""
-    type_name = found.get("type")
+    type_name = content.get("type")
     if not isinstance(type_name, str) or not type_name:
         return None
-    if found.get("skipped") is True:
+    if content.get("skipped") is True:
         return Manifest(type_name, None, 0, skipped=True)
-    listed: Any = found.get("files")
+    listed: Any = content.get("files")
     if not isinstance(listed, dict):
         return None
     files: dict[str, FileEntry] = {}
@@ -323,14 +323,14 @@ def _parse(found: dict[str, Any]) -> Manifest | None:
         if not isinstance(sha256, str) or len(sha256) != _HASH_LENGTH or type(size) is not int:
             return None
         files[name] = FileEntry(sha256, size)
-    if found.get("size") != sum(entry.size for entry in files.values()):
+    if content.get("size") != sum(entry.size for entry in files.values()):
         return None
-    return Manifest(type_name, found.get("sha256"), found["size"], files)
+    return Manifest(type_name, content.get("sha256"), content["size"], files)
 
 
 def _payload(folder: Path) -> dict[str, Path]:
     """Return the payload files by relative name, sorted."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = [(str(folder), "")]
     while waiting:
         place, prefix = waiting.pop()
@@ -347,13 +347,13 @@ def _payload(folder: Path) -> dict[str, Path]:
                 if entry.is_dir():
                     waiting.append((entry.path, name + "/"))
                 elif entry.is_file():
-                    found[_utf8(name)] = Path(entry.path)
+                    files[_utf8(name)] = Path(entry.path)
                 else:
                     raise ArtifactError(
                         f"{entry.path} is neither a file nor a folder. An artifact holds files "
                         "and folders only."
                     )
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))
 
 
 def _utf8(name: str) -> str:
@@ -398,13 +398,13 @@ def _has_manifest(folder: Path) -> bool:
 def _clear(target: Path) -> None:
     """Empty a folder that holds an artifact or what an interrupted `publish` left of one."""
     target.mkdir(parents=True, exist_ok=True)
-    found = [entry.name for entry in os.scandir(target)]
-    if not found:
+    names = [entry.name for entry in os.scandir(target)]
+    if not names:
         return
-    if _MARKER not in found:
+    if _MARKER not in names:
         if not _has_manifest(target):
             raise ArtifactError(
-                f"{target} holds {_some(sorted(found))}, which belongs to no artifact. "
+                f"{target} holds {_some(sorted(names))}, which belongs to no artifact. "
                 "Give an empty folder for the output."
             )
         # From here on it is no artifact, and still known as something that may be cleared.

@@ -69,16 +69,15 @@ class MetricsSerializer(Serializer):
         del context
         if isinstance(value, dict):
             _refuse_infinite(cast("dict[str, Any]", value))
-        found = plain(value, "json", "metrics")
-        write(folder, _metrics(found, value))
+        write(folder, _metrics(plain(value, "json", "metrics"), value))
 
     def load(self, folder: Path, annotation: object, context: Context) -> object:
         """Read `value.json` as `wf.Metrics`."""
         from waterflow.artifacts.types import Metrics
 
         del annotation, context
-        found = read(folder, self.name)
-        return Metrics(_metrics(found, found))
+        content = read(folder, self.name)
+        return Metrics(_metrics(content, content))
 
 
 def write(folder: Path, value: object) -> None:
@@ -117,14 +116,14 @@ def plain(value: object, name: str = "json", where: str = "value") -> Any:
     Raises:
         ArtifactError: It holds something else, or is not of the named type.
     """
-    found = _plain(value, where)
-    if found is None or name == "json":
-        return found
-    if name == "number" and type(found) is int:
-        return float(found)
-    if _SIMPLE.get(type(found)) != name:
+    content = _plain(value, where)
+    if content is None or name == "json":
+        return content
+    if name == "number" and type(content) is int:
+        return float(content)
+    if _SIMPLE.get(type(content)) != name:
         raise wrong_type(value, f"Plain data of type '{name}'")
-    return found
+    return content
 
 
 def _plain(value: object, where: str) -> Any:
@@ -157,15 +156,15 @@ def _plain(value: object, where: str) -> Any:
 
 
 def _plain_dict(value: dict[object, object], where: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for key, item in value.items():
         if type(key) is not str:
             raise ArtifactError(
                 f"{where} has the key {describe(key)}: JSON's keys are strings. Use str(key), or "
                 "return a list of pairs."
             )
-        found[key] = _plain(item, f"{where}[{key!r}]")
-    return found
+        entries[key] = _plain(item, f"{where}[{key!r}]")
+    return entries
 
 
 def _refuse_infinite(value: dict[str, Any]) -> None:
@@ -180,11 +179,11 @@ def _refuse_infinite(value: dict[str, Any]) -> None:
                     )
 
 
-def _metrics(found: Any, value: object) -> dict[str, float]:
-    if not isinstance(found, dict):
+def _metrics(content: Any, value: object) -> dict[str, float]:
+    if not isinstance(content, dict):
         raise wrong_type(value, "A dict of metrics (name: number)")
     metrics: dict[str, float] = {}
-    for key, number in cast("dict[str, Any]", found).items():
+    for key, number in cast("dict[str, Any]", content).items():
         if type(number) not in (int, float):
             raise ArtifactError(
                 f"The metric '{key}' is {describe(number)}; a metric is a finite number."
@@ -321,27 +320,27 @@ def _rebuild_record(value: Any, kind: type, where: str, build: bool) -> Any:
     """Rebuild a dataclass from its fields; check a TypedDict's."""
     if not isinstance(value, dict):
         raise _misfit(value, f"the fields of {kind.__qualname__}", where)
-    given = cast("dict[str, Any]", value)
+    entries = cast("dict[str, Any]", value)
     hints = _hints(kind)
     if typing.is_typeddict(kind):
         names = set(hints)
-        missing = _required_keys(kind) - given.keys()
+        missing = _required_keys(kind) - entries.keys()
     else:
         fields = [f for f in dataclasses.fields(kind) if f.init]
         names = {f.name for f in dataclasses.fields(kind)}
         without = dataclasses.MISSING
         missing = {
             f.name for f in fields if f.default is without and f.default_factory is without
-        } - given.keys()
-    if missing or given.keys() - names:
+        } - entries.keys()
+    if missing or entries.keys() - names:
         raise _MisfitError(
-            f"{where} does not fit {kind.__qualname__}: fields {sorted(given)} were found, and "
+            f"{where} does not fit {kind.__qualname__}: fields {sorted(entries)} were found, and "
             f"{sorted(names)} are expected",
             "Give the fields that the class has; if it has changed since a step wrote the value, "
             "run that step again.",
         )
     built = {
-        key: _rebuild(item, hints[key], f"{where}.{key}", build) for key, item in given.items()
+        key: _rebuild(item, hints[key], f"{where}.{key}", build) for key, item in entries.items()
     }
     if typing.is_typeddict(kind) or not build:
         return built
@@ -379,11 +378,12 @@ def _rebuild_tuple(value: Any, arguments: tuple[Any, ...], where: str, build: bo
 def _rebuild_dict(value: Any, arguments: tuple[Any, ...], where: str, build: bool) -> Any:
     if not isinstance(value, dict):
         raise _misfit(value, "a dict", where)
-    given = cast("dict[str, Any]", value)
+    entries = cast("dict[str, Any]", value)
     if len(arguments) != 2:
-        return given
+        return entries
     return {
-        key: _rebuild(item, arguments[1], f"{where}[{key!r}]", build) for key, item in given.items()
+        key: _rebuild(item, arguments[1], f"{where}[{key!r}]", build)
+        for key, item in entries.items()
     }
 
 
@@ -410,22 +410,22 @@ def _misfit(value: Any, expected: str, where: str) -> _MisfitError:
 # --- from one annotation to another ------------------------------------------------------------
 
 
-def clash(made: object, wanted: object) -> bool:
+def clash(output: object, input_: object) -> bool:
     """Say whether no value of one annotation can be read as another.
 
     Any, unions, literals and whatever else is not looked into may fit.
 
     Args:
-        made: What an output is.
-        wanted: What an input takes.
+        output: What an output is.
+        input_: What an input takes.
     """
-    made, wanted = bare(made), bare(wanted)
-    kinds = _kind(made), _kind(wanted)
+    output, input_ = bare(output), bare(input_)
+    kinds = _kind(output), _kind(input_)
     if None in kinds:
         return False
     if kinds[0] != kinds[1]:
         return set(kinds) != {"integer", "number"}
-    return clash(item_annotation(made), item_annotation(wanted))
+    return clash(item_annotation(output), item_annotation(input_))
 
 
 def _kind(annotation: object) -> str | None:

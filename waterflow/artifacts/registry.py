@@ -57,14 +57,14 @@ class ListSerializer(Serializer):
     def load(self, folder: Path, annotation: object, context: Context) -> object:
         """Read the items in order."""
         arguments = typing.get_args(plain.bare(annotation))
-        wanted: object = arguments[0] if arguments else Any
+        inner: object = arguments[0] if arguments else Any
         names = [entry.name for entry in folder.iterdir() if entry.name != MANIFEST]
         if set(names) != {str(index) for index in range(len(names))}:
             raise ArtifactError(
                 f"{folder} cannot be read as '{self.name}': the folders 0, 1, 2 ... are expected, "
                 f"and it holds {', '.join(sorted(names)[:5])}."
             )
-        return [self.item.load(folder / str(index), wanted, context) for index in range(len(names))]
+        return [self.item.load(folder / str(index), inner, context) for index in range(len(names))]
 
 
 class AnySerializer(Serializer):
@@ -101,8 +101,8 @@ _READERS: Final = {
 }  # fmt: skip
 
 _BUILT_IN: Final[dict[str, Serializer]] = {
-    found.name: found
-    for found in (
+    serializer.name: serializer
+    for serializer in (
         *(plain.PlainSerializer(name) for name in plain.NAMES),
         plain.MetricsSerializer(),
         tables.DataFrameSerializer(),
@@ -128,12 +128,12 @@ def by_name(name: str) -> Serializer:
     Raises:
         ArtifactError: There is none of that name.
     """
-    if found := _BUILT_IN.get(name):
-        return found
+    if serializer := _BUILT_IN.get(name):
+        return serializer
     if name.startswith("list[") and name.endswith("]"):
         return ListSerializer(by_name(name[5:-1]))
-    if found := extensions().get(name):
-        return found
+    if serializer := extensions().get(name):
+        return serializer
     known = ", ".join([*_BUILT_IN, "list[T]", *extensions()])
     raise ArtifactError(
         f"There is no artifact type '{name}'. Known: {known}. A type of another package comes with "
@@ -151,7 +151,7 @@ def extensions() -> dict[str, Serializer]:
     """
     import importlib.metadata
 
-    found: dict[str, Serializer] = {}
+    serializers: dict[str, Serializer] = {}
     for entry in importlib.metadata.entry_points(group=GROUP):
         origin = f"The entry point {entry.name} = {entry.value} ({GROUP})"
         try:
@@ -163,11 +163,12 @@ def extensions() -> dict[str, Serializer]:
             ) from error
         if not (isinstance(kind, type) and issubclass(kind, Serializer)):
             raise ConfigurationError(f"{origin} is not a class derived from Serializer.")
-        made: Serializer = kind()
-        if made.name in _BUILT_IN or made.name in found or made.name == "data":
-            raise ConfigurationError(f"{origin} takes the name '{made.name}', which is taken.")
-        found[made.name] = made
-    return found
+        serializer: Serializer = kind()
+        name = serializer.name
+        if name in _BUILT_IN or name in serializers or name == "data":
+            raise ConfigurationError(f"{origin} takes the name '{name}', which is taken.")
+        serializers[name] = serializer
+    return serializers
 
 
 def type_name(annotation: object) -> str | None:
@@ -203,12 +204,12 @@ def _class_name(kind: type) -> str | None:
         return "data"
     if typing.is_typeddict(kind):
         return _record_name(kind)
-    for found in _BUILT_IN.values():
-        if found.classes and found.accepts(kind):
-            return found.name
-    for found in extensions().values():
-        if found.accepts(kind):
-            return found.name
+    for serializer in _BUILT_IN.values():
+        if serializer.classes and serializer.accepts(kind):
+            return serializer.name
+    for serializer in extensions().values():
+        if serializer.accepts(kind):
+            return serializer.name
     return _record_name(kind) if dataclasses.is_dataclass(kind) else None
 
 
@@ -248,16 +249,16 @@ def _union_name(options: tuple[Any, ...]) -> str | None:
 
 def _joined(names: list[str | None]) -> str | None:
     """Return the one type name that stands for all of several."""
-    wanted = {name for name in names if name != "null"}
-    if len(wanted) == 1:
-        return wanted.pop()
-    if not wanted:
+    distinct = {name for name in names if name != "null"}
+    if len(distinct) == 1:
+        return distinct.pop()
+    if not distinct:
         return "null"
-    if wanted == {"integer", "number"}:
+    if distinct == {"integer", "number"}:
         return "number"
-    if "any" in wanted:
+    if "any" in distinct:
         return "any"
-    return "json" if all(name is not None and is_plain(name) for name in wanted) else None
+    return "json" if all(name is not None and is_plain(name) for name in distinct) else None
 
 
 def _plain_or_any(name: str | None) -> bool:
@@ -275,8 +276,8 @@ def infer(value: object) -> str:
     Raises:
         ArtifactError: The value is not plain data.
     """
-    found = plain.plain(value)
-    return _SCALARS.get(type(found), "json")
+    content = plain.plain(value)
+    return _SCALARS.get(type(content), "json")
 
 
 def takes(wanted: str, value: object) -> bool:
@@ -292,8 +293,8 @@ def takes(wanted: str, value: object) -> bool:
     Raises:
         ArtifactError: The value is not plain data.
     """
-    found = infer(value)
-    return wanted in (found, "json", "any") or (found, wanted) == ("integer", "number")
+    type_ = infer(value)
+    return wanted in (type_, "json", "any") or (type_, wanted) == ("integer", "number")
 
 
 def compatible(produced: str, wanted: str) -> bool:

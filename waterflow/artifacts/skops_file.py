@@ -130,10 +130,10 @@ def _settle(node: dict[str, Any]) -> None:
 
 def _renumber(schema: dict[str, Any]) -> None:
     """Number the objects that occur more than once; the others need no id."""
-    found = [node for node in _nodes(schema) if "__id__" in node]
-    times = Counter(node["__id__"] for node in found)
+    nodes = [node for node in _nodes(schema) if "__id__" in node]
+    times = Counter(node["__id__"] for node in nodes)
     numbers: dict[int, int] = {}
-    for node in found:
+    for node in nodes:
         old = node.pop("__id__")
         if times[old] > 1:
             # From 1: skops takes 0 for no id.

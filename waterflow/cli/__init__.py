@@ -24,8 +24,8 @@ Shell completion: waterflow completion --help
 """
 
 
-def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
-    if asked:
+def _version(context: click.Context, _option: click.Parameter, show: bool) -> None:
+    if show:
         from importlib.metadata import version
 
         click.echo(f"waterflow {version('waterflow')}")
@@ -39,13 +39,19 @@ def _version(context: click.Context, _option: click.Parameter, asked: bool) -> N
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
     help="Show the version.",
-)  # fmt: skip
+)
 @click.option(
-    "--debug", is_flag=True, envvar="WATERFLOW_DEBUG",
+    "--debug",
+    is_flag=True,
+    envvar="WATERFLOW_DEBUG",
     help="Show the traceback of every error (also: WATERFLOW_DEBUG=1).",
-)  # fmt: skip
+)
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
     """ML pipelines in plain Python: on this machine, or as managed jobs of a cloud."""

@@ -65,14 +65,14 @@ def examine(root: Path, profile: str | None) -> list[Check]:
         root: The project's folder.
         profile: The profile's name; None for the project's default.
     """
-    found = [_python(), _libraries(), *_state(root), _fork(), _git(root), *_providers()]
+    checks = [_python(), _libraries(), *_state(root), _fork(), _git(root), *_providers()]
     try:
         chosen = profiles.load(root, profile)
         _ = discovery.provider(chosen.provider)(root, chosen).capabilities  # checks its settings
     except WaterflowError as error:
-        return [*found, Check("profile", "broken", "cannot be used", str(error))]
-    found.append(Check("profile", "ok", f"{chosen.name} (provider {chosen.provider})"))
-    return [*found, *_tracking(root, chosen)]
+        return [*checks, Check("profile", "broken", "cannot be used", str(error))]
+    checks.append(Check("profile", "ok", f"{chosen.name} (provider {chosen.provider})"))
+    return [*checks, *_tracking(root, chosen)]
 
 
 def _python() -> Check:
@@ -83,15 +83,19 @@ def _python() -> Check:
 
 
 def _libraries() -> Check:
-    found: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {}
     for name in ("waterflow", *LIBRARIES):
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    missing = [name for name in LIBRARIES if name not in found]
-    shown = ", ".join(f"{name} {version}" for name, version in found.items())
+            versions[name] = metadata.version(name)
+    missing = [name for name in LIBRARIES if name not in versions]
+    shown = ", ".join(f"{name} {version}" for name, version in versions.items())
     if missing:
-        return Check("libraries", "broken", f"missing: {', '.join(missing)}",
-                     f"Run: pip install {' '.join(missing)}")  # fmt: skip
+        return Check(
+            "libraries",
+            "broken",
+            f"missing: {', '.join(missing)}",
+            f"Run: pip install {' '.join(missing)}",
+        )
     return Check("libraries", "ok", shown)
 
 
@@ -104,8 +108,12 @@ def _state(root: Path) -> Iterator[Check]:
         folder = state_folder(root)
         written = _try_writing(folder)
     except (WaterflowError, OSError) as error:
-        yield Check("state", "broken", f"{root / '.waterflow'} cannot be used: {error}",
-                    "Make the folder writable, on a file system with locks.")  # fmt: skip
+        yield Check(
+            "state",
+            "broken",
+            f"{root / '.waterflow'} cannot be used: {error}",
+            "Make the folder writable, on a file system with locks.",
+        )
         return
     yield Check("state", "ok", f"{folder} is writable, with locks and renames")
     free = shutil.disk_usage(folder).free
@@ -117,8 +125,12 @@ def _state(root: Path) -> Iterator[Check]:
     yield room
     skew = abs(written - time.time())
     if skew > _SKEW or time.time() < 1_700_000_000:
-        yield Check("clock", "warning", f"differs by {skew:.0f}s from the file system's",
-                    "Set the clock: runs are ordered by it.")  # fmt: skip
+        yield Check(
+            "clock",
+            "warning",
+            f"differs by {skew:.0f}s from the file system's",
+            "Set the clock: runs are ordered by it.",
+        )
     else:
         yield Check("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S %z"))
 
@@ -163,8 +175,12 @@ def _fork() -> Check:
             [sys.executable, "-c", _FORK], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Check("processes", "broken", f"no process can be started: {error}",
-                     "Check the limits on processes: ulimit -u")  # fmt: skip
+        return Check(
+            "processes",
+            "broken",
+            f"no process can be started: {error}",
+            "Check the limits on processes: ulimit -u",
+        )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         hint = 'Choose start = "spawn" under [profiles.local], or reinstall Waterflow.'
@@ -176,8 +192,12 @@ def _git(root: Path) -> Check:
     if shutil.which("git") is None:
         return Check("git", "warning", "not installed", "Install git: runs record the commit.")
     if git(root, "rev-parse", "--show-toplevel") is None:
-        return Check("git", "warning", f"{root} is no repository",
-                     "Run: git init. Runs then record the commit.")  # fmt: skip
+        return Check(
+            "git",
+            "warning",
+            f"{root} is no repository",
+            "Run: git init. Runs then record the commit.",
+        )
     state = git_state(root)
     if state.commit is None:
         return Check("git", "warning", "no commit yet", "Commit: runs then record it.")
@@ -187,20 +207,20 @@ def _git(root: Path) -> Check:
 
 def _providers() -> Iterator[Check]:
     try:
-        found = discovery.providers()
+        points = discovery.providers()
     except WaterflowError as error:
         yield Check("providers", "broken", "two of one name", str(error))
         return
-    if profiles.LOCAL not in found:
+    if profiles.LOCAL not in points:
         yield Check("provider local", "broken", "not installed", "Install Waterflow anew")
-    for name in found:
+    for name in points:
         try:
-            made: Any = discovery.provider(name)
+            provider: Any = discovery.provider(name)
         except WaterflowError as error:
             state = "broken" if name == profiles.LOCAL else "warning"
             yield Check(f"provider {name}", state, "cannot be loaded", str(error))
         else:
-            yield Check(f"provider {name}", "ok", f"{made.__module__}.{made.__qualname__}")
+            yield Check(f"provider {name}", "ok", f"{provider.__module__}.{provider.__qualname__}")
 
 
 # --- MLflow ---------------------------------------------------------------------------------------
@@ -237,8 +257,12 @@ def _sqlite(uri: str) -> Iterator[Check]:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as store:
             count = store.execute("SELECT count(*) FROM runs").fetchone()[0]
     except sqlite3.Error as error:
-        yield Check("mlflow", "broken", f"{database}: {error}",
-                    "Move the file away; the next run makes a new one.")  # fmt: skip
+        yield Check(
+            "mlflow",
+            "broken",
+            f"{database}: {error}",
+            "Move the file away; the next run makes a new one.",
+        )
         return
     yield Check("mlflow", "ok", f"{database}, {count} runs")
 
@@ -251,19 +275,31 @@ def _server(uri: str) -> Iterator[Check]:
     except urllib.error.HTTPError as error:
         with error:
             if error.code not in (401, 403, 404):  # a server that wants to know who asks is there
-                yield Check("mlflow", "broken", f"{base} answers {error.code} {error.reason}",
-                            "Look at the server. Runs go on; later: waterflow sync")  # fmt: skip
+                yield Check(
+                    "mlflow",
+                    "broken",
+                    f"{base} answers {error.code} {error.reason}",
+                    "Look at the server. Runs go on; later: waterflow sync",
+                )
                 return
             date = error.headers.get("Date") or ""
     except OSError as error:
         reason = getattr(error, "reason", error)
-        yield Check("mlflow", "broken", f"{base} cannot be reached: {reason}",
-                    "Start the server, or correct the address. Runs go on and lose nothing, but "
-                    "`register` needs it; afterwards: waterflow sync")  # fmt: skip
+        yield Check(
+            "mlflow",
+            "broken",
+            f"{base} cannot be reached: {reason}",
+            "Start the server, or correct the address. Runs go on and lose nothing, but "
+            "`register` needs it; afterwards: waterflow sync",
+        )
         return
     yield Check("mlflow", "ok", base)
     with contextlib.suppress(TypeError, ValueError):
         skew = abs(parsedate_to_datetime(date).timestamp() - time.time())
         if skew > _SKEW:
-            yield Check("clock", "warning", f"differs by {skew:.0f}s from the MLflow server's",
-                        "Set the clock: clouds refuse signed requests then.")  # fmt: skip
+            yield Check(
+                "clock",
+                "warning",
+                f"differs by {skew:.0f}s from the MLflow server's",
+                "Set the clock: clouds refuse signed requests then.",
+            )

@@ -93,12 +93,12 @@ class LazyGroup(click.Group):
         """Complete a verb without importing one."""
         from click.shell_completion import CompletionItem
 
-        found = [
+        verbs = [
             CompletionItem(name, help=text)
             for name, text in VERBS.items()
             if name.startswith(incomplete)
         ]
-        return found + click.Command.shell_complete(self, ctx, incomplete)
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def make_context(
         self,

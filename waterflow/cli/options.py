@@ -33,8 +33,8 @@ def _runs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[
 
         from waterflow.cli.project import open_here
 
-        found = islice(open_here(ctx.params.get("profile")).runs(), MOST)
-        return [state.run for state in found if state.run.startswith(incomplete)]
+        states = islice(open_here(ctx.params.get("profile")).runs(), MOST)
+        return [state.run for state in states if state.run.startswith(incomplete)]
     return []
 
 
@@ -52,17 +52,23 @@ def target(function: F) -> F:
 def parameters(function: F) -> F:
     """Add `-p name=value`."""
     return click.option(
-        "-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE",
+        "-p",
+        "--param",
+        "parameters",
+        multiple=True,
+        metavar="NAME=VALUE",
         help="A parameter of the pipeline; may be given several times.",
-    )(function)  # fmt: skip
+    )(function)
 
 
 def profile(function: F) -> F:
     """Add `--profile`."""
     return click.option(
-        "--profile", metavar="NAME", shell_complete=_profiles,
+        "--profile",
+        metavar="NAME",
+        shell_complete=_profiles,
         help="The profile to use; by default the project's own.",
-    )(function)  # fmt: skip
+    )(function)
 
 
 def as_json(function: F) -> F:
@@ -77,13 +83,15 @@ def submission(function: F) -> F:
             "--run-id", metavar="ID", help="An id of your own; the same id gives one run."
         ),
         click.option(
-            "--resume", metavar="RUN", shell_complete=_runs,
+            "--resume",
+            metavar="RUN",
+            shell_complete=_runs,
             help="Go on from this failed run: finished steps stand.",
         ),
         click.option(
             "--no-cache", is_flag=True, help="Run every step, whatever earlier runs have made."
         ),
-    ):  # fmt: skip
+    ):
         function = option(function)
     return function
 
@@ -97,6 +105,9 @@ def run(*, required: bool) -> Callable[[F], F]:
 def output(function: F) -> F:
     """Add `-o FILE`."""
     return click.option(
-        "-o", "--output", type=click.Path(dir_okay=False, writable=True), metavar="FILE",
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, writable=True),
+        metavar="FILE",
         help="Write to a file.",
-    )(function)  # fmt: skip
+    )(function)

@@ -105,20 +105,24 @@ def _results(run: Run) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]
         pipeline = run.provider.run_spec(run.id)
         steps = pipeline.steps if pipeline else ()
         registering = {step.name for step in steps if isinstance(step.run, Register)}
-        for found in run.artifacts():
-            if found.sha256 is None or found.size > _LARGEST:
+        for artifact in run.artifacts():
+            if artifact.sha256 is None or artifact.size > _LARGEST:
                 continue
-            if found.type == "metrics":
-                name = found.step if found.output == "output" else f"{found.step}.{found.output}"
-                metrics[name] = _value(run, found)
-            elif found.step in registering:
-                version = _value(run, found)
+            if artifact.type == "metrics":
+                name = (
+                    artifact.step
+                    if artifact.output == "output"
+                    else f"{artifact.step}.{artifact.output}"
+                )
+                metrics[name] = _value(run, artifact)
+            elif artifact.step in registering:
+                version = _value(run, artifact)
                 models.append({key: version[key] for key in _MODEL})
     except (WaterflowError, OSError) as error:
         click.echo(f"  what it made cannot be read here: {error}", err=True)
     return models, metrics
 
 
-def _value(run: Run, found: Artifact) -> dict[str, Any]:
-    folder = run.provider.download(run.id, found.step, found.output)
+def _value(run: Run, artifact: Artifact) -> dict[str, Any]:
+    folder = run.provider.download(run.id, artifact.step, artifact.output)
     return json.loads((folder / "value.json").read_bytes())

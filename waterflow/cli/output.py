@@ -32,10 +32,10 @@ def print_json(value: Any) -> None:
 def json_text(value: Any) -> str:
     """Return a value, structs included, as indented JSON with sorted keys."""
 
-    def plain(found: object) -> Any:
+    def plain(struct: object) -> Any:
         import msgspec
 
-        return msgspec.to_builtins(found)
+        return msgspec.to_builtins(struct)
 
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=plain)
 
@@ -72,12 +72,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        made.add_column(name, overflow="fold")
+        grid.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
-    Console().print(made)
+        grid.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
+    Console().print(grid)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

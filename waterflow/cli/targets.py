@@ -64,21 +64,21 @@ class Target:
 
         with user_code(f"Pipeline '{self.pipeline.name}'", "defined"):
             declared = self.parameters()
-            given: dict[str, Any] = {}
+            arguments: dict[str, Any] = {}
             for text in texts:
                 name, value = parse_text(self.pipeline.name, declared, text)
-                if name in given:
+                if name in arguments:
                     raise DefinitionError(f"-p {name} is given twice. Give it once.")
                 if declared[name].type == "data" and value is not None:
                     value = self._seen_from_root(value)
-                given[name] = value
+                arguments[name] = value
             for name, one in declared.items():
-                if one.static and one.required and name not in given:
+                if one.static and one.required and name not in arguments:
                     raise DefinitionError(
                         f"Pipeline '{self.pipeline.name}' needs a value for {name}, which shapes "
                         f"it. Give it: -p {name}=VALUE"
                     )
-            return self.pipeline.with_arguments(given)
+            return self.pipeline.with_arguments(arguments)
 
     def _seen_from_root(self, uri: str) -> str:
         if "://" in uri:
@@ -122,10 +122,10 @@ def load(text: str) -> Target:
 
 
 def _nothing_at(text: str) -> str:
-    found = sorted(
+    names = sorted(
         {str(one.parent) for file in _FILES for one in Path().glob(f"pipelines/*/{file}")}
     )
-    there = f" There are: {', '.join(found)}." if found else ""
+    there = f" There are: {', '.join(names)}." if names else ""
     return (
         f"There is no file or folder '{text}'.{there} TARGET is a folder with a pipeline.py, a "
         ".py or .yaml file, or module:name. For a new project: waterflow init"
@@ -133,18 +133,18 @@ def _nothing_at(text: str) -> str:
 
 
 def _file_in(folder: Path) -> Path:
-    found = [folder / name for name in _FILES if (folder / name).is_file()]
-    if len(found) > 1:
+    files = [folder / name for name in _FILES if (folder / name).is_file()]
+    if len(files) > 1:
         raise DefinitionError(
-            f"{_short(folder)} has both {found[0].name} and {found[1].name}. Name one of them: "
-            f"{_short(found[0])}"
+            f"{_short(folder)} has both {files[0].name} and {files[1].name}. Name one of them: "
+            f"{_short(files[0])}"
         )
-    if not found:
+    if not files:
         raise DefinitionError(
             f"{_short(folder)} has neither pipeline.py nor pipeline.yaml. Name the file that holds "
             "the pipeline, or make a project: waterflow init"
         )
-    return found[0]
+    return files[0]
 
 
 # --- modules --------------------------------------------------------------------------------------
@@ -180,10 +180,10 @@ def _import(root: Path, name: str, file: Path | None) -> ModuleType:
             module = importlib.import_module(name)
         except ModuleNotFoundError as error:
             raise _missing(root, name, file, shown, error) from error
-    found = getattr(module, "__file__", None)
-    if file is not None and (found is None or not os.path.samefile(found, file)):  # noqa: PTH121
+    origin = getattr(module, "__file__", None)
+    if file is not None and (origin is None or not os.path.samefile(origin, file)):  # noqa: PTH121
         raise DefinitionError(
-            f"{shown} would be module '{name}', but that name is taken by {found or 'Python'}. "
+            f"{shown} would be module '{name}', but that name is taken by {origin or 'Python'}. "
             "Rename the file"
         )
     return module
@@ -211,11 +211,11 @@ def _chosen(text: str, module: ModuleType, name: str, file: Path | None) -> Pipe
     from waterflow.language.pipeline import Pipeline
 
     shown = _short(file) if file is not None else f"Module '{module.__name__}'"
-    found: dict[str, Pipeline[Any]] = {
+    pipelines: dict[str, Pipeline[Any]] = {
         key: value for key, value in vars(module).items() if isinstance(value, Pipeline)
     }
-    own = {key: one for key, one in found.items() if _module_of(one) == module.__name__}
-    known = own or found
+    own = {key: one for key, one in pipelines.items() if _module_of(one) == module.__name__}
+    known = own or pipelines
     if not name:
         if len({id(value) for value in known.values()}) == 1:
             return next(iter(known.values()))
@@ -227,7 +227,7 @@ def _chosen(text: str, module: ModuleType, name: str, file: Path | None) -> Pipe
             f"{shown} holds several pipelines: {', '.join(known)}. Choose one: "
             f"{text}:{next(iter(known))}"
         )
-    for key, value in found.items():
+    for key, value in pipelines.items():
         if name in (key, value.name):
             return value
     raise DefinitionError(
@@ -287,16 +287,16 @@ def user_code(shown: str, done: str) -> Generator[None]:
 
 def _user_lines(error: BaseException) -> str:
     """Return where an exception came from, without Waterflow's and the import system's frames."""
-    told = traceback.TracebackException.from_exception(error, lookup_lines=True)
+    stack = traceback.TracebackException.from_exception(error, lookup_lines=True)
     kept = [
         frame
-        for frame in told.stack
+        for frame in stack.stack
         if not frame.filename.startswith((_HOME, "<frozen importlib"))
         and f"{os.sep}importlib{os.sep}" not in frame.filename
     ]
     lines = traceback.StackSummary.from_list(kept).format()
     if isinstance(error, SyntaxError):
-        lines += list(told.format_exception_only())[:-1]
+        lines += list(stack.format_exception_only())[:-1]
     return "".join(lines).rstrip()
 
 

@@ -86,13 +86,13 @@ def settle(run: Run, state: RunState) -> RunState:
     Returns:
         Its state then.
     """
-    told = not sys.stderr.isatty()
+    hinted = not sys.stderr.isatty()
     began = time.monotonic()
     with contextlib.suppress(KeyboardInterrupt):
         while state.sending:
-            if not told and time.monotonic() - began > _PATIENCE:
+            if not hinted and time.monotonic() - began > _PATIENCE:
                 click.echo("  the rest is being sent to MLflow; Ctrl-C need not wait", err=True)
-                told = True
+                hinted = True
             time.sleep(_FIRST)
             state = run.state
         state = run.settle(state)
@@ -237,7 +237,7 @@ def _most_telling(steps: list[StepState], room: int) -> list[StepState]:
 
 def counts(state: RunState) -> str:
     """Return how many steps are what: "3 succeeded, 2 cached"."""
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for step in state.steps.values():
-        found[str(step.status)] = found.get(str(step.status), 0) + 1
-    return ", ".join(f"{count} {status}" for status, count in found.items())
+        numbers[str(step.status)] = numbers.get(str(step.status), 0) + 1
+    return ", ".join(f"{count} {status}" for status, count in numbers.items())

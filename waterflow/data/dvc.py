@@ -90,8 +90,8 @@ def fetch(pinned: Pinned, building: Path) -> str:
         copy(pinned.local, place)
     else:
         _download(pinned, repository, place)
-    if (found := _md5(place)) != md5:
-        raise changed(pinned, f"md5:{found}")
+    if (digest := _md5(place)) != md5:
+        raise changed(pinned, f"md5:{digest}")
     return name
 
 

@@ -121,22 +121,22 @@ class Fingerprints:
             ).fetchone()
             if row is not None and row[0] == before:
                 return str(row[1])
-            found = hash_file(file)
+            sha256 = hash_file(file)
             settled = time.time_ns() - file.stat().st_mtime_ns > _SETTLED_NS
             if settled and _mark(file) == before:
                 self._base.execute(
                     "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)",
-                    (str(file), before, found),
+                    (str(file), before, sha256),
                 )
         except sqlite3.Error:
             return hash_file(file)
-        return found
+        return sha256
 
 
 def _mark(file: Path) -> str:
-    found = file.stat()
+    stat = file.stat()
     # The change time too: a copy that keeps the modification time still moves it.
-    return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{found.st_dev}:{found.st_ino}"
+    return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_dev}:{stat.st_ino}"
 
 
 def text_digest(text: str) -> str:

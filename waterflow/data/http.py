@@ -73,8 +73,8 @@ def fetch(pinned: Pinned, building: Path) -> str:
         raise ArtifactError(
             f"Data at {pinned.uri} broke off after {size} of {now.size} bytes. Try again"
         )
-    if pinned.sha256 is not None and (found := hash_file(file)) != pinned.sha256:
-        raise changed(pinned, f"sha256:{found}")
+    if pinned.sha256 is not None and (sha256 := hash_file(file)) != pinned.sha256:
+        raise changed(pinned, f"sha256:{sha256}")
     return name
 
 

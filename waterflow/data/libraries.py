@@ -100,15 +100,15 @@ def _version(system: Any, path: str) -> tuple[str | None, int | None]:
     info = dict(system.info(path))
     if info.get("type") != "directory":
         return _object_version(info), info.get("size")
-    found: dict[str, tuple[str, int]] = {}
+    objects: dict[str, tuple[str, int]] = {}
     for name, one in dict(system.find(path, detail=True)).items():
         version = _object_version(one)
         if version is None:
             return None, None
-        found[name.removeprefix(path)] = version, one.get("size")
-    if not found:
+        objects[name.removeprefix(path)] = version, one.get("size")
+    if not objects:
         return None, None
-    return listing_version(found), sum(int(size or 0) for _, size in found.values())
+    return listing_version(objects), sum(int(size or 0) for _, size in objects.values())
 
 
 def _object_version(info: dict[str, Any]) -> str | None:

@@ -44,9 +44,9 @@ def fetch(pinned: Pinned, building: Path) -> str:
         raise ArtifactError(f"Data at {pinned.uri} is gone: looked at {source}. Bring it back")
     name = source.name or "data"
     copy(source, building / name)
-    found, _ = digest(building / name, hash_file)
-    if found != pinned.sha256:
-        raise changed(pinned, f"sha256:{found}")
+    sha256, _ = digest(building / name, hash_file)
+    if sha256 != pinned.sha256:
+        raise changed(pinned, f"sha256:{sha256}")
     return name
 
 

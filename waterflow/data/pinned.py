@@ -45,16 +45,16 @@ def listing_version(objects: Mapping[str, tuple[str, int]]) -> str:
     return f"listing:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def changed(pinned: Pinned, found: object) -> ArtifactError:
+def changed(pinned: Pinned, now: object) -> ArtifactError:
     """Return the error of data that is no longer what was pinned.
 
     Args:
         pinned: What was pinned.
-        found: The version that it has now.
+        now: The version that it has now.
     """
     was = pinned.version or f"sha256:{pinned.sha256}"
     return ArtifactError(
-        f"Data at {pinned.uri} changed since it was pinned: it was {was} and is {found}. "
+        f"Data at {pinned.uri} changed since it was pinned: it was {was} and is {now}. "
         "Submit the run again"
     )
 

@@ -98,19 +98,19 @@ def store(uri: str) -> Store:
     if point is None:
         return LibraryStore(uri)
     try:
-        return _made(point, uri)
+        return _opened(point, uri)
     except MissingDependencyError:
         if not installed(scheme):
             raise
     return LibraryStore(uri)
 
 
-def _made(point: EntryPoint, uri: str) -> Store:
+def _opened(point: EntryPoint, uri: str) -> Store:
     try:
-        found: Any = point.load()
+        store_class: Any = point.load()
     except ModuleNotFoundError as error:
         raise MissingDependencyError(error.name or point.module, f"Data at {uri}") from error
-    return cast("StoreClass", found)(uri)
+    return cast("StoreClass", store_class)(uri)
 
 
 def _named() -> dict[str, EntryPoint]:
@@ -119,12 +119,12 @@ def _named() -> dict[str, EntryPoint]:
     Raises:
         ConfigurationError: Two packages give different stores for one scheme.
     """
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in metadata.entry_points(group=GROUP):
-        other = found.setdefault(point.name, point)
+        other = points.setdefault(point.name, point)
         if other.value != point.value:
             raise ConfigurationError(
                 f"Two packages reach data at {point.name}://: {other.value} and {point.value}. "
                 "Uninstall one: pip uninstall NAME"
             )
-    return found
+    return points

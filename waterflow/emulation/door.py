@@ -46,7 +46,7 @@ class Door:
         grpc_port: int | None = None,
     ) -> None:
         self.refused: list[str] = []
-        """Hosts that clients wanted and the emulator is not."""
+        """The other hosts that clients named, in their order."""
         protocols = ("h2", "http/1.1") if grpc_port else ("http/1.1",)
 
         def enter(host: str) -> ssl.SSLContext | None:

@@ -51,6 +51,7 @@ class EmulatorProcess(ABC):
         grace: Seconds that a job has between SIGTERM and SIGKILL; clouds give more.
         isolation: A lesser isolation than the best one of this machine.
         tls: Whether it answers over TLS.
+        machines: How many jobs run at once, the others waiting; None for what this one bears.
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -78,6 +79,7 @@ class EmulatorProcess(ABC):
         grace: float = GRACE,
         isolation: str | None = None,
         tls: bool = False,
+        machines: int | None = None,
     ) -> None:
         for library in self.LIBRARIES:
             if importlib.util.find_spec(library) is None:
@@ -91,6 +93,7 @@ class EmulatorProcess(ABC):
             *(["--state", str(state.resolve())] if state else []),
             *(["--isolation", isolation] if isolation else []),
             *(["--tls"] if tls else []),
+            *(["--jobs", str(machines)] if machines else []),
             "--grace", str(grace),
         ]  # fmt: skip
         self._ready: dict[str, Any] = {}
@@ -143,7 +146,8 @@ class EmulatorProcess(ABC):
             from waterflow.emulation.certificates import trusting
 
             variables |= trusting(self.authorities)
-        direct = _direct(os.environ)
+        # Past a door nothing may go round it, whatever this shell lets go direct.
+        direct = _direct({} if "door" in ready else os.environ)
         return {**variables, "NO_PROXY": direct, "no_proxy": direct}
 
     @property

@@ -71,6 +71,10 @@ class Cloud(ABC):
         """Return what reads requests from connections."""
         return Handler
 
+    def grpc_port(self) -> int | None:
+        """Return the port of its insecure gRPC server, for the door; None when it has none."""
+        return None
+
     @abstractmethod
     def parts(self, site: Site, endpoint: str, state: Path | None) -> Mapping[str, Any]:
         """Make the parts of the cloud, in the order in which their state is loaded.
@@ -240,7 +244,7 @@ def _listen(
         context = authority.context(*LOOPBACK)
         return Server(gate, options.port, context, cloud.handler()), None, access
     server = Server(behind(gate, cloud.HOSTS), options.port, handler=cloud.handler())
-    door = Door(cloud.HOSTS, authority, server.port)
+    door = Door(cloud.HOSTS, authority, server.port, cloud.grpc_port())
     return server, door, access | {"door": door.variables}
 
 

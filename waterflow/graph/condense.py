@@ -50,10 +50,10 @@ def _group(picture: Picture, key: Callable[[Box], Hashable]) -> Picture:
         members.setdefault(key(box), []).append(box)
     boxes: dict[str, Box] = {}
     home: dict[str, str] = {}
-    for number, found in enumerate(members.values()):
-        box = found[0] if len(found) == 1 else _box(f"group:{number}", found)
+    for number, group in enumerate(members.values()):
+        box = group[0] if len(group) == 1 else _box(f"group:{number}", group)
         boxes[box.id] = box
-        home |= {member.id: box.id for member in found}
+        home |= {member.id: box.id for member in group}
     labels: dict[tuple[str, str], Edge] = {}
     for edge in picture.edges:
         tail, head = home[edge.tail], home[edge.head]
@@ -62,27 +62,27 @@ def _group(picture: Picture, key: Callable[[Box], Hashable]) -> Picture:
     return Picture(boxes, tuple(labels.values()))
 
 
-def _box(name: str, found: list[Box]) -> Box:
-    kinds = {box.kind for box in found}
+def _box(name: str, boxes: list[Box]) -> Box:
+    kinds = {box.kind for box in boxes}
     if kinds == {"gate"}:
-        return Box(name, "gate", f"{len(found)} conditions", hint=_names(found))
-    families = Counter(box.family for box in found if box.kind not in ("first", "data"))
-    steps = [box for box in found if box.kind not in ("gate", "first", "data")]
+        return Box(name, "gate", f"{len(boxes)} conditions", hint=_names(boxes))
+    families = Counter(box.family for box in boxes if box.kind not in ("first", "data"))
+    steps = [box for box in boxes if box.kind not in ("gate", "first", "data")]
     if len(families) == 1 and len(kinds) == 1:
-        return Box(name, "group", f"{found[0].title} \u00d7 {len(found)}", hint=_names(found))
+        return Box(name, "group", f"{boxes[0].title} \u00d7 {len(boxes)}", hint=_names(boxes))
     most = [f"{_short(family)} \u00d7 {count}" for family, count in families.most_common(_NAMED)]
     more = len(families) - len(most)
     detail = ", ".join(most) + (f" and {more} more" if more > 0 else "")
     if not steps:
-        return Box(name, "group", f"{len(found)} inputs", hint=_names(found))
+        return Box(name, "group", f"{len(boxes)} inputs", hint=_names(boxes))
     title = steps[0].title if len(steps) == 1 else f"{steps[0].title} … {steps[-1].title}"
-    return Box(name, "group", f"{title} ({len(steps)} steps)", detail, hint=_names(found))
+    return Box(name, "group", f"{title} ({len(steps)} steps)", detail, hint=_names(boxes))
 
 
 def _short(family: str) -> str:
     return "conditions" if family == "gate" else family.split(" ", maxsplit=1)[0].rsplit(":", 1)[-1]
 
 
-def _names(found: list[Box]) -> str:
-    names = [box.title for box in found[:20]]
-    return ", ".join(names) + (f" and {len(found) - 20} more" if len(found) > 20 else "")
+def _names(boxes: list[Box]) -> str:
+    names = [box.title for box in boxes[:20]]
+    return ", ".join(names) + (f" and {len(boxes) - 20} more" if len(boxes) > 20 else "")

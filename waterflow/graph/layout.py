@@ -80,19 +80,19 @@ def ranks(boxes: Sequence[str], edges: Iterable[tuple[str, str]]) -> dict[str, i
     for tail, head in edges:
         heads[tail].append(head)
         waiting[head] += 1
-    found = dict.fromkeys(boxes, 0)
+    levels = dict.fromkeys(boxes, 0)
     sources = [box for box in boxes if not waiting[box]]
     ready = list(sources)
     for box in ready:
         for head in heads[box]:
-            found[head] = max(found[head], found[box] + 1)
+            levels[head] = max(levels[head], levels[box] + 1)
             waiting[head] -= 1
             if not waiting[head]:
                 ready.append(head)
     for box in sources:
         if heads[box]:
-            found[box] = min(found[head] for head in heads[box]) - 1
-    return found
+            levels[box] = min(levels[head] for head in heads[box]) - 1
+    return levels
 
 
 def place(
@@ -159,11 +159,11 @@ def _order(cells: list[Cell]) -> list[list[int]]:
             continue
         todo = [start]
         while todo:
-            found = todo.pop()
-            if found not in seen:
-                seen.add(found)
-                layers[cells[found].rank].append(found)
-                todo.extend(reversed(cells[found].below))
+            number = todo.pop()
+            if number not in seen:
+                seen.add(number)
+                layers[cells[number].rank].append(number)
+                todo.extend(reversed(cells[number].below))
     best, fewest = [list(layer) for layer in layers], _crossings(cells, layers)
     for sweep in range(_SWEEPS):
         if not fewest:
@@ -171,13 +171,13 @@ def _order(cells: list[Cell]) -> list[list[int]]:
         down = sweep % 2 == 0
         place_of = [0.0] * len(cells)
         for layer in layers if down else reversed(layers):
-            for at, found in enumerate(layer):
-                place_of[found] = at
+            for at, number in enumerate(layer):
+                place_of[number] = at
             layer.sort(
                 key=lambda c: _middle(cells[c].above if down else cells[c].below, place_of, c)
             )
-            for at, found in enumerate(layer):
-                place_of[found] = at
+            for at, number in enumerate(layer):
+                place_of[number] = at
         crossings = _crossings(cells, layers)
         if crossings < fewest:
             best, fewest = [list(layer) for layer in layers], crossings
@@ -191,10 +191,10 @@ def _middle(beside: list[int], place_of: list[float], own: int) -> float:
 def _crossings(cells: list[Cell], layers: list[list[int]]) -> int:
     total = 0
     for upper, lower in pairwise(layers):
-        at = {found: number for number, found in enumerate(lower)}
+        at = {cell: position for position, cell in enumerate(lower)}
         passed: list[int] = []
-        for found in upper:
-            ends = sorted(at[c] for c in cells[found].below)
+        for cell in upper:
+            ends = sorted(at[c] for c in cells[cell].below)
             total += sum(len(passed) - bisect_right(passed, end) for end in ends)
             for end in ends:
                 insort(passed, end)
@@ -209,8 +209,8 @@ def _spread(cells: list[Cell], layers: list[list[int]]) -> None:
         down = turn % 2 == 0
         for layer in layers if down else reversed(layers):
             wished, weights = list[float](), list[float]()
-            for found in layer:
-                cell = cells[found]
+            for number in layer:
+                cell = cells[number]
                 beside = cell.above if down else cell.below
                 if turn >= _TURNS // 2:
                     beside = cell.above + cell.below

@@ -28,11 +28,11 @@ def to_mermaid(pipeline: spec.Pipeline) -> str:
         pipeline: The spec.
     """
     picture = draw(pipeline)
-    names = {box: f"{found.kind}{at}" for at, (box, found) in enumerate(picture.boxes.items(), 1)}
+    names = {box: f"{shape.kind}{at}" for at, (box, shape) in enumerate(picture.boxes.items(), 1)}
     lines = ["flowchart TD"]
-    for box, found in picture.boxes.items():
-        opened, closed = _SHAPES[found.kind]
-        lines.append(f'    {names[box]}{opened}"{_text(found)}"{closed}')
+    for box, shape in picture.boxes.items():
+        opened, closed = _SHAPES[shape.kind]
+        lines.append(f'    {names[box]}{opened}"{_text(shape)}"{closed}')
     for edge in picture.edges:
         label = f'|"{_escape(edge.label)}"|' if edge.label else ""
         lines.append(f"    {names[edge.tail]} {_LINES[edge.line]}{label} {names[edge.head]}")

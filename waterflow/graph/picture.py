@@ -146,11 +146,11 @@ class _Drawing:
 
     def _chain(self, branch: spec.Branch | None) -> frozenset[spec.Branch]:
         todo: list[spec.Branch] = []
-        found = branch
-        while found not in self.chains:
-            assert found is not None  # noqa: S101 - None is always there
-            todo.append(found)
-            found = self.gates[found.gate].within
+        inner = branch
+        while inner not in self.chains:
+            assert inner is not None  # noqa: S101 - None is always there
+            todo.append(inner)
+            inner = self.gates[inner.gate].within
         for outer in reversed(todo):
             self.chains[outer] = self.chains[self.gates[outer.gate].within] | {outer}
         return self.chains[branch]
@@ -221,7 +221,7 @@ def _hint(step: spec.Step) -> str:
     else:
         lines = [f"{step.name}: a model version in the registry"]
     lines += [
-        f"{name} = {source_text(found.source)}" for name, found in sorted(step.inputs.items())
+        f"{name} = {source_text(taken.source)}" for name, taken in sorted(step.inputs.items())
     ]
     if step.retry.retries:
         lines.append(f"retries: {step.retry.retries}")

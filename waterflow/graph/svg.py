@@ -221,9 +221,11 @@ def _box(box: Box, cell: Cell, middle: float) -> str:
 def _diamond(box: Box, cell: Cell, middle: float) -> str:
     half_width, half_height = cell.width / 2, cell.height / 2
     points = (
-        (cell.x, middle - half_height), (cell.x + half_width, middle),
-        (cell.x, middle + half_height), (cell.x - half_width, middle),
-    )  # fmt: skip
+        (cell.x, middle - half_height),
+        (cell.x + half_width, middle),
+        (cell.x, middle + half_height),
+        (cell.x - half_width, middle),
+    )
     drawn = " ".join(f"{_n(px)},{_n(py)}" for px, py in points)
     lines = _gate_lines(box.title)
     top = middle + 4 - 7.5 * (len(lines) - 1)
@@ -367,7 +369,7 @@ def _ports(
         own = route[0] if lower else route[-1]
         bundle = (edge.label, edge.line) if lower else number
         at.setdefault(own, {}).setdefault(bundle, []).append(number)
-    found: dict[int, tuple[float, float]] = {}
+    ports: dict[int, tuple[float, float]] = {}
     for own, bundles in at.items():
         cell, gate = layout.cells[own], boxes[own].kind == "gate"
         middle = _middle(layout, cell)
@@ -382,8 +384,8 @@ def _ports(
             if gate:
                 down *= 1 - abs(offset) / (cell.width / 2)
             for number in numbers:
-                found[number] = (cell.x + offset, middle + down if lower else middle - down)
-    return found
+                ports[number] = (cell.x + offset, middle + down if lower else middle - down)
+    return ports
 
 
 def _beside(layout: Layout, numbers: list[int], *, lower: bool) -> float:

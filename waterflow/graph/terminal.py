@@ -25,7 +25,7 @@ class _Item:
     """A step or a gate, with the stage in which it can first run."""
 
     stage: int
-    found: spec.Step | spec.Gate
+    element: spec.Step | spec.Gate
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,10 @@ def _heading(pipeline: spec.Pipeline) -> Iterator[str]:
     schedule = f", every {pipeline.schedule!r} UTC" if pipeline.schedule else ""
     yield f"{pipeline.name}: {count} step{'s' if count != 1 else ''}{schedule}"
     line = "parameters: "
-    for number, (name, found) in enumerate(sorted(pipeline.parameters.items())):
-        default = "" if found.required else f" = {json.dumps(found.default, ensure_ascii=False)}"
+    for number, (name, parameter) in enumerate(sorted(pipeline.parameters.items())):
+        default = (
+            "" if parameter.required else f" = {json.dumps(parameter.default, ensure_ascii=False)}"
+        )
         text = f"{name}{default}" + ("," if number < len(pipeline.parameters) - 1 else "")
         if len(line) + len(text) > _WIDTH and line.strip():
             yield _cut(line.rstrip())
@@ -82,7 +84,7 @@ def _rows(pipeline: spec.Pipeline) -> Iterator[_Row]:
     # Data and junctions are no stages of their own.
     rank = ranks(list(picture.boxes), edges)
     stages = sorted({rank[box] for box in picture.boxes if box.startswith(("step:", "gate:"))})
-    number = {found: at for at, found in enumerate(stages, 1)}
+    number = {name: at for at, name in enumerate(stages, 1)}
     inside: dict[spec.Branch | None, list[_Item]] = {}
     for gate in pipeline.gates:
         inside.setdefault(gate.within, []).append(_Item(number[rank[f"gate:{gate.name}"]], gate))
@@ -90,7 +92,7 @@ def _rows(pipeline: spec.Pipeline) -> Iterator[_Row]:
         inside.setdefault(step.branch, []).append(_Item(number[rank[f"step:{step.name}"]], step))
     for items in inside.values():
         # Gates last: what hangs below one would part the others of its stage.
-        items.sort(key=lambda item: (item.stage, isinstance(item.found, spec.Gate)))
+        items.sort(key=lambda item: (item.stage, isinstance(item.element, spec.Gate)))
     yield from _level(inside, None, "")
 
 
@@ -108,10 +110,10 @@ def _level(
         for turn, group in enumerate(groups):
             mark = _bracket(turn, len(groups))
             shown = str(stage) if turn == 0 else ""
-            found = group[0].found
-            if isinstance(found, spec.Gate):
-                yield _Row(shown, f"{indent}{mark} if {condition_text(found.condition)}", "")
-                yield from _sides(inside, found, indent + ("│ " if mark in "┬├" else "  "))
+            element = group[0].element
+            if isinstance(element, spec.Gate):
+                yield _Row(shown, f"{indent}{mark} if {condition_text(element.condition)}", "")
+                yield from _sides(inside, element, indent + ("│ " if mark in "┬├" else "  "))
             else:
                 yield from _steps(group, shown, f"{indent}{mark} ")
         at = end
@@ -132,15 +134,15 @@ def _sides(
 
 def _alike(items: list[_Item]) -> list[list[_Item]]:
     """Return items in groups: many calls of one function make one, everything else stands alone."""
-    groups: dict[object, list[_Item]] = {}
+    calls: dict[object, list[_Item]] = {}
     for at, item in enumerate(items):
-        run = item.found.run if isinstance(item.found, spec.Step) else None
+        run = item.element.run if isinstance(item.element, spec.Step) else None
         key = (run.module, run.name) if isinstance(run, spec.Function) else at
-        groups.setdefault(key, []).append(item)
-    made: list[list[_Item]] = []
-    for group in groups.values():
-        made += [group] if len(group) > _ALIKE else [[item] for item in group]
-    return made
+        calls.setdefault(key, []).append(item)
+    groups: list[list[_Item]] = []
+    for group in calls.values():
+        groups += [group] if len(group) > _ALIKE else [[item] for item in group]
+    return groups
 
 
 def _bracket(turn: int, count: int) -> str:
@@ -150,7 +152,7 @@ def _bracket(turn: int, count: int) -> str:
 
 
 def _steps(group: list[_Item], stage: str, start: str) -> Iterator[_Row]:
-    steps = [item.found for item in group if isinstance(item.found, spec.Step)]
+    steps = [item.element for item in group if isinstance(item.element, spec.Step)]
     if len(steps) == 1:
         yield _Row(stage, start + steps[0].name, _arrow(steps[0]))
     else:
@@ -164,11 +166,11 @@ def _steps(group: list[_Item], stage: str, start: str) -> Iterator[_Row]:
 def _arrow(step: spec.Step) -> str:
     """Return what a step takes: outputs, parameters and data, not what is fixed."""
     taken: dict[str, None] = {}
-    for _, found in sorted(step.inputs.items()):
-        if not isinstance(found.source, spec.FromValue):
-            text = source_text(found.source)
-            if isinstance(found.source, spec.FromStep):
-                text = reference_text(found.source)
+    for _, input_ in sorted(step.inputs.items()):
+        if not isinstance(input_.source, spec.FromValue):
+            text = source_text(input_.source)
+            if isinstance(input_.source, spec.FromStep):
+                text = reference_text(input_.source)
             taken[text] = None
     parts = [", ".join(taken)] if taken else []
     if isinstance(step.run, spec.Container):

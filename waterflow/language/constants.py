@@ -43,10 +43,10 @@ def constant(what: str, argument: Argument, value: object) -> Any:
         )
     plain = argument.type == "any" or is_plain(argument.type)
     if not plain or not takes(argument.type, value):
-        found = infer(value)
-        if found == "json":
-            found = "dict" if isinstance(value, dict) else "list"
-        raise definition_error(f"{what} takes {argument.type}, but gets {value!r:.80} ({found}).")
+        type_ = infer(value)
+        if type_ == "json":
+            type_ = "dict" if isinstance(value, dict) else "list"
+        raise definition_error(f"{what} takes {argument.type}, but gets {value!r:.80} ({type_}).")
     if argument.choices and value not in argument.choices:
         raise definition_error(
             f"{what} is {value!r}; it may be {', '.join(map(repr, argument.choices))}."
@@ -70,10 +70,10 @@ def unfit(value: object) -> str | None:
     if items is not None:
         return next(_reasons(items), None)
     if isinstance(value, dict):
-        found = cast("dict[object, object]", value)
-        if any(not isinstance(key, str) for key in found):
+        entries = cast("dict[object, object]", value)
+        if any(not isinstance(key, str) for key in entries):
             return "a dict whose keys are not all text"
-        return next(_reasons(found.values()), None)
+        return next(_reasons(entries.values()), None)
     return f"a {type(value).__name__}"
 
 

@@ -77,12 +77,12 @@ def log_artifact(path: str | Path, artifact_path: str = "") -> None:
     Raises:
         FileNotFoundError: There is no such file.
     """
-    found = Path(path)
-    if not found.exists():
-        raise FileNotFoundError(f"log_artifact: {found} does not exist")
+    file = Path(path)
+    if not file.exists():
+        raise FileNotFoundError(f"log_artifact: {file} does not exist")
     if _current is None or _current.rank:
         return
-    _current.spool.log_artifact(found, artifact_path)
+    _current.spool.log_artifact(file, artifact_path)
 
 
 def checkpoint_dir() -> Path:

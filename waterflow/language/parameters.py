@@ -75,7 +75,7 @@ def declare(pipeline: str, arguments: Mapping[str, Argument], location: str) -> 
 
 
 def bake(
-    pipeline: str, name: str, parameter: spec.Parameter, given: Mapping[str, object]
+    pipeline: str, name: str, parameter: spec.Parameter, values: Mapping[str, object]
 ) -> spec.Parameter:
     """Return a static parameter with the value that the trace uses as its default.
 
@@ -84,12 +84,12 @@ def bake(
     """
     import msgspec
 
-    if parameter.required and name not in given:
+    if parameter.required and name not in values:
         raise definition_error(
             f"Pipeline '{pipeline}': static parameter '{name}' must be known while it is defined. "
             f"Give it: {pipeline}({name}=...), or -p {name}=... on the command line."
         )
-    value = given.get(name, parameter.default)
+    value = values.get(name, parameter.default)
     return msgspec.structs.replace(parameter, default=value, required=False)
 
 

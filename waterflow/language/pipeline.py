@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar, cast, overload
 
 from waterflow.errors import DefinitionError
+from waterflow.language.cron import check_schedule
 from waterflow.language.options import Options, check_name, check_texts, make_options
 from waterflow.language.signature import Argument, function_location, read_arguments
 from waterflow.language.step import Step, check_plain
@@ -259,31 +260,6 @@ def pipeline(
         return Pipeline(found, chosen, schedule, trusted)
 
     return make if function is None else make(function)
-
-
-def check_schedule(schedule: object) -> None:
-    """Refuse what is no cron expression of five fields.
-
-    Raises:
-        DefinitionError: It is not.
-    """
-    import re
-
-    bounds = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-    fields = schedule.split() if isinstance(schedule, str) else []
-    names = r"(?:\*|[A-Za-z]{3}|\d+)"
-    form = re.compile(rf"{names}(?:-{names})?(?:/\d+)?")
-    good = len(fields) == 5 and all(
-        form.fullmatch(part)
-        and all(low <= int(n) <= high for n in re.findall(r"(?<!/)\b\d+", part))
-        for found, (low, high) in zip(fields, bounds, strict=True)
-        for part in found.split(",")
-    )
-    if not good:
-        raise definition_error(
-            f"schedule={schedule!r} is no cron expression: five fields (minute, hour, day of "
-            'month, month, day of week) in UTC, for example "0 3 * * 1".'
-        )
 
 
 class Gate:

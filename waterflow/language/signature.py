@@ -85,23 +85,27 @@ def read_arguments(function: Callable[..., Any], owner: str) -> tuple[dict[str, 
     where = function_location(function)
     hints = _hints(function, owner, where)
     arguments: dict[str, Argument] = {}
-    for name, found in inspect.signature(function).parameters.items():
-        if found.kind in (found.VAR_POSITIONAL, found.VAR_KEYWORD, found.POSITIONAL_ONLY):
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+            parameter.POSITIONAL_ONLY,
+        ):
             raise DefinitionError(
-                f"{owner} declares '{found}': its arguments need plain names, because each is one "
-                "edge of the graph. Name them one by one, or take a list.",
+                f"{owner} declares '{parameter}': its arguments need plain names, because each is "
+                "one edge of the graph. Name them one by one, or take a list.",
                 where,
             )
         annotation = hints.get(name)
         if annotation is None and name not in hints:
-            if found.default in (NO_DEFAULT, None):
+            if parameter.default in (NO_DEFAULT, None):
                 raise DefinitionError(
                     f"{owner}: argument '{name}' has no type. Types decide how values travel: "
                     f"write for example `{name}: pd.DataFrame`.",
                     where,
                 )
-            annotation = cast("Any", type(found.default))
-        arguments[name] = _argument(name, annotation, found.default, owner, where)
+            annotation = cast("Any", type(parameter.default))
+        arguments[name] = _argument(name, annotation, parameter.default, owner, where)
     return arguments, hints.get("return", NO_DEFAULT)
 
 
@@ -122,8 +126,8 @@ def read_signature(function: Callable[..., Any], owner: str) -> Signature:
             )
     annotations, named = _outputs(returned, owner, where)
     outputs = {
-        name: _output(found, owner if named is None else f"{owner}, output '{name}'", where)
-        for name, found in annotations.items()
+        name: _output(annotation, owner if named is None else f"{owner}, output '{name}'", where)
+        for name, annotation in annotations.items()
     }
     return Signature(inspect.signature(function), arguments, outputs, annotations, named)
 
@@ -149,15 +153,15 @@ def _argument(name: str, annotation: Any, default: Any, owner: str, where: str) 
         annotation = get_args(annotation)[0]
     annotation, optional = without_none(annotation)
     choices = get_args(annotation) if get_origin(annotation) is typing.Literal else ()
-    found = type_name(annotation)
-    if found is None:
+    type_ = type_name(annotation)
+    if type_ is None:
         raise DefinitionError(
             f"{owner}: nothing is known about how to pass '{name}: {show(annotation)}' from step "
             "to step. Use one of the artifact types, or register a serializer for it (entry point "
             "group waterflow.serializers).",
             where,
         )
-    return Argument(name, annotation, found, default, optional or default is None, choices, static)
+    return Argument(name, annotation, type_, default, optional or default is None, choices, static)
 
 
 def _outputs(
@@ -190,15 +194,15 @@ def _output(annotation: Any, owner: str, where: str) -> str:
     from waterflow.artifacts import type_name
 
     annotation, optional = without_none(annotation)
-    found = type_name(annotation)
-    if found is None or found in ("any", "data") or (optional and not _is_plain(found)):
+    type_ = type_name(annotation)
+    if type_ is None or type_ in ("any", "data") or (optional and not _is_plain(type_)):
         raise DefinitionError(
             f"{owner} returns {show(annotation)}{' or None' if optional else ''}, which does not "
             "say how to store it. Name one artifact type: a DataFrame, an estimator, an array, "
             "plain data such as dict[str, float], a Path, a Figure.",
             where,
         )
-    return "json" if optional else found
+    return "json" if optional else type_
 
 
 def _is_plain(name: str) -> bool:

@@ -125,7 +125,7 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         settings = make_options(Options(), options)
-        return lambda found: _make_step(found, settings)  # pyright: ignore[reportUnknownLambdaType]
+        return lambda function_: _make_step(function_, settings)  # pyright: ignore[reportUnknownLambdaType]
     return _make_step(function, Options())
 
 
@@ -223,8 +223,8 @@ def container(
         if not isinstance(command, str):
             check_texts(command, "command")
         check_texts(outputs, "outputs")
-        for what, given in (("inputs", inputs), ("parameters", parameters)):
-            check_dict({} if given is None else given, what, '{"name": ...}')
+        for what, values in (("inputs", inputs), ("parameters", parameters)):
+            check_dict({} if values is None else values, what, '{"name": ...}')
     except DefinitionError as error:
         raise definition_error(f"Step '{name}': {error}") from None
     symbols = trace.container(settings, image, command, inputs or {}, outputs, parameters or {})

@@ -53,9 +53,9 @@ class Data:
     @classmethod
     def at(cls, uri: str, path: Path) -> Data:
         """Return data whose bytes are at a local path: what a step is handed."""
-        made = cls(uri)
-        made._path = path
-        return made
+        data = cls(uri)
+        data._path = path
+        return data
 
     @property
     def path(self) -> Path:

@@ -51,10 +51,10 @@ def user_location() -> str | None:
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_OWN):
-            found = f"{short_path(name)}:{frame.f_lineno}"
+            place = f"{short_path(name)}:{frame.f_lineno}"
             if not name.startswith(_libraries()):
-                return found
-            library = library or found
+                return place
+            library = library or place
         frame = frame.f_back
     return library
 
@@ -207,12 +207,39 @@ def _no_arithmetic(name: str) -> Callable[..., Any]:
     return refuse
 
 
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "lshift",
-              "rshift", "xor"):  # fmt: skip
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "lshift",
+    "rshift",
+    "xor",
+):
     setattr(Symbol, f"__{_name}__", _no_arithmetic(f"__{_name}__"))
     setattr(Symbol, f"__r{_name}__", _no_arithmetic(f"__r{_name}__"))
-for _name in ("neg", "pos", "abs", "round", "trunc", "floor", "ceil", "complex", "bytes",
-              "reversed", "next", "enter", "aiter", "await", "setitem", "delitem"):  # fmt: skip
+for _name in (
+    "neg",
+    "pos",
+    "abs",
+    "round",
+    "trunc",
+    "floor",
+    "ceil",
+    "complex",
+    "bytes",
+    "reversed",
+    "next",
+    "enter",
+    "aiter",
+    "await",
+    "setitem",
+    "delitem",
+):
     setattr(Symbol, f"__{_name}__", _no_arithmetic(f"__{_name}__"))
 
 
@@ -347,8 +374,8 @@ class Expression:
 
 
 def _flat(part: Expression, kind: type[spec.All | spec.Any_]) -> tuple[spec.Condition, ...]:
-    made = part.condition()
-    return made.parts if isinstance(made, kind) else (made,)
+    condition = part.condition()
+    return condition.parts if isinstance(condition, kind) else (condition,)
 
 
 def as_expression(value: object) -> Expression:

@@ -155,10 +155,10 @@ class Bundler:
     def _closure(
         self, module: str, generated: Mapping[str, str]
     ) -> tuple[list[_Source], frozenset[str]]:
-        made = {name: _generated(name, text) for name, text in generated.items()}
-        found: dict[str, _Source] = {}
+        exported = {name: _generated(name, text) for name, text in generated.items()}
+        sources: dict[str, _Source] = {}
         outside: set[str] = set()
-        if module not in made and self._finder.locate(module) is None:
+        if module not in exported and self._finder.locate(module) is None:
             top = module.partition(".")[0]
             if not self._is_installed(top):
                 places = ", ".join(str(path) for path in self._finder.paths)
@@ -174,23 +174,23 @@ class Bundler:
             seen.add(name)
             if parent := name.rpartition(".")[0]:
                 waiting.append(parent)
-            source = made.get(name) or self._source(name)
+            source = exported.get(name) or self._source(name)
             if source is not None:
-                found[name] = source
-                waiting.extend(self._names(source.scan, made))
+                sources[name] = source
+                waiting.extend(self._names(source.scan, exported))
             elif self._is_outside(name):
                 outside.add(name)
-        return list(found.values()), frozenset(outside)
+        return list(sources.values()), frozenset(outside)
 
-    def _names(self, scanned: Scan, made: Mapping[str, _Source]) -> Iterator[str]:
+    def _names(self, scanned: Scan, exported: Mapping[str, _Source]) -> Iterator[str]:
         for one in scanned.imports:
             yield one.module
             names = one.names
-            if one.star and (source := made.get(one.module) or self._source(one.module)):
+            if one.star and (source := exported.get(one.module) or self._source(one.module)):
                 names = (*names, *source.scan.exported)
             for name in names:
                 submodule = f"{one.module}.{name}"
-                if submodule in made or self._finder.locate(submodule) is not None:
+                if submodule in exported or self._finder.locate(submodule) is not None:
                     yield submodule
 
     def _source(self, name: str) -> _Source | None:
@@ -246,16 +246,16 @@ class Bundler:
 
     def _include(self, patterns: tuple[str, ...]) -> dict[str, Path]:
         if patterns not in self._included:
-            found: dict[str, Path] = {}
+            files: dict[str, Path] = {}
             for pattern in patterns:
                 for file in self._glob(pattern):
                     path = self._place(file)
-                    if found.setdefault(path, file) != file:
+                    if files.setdefault(path, file) != file:
                         raise ConfigurationError(
-                            f"include= finds both {found[path]} and {file}, which would lie at "
+                            f"include= finds both {files[path]} and {file}, which would lie at "
                             f"{path} in the bundle. Rename one"
                         )
-            self._included[patterns] = found
+            self._included[patterns] = files
         return self._included[patterns]
 
     def _place(self, file: Path) -> str:
@@ -278,12 +278,12 @@ class Bundler:
         ignored = self._ignore.why(matched)
         taken = [file for file in matched if file not in ignored]
         if not taken:
-            found = "nothing"
+            result = "nothing"
             if ignored:
                 first = min(ignored)
-                found = f"only files left out by {ignored[first]}, such as {self._label(first)}"
+                result = f"only files left out by {ignored[first]}, such as {self._label(first)}"
             raise ConfigurationError(
-                f"include={pattern!r} finds {found} under {self.root}. Correct the glob, or write "
+                f"include={pattern!r} finds {result} under {self.root}. Correct the glob, or write "
                 "`!pattern` into .waterflowignore"
             )
         return sorted(taken)
@@ -360,17 +360,17 @@ _COMPILED: Final = "__pycache__"
 
 def _is_whole(bundle: Bundle, target: Path) -> bool:
     """Say whether an extracted bundle holds its files, unaltered, and no others."""
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for parent, folders, names in os.walk(target):
         folders[:] = [name for name in folders if name != _COMPILED]
         for name in names:
             file = Path(parent) / name
             path = file.relative_to(target).as_posix()
             try:
-                found[path] = hashlib.sha256(file.read_bytes()).hexdigest()
+                hashes[path] = hashlib.sha256(file.read_bytes()).hexdigest()
             except FileNotFoundError:
                 return False  # another process is putting a whole one in its place
-    return found == bundle.hashes
+    return hashes == bundle.hashes
 
 
 def _remove(folder: Path, trash: Path) -> None:
@@ -405,10 +405,10 @@ def _contents(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
         if isinstance(content, bytes):
             yield path, content
             continue
-        found = content.read_bytes()
-        if hashlib.sha256(found).hexdigest() != bundle.hashes[path]:
+        data = content.read_bytes()
+        if hashlib.sha256(data).hexdigest() != bundle.hashes[path]:
             raise ConfigurationError(f"{content} was changed while it was packed. Run again")
-        yield path, found
+        yield path, data
 
 
 def _refuse_secret(label: str, name: str, content: bytes) -> None:
@@ -438,8 +438,8 @@ def _places(top: str) -> tuple[Path, ...]:
         return ()
     if spec.submodule_search_locations is None:
         return (Path(spec.origin).resolve().parent,) if spec.origin else ()
-    found = tuple(Path(one).resolve().parent for one in spec.submodule_search_locations)
+    folders = tuple(Path(one).resolve().parent for one in spec.submodule_search_locations)
     if spec.origin is None:
         # Any folder of the name, say in the working directory, looks like a namespace package.
-        return tuple(one for one in found if one.name in ("site-packages", "dist-packages"))
-    return found
+        return tuple(one for one in folders if one.name in ("site-packages", "dist-packages"))
+    return folders

@@ -223,8 +223,8 @@ class _Export:
         for alias in statement.names:
             if (alias.asname or alias.name) == name:
                 holder = sys.modules.get(module)
-                found = getattr(holder, alias.name, self) if holder is not None else self
-                if found is value:
+                attribute = getattr(holder, alias.name, self) if holder is not None else self
+                if attribute is value:
                     return _from_line(module, alias.name, name)
         return None
 
@@ -352,9 +352,9 @@ def _dict_literal(value: dict[object, object], above: tuple[int, ...]) -> str | 
 
 
 def _series_literal(kind: type, held: list[object], above: tuple[int, ...]) -> str | None:
-    found = [_literal(item, above) for item in held]
-    texts = [text for text in found if text is not None]
-    if len(texts) != len(found):
+    literals = [_literal(item, above) for item in held]
+    texts = [text for text in literals if text is not None]
+    if len(texts) != len(literals):
         return None
     if kind is list:
         return f"[{', '.join(texts)}]"
@@ -378,14 +378,14 @@ def _type_name(value: object) -> str:
 
 def _sources(names: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the (file name, source) of a script, or of a notebook's cells in order."""
-    found: list[tuple[str, str]] = []
+    sources: list[tuple[str, str]] = []
     cells = names.get("In")
     if isinstance(cells, list):
-        found.extend(("", cell) for cell in cast("list[object]", cells) if isinstance(cell, str))
+        sources.extend(("", cell) for cell in cast("list[object]", cells) if isinstance(cell, str))
     file = names.get("__file__")
     if isinstance(file, str) and (script := _script(file)) is not None:
-        found.append((file, script))
-    return found
+        sources.append((file, script))
+    return sources
 
 
 @functools.lru_cache(maxsize=64)

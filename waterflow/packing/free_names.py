@@ -81,11 +81,11 @@ def _annotation_names(node: ast.AST) -> Iterator[str]:
 
 def eager_names(tree: ast.Module, future: bool) -> set[str]:
     """Return the names that are looked up while the definition itself is made."""
-    found: set[str] = set()
+    names: set[str] = set()
 
     def look(node: ast.AST) -> None:
         if isinstance(node, ast.Name):
-            found.add(node.id)
+            names.add(node.id)
         elif isinstance(node, ast.Lambda):
             look(node.args)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -102,14 +102,13 @@ def eager_names(tree: ast.Module, future: bool) -> set[str]:
                 look(child)
 
     look(tree)
-    return found
+    return names
 
 
 def submodules(tree: ast.Module, names: Mapping[str, Any]) -> Iterator[str]:
     """Yield imports for `a.b` where `a` is an imported module and `b` a module below it."""
-    for found in ast.walk(tree):
-        node = found
-        chain: list[str] = []
+    for expression in ast.walk(tree):
+        node, chain = expression, list[str]()
         while isinstance(node, ast.Attribute):
             chain.append(node.attr)
             node = node.value

@@ -32,7 +32,7 @@ class Ignore:
         self._own = _Rules(root, ".waterflowignore")
         self._git = _Rules(root, ".gitignore")
         self._listed: frozenset[str] | None = None
-        self._asked = False
+        self._listing = False
         self._known: dict[str, str | None] = {}
 
     def why(self, files: Iterable[Path]) -> dict[Path, str]:
@@ -41,10 +41,10 @@ class Ignore:
         Args:
             files: Absolute paths under the root.
         """
-        wanted = {file: file.relative_to(self._root).as_posix() for file in files}
-        self._answer([path for path in wanted.values() if path not in self._known])
-        found = {file: self._known[path] for file, path in wanted.items()}
-        return {file: why for file, why in found.items() if why is not None}
+        paths = {file: file.relative_to(self._root).as_posix() for file in files}
+        self._answer([path for path in paths.values() if path not in self._known])
+        reasons = {file: self._known[path] for file, path in paths.items()}
+        return {file: why for file, why in reasons.items() if why is not None}
 
     def _answer(self, paths: list[str]) -> None:
         unsure: list[str] = []
@@ -68,8 +68,8 @@ class Ignore:
 
     def _git_files(self) -> frozenset[str] | None:
         """Return the files that git tracks or would add; None outside a repository."""
-        if not self._asked:
-            self._asked = True
+        if not self._listing:
+            self._listing = True
             answer = git(self._root, "ls-files", "-z", "-co", "--exclude-standard")
             self._listed = None if answer is None else _paths(answer)
         return self._listed

@@ -64,13 +64,13 @@ class Finder:
     """Finds modules below the search path, as Python would, without importing any."""
 
     paths: tuple[Path, ...]
-    _found: dict[str, Located | None] = field(default_factory=dict[str, "Located | None"])
+    _located: dict[str, Located | None] = field(default_factory=dict[str, "Located | None"])
 
     def locate(self, name: str) -> Located | None:
         """Return where a dotted name lies below the search path, or None."""
-        if name not in self._found:
-            self._found[name] = self._locate(name)
-        return self._found[name]
+        if name not in self._located:
+            self._located[name] = self._locate(name)
+        return self._located[name]
 
     def _locate(self, name: str) -> Located | None:
         parent, _, last = name.rpartition(".")
@@ -102,19 +102,19 @@ def search_path(root: Path) -> tuple[Path, ...]:
     They are the entries of `sys.path` under the root (an editable install, a script's folder), the
     root's `src` folder, and the root. Environments inside the root are left out.
     """
-    found: dict[Path, None] = {}
+    folders: dict[Path, None] = {}
     prefixes = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
     for entry in sys.path:
         path = Path(entry or ".").resolve()
         inside = path.is_dir() and path.is_relative_to(root) and path != root
         hidden = any(part.startswith(".") for part in path.parts[len(root.parts) :])
         if inside and not hidden and not any(path.is_relative_to(one) for one in prefixes):
-            found[path] = None
+            folders[path] = None
     source = root / "src"
     if source.is_dir() and not (source / "__init__.py").exists():
-        found[source] = None
-    found[root] = None
-    return tuple(found)
+        folders[source] = None
+    folders[root] = None
+    return tuple(folders)
 
 
 def scan(source: bytes, module: str, *, package: bool, location: str) -> Scan:
@@ -142,11 +142,11 @@ def scan(source: bytes, module: str, *, package: bool, location: str) -> Scan:
     except ValueError as error:
         raise DefinitionError(f"Module '{module}' is no Python source: {error}", location) from None
     here = module if package else module.rpartition(".")[0]
-    found: dict[Import, None] = {}
+    imports: dict[Import, None] = {}
     for statement in _imports(tree):
         for one in _absolute(statement, here):
-            found[one] = None
-    return Scan(tuple(found), _exported(tree))
+            imports[one] = None
+    return Scan(tuple(imports), _exported(tree))
 
 
 def _imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -188,7 +188,7 @@ def _absolute(statement: ast.Import | ast.ImportFrom, package: str) -> Iterator[
 
 
 def _exported(tree: ast.Module) -> tuple[str, ...]:
-    found: list[str] = []
+    names: list[str] = []
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
             targets, value = statement.targets, statement.value
@@ -199,5 +199,5 @@ def _exported(tree: ast.Module) -> tuple[str, ...]:
         named = any(isinstance(one, ast.Name) and one.id == "__all__" for one in targets)
         if named and isinstance(value, (ast.List, ast.Tuple)):
             constants = [one.value for one in value.elts if isinstance(one, ast.Constant)]
-            found.extend(one for one in constants if isinstance(one, str))
-    return tuple(found)
+            names.extend(one for one in constants if isinstance(one, str))
+    return tuple(names)

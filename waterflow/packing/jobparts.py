@@ -27,7 +27,7 @@ def files() -> Mapping[str, bytes]:
     Raises:
         ConfigurationError: Waterflow is not whole, or runs without being installed.
     """
-    found: dict[str, bytes] = {}
+    parts: dict[str, bytes] = {}
     for part in JOB_PARTS:
         module, package = _PACKAGE / f"{part}.py", _PACKAGE / part
         held = [module] if module.is_file() else sorted(package.rglob("*.py"))
@@ -37,15 +37,15 @@ def files() -> Mapping[str, bytes]:
                 "Install it anew, with --force-reinstall"
             )
         for file in held:
-            found[f"waterflow/{file.relative_to(_PACKAGE).as_posix()}"] = file.read_bytes()
-    return MappingProxyType(found | _distribution_files(frozenset(found)))
+            parts[f"waterflow/{file.relative_to(_PACKAGE).as_posix()}"] = file.read_bytes()
+    return MappingProxyType(parts | _distribution_files(frozenset(parts)))
 
 
 @cache
 def hashes() -> Mapping[str, str]:
     """Return the sha256 of each file, in hex, by its path in a bundle."""
-    found = {path: hashlib.sha256(content).hexdigest() for path, content in files().items()}
-    return MappingProxyType(found)
+    digests = {path: hashlib.sha256(content).hexdigest() for path, content in files().items()}
+    return MappingProxyType(digests)
 
 
 def _distribution_files(paths: frozenset[str]) -> dict[str, bytes]:

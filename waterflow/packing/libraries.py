@@ -24,7 +24,7 @@ def versions(modules: Iterable[str], distributions: Iterable[str] = ()) -> dict[
         Distribution -> version, sorted. What has no version that tells its content (a module found
         by PYTHONPATH, an editable install) has a digest of its sources instead.
     """
-    found: dict[str, str] = {}
+    pins: dict[str, str] = {}
     waiting = [name for name in distributions if _version(name) is not None]
     for module in modules:
         owners = _owners(module)
@@ -32,14 +32,14 @@ def versions(modules: Iterable[str], distributions: Iterable[str] = ()) -> dict[
         if not owners or any(_is_editable(name) for name in owners):
             digest = _source_digest(module)
             if digest is not None:
-                found[f"module {module}"] = digest
+                pins[f"module {module}"] = digest
     while waiting:
         name = waiting.pop()
         version = _version(name)
-        if version is not None and name not in found:
-            found[name] = version
+        if version is not None and name not in pins:
+            pins[name] = version
             waiting.extend(_requires(name))
-    return dict(sorted(found.items()))
+    return dict(sorted(pins.items()))
 
 
 @cache
@@ -74,12 +74,12 @@ def _requires(distribution: str) -> tuple[str, ...]:
     """Return what a distribution always requires here: its extras are nobody's wish."""
     from packaging.requirements import Requirement
 
-    found: list[str] = []
+    names: list[str] = []
     for text in metadata.requires(distribution) or ():
-        wanted = Requirement(text)
-        if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
-            found.append(_normal(wanted.name))
-    return tuple(found)
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            names.append(_normal(requirement.name))
+    return tuple(names)
 
 
 @cache

@@ -57,16 +57,16 @@ def read(root: Path) -> Lock:
 
 def freeze() -> str:
     """Return what is installed here: one sorted `name==version` a line."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for item in metadata.distributions():
-        told = item.metadata  # parsed anew each time it is asked for
-        name = _normal(told["Name"])
+        header = item.metadata  # parsed anew each time it is asked for
+        name = _normal(header["Name"])
         # The first one on the path is the one that imports find.
-        if name and name not in found:
-            found[name] = told["Version"]
-    return "".join(f"{name}=={found[name]}\n" for name in sorted(found))
+        if name and name not in versions:
+            versions[name] = header["Version"]
+    return "".join(f"{name}=={versions[name]}\n" for name in sorted(versions))
 
 
-def _normal(found: str | None) -> str:
+def _normal(name: str | None) -> str:
     # Half-removed distributions have no name.
-    return found.lower().replace("_", "-").replace(".", "-") if found else ""
+    return name.lower().replace("_", "-").replace(".", "-") if name else ""

@@ -74,13 +74,13 @@ def resolve(requirements: Sequence[str], place: Path, target: Target | None = No
 
 
 def _resolve(requirements: Sequence[str], place: Path, target: Target | None) -> Wheelhouse:
-    wanted = target or Target(sys.platform, sys.version)
-    asked = text_digest("\n".join([wanted.platform, wanted.python, *sorted(requirements)]))
-    known = place / f"{asked}.json"
+    system = target or Target(sys.platform, sys.version)
+    request = text_digest("\n".join([system.platform, system.python, *sorted(requirements)]))
+    known = place / f"{request}.json"
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
-        found = Wheelhouse(digest := json.loads(known.read_text())["digest"], place / digest)
-        if found.folder.is_dir() and _digest(found.folder) == digest:
-            return found
+        wheels = Wheelhouse(digest := json.loads(known.read_text())["digest"], place / digest)
+        if wheels.folder.is_dir() and _digest(wheels.folder) == digest:
+            return wheels
     count = len(requirements)
     where = "this machine" if target is None else f"{target.platform}, Python {target.python}"
     progress.tell(f"Resolving {count} {'library' if count == 1 else 'libraries'} for {where}")
@@ -90,10 +90,14 @@ def _resolve(requirements: Sequence[str], place: Path, target: Target | None) ->
             asked_of_pip = ["wheel", "--wheel-dir", str(building)]
         else:
             asked_of_pip = [
-                "download", "--dest", str(building), "--only-binary=:all:",
+                "download",
+                "--dest",
+                str(building),
+                "--only-binary=:all:",
                 *(word for tag in platforms(target.platform) for word in ("--platform", tag)),
-                "--python-version", target.python,
-            ]  # fmt: skip
+                "--python-version",
+                target.python,
+            ]
         _run([_python_with_pip(place), *_PIP, *asked_of_pip, *requirements])
         digest = _digest(building)
         building.chmod(0o755)
@@ -101,7 +105,7 @@ def _resolve(requirements: Sequence[str], place: Path, target: Target | None) ->
         building.rename(place / digest)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    written = place / f".{asked}.json"
+    written = place / f".{request}.json"
     written.write_text(json.dumps({"digest": digest, "requirements": sorted(requirements)}))
     written.replace(known)
     return Wheelhouse(digest, place / digest)
@@ -113,10 +117,10 @@ def platforms(platform: str) -> list[str]:
     Args:
         platform: A wheel platform tag; pip itself takes it for that very one.
     """
-    found = re.fullmatch(r"manylinux_2_(\d+)_(\w+)", platform)
-    if found is None:
+    match = re.fullmatch(r"manylinux_2_(\d+)_(\w+)", platform)
+    if match is None:
         return [platform]
-    newest, machine = int(found[1]), found[2]
+    newest, machine = int(match[1]), match[2]
     named = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
     tags: list[str] = []
     for minor in range(newest, 4, -1):

@@ -78,8 +78,8 @@ def in_content(path: str, content: bytes) -> str | None:
         return None
     if _PEM.search(content):
         return "it holds a private key"
-    for found in _AWS.finditer(content):
-        if not found.group().endswith(b"EXAMPLE"):
+    for match in _AWS.finditer(content):
+        if not match.group().endswith(b"EXAMPLE"):
             return "it holds an AWS access key"
     if PurePosixPath(path).name.lower() == "credentials.json" and b'"private_key"' in content:
         return "it holds a service account's private_key"

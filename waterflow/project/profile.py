@@ -76,15 +76,15 @@ class Profile:
                     f"{self._place()}: provider '{self.provider}' has no setting '{key}'."
                     f"{_closest(key, fields)} It has: {', '.join(fields) or 'none'}"
                 )
-        given = dict(self.settings)
+        settings = dict(self.settings)
         variables: list[str] = []
         for key, one in fields.items():
             variable = _PREFIX + key.upper()
             if variable in self.environment:
-                given[key] = _from_text(self.environment[variable], one.type, variable)
+                settings[key] = _from_text(self.environment[variable], one.type, variable)
                 variables.append(variable)
         try:
-            return msgspec.convert(given, struct_type)
+            return msgspec.convert(settings, struct_type)
         except msgspec.ValidationError as error:
             beside = f", with {', '.join(variables)} of the environment" if variables else ""
             raise ConfigurationError(
@@ -124,16 +124,16 @@ def load(root: Path, name: str | None = None, environ: Mapping[str, str] | None 
     config = _read(root)
     chosen = name or environment.get("WATERFLOW_PROFILE") or config.default or LOCAL
     if chosen != LOCAL and chosen not in config.profiles:
-        asked = ""
+        origin = ""
         if not name:
-            asked = (
+            origin = (
                 " (from WATERFLOW_PROFILE)"
                 if environment.get("WATERFLOW_PROFILE")
                 else " (default_profile)"
             )
         known = sorted({LOCAL, *config.profiles})
         raise ConfigurationError(
-            f"There is no profile '{chosen}'{asked} in {config.path or root / FILE}."
+            f"There is no profile '{chosen}'{origin} in {config.path or root / FILE}."
             f"{_closest(chosen, known)} There are: {', '.join(known)}. "
             "Next: waterflow profile import"
         )
@@ -198,15 +198,15 @@ def import_profile(root: Path, text: str, name: str | None = None) -> Path:
 
 def _read(root: Path) -> _Config:
     own, project = root / FILE, root / "pyproject.toml"
-    found = _toml(own) if own.is_file() else None
+    table = _toml(own) if own.is_file() else None
     tool: Any = _toml(project).get("tool", {}) if project.is_file() else {}
     inside = tool.get("waterflow") if isinstance(tool, dict) else None
-    if found is not None and inside is not None:
+    if table is not None and inside is not None:
         raise ConfigurationError(
             f"Both {own} and [tool.waterflow] in {project} configure Waterflow. Keep one of them"
         )
-    if found is not None:
-        return _checked(found, FILE, own)
+    if table is not None:
+        return _checked(table, FILE, own)
     if inside is not None:
         return _checked(inside, "pyproject.toml [tool.waterflow]", project)
     return _Config("built in", None, None, {}, {})
@@ -335,17 +335,17 @@ def _readable(message: str) -> str:
 
 def _exported(text: str, name: str | None) -> tuple[str, Table]:
     """Check what a stack exported; return the profile's name and table."""
-    found = _exported_object(text)
-    chosen = name if name is not None else found.get("name")
+    profile = _exported_object(text)
+    chosen = name if name is not None else profile.get("name")
     if not isinstance(chosen, str) or not _NAME.fullmatch(chosen):
         raise ConfigurationError(
             f"{chosen!r} cannot name a profile: letters, digits, - and _ can. "
             "Give one: waterflow profile import - --name NAME"
         )
-    provider = found.get("provider")
+    provider = profile.get("provider")
     if not isinstance(provider, str) or not provider:
         raise ConfigurationError(f"The profile to import names no provider. {_HOW}")
-    settings, tracking = _exported_table(found, "settings"), _exported_table(found, "tracking")
+    settings, tracking = _exported_table(profile, "settings"), _exported_table(profile, "tracking")
     for key, value in tracking.items():
         if key not in _TRACKING or not isinstance(value, str):
             raise ConfigurationError(
@@ -371,23 +371,23 @@ def _exported_object(text: str) -> Table:
         raise ConfigurationError(f"The profile to import is no JSON: {error}. {_HOW}") from None
     if not isinstance(raw, dict):
         raise ConfigurationError(f"The profile to import is {_kind(raw)}, not an object. {_HOW}")
-    found = cast("Table", raw)
-    if found.get("version") != 1 or isinstance(found.get("version"), bool):
+    table = cast("Table", raw)
+    if table.get("version") != 1 or isinstance(table.get("version"), bool):
         raise ConfigurationError(
-            f"The profile to import has version {found.get('version')!r}; this release reads "
+            f"The profile to import has version {table.get('version')!r}; this release reads "
             "version 1. Update the stack, or Waterflow"
         )
-    for key in found:
+    for key in table:
         if key not in _IMPORT:
             raise ConfigurationError(
                 f"The profile to import has an unknown key '{key}'.{_closest(key, _IMPORT)} "
                 f"Known: {', '.join(_IMPORT)}"
             )
-    return found
+    return table
 
 
-def _exported_table(found: Table, key: str) -> Table:
-    value = found.get(key)
+def _exported_table(profile: Table, key: str) -> Table:
+    value = profile.get(key)
     if value is None:
         return {}
     if not isinstance(value, dict):

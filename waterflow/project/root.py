@@ -116,8 +116,8 @@ def git_state(root: Path) -> GitState:
     dirty = False
     for line in answer.decode("utf-8", "replace").splitlines():
         if line.startswith("# branch.oid "):
-            found = line.removeprefix("# branch.oid ")
-            commit = None if found == "(initial)" else found
+            head = line.removeprefix("# branch.oid ")
+            commit = None if head == "(initial)" else head
         elif not line.startswith("#"):
             dirty = True
     return GitState(commit, dirty)

@@ -125,18 +125,18 @@ def emulator(name: str) -> EmulatorClass:
         ConfigurationError: No installed package gives it.
         MissingDependencyError: A library that it needs is not installed.
     """
-    found = emulators()
-    point = found.get(name)
+    installed = emulators()
+    point = installed.get(name)
     if point is None:
         raise ConfigurationError(
-            f"There is no emulator '{name}'; there are: {', '.join(found) or 'none'}. "
-            f"Next: waterflow emulate {next(iter(found), 'NAME')}"
+            f"There is no emulator '{name}'; there are: {', '.join(installed) or 'none'}. "
+            f"Next: waterflow emulate {next(iter(installed), 'NAME')}"
         )
     try:
-        made: Callable[..., Any] = point.load()
+        make: Callable[..., Any] = point.load()
     except ModuleNotFoundError as error:
         raise missing(error.name or point.module, name) from error
-    return cast("EmulatorClass", made)
+    return cast("EmulatorClass", make)
 
 
 def missing(library: str, name: str) -> MissingDependencyError:

@@ -23,7 +23,10 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 OK: Final = 0
 FAILED: Final = 1
@@ -53,11 +56,177 @@ class UsageError(Exception):
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a step runs.
+
+    Attributes:
+        kind: "function", "container" or "register".
+        module: A function's module.
+        name: Its name there, with dots.
+        over: The argument whose items it is called for, one by one; None for one call.
+        command: A container's command line, with its placeholders.
+    """
+
+    kind: str
+    module: str = ""
+    name: str = ""
+    over: str | None = None
+    command: tuple[str, ...] = ()
+
+    @property
+    def program(self) -> bool:
+        """Whether it is a program, in which no runtime of ours runs."""
+        return self.kind == "container"
+
+    @property
+    def registers(self) -> bool:
+        """Whether it registers a model."""
+        return self.kind == "register"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Where one argument of a step comes from.
+
+    Attributes:
+        source: "constant", "parameter", "input", "data", "first" or "list".
+        name: An input's or a parameter's name on the command line.
+        type: The declared type.
+        constant: A constant's JSON value.
+        key: The entry of an input's value that is meant; None for all of it.
+        raw: Whether an input is a program's files, as they are.
+        uri: What is to be shown as the origin of outside data.
+        optional: Whether outside data may be missing.
+        parts: The alternatives of "first", the items of "list".
+    """
+
+    source: str
+    name: str = ""
+    type: str = "any"
+    constant: Any = None
+    key: str | None = None
+    raw: bool = False
+    uri: str = ""
+    optional: bool = False
+    parts: tuple[Argument, ...] = ()
+
+    @classmethod
+    def decode(cls, content: Mapping[str, Any]) -> Argument:
+        """Return an argument from its entry in STEP.json."""
+        if "constant" in content:
+            return cls("constant", constant=content["constant"])
+        if "parameter" in content:
+            return cls("parameter", content["parameter"], content["type"])
+        for source in ("first", "list"):
+            if source in content:
+                return cls(source, parts=tuple(map(cls.decode, content[source])))
+        return cls(
+            "data" if "data" in content else "input",
+            content["input"],
+            content["type"],
+            key=content.get("key"),
+            raw=content.get("raw", False),
+            uri=content.get("data", ""),
+            optional=content.get("optional", False),
+        )
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A value that conditions need: an output, or the entry of it under a key."""
+
+    output: str
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often a step is tried again.
+
+    Attributes:
+        retries: Further attempts after the first.
+        delay: Seconds before the second attempt.
+        backoff: What the delay is multiplied with from one attempt to the next.
+    """
+
+    retries: int = 0
+    delay: float = 0.0
+    backoff: float = 1.0
+
+
+@dataclass(frozen=True)
+class StepFile:
+    """STEP.json: all that a job must know and that no run changes.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        step: The step's name.
+        work: What it runs.
+        arguments: Name -> where it comes from.
+        outputs: Name -> type.
+        values: Name -> the scalar that a condition needs.
+        retry: How often it is tried again.
+        timeout: Seconds that an attempt may take; None for as long as it takes.
+        threads: How many threads its libraries use.
+        variables: Environment variables.
+        secrets: Environment variable -> the secret that it holds.
+        secrets_from: How the job reads secrets.
+        trusted_types: Classes that a model file may hold.
+        execution: How the job reads the native execution id.
+        frames: Whether tracking events also go to standard output.
+        metrics: Metric -> the expression that finds it in what the step prints.
+    """
+
+    pipeline: str
+    step: str
+    work: Work
+    arguments: dict[str, Argument]
+    outputs: dict[str, str]
+    values: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
+    retry: Retry = Retry()
+    timeout: float | None = None
+    threads: int = 1
+    variables: dict[str, str] = field(default_factory=dict[str, str])
+    secrets: dict[str, str] = field(default_factory=dict[str, str])
+    secrets_from: dict[str, str] = field(default_factory=dict[str, str])
+    trusted_types: tuple[str, ...] = ()
+    execution: dict[str, str] = field(default_factory=dict[str, str])
+    frames: bool = False
+    metrics: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def decode(cls, content: Mapping[str, Any]) -> StepFile:
+        """Return what the file's JSON says.
+
+        Raises:
+            KeyError: It lacks an entry.
+            TypeError: It has one of another form.
+        """
+        entries = {name: value for name, value in content.items() if name in _AS_WRITTEN}
+        run: dict[str, Any] = {**content["run"]}
+        command = tuple(map(str, run.pop("command", ())))
+        return cls(
+            work=Work(**run, command=command),
+            arguments={n: Argument.decode(entry) for n, entry in content["arguments"].items()},
+            values={name: Scalar(**entry) for name, entry in content.get("values", {}).items()},
+            retry=Retry(**content.get("retry", {})),
+            trusted_types=tuple(content.get("trusted_types", ())),
+            **entries,
+        )
+
+
+_AS_WRITTEN: Final = frozenset({
+    "pipeline", "step", "outputs", "timeout", "threads", "variables", "secrets", "secrets_from",
+    "execution", "frames", "metrics",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Job:
     """What a job was started with.
 
     Attributes:
-        document: STEP.json.
+        file: STEP.json.
         inputs: Name -> the artifact's folder (outside data without a manifest: its path).
         outputs: Name -> where the artifact's folder goes.
         values: Name -> where a scalar's JSON text goes.
@@ -65,7 +234,7 @@ class Job:
         checkpoint: A folder that outlives an attempt, or None.
     """
 
-    document: dict[str, Any]
+    file: StepFile
     inputs: dict[str, Path] = field(default_factory=dict[str, Path])
     outputs: dict[str, Path] = field(default_factory=dict[str, Path])
     values: dict[str, Path] = field(default_factory=dict[str, Path])
@@ -75,7 +244,7 @@ class Job:
     @property
     def step(self) -> str:
         """The step's name."""
-        return str(self.document["step"])
+        return self.file.step
 
 
 def parse(arguments: list[str]) -> Job:
@@ -103,45 +272,50 @@ def parse(arguments: list[str]) -> Job:
         if flag == "--checkpoint":
             checkpoint = Path(value)
             continue
-        name, equals, found = value.partition("=")
+        name, equals, text = value.partition("=")
         if not equals:
             raise UsageError(f"{flag} {value}: write NAME=VALUE")
         if flag == "--param":
             try:
-                job.parameters[name] = json.loads(found)
+                job.parameters[name] = json.loads(text)
             except json.JSONDecodeError:
-                raise UsageError(f"--param {name}: {found!r} is not JSON text") from None
+                raise UsageError(f"--param {name}: {text!r} is not JSON text") from None
         elif flag in ("--input", "--output", "--value"):
             {"--input": job.inputs, "--output": job.outputs, "--value": job.values}[flag][name] = (
-                Path(found)
+                Path(text)
             )
         else:
             raise UsageError(f"unknown argument {flag}")
-    return Job(job.document, job.inputs, job.outputs, job.values, job.parameters, checkpoint)
+    return Job(job.file, job.inputs, job.outputs, job.values, job.parameters, checkpoint)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> StepFile:
     try:
-        document = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
-    if not isinstance(document, dict) or document.get("version") != 1:
+    if not isinstance(content, dict) or content.get("version") != 1:
         raise UsageError(f"{path} is no STEP.json of version 1")
-    return document
+    try:
+        return StepFile.decode(content)
+    except KeyError as error:
+        raise UsageError(f"{path} has no entry {error}") from None
+    except (TypeError, AttributeError) as error:
+        raise UsageError(f"{path} has an entry of another form: {error}") from None
 
 
-def execution_id(document: dict[str, Any]) -> str:
+def execution_id(file: StepFile) -> str:
     """Return the native execution id: the identity of the run inside a job."""
-    how: dict[str, str] = document["execution"]
+    how = file.execution
     if "variable" in how:
         return os.environ.get(how["variable"], "unknown")
     try:
-        found = json.loads(Path(how["file"]).read_bytes())
+        value = json.loads(Path(how["file"]).read_bytes())
         for key in how["key"].split("."):
-            found = found[key]
+            value = value[key]
     except (OSError, ValueError, KeyError, TypeError):
         return "unknown"
-    return str(found)
+    return str(value)
 
 
 def source(bundle: Path | str, root: Path | str) -> str:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from types import FrameType
 
-    from waterflow.runtime.contract import Job
+    from waterflow.runtime.contract import Argument, Job
 
 
 class Skipped(Exception):  # noqa: N818 - no error
@@ -72,10 +72,10 @@ def _run(job: Job) -> int:
     tracks = contract.rank() == 0
     with Spool(
         Path(os.environ.get(contract.SPOOL) or Path.cwd() / "spool.jsonl"),
-        execution=contract.execution_id(job.document),
+        execution=contract.execution_id(job.file),
         step=job.step,
         attempt=contract.attempt(),
-        frames=sys.stdout if job.document.get("frames") and tracks else None,
+        frames=sys.stdout if job.file.frames and tracks else None,
     ) as spool:
         try:
             with _scratch() as scratch:
@@ -122,9 +122,9 @@ class _Attempt:
         from waterflow.artifacts import Context as SerializerContext
 
         self.job, self.spool, self.scratch = job, spool, scratch
-        self.document = job.document
+        self.file = job.file
         self.rank = contract.rank()
-        self.serializers = SerializerContext(tuple(self.document["trusted_types"]))
+        self.serializers = SerializerContext(self.file.trusted_types)
 
     def run(self) -> None:
         """Run the attempt.
@@ -136,8 +136,7 @@ class _Attempt:
         try:
             if any(artifacts.read(f).skipped for f in self._certain_inputs()):
                 raise Skipped  # noqa: TRY301
-            kind = self.document["run"]["kind"]
-            results = self._register() if kind == "register" else self._call()
+            results = self._register() if self.file.work.registers else self._call()
         except Skipped:
             if self.rank == 0:
                 self._write_skipped()
@@ -154,12 +153,12 @@ class _Attempt:
         foreign = clear_foreign_mlflow(os.environ)
         if foreign:
             print(f"waterflow: cleared foreign {', '.join(foreign)}", file=sys.stderr)
-        for variable, value in self.document["variables"].items():
+        for variable, value in self.file.variables.items():
             os.environ[variable] = value
-        secrets: dict[str, str] = self.document.get("secrets_from", {})
+        secrets = self.file.secrets_from
         enter(Context(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets))
         try:
-            for variable, name in self.document["secrets"].items():
+            for variable, name in self.file.secrets.items():
                 os.environ[variable] = resolve_secret(name)
         except WaterflowError as error:
             raise Failure(contract.BAD_CODE, type(error).__name__, str(error)) from None
@@ -169,17 +168,18 @@ class _Attempt:
 
     def _certain_inputs(self) -> list[Path]:
         """Return the folders without which the step cannot run: all but alternatives and data."""
-        found: list[Path] = []
+        folders: list[Path] = []
 
-        def visit(argument: dict[str, Any]) -> None:
-            for item in argument.get("list", ()):
-                visit(item)
-            if "input" in argument and "data" not in argument:
-                found.append(self._folder(argument["input"]))
+        def visit(argument: Argument) -> None:
+            if argument.source == "list":
+                for item in argument.parts:
+                    visit(item)
+            elif argument.source == "input":
+                folders.append(self._folder(argument.name))
 
-        for argument in self.document["arguments"].values():
+        for argument in self.file.arguments.values():
             visit(argument)
-        return found
+        return folders
 
     def _folder(self, name: str) -> Path:
         try:
@@ -187,7 +187,7 @@ class _Attempt:
         except KeyError:
             raise Failure(contract.USAGE, "UsageError", f"--input {name} is missing") from None
 
-    def _argument(self, name: str, argument: dict[str, Any], annotation: object) -> Any:
+    def _argument(self, name: str, argument: Argument, annotation: object) -> Any:
         """Return one argument's value.
 
         Raises:
@@ -201,27 +201,26 @@ class _Attempt:
         except Exception as error:  # noqa: BLE001 - a serializer's, or a dataclass's own check
             raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
 
-    def _load(self, argument: dict[str, Any], annotation: object) -> Any:
-        if "constant" in argument:
-            return self._typed(argument["constant"], annotation)
-        if "parameter" in argument:
-            name = argument["parameter"]
-            if name not in self.job.parameters:
-                raise Failure(contract.USAGE, "UsageError", f"--param {name} is missing")
-            return self._typed(self.job.parameters[name], annotation)
-        if "first" in argument:
+    def _load(self, argument: Argument, annotation: object) -> Any:
+        if argument.source == "constant":
+            return self._typed(argument.constant, annotation)
+        if argument.source == "parameter":
+            if argument.name not in self.job.parameters:
+                raise Failure(contract.USAGE, "UsageError", f"--param {argument.name} is missing")
+            return self._typed(self.job.parameters[argument.name], annotation)
+        if argument.source == "first":
             return self._load(self._first(argument), annotation)
-        if "list" in argument:
+        if argument.source == "list":
             inner = (typing.get_args(annotation) or (Any,))[0]
-            return [self._load(item, inner) for item in argument["list"]]
-        if "data" in argument:
+            return [self._load(item, inner) for item in argument.parts]
+        if argument.source == "data":
             return self._data(argument)
         return self._artifact(argument, annotation)
 
-    def _first(self, argument: dict[str, Any]) -> dict[str, Any]:
+    def _first(self, argument: Argument) -> Argument:
         """Return the first of several alternatives that was not skipped."""
-        for option in argument["first"]:
-            if not artifacts.read(self._folder(option["input"])).skipped:
+        for option in argument.parts:
+            if not artifacts.read(self._folder(option.name)).skipped:
                 return option
         raise Skipped
 
@@ -231,36 +230,32 @@ class _Attempt:
 
         return None if value is None else rebuild(value, annotation)
 
-    def _artifact(self, argument: dict[str, Any], annotation: object) -> Any:
+    def _artifact(self, argument: Argument, annotation: object) -> Any:
         from waterflow.artifacts import by_name
 
-        folder = self._folder(argument["input"])
+        folder = self._folder(argument.name)
         manifest = artifacts.verify(folder)
-        if argument.get("raw"):
+        if argument.raw:
             return self._payload(folder)
-        key = argument.get("key")
-        wanted = argument["type"]
-        kind = manifest.type if wanted == "any" or key is not None else wanted
+        key = argument.key
+        kind = manifest.type if argument.type == "any" or key is not None else argument.type
         value = by_name(kind).load(folder, Any if key is not None else annotation, self.serializers)
         if key is None:
             return value
         if not isinstance(value, dict) or key not in value:
-            raise ArtifactError(f"input '{argument['input']}' has no entry {key!r}")
+            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}")
         return self._typed(cast("dict[str, Any]", value)[key], annotation)
 
-    def _data(self, argument: dict[str, Any]) -> Any:
+    def _data(self, argument: Argument) -> Any:
         from waterflow.language.types import Data
 
-        name = argument["input"]
-        if name not in self.job.inputs:
-            if argument.get("optional"):
-                return None
-            raise Failure(contract.USAGE, "UsageError", f"--input {name} is missing")
-        path = self.job.inputs[name]
+        if argument.optional and argument.name not in self.job.inputs:
+            return None
+        path = self._folder(argument.name)
         if (path / artifacts.MANIFEST).is_file():
             artifacts.verify(path)
             path = self._payload(path)
-        return path if argument["type"] == "path" else Data.at(argument["data"], path)
+        return path if argument.type == "path" else Data.at(argument.uri, path)
 
     def _payload(self, folder: Path) -> Path:
         """Return the one file or folder of an artifact; an empty folder where a store lost it."""
@@ -269,28 +264,27 @@ class _Attempt:
     # --- the call ------------------------------------------------------------------------------
 
     def _function(self) -> Callable[..., Any]:
-        run = self.document["run"]
         try:
-            found: Any = importlib.import_module(run["module"])
-            for part in run["name"].split("."):
-                found = getattr(found, part)
+            function: Any = importlib.import_module(self.file.work.module)
+            for part in self.file.work.name.split("."):
+                function = getattr(function, part)
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - a module may end in any way
             raise from_exception(error, contract.BAD_CODE) from None
-        return getattr(found, "function", found)
+        return getattr(function, "function", function)
 
     def _call(self) -> dict[str, Path]:
         from waterflow.language.signature import without_none
 
         function = self._function()
         hints = typing.get_type_hints(function)
-        over = self.document["run"]["over"]
+        over = self.file.work.over
         arguments: dict[str, Any] = {}
-        for name, argument in self.document["arguments"].items():
+        for name, argument in self.file.arguments.items():
             annotation = without_none(hints.get(name, Any))[0]
-            wanted = list[annotation] if name == over else annotation
-            arguments[name] = self._argument(name, argument, wanted)
+            whole = list[annotation] if name == over else annotation
+            arguments[name] = self._argument(name, argument, whole)
         returned: Any = hints.get("return", Any)
         if over is not None:
             return self._map(function, arguments, over, returned)
@@ -306,7 +300,7 @@ class _Attempt:
         return self._save(results, declared)
 
     def _named(self, result: Any) -> dict[str, Any]:
-        names = list(self.document["outputs"])
+        names = list(self.file.outputs)
         if not names:
             return {}
         if names == ["output"] and not hasattr(result, "_fields"):
@@ -324,7 +318,7 @@ class _Attempt:
     def _save(self, results: dict[str, Any], declared: Mapping[str, Any]) -> dict[str, Path]:
         built: dict[str, Path] = {}
         for name, value in results.items():
-            kind = self.document["outputs"][name]
+            kind = self.file.outputs[name]
             folder = self.scratch / name
             folder.mkdir()
             try:
@@ -368,16 +362,20 @@ class _Attempt:
         from waterflow.runtime import fan
 
         items: list[Any] = fixed.pop(over)
-        kind = self.document["outputs"]["output"]
+        kind = self.file.outputs["output"]
         folder = self.scratch / "output"
         folder.mkdir()
         inner = kind[5:-1] if kind.startswith("list[") else type_name(returned) or "json"
         try:
             fan.run(
-                function, fixed, over, items, folder,
+                function,
+                fixed,
+                over,
+                items,
+                folder,
                 lambda value, place: self._write(value, place, inner, returned),
-                self.document["threads"],
-            )  # fmt: skip
+                self.file.threads,
+            )
             if kind == "json":
                 values = [read(folder / str(index), inner) for index in range(len(items))]
                 shutil.rmtree(folder)
@@ -393,20 +391,21 @@ class _Attempt:
         try:
             from waterflow.runtime.registering import register
 
-            arguments = dict(self.document["arguments"])
-            chosen = arguments.pop("model")
-            if "first" in chosen:
-                chosen = self._first(chosen)
-            if "input" not in chosen:
+            arguments = dict(self.file.arguments)
+            model = arguments.pop("model")
+            if model.source == "first":
+                model = self._first(model)
+            if model.source not in ("input", "data"):
                 raise ArtifactError(  # noqa: TRY301 - as from those called here
                     "register takes the model that one step makes, and was given a "
-                    f"{'list' if 'list' in chosen else 'plain value'}. Register each by itself"
+                    f"{'list' if model.source == 'list' else 'plain value'}. "
+                    "Register each by itself"
                 )
-            model = self._folder(chosen["input"])
+            folder = self._folder(model.name)
             loaded = {
                 name: self._argument(name, argument, Any) for name, argument in arguments.items()
             }
-            result = register(self.document, model, artifacts.verify(model), loaded)
+            result = register(self.file, folder, artifacts.verify(folder), loaded)
         except ArtifactError:
             raise
         except WaterflowError as error:
@@ -421,11 +420,11 @@ class _Attempt:
         from waterflow.artifacts.plain import read
 
         for name, target in self.job.values.items():
-            reference = self.document["values"][name]
-            folder = built[reference["output"]]
-            value = read(folder, self.document["outputs"][reference["output"]])
-            if reference["key"] is not None:
-                value = self._entry(value, reference)
+            scalar = self.file.values[name]
+            folder = built[scalar.output]
+            value = read(folder, self.file.outputs[scalar.output])
+            if scalar.key is not None:
+                value = self._entry(value, scalar.output, scalar.key)
             if not isinstance(value, (bool, int, float, str)):
                 raise Failure(
                     contract.BAD_OUTPUT,
@@ -442,21 +441,21 @@ class _Attempt:
             target.mkdir(parents=True, exist_ok=True)
             artifacts.publish(folder, target)
 
-    def _entry(self, value: Any, reference: dict[str, str]) -> Any:
-        if isinstance(value, dict) and reference["key"] in value:
-            return cast("dict[str, Any]", value)[reference["key"]]
+    def _entry(self, value: Any, output: str, key: str) -> Any:
+        if isinstance(value, dict) and key in value:
+            return cast("dict[str, Any]", value)[key]
         raise Failure(
             contract.BAD_OUTPUT,
             "ArtifactError",
-            f"step '{self.job.step}', output '{reference['output']}' has no entry "
-            f"{reference['key']!r}, which a condition needs",
+            f"step '{self.job.step}', output '{output}' has no entry {key!r}, which a condition "
+            "needs",
         )
 
     def _write_skipped(self) -> None:
         print(
             f"waterflow: step '{self.job.step}' is skipped: a step before it was", file=sys.stderr
         )
-        for name, kind in self.document["outputs"].items():
+        for name, kind in self.file.outputs.items():
             artifacts.seal_skipped(self.job.outputs[name], kind)
 
 

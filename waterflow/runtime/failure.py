@@ -45,9 +45,9 @@ def from_exception(error: BaseException, code: int, what: str = "") -> Failure:
         code: The exit code.
         what: What it happened to, put before the message.
     """
-    told = traceback.TracebackException.from_exception(error)
-    _clean(told)
-    return Failure(code, *_said(error, what), "".join(told.format()).rstrip())
+    stack = traceback.TracebackException.from_exception(error)
+    _clean(stack)
+    return Failure(code, *_said(error, what), "".join(stack.format()).rstrip())
 
 
 def from_serializer(error: Exception, code: int, what: str) -> Failure:
@@ -81,10 +81,10 @@ def _said(error: BaseException, what: str) -> tuple[str, str]:
     return kind, f"{what}: {message}" if what else message
 
 
-def _clean(told: traceback.TracebackException) -> None:
+def _clean(chain: traceback.TracebackException) -> None:
     bundle, root = source_folders()
     kept: list[traceback.FrameSummary] = []
-    for frame in told.stack:
+    for frame in chain.stack:
         if frame.filename.startswith(_HOME) or any(part in frame.filename for part in _HIDDEN):
             continue
         if bundle and frame.filename.startswith(bundle):
@@ -94,12 +94,12 @@ def _clean(told: traceback.TracebackException) -> None:
             )
         if not (bundle and os.sep + "waterflow" + os.sep + "runtime" + os.sep in frame.filename):
             kept.append(frame)
-    told.stack[:] = kept
-    for inner in (told.__cause__, told.__context__):
+    chain.stack[:] = kept
+    for inner in (chain.__cause__, chain.__context__):
         if inner is not None:
             _clean(inner)
-    if told.__cause__ is not None and type(told.__cause__).__name__ == "_RemoteTraceback":
-        told.__cause__ = None
+    if chain.__cause__ is not None and type(chain.__cause__).__name__ == "_RemoteTraceback":
+        chain.__cause__ = None
 
 
 def as_event(failure: Failure) -> dict[str, Any]:

@@ -84,15 +84,15 @@ class LogReader:
 
     def _lines(self, data: bytes) -> None:
         for line in data.decode("utf-8", "replace").split("\n"):
-            told = line[:LINE]
-            if _MARK in told:
+            text = line[:LINE]
+            if _MARK in text:
                 for mark in OWN:
-                    told = told.partition(mark)[0]
-            if told:
+                    text = text.partition(mark)[0]
+            if text:
                 self._read += 1
                 for name, expression in tuple(self._expressions.items()):
-                    for text in self._found(name, expression, told):
-                        self._take(name, text)
+                    for match in self._matches(name, expression, text):
+                        self._take(name, match)
 
     def _take(self, name: str, text: str | None) -> None:
         try:
@@ -103,11 +103,11 @@ class LogReader:
             self._spool.append("metric", key=name, value=value, step=self._numbers[name])
         self._numbers[name] += 1
 
-    def _found(self, name: str, expression: re.Pattern[str], line: str) -> list[Any]:
+    def _matches(self, name: str, expression: re.Pattern[str], line: str) -> list[Any]:
         began = time.thread_time()
         self._since = time.monotonic()
         try:
-            found = [one[1] for one in expression.finditer(line)]
+            matches = [match[1] for match in expression.finditer(line)]
         except _TooSlowError:
             self._give_up(name, expression, f"took longer than {PATIENCE:g}s on one line")
             return []
@@ -116,7 +116,7 @@ class LogReader:
         self._spent[name] = spent = self._spent[name] + time.thread_time() - began
         if spent > ALLOWED and spent > QUICK * self._read:
             self._give_up(name, expression, f"has taken {spent:.1f}s for {self._read} lines")
-        return found
+        return matches
 
     def _give_up(self, name: str, expression: re.Pattern[str], why: str) -> None:
         self._since = None
@@ -124,8 +124,9 @@ class LogReader:
         print(
             f"waterflow: metric '{name}' is no longer read: its expression {expression.pattern!r} "
             f"{why}. Write it so that it says more clearly what stands before the value",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
+            file=sys.stderr,
+            flush=True,
+        )
 
     @contextlib.contextmanager
     def _watch(self) -> Generator[None]:

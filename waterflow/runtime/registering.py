@@ -22,12 +22,12 @@ TAGS: Final = "WATERFLOW_RUN_TAGS"
 
 
 def register(
-    document: Mapping[str, Any], model: Path, manifest: Manifest, arguments: Mapping[str, Any]
+    file: contract.StepFile, model: Path, manifest: Manifest, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Register a model and return its name, version and uri.
 
     Args:
-        document: STEP.json.
+        file: STEP.json.
         model: The model's artifact folder.
         manifest: Its manifest, verified.
         arguments: `name`, and where given `alias`, `example` and `metrics`.
@@ -44,20 +44,20 @@ def register(
             f"The job knows no registry: {URI} is not set. Name one in the profile: "
             "[tracking] uri = ..."
         )
-    found = make_version(
+    version = make_version(
         model,
         name=arguments["name"],
         alias=arguments.get("alias"),
         example=arguments.get("example"),
         metrics=arguments.get("metrics"),
-        trusted_types=tuple(document["trusted_types"]),
+        trusted_types=file.trusted_types,
         tracking_uri=uri,
-        experiment=os.environ.get(EXPERIMENT) or document["pipeline"],
-        execution=contract.execution_id(dict(document)),
-        step=document["step"],
+        experiment=os.environ.get(EXPERIMENT) or file.pipeline,
+        execution=contract.execution_id(file),
+        step=file.step,
         attempt=contract.attempt(),
         run_started_ms=int(os.environ.get(STARTED, "0")),
         artifact_sha256=manifest.sha256 or "",
         tags=json.loads(os.environ.get(TAGS, "{}")),
     )
-    return {name: found[name] for name in ("name", "version", "uri")}
+    return {name: version[name] for name in ("name", "version", "uri")}

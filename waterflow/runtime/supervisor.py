@@ -57,20 +57,22 @@ class _Supervisor:
     def run(self) -> int:
         """Run attempts until one succeeds or none is left."""
         signal.signal(signal.SIGTERM, self._stop)
-        retry = self.job.document["retry"]
-        delay = float(retry["delay"])
+        retry = self.job.file.retry
+        delay = retry.delay
         code = contract.OK
-        for attempt in range(1, int(retry["retries"]) + 2):
+        for attempt in range(1, retry.retries + 2):
             code = self._attempt(attempt)
-            if code == contract.OK or code in contract.FINAL or attempt > int(retry["retries"]):
+            if code == contract.OK or code in contract.FINAL or attempt > retry.retries:
                 break
             if not self.stopped:
-                print(f"waterflow: attempt {attempt} ended with {code}; next in {delay:g}s",
-                      file=sys.stderr)  # fmt: skip
+                print(
+                    f"waterflow: attempt {attempt} ended with {code}; next in {delay:g}s",
+                    file=sys.stderr,
+                )
                 self._pause(delay)
             if self.stopped:
                 return 128 + signal.SIGTERM
-            delay *= float(retry["backoff"])
+            delay *= retry.backoff
         return code
 
     def _pause(self, seconds: float) -> None:
@@ -80,13 +82,13 @@ class _Supervisor:
             time.sleep(min(left, _POLL))
 
     def _attempt(self, attempt: int) -> int:
-        document = self.job.document
+        file = self.job.file
         spool = spools.Spool(
             Path(os.environ[contract.SPOOL]),
-            execution=contract.execution_id(document),
+            execution=contract.execution_id(file),
             step=self.job.step,
             attempt=attempt,
-            frames=sys.stdout if document.get("frames") and self.tracks else None,
+            frames=sys.stdout if file.frames and self.tracks else None,
         )
         with spool:
             if self.tracks:
@@ -94,7 +96,7 @@ class _Supervisor:
                     "step.start",
                     parameters=self.job.parameters,
                     inputs=self._digests(),
-                    tags={"waterflow.kind": document["run"]["kind"]},
+                    tags={"waterflow.kind": file.work.kind},
                 )
             code = self._run_child(attempt, spool)
             if self.tracks:
@@ -106,10 +108,11 @@ class _Supervisor:
         """Run the attempt's process, its output read where metrics are looked for in it."""
         command = [sys.executable, "-m", "waterflow.runtime.execute", *self.arguments]
         how: dict[str, Any] = {
-            "env": {**os.environ, contract.ATTEMPT: str(attempt)}, "start_new_session": True,
-        }  # fmt: skip
-        timeout = self.job.document.get("timeout")
-        definitions = self.job.document.get("metrics")
+            "env": {**os.environ, contract.ATTEMPT: str(attempt)},
+            "start_new_session": True,
+        }
+        timeout = self.job.file.timeout
+        definitions = self.job.file.metrics
         if not definitions or not self.tracks:
             child = subprocess.Popen(command, **how)
             return self._wait(child, _waiting(child), timeout)
@@ -151,11 +154,11 @@ class _Supervisor:
         self.stopped = True
 
     def _digests(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name, folder in self.job.inputs.items():
-            if (folder / artifacts.MANIFEST).is_file():
-                found[name] = artifacts.read(folder).sha256 or "skipped"
-        return found
+        return {
+            name: artifacts.read(folder).sha256 or "skipped"
+            for name, folder in self.job.inputs.items()
+            if (folder / artifacts.MANIFEST).is_file()
+        }
 
     def _ending(self, code: int, spool: spools.Spool) -> tuple[int, dict[str, Any]]:
         """Return the attempt's exit code and what is to be told of its end."""
@@ -186,9 +189,9 @@ class _Supervisor:
         return code, {"status": "skipped" if skipped else "succeeded", "outputs": outputs}
 
     def _error(self, code: int, spool: spools.Spool) -> dict[str, str]:
-        told = [event for event, _ in spools.read(spool.path) if event["kind"] == "failure"]
-        if told and code < contract.TIMED_OUT:
-            return {key: told[-1][key] for key in ("type", "message", "traceback")}
+        failures = [event for event, _ in spools.read(spool.path) if event["kind"] == "failure"]
+        if failures and code < contract.TIMED_OUT:
+            return {key: failures[-1][key] for key in ("type", "message", "traceback")}
         return {"type": "ProcessEnded", "message": ending(code), "traceback": ""}
 
 

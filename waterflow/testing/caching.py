@@ -30,11 +30,11 @@ class Caching:
             source = world.root / "source.txt"
             source.write_text("the original")
             (world.root / "extra.txt").write_text("the extra")
-            call = world.call("cached", **self._given(world))
+            call = world.call("cached", **self._parameters(world))
             world.keep("cached", world.submit(call, run_id=NAME))
             # The step that reads it has not begun: it waits for the file below.
             source.write_text("edited after the submit")
-            world.submit(world.call("cached", **self._given(world)), run_id=NAME)
+            world.submit(world.call("cached", **self._parameters(world)), run_id=NAME)
             world.started.pop(NAME)
             world.path("open").touch()
             world.finish(world.started["cached"])
@@ -45,8 +45,8 @@ class Caching:
         self._first(world)
         if "cached again" not in world.started:
             _edit(world.root / "kit_unrelated.py", "ANSWER = 42", "ANSWER = 43")
-            world.foretell("cached again", "cached", **self._given(world))
-            world.start("cached again", "cached", **self._given(world))
+            world.foretell("cached again", "cached", **self._parameters(world))
+            world.start("cached again", "cached", **self._parameters(world))
         return world.started["cached again"]
 
     def _changed(self, world: World) -> Run:
@@ -54,16 +54,20 @@ class Caching:
         if "cached changed" not in world.started:
             _edit(world.root / "kit_coded_helper.py", '"!"', '"?"')
             (world.root / "source.txt").write_text("another")
-            given = self._given(world) | {"number": 5, "factor": 0.25, "extra": "extra.txt"}
-            world.foretell("cached changed", "cached", **given)
-            world.start("cached changed", "cached", **given)
+            parameters = self._parameters(world) | {
+                "number": 5,
+                "factor": 0.25,
+                "extra": "extra.txt",
+            }
+            world.foretell("cached changed", "cached", **parameters)
+            world.start("cached changed", "cached", **parameters)
         return world.started["cached changed"]
 
     def _anew(self, world: World, *steps: str) -> set[str]:
         """Return the steps that see equal inputs made anew, where those are not recognised."""
         return set() if world.capabilities.content_cache else set(steps)
 
-    def _given(self, world: World) -> dict[str, object]:
+    def _parameters(self, world: World) -> dict[str, object]:
         return {"hold": str(world.path("open"))}
 
     def test_data_is_what_it_was_at_submit(self, world: World) -> None:
@@ -76,10 +80,10 @@ class Caching:
         run = self._first(world)
         world.finish(run)
         assert run.id == NAME
-        world.submit(world.call("cached", **self._given(world)), run_id=NAME)
+        world.submit(world.call("cached", **self._parameters(world)), run_id=NAME)
         world.started.pop(NAME)
         assert world.state(run).status is Status.SUCCEEDED
-        assert [found.run for found in world.provider.runs()].count(NAME) == 1
+        assert [state.run for state in world.provider.runs()].count(NAME) == 1
         parent, children = world.tracked(run)
         assert parent.data.params["hold"] == str(world.path("open"))
         assert {attempt for _, attempt in children} == {1}
@@ -97,20 +101,21 @@ class Caching:
     def test_a_cached_step_says_who_did_the_work(self, world: World) -> None:
         first, again = self._first(world), self._again(world)
         world.finish(again)
-        _, made = world.tracked(first)
+        _, originals = world.tracked(first)
         parent, children = world.tracked(again)
         ran = {"dice", "always", *self._anew(world, "after_always")}
         assert set(children) == {(step, 1) for step in ran}
         execution = world.execution(first)
         for step in ("read", "scale", "coded"):
             assert parent.data.tags[f"waterflow.cached.{step}"] == f"{execution}/{step}/1"
-            told = parent.data.tags[f"waterflow.cached.{step}.run_id"]
-            assert told == made[step, 1].info.run_id
+            origin = parent.data.tags[f"waterflow.cached.{step}.run_id"]
+            assert origin == originals[step, 1].info.run_id
 
     def test_what_the_plan_foretells_comes_about(self, world: World) -> None:
         for key, run in (
-            ("cached again", self._again(world)), ("cached changed", self._changed(world)),
-        ):  # fmt: skip
+            ("cached again", self._again(world)),
+            ("cached changed", self._changed(world)),
+        ):
             steps = world.finish(run).steps
             came = {name: _CAME.get(step.status) for name, step in steps.items()}
             foretold = world.foretold[key]
@@ -130,14 +135,17 @@ class Caching:
         assert state.status is Status.SUCCEEDED
         ran = {name for name, step in state.steps.items() if step.status is Status.SUCCEEDED}
         assert ran == {
-            "dice", "always",  # never cached
-            "read", "say",  # the data
+            "dice",
+            "always",  # never cached
+            "read",
+            "say",  # the data
             "maybe",  # given now
             "parity",  # its parameter; `after_parity` sees the same result as before
-            "scale", "after_scale",  # its parameter, and what follows
+            "scale",
+            "after_scale",  # its parameter, and what follows
             "coded",  # the module that its own imports
             *self._anew(world, "after_parity", "after_always"),
-        }  # fmt: skip
+        }
         cached = {name for name, step in state.steps.items() if step.status is Status.CACHED}
         assert cached == {"after_parity", "after_always"} - ran
         assert run.artifact("read").load() == "another"

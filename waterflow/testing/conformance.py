@@ -34,8 +34,8 @@ class ProviderConformance(Contract, Caching, Failure):
         cls, profile: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
     ) -> Iterator[World]:
         """A project with the provider in it, shared by all tests of the class."""
-        made = World(tmp_path_factory.mktemp("conformance"), profile)
+        world = World(tmp_path_factory.mktemp("conformance"), profile)
         try:
-            yield made
+            yield world
         finally:
-            made.close()
+            world.close()

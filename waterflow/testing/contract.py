@@ -58,7 +58,7 @@ class Contract(Language):
     def test_runs_are_listed_newest_first(self, world: World, secret: str) -> None:
         del secret
         late, early, again = self._tracked(world)
-        listed = [found.run for found in world.provider.runs()]
+        listed = [state.run for state in world.provider.runs()]
         assert listed.index(again.id) < listed.index(early.id) < listed.index(late.id)
         assert set(listed) == {run.id for run in world.started.values()}
 
@@ -89,9 +89,9 @@ class Contract(Language):
     def test_tampering_is_detected(self, world: World) -> None:
         run = world.start("types", "types", **self.typed(world))
         world.finish(run)
-        (found,) = (one for one in run.artifacts() if one.step == "raw")
+        (artifact,) = (one for one in run.artifacts() if one.step == "raw")
         world.provider.download(run.id, "raw", "output")
-        file = self.tamper(world, found)
+        file = self.tamper(world, artifact)
         try:
             with pytest.raises(ArtifactError):
                 world.provider.download(run.id, "raw", "output")
@@ -106,19 +106,19 @@ class Contract(Language):
         """Return three runs: of the first two, the first began earlier and registered later."""
         if "tracked late" not in world.started:
             can = world.capabilities
-            given = {"secret": can.secrets, "requirements": can.requirements}
+            switches = {"secret": can.secrets, "requirements": can.requirements}
             late, early = str(world.path("late")), str(world.path("early"))
             with pytest.MonkeyPatch.context() as patch:
                 for name, value in FOREIGN.items():
                     patch.setenv(name, value)
-                world.start("tracked late", "tracked", hold=late, slope=2.0, **given)
+                world.start("tracked late", "tracked", hold=late, slope=2.0, **switches)
                 world.path("early").touch()
-                world.start("tracked early", "tracked", hold=early, slope=3.0, **given)
+                world.start("tracked early", "tracked", hold=early, slope=3.0, **switches)
                 world.finish(world.started["tracked early"])
                 assert not world.state(world.started["tracked late"]).status.final
             world.path("late").touch()
             world.finish(world.started["tracked late"])
-            again = world.start("tracked again", "tracked", hold=late, slope=2.0, **given)
+            again = world.start("tracked again", "tracked", hold=late, slope=2.0, **switches)
             world.finish(again)
         return tuple(world.started[f"tracked {which}"] for which in ("late", "early", "again"))  # type: ignore[return-value]
 
@@ -127,24 +127,27 @@ class Contract(Language):
         state = world.finish(late)
         assert state.status is Status.SUCCEEDED, state
         assert late.artifact("surroundings").load() == {
-            "greeting": "hello", "empty": "", "foreign": None, "experiment": None,
-        }  # fmt: skip
+            "greeting": "hello",
+            "empty": "",
+            "foreign": None,
+            "experiment": None,
+        }
         if world.capabilities.secrets:
             assert late.artifact("secretive").load() == hashlib.sha256(secret.encode()).hexdigest()
 
     def test_a_secret_is_nowhere(self, world: World, secret: str, tmp_path: Path) -> None:
         runs = self._tracked(world)
-        given = {name: getattr(world.capabilities, name + "s") for name in ("secret",)}
+        switches = {name: getattr(world.capabilities, name + "s") for name in ("secret",)}
         _, document = world.compile(
-            "tracked", hold="x", **given, requirements=world.capabilities.requirements
+            "tracked", hold="x", **switches, requirements=world.capabilities.requirements
         )
         assert secret not in json.dumps(document.content)
         places = [world.root]
         for run in runs:
             assert all(secret not in line.text for line in run.logs())
             parent, children = world.tracked(run)
-            for found in [parent, *children.values()]:
-                data = found.data
+            for entry in [parent, *children.values()]:
+                data = entry.data
                 assert secret not in repr((data.params, data.tags, data.metrics))
         for place in places:
             for file in place.rglob("*"):
@@ -163,8 +166,11 @@ class Contract(Language):
         assert sorted((m.step, m.value) for m in curve) == [(0, 0.0), (1, 0.25), (2, 0.5)]
         printed = client.get_metric_history(child.info.run_id, "printed")
         assert sorted((m.step, m.value) for m in printed) == [
-            (0, 0.0), (1, 0.125), (2, 0.25), (3, 100.0),
-        ]  # fmt: skip
+            (0, 0.0),
+            (1, 0.125),
+            (2, 0.25),
+            (3, 100.0),
+        ]
         assert "absent" not in child.data.metrics
         plain = client.get_metric_history(child.info.run_id, "plain_metric")
         assert [(m.step, m.value) for m in plain] == [(7, 0.25)]
@@ -189,8 +195,8 @@ class Contract(Language):
         assert world.state(again).steps["register"].status is Status.SUCCEEDED, "never cached"
         if world.capabilities.content_cache:
             assert world.state(again).steps["learn"].status is Status.CACHED
-        found = client.search_model_versions("name='conformance'")
-        assert len(found) == 2
+        registered = client.search_model_versions("name='conformance'")
+        assert len(registered) == 2
         alias = client.get_model_version_by_alias("conformance", "challenger")
         # The late run began before the early one; the third began last.
         assert str(alias.version) == versions[again.id]["version"]
@@ -224,13 +230,15 @@ class Contract(Language):
     @pytest.mark.parametrize("what", ["inline", "resume"])
     def test_ways_of_starting_that_are_not_there_are_refused(self, world: World, what: str) -> None:
         how = Submission(
-            run_id="never", parameters={}, inline=what == "inline",
+            run_id="never",
+            parameters={},
+            inline=what == "inline",
             resume="another" if what == "resume" else None,
-        )  # fmt: skip
+        )
         if getattr(world.capabilities, what):
             world.provider.check_submission(how)
             return
         build, document = world.compile("fails")
         with pytest.raises(UnsupportedFeatureError):
             world.provider.submit(build, document, how)
-        assert "never" not in [found.run for found in world.provider.runs()]
+        assert "never" not in [state.run for state in world.provider.runs()]

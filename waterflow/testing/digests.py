@@ -45,7 +45,7 @@ class _Reference:
         self.call, self.folder = call, folder
         self.pipeline = call.spec
         self.parameters = resolve(call.spec, call.parameters)
-        self.made: dict[Key, artifacts.Manifest] = {}
+        self.manifests: dict[Key, artifacts.Manifest] = {}
         self.gates = {gate.name: gate.condition for gate in call.spec.gates}
         self.context = Context(call.spec.trusted_types)
 
@@ -54,12 +54,12 @@ class _Reference:
             arguments = self._arguments(step) if self._open(step) else None
             if arguments is None:
                 for name, output in step.outputs.items():
-                    self.made[step.name, name] = artifacts.seal_skipped(
+                    self.manifests[step.name, name] = artifacts.seal_skipped(
                         self._place(step.name, name), output.type
                     )
             else:
                 self._step(step, arguments)
-        return {key: manifest.sha256 for key, manifest in self.made.items()}
+        return {key: manifest.sha256 for key, manifest in self.manifests.items()}
 
     def _place(self, step: str, output: str) -> Path:
         return self.folder / step / output
@@ -80,7 +80,7 @@ class _Reference:
             return operand.value
         if isinstance(operand, spec.FromParameter):
             return self.parameters[operand.name]
-        manifest = self.made[operand.step, operand.output]
+        manifest = self.manifests[operand.step, operand.output]
         return SKIPPED if manifest.skipped else self._load(operand, Any)
 
     # --- arguments ------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ class _Reference:
         run = step.run
         over = run.over if isinstance(run, spec.Function) else None
         hints = typing.get_type_hints(self._function(step))
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, argument in step.inputs.items():
             annotation = without_none(hints[name])[0]
             source = argument.source
@@ -98,13 +98,15 @@ class _Reference:
                 source = next((one for one in source.options if not self._skipped(one)), None)
             if source is None or self._skipped(source):
                 return None
-            found[name] = self._value(source, list[annotation] if name == over else annotation)
-        return found
+            values[name] = self._value(source, list[annotation] if name == over else annotation)
+        return values
 
     def _skipped(self, source: spec.Source) -> bool:
         if isinstance(source, spec.FromList):
             return any(self._skipped(item) for item in source.items)
-        return isinstance(source, spec.FromStep) and self.made[source.step, source.output].skipped
+        return (
+            isinstance(source, spec.FromStep) and self.manifests[source.step, source.output].skipped
+        )
 
     def _value(self, source: spec.Source, annotation: Any) -> Any:
         if isinstance(source, spec.FromStep):
@@ -122,9 +124,9 @@ class _Reference:
 
     def _load(self, source: spec.FromStep, annotation: Any) -> Any:
         folder = self._place(source.step, source.output)
-        wanted = type_name(annotation) if source.key is None else None
-        kind = self.made[source.step, source.output].type
-        serializer = by_name(kind if wanted in (None, "any") else str(wanted))
+        declared = type_name(annotation) if source.key is None else None
+        kind = self.manifests[source.step, source.output].type
+        serializer = by_name(kind if declared in (None, "any") else str(declared))
         value: Any = serializer.load(folder, Any if source.key else annotation, self.context)
         return value if source.key is None else rebuild(value[source.key], annotation)
 
@@ -145,4 +147,4 @@ class _Reference:
                 folder.mkdir(parents=True)
                 value = result if single else getattr(result, name)
                 by_name(output.type).save(value, folder, self.context)
-                self.made[step.name, name] = artifacts.seal(folder, output.type)
+                self.manifests[step.name, name] = artifacts.seal(folder, output.type)

@@ -27,12 +27,19 @@ class Failure:
         run = self._attempts(world)
         state = world.finish(run)
         assert state.status is Status.SUCCEEDED, state
-        found = {name: step.attempt for name, step in state.steps.items()}
-        wanted = {
-            "flaky": 3, "killed": 2, "leaves": 2, "wrong_type": 2, "unwritable": 2,
-            "hidden_import": 2, "fragile": 2, "forgetful": 2, "remembered": 1,
-        }  # fmt: skip
-        assert found == wanted | ({"slow": 2} if world.capabilities.timeouts else {})
+        attempts = {name: step.attempt for name, step in state.steps.items()}
+        expected = {
+            "flaky": 3,
+            "killed": 2,
+            "leaves": 2,
+            "wrong_type": 2,
+            "unwritable": 2,
+            "hidden_import": 2,
+            "fragile": 2,
+            "forgetful": 2,
+            "remembered": 1,
+        }
+        assert attempts == expected | ({"slow": 2} if world.capabilities.timeouts else {})
         assert run.artifact("killed").load() == "alive"
         assert run.artifact("leaves").load() == "stayed"
         assert run.artifact("fragile").load() == [0, 1, 2, 3, 4]
@@ -123,8 +130,10 @@ class Failure:
         parent, children = world.tracked(run)
         assert parent.info.status == "FAILED"
         assert {key: child.info.status for key, child in children.items()} == {
-            ("say", 1): "FINISHED", ("breaks", 1): "FAILED", ("breaks", 2): "FAILED",
-        }  # fmt: skip
+            ("say", 1): "FINISHED",
+            ("breaks", 1): "FAILED",
+            ("breaks", 2): "FAILED",
+        }
 
     def test_a_run_can_be_followed_and_cancelled(self, world: World) -> None:
         run = world.submit(world.call("waiting", hold=str(world.path("never"))))

@@ -48,11 +48,16 @@ class Language:
         run = world.start("types", "types", **self.typed(world))
         state = world.finish(run)
         assert state.status is Status.SUCCEEDED, state
-        told = run.artifact("read_back").load()
-        assert told == {
-            "note": "naïve ✓", "made": ["a.txt", "inner/b.bin"], "blob": [255, 254, 253],
-            "picture": "PNG", "model": "Pipeline", "known": "Record", "frames": told["frames"],
-        }  # fmt: skip
+        report = run.artifact("read_back").load()
+        assert report == {
+            "note": "naïve ✓",
+            "made": ["a.txt", "inner/b.bin"],
+            "blob": [255, 254, 253],
+            "picture": "PNG",
+            "model": "Pipeline",
+            "known": "Record",
+            "frames": report["frames"],
+        }
         table = run.artifact("table").load()
         assert isinstance(table, pd.DataFrame)
         assert list(table.columns) == ["x", "y", "label", "name", "at"]
@@ -68,15 +73,15 @@ class Language:
     def test_artifacts_are_listed_verified_and_downloaded(self, world: World) -> None:
         run = world.start("types", "types", **self.typed(world))
         world.finish(run)
-        found = run.artifacts()
-        wanted = {
+        listed = run.artifacts()
+        expected = {
             (step.name, output, kind.type)
             for step in world.call("types", **self.typed(world)).spec.steps
             for output, kind in step.outputs.items()
         }
-        assert {(one.step, one.output, one.type) for one in found} == wanted
-        assert len(found) == len(wanted)
-        for one in found:
+        assert {(one.step, one.output, one.type) for one in listed} == expected
+        assert len(listed) == len(expected)
+        for one in listed:
             folder = world.provider.download(run.id, one.step, one.output)
             manifest = artifacts.verify(folder)
             assert (manifest.sha256, manifest.size) == (one.sha256, one.size)
@@ -84,28 +89,35 @@ class Language:
     def test_digests_are_those_of_the_same_pipeline_in_one_process(
         self, world: World, tmp_path: Path
     ) -> None:
-        for pipeline, given in (("types", {}), ("plain", GIVEN)):
-            run = world.start(pipeline, pipeline, **(given or self.typed(world)))
+        for pipeline, parameters in (("types", {}), ("plain", GIVEN)):
+            run = world.start(pipeline, pipeline, **(parameters or self.typed(world)))
             world.finish(run)
             with world.code():
-                call = getattr(importlib.import_module("kit_pipelines"), pipeline)(**given)
+                call = getattr(importlib.import_module("kit_pipelines"), pipeline)(**parameters)
                 expected = reference_digests(call, tmp_path / pipeline)
             contained = ("program", "source", "told")  # a program knows nothing of this process
-            found = {k: v for k, v in world.digests(run).items() if k[0] not in contained}
-            assert found == expected
+            digests = {k: v for k, v in world.digests(run).items() if k[0] not in contained}
+            assert digests == expected
 
     def test_parameters_arrive_exactly(self, world: World) -> None:
         run = world.start("plain", "plain", **GIVEN)
         assert world.finish(run).status is Status.SUCCEEDED
-        told = run.artifact("parameters").load()
+        report = run.artifact("parameters").load()
         for name, value in GIVEN.items():
-            assert told[name] == value, name
-        assert told["exact"] == [x.hex() for x in [GIVEN["real"], *GIVEN["reals"]]]
-        assert (told["nothing"], told["given"]) == (None, 1), "defaults"
-        assert told["types"] == {
-            "whole": "int", "real": "float", "yes": "bool", "text": "str", "nested": "dict",
-            "reals": "list", "nothing": "NoneType", "choice": "str", "given": "int",
-        }  # fmt: skip
+            assert report[name] == value, name
+        assert report["exact"] == [x.hex() for x in [GIVEN["real"], *GIVEN["reals"]]]
+        assert (report["nothing"], report["given"]) == (None, 1), "defaults"
+        assert report["types"] == {
+            "whole": "int",
+            "real": "float",
+            "yes": "bool",
+            "text": "str",
+            "nested": "dict",
+            "reals": "list",
+            "nothing": "NoneType",
+            "choice": "str",
+            "given": "int",
+        }
         fixed = run.artifact("fixed").load()
         assert fixed["text"] == 'it\'s "fixed" $HOME {x} %s\n✓'
         assert fixed["exact"] == [x.hex() for x in (0.1, 5e-324, -0.0)]
@@ -128,10 +140,10 @@ class Language:
         state = world.finish(run)
         assert state.status is Status.SUCCEEDED, state
         expected = world.module("kit_pipelines").GATES
-        found = {name: state.steps[f"{name}_then"].status for name in expected}
+        statuses = {name: state.steps[f"{name}_then"].status for name in expected}
         ran, skipped = Status.SUCCEEDED, Status.SKIPPED
         # Equal steps may be answered from one another's results.
-        good = {name: status in (ran, Status.CACHED) for name, status in found.items()}
+        good = {name: status in (ran, Status.CACHED) for name, status in statuses.items()}
         assert good == expected
         for name, opens in expected.items():
             other = state.steps[f"{name}_else"].status
@@ -142,8 +154,18 @@ class Language:
     def test_skipping_goes_on_and_leaves_no_artifact(self, world: World) -> None:
         run = world.start("plain", "plain", **GIVEN)
         state = world.finish(run)
-        for name in ("skipped", "skipped_too", "undecided_then", "undecided_else", "left",
-                     "middle", "right", "neither", "equal_else", "unequal_then"):  # fmt: skip
+        for name in (
+            "skipped",
+            "skipped_too",
+            "undecided_then",
+            "undecided_else",
+            "left",
+            "middle",
+            "right",
+            "neither",
+            "equal_else",
+            "unequal_then",
+        ):
             assert state.steps[name].status is Status.SKIPPED, name
         for name in ("outer", "inner_else"):
             assert state.steps[name].status.good, name
@@ -160,14 +182,14 @@ class Language:
         state = world.finish(run)
         parent, children = world.tracked(run)
         assert parent.info.status == "FINISHED"
-        found = {name: step.status for name, step in state.steps.items()}
-        ran = {(name, 1) for name, status in found.items() if status is Status.SUCCEEDED}
+        statuses = {name: step.status for name, step in state.steps.items()}
+        ran = {(name, 1) for name, status in statuses.items() if status is Status.SUCCEEDED}
         assert set(children) == ran
         assert {child.info.status for child in children.values()} == {"FINISHED"}
         for child in children.values():
             assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
             assert child.data.tags["waterflow.status"] == "succeeded"
-        for name, status in found.items():
+        for name, status in statuses.items():
             tag = parent.data.tags.get(f"waterflow.skipped.{name}")
             assert (tag == "true") is (status is Status.SKIPPED), name
         assert run.state.unsent == 0
@@ -188,8 +210,8 @@ class Language:
         run = world.start("types", "types", **self.typed(world))
         world.finish(run)
         assert run.artifact("told").load() == '"text""text"'
-        (made,) = (one for one in run.artifacts() if one.step == "program")
-        assert (made.output, made.type) == ("made", "path")
+        (artifact,) = (one for one in run.artifacts() if one.step == "program")
+        assert (artifact.output, artifact.type) == ("made", "path")
 
     def test_logs_are_by_step_and_together(self, world: World) -> None:
         run = world.start("types", "types", **self.typed(world))

@@ -97,14 +97,14 @@ class World:
     def call(self, pipeline: str, **parameters: Any) -> Call:
         """Return one of the kit's pipelines with parameters."""
         with self.code():
-            found: Any = importlib.import_module("kit_pipelines")
-            return getattr(found, pipeline)(**parameters)
+            module: Any = importlib.import_module("kit_pipelines")
+            return getattr(module, pipeline)(**parameters)
 
     def compile(self, pipeline: str, **parameters: Any) -> tuple[Build, Document]:
         """Compile one of the kit's pipelines."""
         with self.code():
-            found: Any = importlib.import_module("kit_pipelines")
-            call = getattr(found, pipeline)(**parameters)
+            module: Any = importlib.import_module("kit_pipelines")
+            call = getattr(module, pipeline)(**parameters)
             _, build, document = submitting.compile_call(call, self.root, PROFILE)
         return build, document
 
@@ -133,9 +133,9 @@ class World:
 
     def state(self, run: Run) -> RunState:
         """Look at a run, and remember what it was seen to be."""
-        found = run.state
-        self.seen.setdefault(run.id, []).append(found.status)
-        return found
+        state = run.state
+        self.seen.setdefault(run.id, []).append(state.status)
+        return state
 
     def keep(self, key: str, run: Run) -> None:
         """Give a run a key, so that `start` finds it."""
@@ -145,11 +145,11 @@ class World:
         """Wait for a run's end, whichever it is, and for its tracking."""
         until = time.monotonic() + PATIENCE
         while run.id not in self._finished:
-            found = self.state(run)
-            if found.status.final and not found.sending:
-                self._finished[run.id] = run.settle(found)
+            state = self.state(run)
+            if state.status.final and not state.sending:
+                self._finished[run.id] = run.settle(state)
             elif time.monotonic() > until:
-                raise TimeoutError(f"run {run.id} has not ended: {found}")
+                raise TimeoutError(f"run {run.id} has not ended: {state}")
             time.sleep(0.05)
         return self._finished[run.id]
 
@@ -159,7 +159,7 @@ class World:
 
     def values(self, run: Run) -> dict[str, Any]:
         """Return all artifacts of plain data by `step` or `step.output`."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for artifact in run.artifacts():
             if artifact.sha256 is not None and artifact.type in PLAIN:
                 name = (
@@ -167,8 +167,8 @@ class World:
                     if artifact.output == "output"
                     else f"{artifact.step}.{artifact.output}"
                 )
-                found[name] = run.artifact(f"{artifact.step}.{artifact.output}").load()
-        return found
+                values[name] = run.artifact(f"{artifact.step}.{artifact.output}").load()
+        return values
 
     def digests(self, run: Run) -> dict[tuple[str, str], str | None]:
         """Return the digest of each artifact."""
@@ -192,16 +192,16 @@ class World:
         client = self.mlflow(run)
         experiments = [one.experiment_id for one in client.search_experiments()]
         condition = f"tags.`waterflow.execution` = '{self.execution(run)}'"
-        found = list(client.search_runs(experiments, condition, max_results=1000))
-        parents = [one for one in found if "waterflow.step" not in one.data.tags]
+        entries = list(client.search_runs(experiments, condition, max_results=1000))
+        parents = [one for one in entries if "waterflow.step" not in one.data.tags]
         if len(parents) != 1:
             raise AssertionError(f"run {run.id} has {len(parents)} runs of its own in MLflow")
         children = {
             (one.data.tags["waterflow.step"], int(one.data.tags["waterflow.attempt"])): one
-            for one in found
+            for one in entries
             if "waterflow.step" in one.data.tags
         }
-        if len(children) != len(found) - 1:
+        if len(children) != len(entries) - 1:
             raise AssertionError(f"run {run.id}: some attempt has several runs in MLflow")
         return parents[0], children
 

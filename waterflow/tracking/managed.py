@@ -77,6 +77,6 @@ def need_plugin(uri: str) -> None:
     Raises:
         MissingDependencyError: It needs a plug-in, which is not installed.
     """
-    found = managed(uri)
-    if found is not None and importlib.util.find_spec(found.plugin) is None:
-        raise MissingDependencyError(found.plugin, f"MLflow at {uri}", found.install)
+    tracker = managed(uri)
+    if tracker is not None and importlib.util.find_spec(tracker.plugin) is None:
+        raise MissingDependencyError(tracker.plugin, f"MLflow at {uri}", tracker.install)

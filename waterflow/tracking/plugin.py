@@ -97,9 +97,9 @@ class SpoolTrackingStore(AbstractStore):
     ) -> Run:
         """Start a run: the step's own again, or one within it, folded in under its name."""
         del experiment_id, user_id
-        given = {tag.key: tag.value for tag in tags or []}
+        values = {tag.key: tag.value for tag in tags or []}
         run_id = self._spool.run_id
-        if _PARENT in given:
+        if _PARENT in values:
             with self._lock:
                 number = len(self._children) + 1
                 name = str(run_name or f"run-{number}").replace("/", "-").strip(". ") or "run"
@@ -108,7 +108,7 @@ class SpoolTrackingStore(AbstractStore):
                 run_id = step_run_id(self._spool.run_id, name, number)
                 self._children[run_id] = _Child(name, start_time)
         # MLflow's own tags (user, source) describe this process: the replay writes better ones.
-        for key, value in given.items():
+        for key, value in values.items():
             if not key.startswith("mlflow.") or key == "mlflow.note.content":
                 self._write("tag", run_id, key, value=value)
         return self.get_run(run_id)
@@ -237,9 +237,9 @@ class SpoolTrackingStore(AbstractStore):
         """Write which data sets were read."""
         del models
         self._child(run_id)
-        for found in datasets or ():
-            context = {tag.key: tag.value for tag in found.tags or ()}.get(_CONTEXT, "")
-            data = found.dataset
+        for dataset in datasets or ():
+            context = {tag.key: tag.value for tag in dataset.tags or ()}.get(_CONTEXT, "")
+            data = dataset.dataset
             self._spool.append(
                 "dataset",
                 name=data.name,
@@ -259,12 +259,12 @@ class SpoolTrackingStore(AbstractStore):
         """Return all values of a metric."""
         del max_results, page_token
         key = self._key(run_id, metric_key)
-        found = [
+        history = [
             _metric(event, metric_key)
             for event, _ in read(self._spool.path)
             if event["kind"] == "metric" and event["key"] == key
         ]
-        return PagedList(found, None)
+        return PagedList(history, None)
 
     def _key(self, run_id: str, key: str) -> str:
         child = self._child(run_id)

@@ -234,9 +234,9 @@ class Replayer:
 
     def _run(self, event: Event) -> Pending:
         key = self._key(event)
-        found = self._pending.get(key)
-        if found is not None:
-            return found
+        known = self._pending.get(key)
+        if known is not None:
+            return known
         pending = Pending(start=event["time"])
         execution, step, attempt = key
         if step is None:
@@ -302,23 +302,23 @@ class Replayer:
         pending = self._pending.get(key) or Pending(name=execution)
         client, experiment = self._client()
         with locked(self._lease):
-            found = find_parent(client, experiment, execution)
-            if found is None:
+            run = find_parent(client, experiment, execution)
+            if run is None:
                 run_id = self._sink().create(experiment, pending, parent_tags(execution))
             else:
-                run_id = found.info.run_id
+                run_id = run.info.run_id
                 self._known |= self._children(execution)
         self._parents[execution] = pending.run_id = run_id
         return run_id
 
     def _children(self, execution: str) -> dict[_Key, str]:
         client, experiment = self._client()
-        found: dict[_Key, str] = {}
+        children: dict[_Key, str] = {}
         for run in find_runs(client, experiment, {EXECUTION_TAG: execution}):
             tags = run.data.tags
             if STEP in tags:
-                found[execution, tags[STEP], int(tags.get(ATTEMPT, "1"))] = run.info.run_id
-        return found
+                children[execution, tags[STEP], int(tags.get(ATTEMPT, "1"))] = run.info.run_id
+        return children
 
     def _find_origin(self, key: _Key) -> str | None:
         if key in self._known:
@@ -378,9 +378,9 @@ class Replayer:
         if not pending.search:
             return self._sink().create(experiment, pending, tags)
         with locked(self._lease):
-            found = find_child(client, experiment, execution, step, attempt)
-            if found is not None:
-                return found.info.run_id
+            run = find_child(client, experiment, execution, step, attempt)
+            if run is not None:
+                return run.info.run_id
             return self._sink().create(experiment, pending, tags)
 
 

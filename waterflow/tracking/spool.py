@@ -165,8 +165,8 @@ class Spool:
         source = Path(local_path)
         inside = inner(artifact_path) / source.name
         if source.is_dir():
-            for found in sorted(path for path in source.rglob("*") if path.is_file()):
-                self._copy(found, inside / found.relative_to(source).as_posix())
+            for file in sorted(path for path in source.rglob("*") if path.is_file()):
+                self._copy(file, inside / file.relative_to(source).as_posix())
         elif source.is_file():
             self._copy(source, inside)
         else:
@@ -255,8 +255,8 @@ def parse_lines(content: bytes) -> Iterator[Event]:
 def parse_frames(lines: Iterable[str]) -> Iterator[Event]:
     """Yield the events framed in the lines of a log, whatever stands before the frame."""
     for line in lines:
-        _, found, text = line.partition(FRAME)
-        event = _parse(text) if found else None
+        _, frame, text = line.partition(FRAME)
+        event = _parse(text) if frame else None
         if event is not None:
             yield event
 

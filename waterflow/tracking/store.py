@@ -40,9 +40,9 @@ def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path
     if uri.startswith(_SQLITE):
         return f"{_SQLITE}{state.absolute().parent / uri.removeprefix(_SQLITE)}"
     where = "the profile" if profile_uri else "MLFLOW_TRACKING_URI"
-    found = managed(uri)
-    if found is not None:
-        found.check(uri, where)
+    tracker = managed(uri)
+    if tracker is not None:
+        tracker.check(uri, where)
         return uri
     if uri.startswith("file:") or ("://" not in uri and uri not in ("databricks", "uc")):
         raise ConfigurationError(

@@ -217,44 +217,44 @@ def read_document(source: Source) -> Document:
     """
     parameters = source.content.get("parameters") if isinstance(source.content, dict) else None
     if isinstance(parameters, dict):
-        for name, found in cast("dict[str, Any]", parameters).items():
-            _convert(source, ParameterPart, found, ("parameters", name))
+        for name, content in cast("dict[str, Any]", parameters).items():
+            _convert(source, ParameterPart, content, ("parameters", name))
     return _convert(source, Document, source.content, ())
 
 
-def read_entry(source: Source, found: dict[str, Json], place: Place) -> Entry:
+def read_entry(source: Source, content: dict[str, Json], place: Place) -> Entry:
     """Return one entry of `steps`, `then` or `otherwise`.
 
     Raises:
         DefinitionError: It is none of the known forms, or holds an unknown key or a value of a
             wrong type.
     """
-    kinds = [kind for kind in _ENTRIES if kind in found]
+    kinds = [kind for kind in _ENTRIES if kind in content]
     if len(kinds) != 1:
-        near = next((k for k in found if difflib.get_close_matches(k, _ENTRIES, n=1)), None)
+        near = next((k for k in content if difflib.get_close_matches(k, _ENTRIES, n=1)), None)
         guess = difflib.get_close_matches(near, _ENTRIES, n=1) if near else []
         hint = f" Did you mean '{guess[0]}' for '{near}'?" if guess and not kinds else ""
         what = (
             f"has both {' and '.join(kinds)}"
             if kinds
-            else f"has only {', '.join(found) or 'nothing'}"
+            else f"has only {', '.join(content) or 'nothing'}"
         )
         raise source.error(
             f"An entry of `steps` has one of the keys {', '.join(_ENTRIES)}; "
             f"this one {what}.{hint}",
             place,
         )
-    return cast("Entry", _convert(source, _ENTRIES[kinds[0]], found, place))
+    return cast("Entry", _convert(source, _ENTRIES[kinds[0]], content, place))
 
 
-def _convert(source: Source, part: type[T], found: Json, place: Place) -> T:
-    _known_keys(source, part, found, place)
-    if isinstance(found, dict):
+def _convert(source: Source, part: type[T], content: Json, place: Place) -> T:
+    _known_keys(source, part, content, place)
+    if isinstance(content, dict):
         for key, inner in _INNER.get(part, {}).items():
-            if key in found:
-                _known_keys(source, inner, cast("dict[str, Any]", found)[key], (*place, key))
+            if key in content:
+                _known_keys(source, inner, cast("dict[str, Any]", content)[key], (*place, key))
     try:
-        return msgspec.convert(found, part)
+        return msgspec.convert(content, part)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         where = (*place, *_steps(path.rstrip("`")))
@@ -276,11 +276,11 @@ def _choices(part: type[Struct], key: str | int) -> tuple[str, ...]:
     return ()
 
 
-def _known_keys(source: Source, part: type[Struct], found: Json, place: Place) -> None:
-    if not isinstance(found, dict):
+def _known_keys(source: Source, part: type[Struct], content: Json, place: Place) -> None:
+    if not isinstance(content, dict):
         return
     known = part.__struct_encode_fields__
-    for key in cast("dict[str, Any]", found):
+    for key in cast("dict[str, Any]", content):
         if key == "kind" and part is OptionsPart:
             raise source.error(KIND.format(step="STEP"), (*place, key))
         if key not in known:
@@ -293,8 +293,8 @@ def _known_keys(source: Source, part: type[Struct], found: Json, place: Place) -
 
 
 def _steps(path: str) -> Place:
-    found = re.findall(r"\.([A-Za-z_]\w*)|\[(\d+)\]", path)
-    return tuple(int(index) if index else name for name, index in found)
+    parts = re.findall(r"\.([A-Za-z_]\w*)|\[(\d+)\]", path)
+    return tuple(int(index) if index else name for name, index in parts)
 
 
 _WORDS: Final = {
@@ -319,8 +319,8 @@ def _plainly(message: str) -> str:
 def schema() -> dict[str, Json]:
     """Return the JSON Schema (2020-12) of pipeline.yaml."""
     parts = (Document, *_ENTRIES.values())
-    found, components = msgspec.json.schema_components(parts, ref_template="#/$defs/{name}")
-    components["Entry"] = {"title": "Entry", "oneOf": list(found[1:])}
+    references, components = msgspec.json.schema_components(parts, ref_template="#/$defs/{name}")
+    components["Entry"] = {"title": "Entry", "oneOf": list(references[1:])}
     entries = {"type": "array", "items": {"$ref": "#/$defs/Entry"}}
     document = components["Document"]["properties"]
     document["steps"] = {**entries, "minItems": 1}
@@ -329,6 +329,6 @@ def schema() -> dict[str, Json]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Waterflow pipeline",
-        **found[0],
+        **references[0],
         "$defs": components,
     }

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from waterflow.errors import MissingDependencyError, WaterflowError
+from waterflow.language.cron import check_schedule
 from waterflow.language.options import check_name
 from waterflow.language.parameters import declare
-from waterflow.language.pipeline import Call, Pipeline, check_schedule, register, when
+from waterflow.language.pipeline import Call, Pipeline, register, when
 from waterflow.language.signature import NO_DEFAULT, Argument
 from waterflow.language.step import Step, container
 from waterflow.language.trace import require
@@ -99,7 +100,7 @@ class YamlPipeline(Pipeline[...]):
     def arguments(self) -> dict[str, Argument]:
         """The parameters as the file declares them."""
         return {
-            name: self._argument(name, found) for name, found in self._document.parameters.items()
+            name: self._argument(name, part) for name, part in self._document.parameters.items()
         }
 
     @property
@@ -126,7 +127,7 @@ class YamlPipeline(Pipeline[...]):
         scope = Scope(self._source, bindings, _names(self._entries))
         _Definition(self._source, scope, self._steps).run(self._entries)
 
-    def _argument(self, name: str, found: ParameterPart) -> Argument:
+    def _argument(self, name: str, part: ParameterPart) -> Argument:
         place = ("parameters", name)
         if not name.isidentifier():
             raise self._source.error(
@@ -134,14 +135,19 @@ class YamlPipeline(Pipeline[...]):
             )
         with located(self._source.location(place)):
             check_name(name, "parameter")
-            default: Any = NO_DEFAULT if found.default is UNSET else found.default
-            if found.kind == "data" and isinstance(default, str):
+            default: Any = NO_DEFAULT if part.default is UNSET else part.default
+            if part.kind == "data" and isinstance(default, str):
                 default = Data(default)
         # Checked here, and again with all others, because only here its line is known.
         argument = Argument(
-            name, _PYTHON[found.kind], found.kind, default, found.optional or default is None,
-            tuple(found.choices), found.static,
-        )  # fmt: skip
+            name,
+            _PYTHON[part.kind],
+            part.kind,
+            default,
+            part.optional or default is None,
+            tuple(part.choices),
+            part.static,
+        )
         declare(self.name, {name: argument}, self._source.location(place))
         return argument
 
@@ -152,17 +158,17 @@ class YamlPipeline(Pipeline[...]):
                 f"{text!r} names no function. Write package.module:function.", place
             )
         module = self._module(module_name, place)
-        found = getattr(module, name, None)
-        if isinstance(found, Step):
-            return found  # pyright: ignore[reportUnknownVariableType]
-        if found is None:
+        step = getattr(module, name, None)
+        if isinstance(step, Step):
+            return step  # pyright: ignore[reportUnknownVariableType]
+        if step is None:
             steps = [key for key, value in vars(module).items() if isinstance(value, Step)]
             raise self._source.error(
                 f"Module '{module_name}' has no '{name}'. Its steps: {', '.join(steps) or 'none'}.",
                 place,
             )
         raise self._source.error(
-            f"{text} is no step but a {type(found).__name__}. Put @wf.step on the function.", place
+            f"{text} is no step but a {type(step).__name__}. Put @wf.step on the function.", place
         )
 
     def _module(self, name: str, place: Place) -> Any:
@@ -190,7 +196,7 @@ Entries = list[tuple["Place", "Entry", "Entries", "Entries"]]
 
 
 def _read(source: Source, raw: list[dict[str, Any]], place: Place) -> Entries:
-    found: Entries = []
+    entries: Entries = []
     for at, item in enumerate(raw):
         here = (*place, at)
         entry = read_entry(source, item, here)
@@ -200,8 +206,8 @@ def _read(source: Source, raw: list[dict[str, Any]], place: Place) -> Entries:
                 _read(source, entry.then, (*here, "then")),
                 _read(source, entry.otherwise, (*here, "otherwise")),
             ]
-        found.append((here, entry, sides[0], sides[1]))
-    return found
+        entries.append((here, entry, sides[0], sides[1]))
+    return entries
 
 
 def _all(entries: Entries) -> Iterator[tuple[Place, Entry]]:
@@ -274,24 +280,24 @@ class _Definition:
         return lambda: self.trace.map(step, over, fixed, entry.fan_out)
 
     def _container(self, entry: ContainerPart, place: Place) -> Callable[[], object]:
-        found, here = entry.container, (*place, "container")
-        inputs = self._values(found.inputs, (*here, "inputs"))
-        parameters = self._values(found.parameters, (*here, "parameters"))
+        part, here = entry.container, (*place, "container")
+        inputs = self._values(part.inputs, (*here, "inputs"))
+        parameters = self._values(part.parameters, (*here, "parameters"))
         options = self._options(entry.options, (*place, "options"))
         return lambda: container(
-            name=found.name,
-            image=found.image,
-            command=found.command,
+            name=part.name,
+            image=part.image,
+            command=part.command,
             inputs=inputs,
-            outputs=found.outputs,
+            outputs=part.outputs,
             parameters=parameters,
             **options,
         )
 
     def _register(self, entry: RegisterPart, place: Place) -> Callable[[], object]:
-        found, here = entry.register, (*place, "register")
+        part, here = entry.register, (*place, "register")
         chosen = self._values(
-            {"model": found.model, "example": found.example, "metrics": found.metrics}, here
+            {"model": part.model, "example": part.example, "metrics": part.metrics}, here
         )
         options = self._options(entry.options, (*place, "options"))
         if "metrics" in options:
@@ -300,8 +306,8 @@ class _Definition:
                 "version's metrics below `register`.",
                 (*place, "options", "metrics"),
             )
-        named: Any = self.scope.value(found.name, (*here, "name"))
-        alias: Any = self.scope.value(found.alias, (*here, "alias"))
+        named: Any = self.scope.value(part.name, (*here, "name"))
+        alias: Any = self.scope.value(part.alias, (*here, "alias"))
         return lambda: register(name=named, alias=alias, **chosen, **options)
 
     def _configured(
@@ -315,11 +321,11 @@ class _Definition:
         with located(self.source.location((*place, "options" if entry.options else "step"))):
             return step.options(**changes)
 
-    def _options(self, found: OptionsPart, place: Place) -> dict[str, Any]:
+    def _options(self, part: OptionsPart, place: Place) -> dict[str, Any]:
         changes = {
-            name: getattr(found, name)
-            for name in found.__struct_fields__
-            if getattr(found, name) is not UNSET
+            name: getattr(part, name)
+            for name in part.__struct_fields__
+            if getattr(part, name) is not UNSET
         }
         if "secrets" in changes:
             changes["secrets"] = {key: Secret(name) for key, name in changes["secrets"].items()}
@@ -330,15 +336,15 @@ class _Definition:
             ]
         return changes
 
-    def _values(self, found: dict[str, Any], place: Place) -> dict[str, Any]:
-        return {key: self.scope.value(raw, (*place, key)) for key, raw in found.items()}
+    def _values(self, texts: dict[str, Any], place: Place) -> dict[str, Any]:
+        return {key: self.scope.value(raw, (*place, key)) for key, raw in texts.items()}
 
     def _arguments(
-        self, step: Step[Any, Any], found: dict[str, Any], place: Place
+        self, step: Step[Any, Any], texts: dict[str, Any], place: Place
     ) -> dict[str, Any]:
         known = step.signature.arguments
-        made: dict[str, Any] = {}
-        for name, raw in found.items():
+        arguments: dict[str, Any] = {}
+        for name, raw in texts.items():
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f" Did you mean '{near[0]}'?" if near else ""
@@ -347,5 +353,5 @@ class _Definition:
                     f"It takes: {', '.join(known) or 'nothing'}.",
                     (*place, name),
                 )
-            made[name] = self.scope.value(raw, (*place, name), known[name].type)
-        return made
+            arguments[name] = self.scope.value(raw, (*place, name), known[name].type)
+        return arguments

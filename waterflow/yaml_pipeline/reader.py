@@ -30,9 +30,15 @@ for _kind, _form, _starts in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"null|Null|NULL|~|", ["n", "N", "~", ""]),
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    ("float", (r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
-               r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), "-+.0123456789"),
-):  # fmt: skip
+    (
+        "float",
+        (
+            r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+        ),
+        "-+.0123456789",
+    ),
+):
     _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"(?:{_form})$"), list(_starts))
 
 
@@ -79,43 +85,43 @@ class Source:
             at = at[:-1]
         return f"{short_path(str(self.path))}:{self.lines.get(at, 1)}"
 
-    def _plain(self, found: yaml.Node, place: Place) -> Any:
-        line = found.start_mark.line + 1
+    def _plain(self, node: yaml.Node, place: Place) -> Any:
+        line = node.start_mark.line + 1
         self.lines.setdefault(place, line)
         self._count += 1
-        if self._count > _MOST or id(found) in self._open:
+        if self._count > _MOST or id(node) in self._open:
             raise self.error("An alias (*name) repeats itself without end. Write it out.", line)
-        if not isinstance(found, yaml.ScalarNode):
-            self._open.add(id(found))
+        if not isinstance(node, yaml.ScalarNode):
+            self._open.add(id(node))
         try:
-            if isinstance(found, yaml.MappingNode) and found.tag == f"{_TAG}map":
-                return self._mapping(found, place)
-            if isinstance(found, yaml.SequenceNode) and found.tag == f"{_TAG}seq":
-                return [self._plain(item, (*place, at)) for at, item in enumerate(found.value)]
+            if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
+                return self._mapping(node, place)
+            if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
+                return [self._plain(item, (*place, at)) for at, item in enumerate(node.value)]
         finally:
-            self._open.discard(id(found))
-        return self._scalar(found, line)
+            self._open.discard(id(node))
+        return self._scalar(node, line)
 
-    def _mapping(self, found: yaml.MappingNode, place: Place) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        for key, value in found.value:
+    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        entries: dict[str, Any] = {}
+        for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
                 raise self.error("A key must be text.", line)
             # A key is text whatever it looks like: `on:` and `1:` are the names "on" and "1".
             name = str(key.value)
-            if name in made:
+            if name in entries:
                 first = self.lines[(*place, name)]
                 raise self.error(
                     f"The key '{name}' stands here twice; first on line {first}.", line
                 )
             self.lines[(*place, name)] = line
-            made[name] = self._plain(value, (*place, name))
-        return made
+            entries[name] = self._plain(value, (*place, name))
+        return entries
 
-    def _scalar(self, found: yaml.Node, line: int) -> Any:
-        text, kind = str(found.value), found.tag.removeprefix(_TAG)
-        if kind == "str" and isinstance(found, yaml.ScalarNode):
+    def _scalar(self, node: yaml.Node, line: int) -> Any:
+        text, kind = str(node.value), node.tag.removeprefix(_TAG)
+        if kind == "str" and isinstance(node, yaml.ScalarNode):
             return text
         try:
             if kind == "null":
@@ -130,7 +136,7 @@ class Source:
         except (KeyError, ValueError):
             raise self.error(f"{text!r} is no {kind}.", line) from None
         raise self.error(
-            f"The tag {found.tag.replace(_TAG, '!!')} is not understood here: a pipeline holds "
+            f"The tag {node.tag.replace(_TAG, '!!')} is not understood here: a pipeline holds "
             "plain text, numbers, lists and mappings.",
             line,
         )

@@ -82,14 +82,14 @@ class Scope:
             items = cast("list[object]", raw)
             return [self.value(item, (*place, at)) for at, item in enumerate(items)]
         if isinstance(raw, dict):
-            found = cast("dict[str, object]", raw)
-            if list(found) == ["first"] and _references(found["first"]):
-                return self._first(cast("list[str]", found["first"]), (*place, "first"))
-            outside = found.get("data") if len(found) == 1 else None
+            entries = cast("dict[str, object]", raw)
+            if list(entries) == ["first"] and _references(entries["first"]):
+                return self._first(cast("list[str]", entries["first"]), (*place, "first"))
+            outside = entries.get("data") if len(entries) == 1 else None
             if isinstance(outside, str) and kind in ("data", "path", "any"):
                 with located(self._source.location(place)):
                     return Data(outside)
-            return {key: self.value(item, (*place, key)) for key, item in found.items()}
+            return {key: self.value(item, (*place, key)) for key, item in entries.items()}
         return raw
 
     def reference(self, text: str, place: Place) -> Any:
@@ -98,13 +98,13 @@ class Scope:
         Raises:
             DefinitionError: The text is no reference, or one to nothing.
         """
-        found = _REFERENCE.fullmatch(text.strip())
-        if found is None:
+        match = _REFERENCE.fullmatch(text.strip())
+        if match is None:
             raise self._source.error(
                 f'{text!r} is no reference. Write $step, $step.output, $step["key"] or $parameter.',
                 place,
             )
-        return self._resolve(found, place)
+        return self._resolve(match, place)
 
     def _text(self, text: str, place: Place) -> object:
         if _REFERENCE.fullmatch(text.strip()):
@@ -125,9 +125,9 @@ class Scope:
         with located(self._source.location(place)):
             return first(*values)
 
-    def _resolve(self, found: re.Match[str], place: Place) -> Any:
-        name, output = found[1], found[2]
-        key = found[3] if found[3] is not None else found[4]
+    def _resolve(self, match: re.Match[str], place: Place) -> Any:
+        name, output = match[1], match[2]
+        key = match[3] if match[3] is not None else match[4]
         if name not in self._names:
             raise self._source.error(self._unknown(name), place)
         result = self._output(name, output, self._names[name], place)
@@ -184,12 +184,12 @@ class Scope:
         Raises:
             DefinitionError: It names no step.
         """
-        found = _REFERENCE.fullmatch(text.strip())
-        if found is None or found[1] in self._parameters:
+        match = _REFERENCE.fullmatch(text.strip())
+        if match is None or match[1] in self._parameters:
             raise self._source.error(f"{text!r} names no step. Write for example $train.", place)
-        if found[1] not in self._names:
-            raise self._source.error(self._unknown(found[1]), place)
-        result = self._names[found[1]]
+        if match[1] not in self._names:
+            raise self._source.error(self._unknown(match[1]), place)
+        result = self._names[match[1]]
         if isinstance(result, Symbol):
             return result
         outputs = _outputs(result) or {}
@@ -205,15 +205,15 @@ class Scope:
         Raises:
             DefinitionError: It is not understood, or compares what cannot be compared.
         """
-        found: dict[str, re.Match[str]] = {}
+        references: dict[str, re.Match[str]] = {}
 
         def stand_in(match: re.Match[str]) -> str:
             if match[1] is not None:
                 return match[0]
-            name = f"__reference_{len(found)}__"
+            name = f"__reference_{len(references)}__"
             reference = _REFERENCE.fullmatch(match[2])
             assert reference is not None  # noqa: S101 - the token is one
-            found[name] = reference
+            references[name] = reference
             return name
 
         plain = _TOKEN.sub(stand_in, text)
@@ -223,7 +223,7 @@ class Scope:
             raise self._source.error(
                 f"The condition {text!r} is not understood. {_HOW}.", place
             ) from None
-        symbols = {name: self._resolve(match, place) for name, match in found.items()}
+        symbols = {name: self._resolve(match, place) for name, match in references.items()}
         with located(self._source.location(place)):
             return _Condition(self._source, text, place, symbols).truth(tree)
 
@@ -269,15 +269,15 @@ class _Condition:
 
     def comparison(self, tree: ast.Compare) -> Expression:
         sides = [self.operand(side) for side in (tree.left, *tree.comparators)]
-        made: list[Expression] = []
+        comparisons: list[Expression] = []
         for left, how, right in zip(sides, tree.ops, sides[1:], strict=False):
             compare = _COMPARISONS.get(type(how))
             if compare is None:
                 raise self.refuse("it compares with something else than ==, !=, <, <=, >, >=")
             if not isinstance(left, Symbol) and not isinstance(right, Symbol):
                 raise self.refuse(f"{left!r} and {right!r} are both known already")
-            made.append(compare(left, right))
-        return functools.reduce(operator.and_, made)
+            comparisons.append(compare(left, right))
+        return functools.reduce(operator.and_, comparisons)
 
     def operand(self, tree: ast.expr) -> Any:
         if isinstance(tree, ast.Name):

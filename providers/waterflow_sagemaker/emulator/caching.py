@@ -51,17 +51,17 @@ class Cache:
         """Remember a successful result."""
         self._hits.setdefault(f"{pipeline}/{step}", []).append(hit)
 
-    def find(self, pipeline: str, step: str, wanted: str, since: float) -> Hit | None:
+    def find(self, pipeline: str, step: str, digest: str, since: float) -> Hit | None:
         """Return the most recent result of the same work that is not too old.
 
         Args:
-            pipeline: The pipeline's name: no other pipeline's results are looked at.
+            pipeline: The pipeline's name: no other pipeline's results serve.
             step: The step's name.
-            wanted: Its key.
+            digest: Its key.
             since: Nothing older than this is taken, in seconds since the epoch.
         """
         hits = self._hits.get(f"{pipeline}/{step}", [])
-        fresh = [hit for hit in hits if hit.key == wanted and hit.time >= since]
+        fresh = [hit for hit in hits if hit.key == digest and hit.time >= since]
         return max(fresh, key=lambda hit: hit.time, default=None)
 
     def forget(self, pipeline: str) -> None:

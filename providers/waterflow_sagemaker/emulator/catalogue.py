@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from waterflow.emulation.clock import moment
-from waterflow.emulation.errors import ServiceError
+from waterflow_sagemaker.emulator.errors import invalid, missing
 
 
 @dataclass
@@ -33,12 +33,12 @@ class Version:
 
     def labels(self) -> dict[str, Any]:
         """Return what both Describe and List show of it."""
-        found = {
+        labels = {
             "PipelineVersionDisplayName": self.display_name,
             "PipelineVersionDescription": self.description,
             "PipelineVersionAliases": list(self.aliases),
         }
-        return {key: value for key, value in found.items() if value}
+        return {key: value for key, value in labels.items() if value}
 
 
 @dataclass
@@ -80,8 +80,7 @@ class Pipeline:
         number = request.get("PipelineVersionId")
         alias = request.get("PipelineVersionAlias")
         if number is not None and alias is not None:
-            raise ServiceError(
-                "ValidationException",
+            raise invalid(
                 "PipelineVersionId and PipelineVersionAlias cannot both be specified.",
             )
         if number is None and alias is None:
@@ -90,7 +89,7 @@ class Pipeline:
             if version.id == number or (alias is not None and alias in version.aliases):
                 return version
         what = f"version {number}" if alias is None else f"version with alias '{alias}'"
-        raise ServiceError("ResourceNotFound", f"Pipeline '{self.arn}' has no {what}.")
+        raise missing(f"Pipeline '{self.arn}' has no {what}.")
 
     def add(self, definition: str, now: float, aliases: list[str]) -> Version:
         """Add a version."""
@@ -107,7 +106,7 @@ class Pipeline:
 
     def shown(self, version: Version) -> dict[str, Any]:
         """Return the pipeline as DescribePipeline does."""
-        found: dict[str, Any] = {
+        description: dict[str, Any] = {
             "PipelineArn": self.arn,
             "PipelineName": self.name,
             "PipelineDisplayName": self.display_name,
@@ -124,14 +123,14 @@ class Pipeline:
             "PipelineDescription": self.description,
             "LastRunTime": moment(self.last_run),
         }
-        found |= {key: value for key, value in optional.items() if value is not None}
+        description |= {key: value for key, value in optional.items() if value is not None}
         if self.parallel is not None:
-            found["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": self.parallel}
-        return found
+            description["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": self.parallel}
+        return description
 
     def summary(self) -> dict[str, Any]:
         """Return the pipeline as ListPipelines does."""
-        found: dict[str, Any] = {
+        row: dict[str, Any] = {
             "PipelineArn": self.arn,
             "PipelineName": self.name,
             "PipelineDisplayName": self.display_name,
@@ -141,7 +140,7 @@ class Pipeline:
             "LastModifiedTime": moment(self.modified),
             "LastExecutionTime": moment(self.last_run),
         }
-        return {key: value for key, value in found.items() if value is not None}
+        return {key: value for key, value in row.items() if value is not None}
 
     def snapshot(self) -> dict[str, Any]:
         """Return all of it as JSON."""

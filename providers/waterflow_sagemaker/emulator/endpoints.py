@@ -133,24 +133,24 @@ class Endpoints:
             entry = self._changeable(request["EndpointName"])
             variants: list[dict[str, Any]] = [dict(variant) for variant in entry["variants"]]
             named = {variant["VariantName"]: variant for variant in variants}
-            wanted: list[dict[str, Any]] = request["DesiredWeightsAndCapacities"]
-            if len({one["VariantName"] for one in wanted}) != len(wanted):
+            desired: list[dict[str, Any]] = request["DesiredWeightsAndCapacities"]
+            if len({one["VariantName"] for one in desired}) != len(desired):
                 raise invalid("The variant names were non-unique within the request.")
-            for one in wanted:
+            for one in desired:
                 if one["VariantName"] not in named:
                     raise invalid(
                         f'The variant name(s) "{one["VariantName"]}" is/are not present within '
                         f'endpoint configuration "{entry["config"]}".'
                     )
                 variant = named[one["VariantName"]]
-                for asked, kept in (
+                for member, kept in (
                     ("DesiredWeight", "weight"),
                     ("DesiredInstanceCount", "count"),
                     ("ServerlessUpdateConfig", "serverless"),
                 ):
-                    if asked in one:
+                    if member in one:
                         old = variant[kept]
-                        variant[kept] = old | one[asked] if isinstance(old, dict) else one[asked]
+                        variant[kept] = old | one[member] if isinstance(old, dict) else one[member]
             self._change(entry, "Updating", entry["config"], variants)
             return {"EndpointArn": entry["arn"]}
 
@@ -158,7 +158,7 @@ class Endpoints:
         """DescribeEndpoint."""
         with self._lock:
             entry = self._settled(self._entry("Endpoint", request["EndpointName"]))
-            found: dict[str, Any] = {
+            description: dict[str, Any] = {
                 "EndpointName": request["EndpointName"],
                 "EndpointArn": entry["arn"],
                 "EndpointConfigName": entry["config"],
@@ -167,27 +167,27 @@ class Endpoints:
                 "LastModifiedTime": moment(entry["modified"]),
             }
             variants: list[dict[str, Any]] = entry["variants"]
-            wanted = (entry.get("pending") or entry)["variants"]
+            desired = (entry.get("pending") or entry)["variants"]
             if variants:
-                later = {variant["VariantName"]: variant for variant in wanted}
-                found["ProductionVariants"] = [
+                later = {variant["VariantName"]: variant for variant in desired}
+                description["ProductionVariants"] = [
                     _shown(variant, later.get(variant["VariantName"], variant))
                     for variant in variants
                 ]
             if "deployment" in entry:
-                found["LastDeploymentConfig"] = entry["deployment"]
+                description["LastDeploymentConfig"] = entry["deployment"]
             config = self._kept["EndpointConfig"].get(entry["config"])
             capture = config["request"].get("DataCaptureConfig") if config else None
             if capture:
                 started = capture.get("EnableCapture", False)
-                found["DataCaptureConfig"] = {
+                description["DataCaptureConfig"] = {
                     "EnableCapture": started,
                     "CaptureStatus": "Started" if started else "Stopped",
                     "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
                     "DestinationS3Uri": capture["DestinationS3Uri"],
                     "KmsKeyId": capture.get("KmsKeyId", ""),
                 }
-            return found
+            return description
 
     def delete_endpoint(self, request: Request) -> Response:
         """DeleteEndpoint."""
@@ -247,8 +247,8 @@ class Endpoints:
     def _describe(self, noun: str, request: Request) -> Response:
         with self._lock:
             entry = self._entry(noun, request[f"{noun}Name"])
-            made = {f"{noun}Arn": entry["arn"], "CreationTime": moment(entry["created"])}
-            return entry["request"] | made
+            identity = {f"{noun}Arn": entry["arn"], "CreationTime": moment(entry["created"])}
+            return entry["request"] | identity
 
     def _delete(self, noun: str, request: Request) -> Response:
         with self._lock:
@@ -269,22 +269,22 @@ class Endpoints:
                     row |= {"EndpointStatus": entry["status"]}
                     row |= {"LastModifiedTime": moment(entry["modified"])}
                 rows.append(row)
-        part, wanted = request.get("NameContains", ""), request.get("StatusEquals")
-        found = [row for row in rows if part in row[f"{noun}Name"]]
-        found = [row for row in found if wanted in (None, row.get("EndpointStatus"))]
+        part, status = request.get("NameContains", ""), request.get("StatusEquals")
+        listed = [row for row in rows if part in row[f"{noun}Name"]]
+        listed = [row for row in listed if status in (None, row.get("EndpointStatus"))]
         for field in ("CreationTime", "LastModifiedTime"):
-            found = within(
-                found,
+            listed = within(
+                listed,
                 request,
                 lambda row, field=field: row[field].timestamp(),
                 (f"{field}After", f"{field}Before"),
             )
         if request.get("SortBy") in ("Name", "Status"):
             key = f"{noun}Name" if request["SortBy"] == "Name" else "EndpointStatus"
-            found.sort(key=lambda row: row[key])
+            listed.sort(key=lambda row: row[key])
         if descending(request):
-            found.reverse()
-        some, token = page(found, request)
+            listed.reverse()
+        some, token = page(listed, request)
         return {f"{noun}s": list(some), **token}
 
     # --- an endpoint's life -----------------------------------------------------------------------
@@ -335,13 +335,13 @@ def _retain(variants: list[dict[str, Any]], old: list[dict[str, Any]]) -> None:
         }
 
 
-def _shown(current: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"VariantName": current["VariantName"]}
+def _shown(current: dict[str, Any], desired: dict[str, Any]) -> dict[str, Any]:
+    variant: dict[str, Any] = {"VariantName": current["VariantName"]}
     for kept, shown in (
         ("weight", "Weight"),
         ("count", "InstanceCount"),
         ("serverless", "ServerlessConfig"),
     ):
         if current[kept] is not None:
-            found |= {f"Current{shown}": current[kept], f"Desired{shown}": wanted[kept]}
-    return found
+            variant |= {f"Current{shown}": current[kept], f"Desired{shown}": desired[kept]}
+    return variant

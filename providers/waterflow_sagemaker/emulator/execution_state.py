@@ -43,7 +43,7 @@ class StepRun:
         Args:
             labels: Its display name and description.
         """
-        found: dict[str, Any] = {
+        row: dict[str, Any] = {
             "StepName": self.name,
             **labels,
             "StartTime": moment(self.started),
@@ -52,12 +52,12 @@ class StepRun:
             "Metadata": self.metadata,
         }
         if self.ended is not None:
-            found["EndTime"] = moment(self.ended)
+            row["EndTime"] = moment(self.ended)
         if self.reason and self.status == "Failed":
-            found["FailureReason"] = self.reason[:1024]
+            row["FailureReason"] = self.reason[:1024]
         if self.cached is not None:
-            found["CacheHitResult"] = {"SourcePipelineExecutionArn": self.cached}
-        return found
+            row["CacheHitResult"] = {"SourcePipelineExecutionArn": self.cached}
+        return row
 
 
 @dataclass
@@ -106,7 +106,7 @@ class Execution:
 
     def shown(self) -> dict[str, Any]:
         """Return the execution as DescribePipelineExecution does."""
-        found: dict[str, Any] = {
+        description: dict[str, Any] = {
             "PipelineArn": self.pipeline_arn,
             "PipelineExecutionArn": self.arn,
             "PipelineExecutionDisplayName": self.display_name,
@@ -122,24 +122,24 @@ class Execution:
             "FailureReason": self.reason,
             "PipelineExperimentConfig": self.experiment,
         }
-        found |= {key: value for key, value in optional.items() if value}
+        description |= {key: value for key, value in optional.items() if value}
         if self.parallel is not None:
-            found["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": self.parallel}
-        return found
+            description["ParallelismConfiguration"] = {"MaxParallelExecutionSteps": self.parallel}
+        return description
 
     def summary(self) -> dict[str, Any]:
         """Return the execution as ListPipelineExecutions does."""
-        found: dict[str, Any] = {
+        row: dict[str, Any] = {
             "PipelineExecutionArn": self.arn,
             "StartTime": moment(self.created),
             "PipelineExecutionStatus": self.status,
             "PipelineExecutionDisplayName": self.display_name,
         }
         if self.description:
-            found["PipelineExecutionDescription"] = self.description
+            row["PipelineExecutionDescription"] = self.description
         if self.reason:
-            found["PipelineExecutionFailureReason"] = self.reason
-        return found
+            row["PipelineExecutionFailureReason"] = self.reason
+        return row
 
     def snapshot(self) -> dict[str, Any]:
         """Return all of it as JSON."""
@@ -150,11 +150,11 @@ class Execution:
         """Return the execution of a snapshot; what ran then has failed, and can be retried."""
         steps = {name: StepRun(**step) for name, step in data["steps"].items()}
         fields: dict[str, Any] = data | {"steps": steps}
-        found = cls(**fields)
-        if found.status in OPEN:
-            found.status, found.reason = "Failed", STEP_FAILED
+        execution = cls(**fields)
+        if execution.status in OPEN:
+            execution.status, execution.reason = "Failed", STEP_FAILED
         for step in steps.values():
             if step.status in OPEN:
-                step.status, step.ended = "Failed", found.modified
+                step.status, step.ended = "Failed", execution.modified
                 step.reason = "InternalServerError: the emulator was stopped while this step ran"
-        return found
+        return execution

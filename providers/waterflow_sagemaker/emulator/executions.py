@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.emulation.clock import Clock, written
 from waterflow.emulation.errors import ServiceError
-from waterflow_sagemaker.caching import duration
+from waterflow_sagemaker.caching import KEYS
 from waterflow_sagemaker.emulator import conditions
 from waterflow_sagemaker.emulator.caching import Cache, Hit, key
-from waterflow_sagemaker.emulator.definition import dependencies
 from waterflow_sagemaker.emulator.execution_state import OPEN, STEP_FAILED, Execution, StepRun
 from waterflow_sagemaker.emulator.objects import Objects, split
 from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope
@@ -23,7 +22,7 @@ from waterflow_sagemaker.emulator.step_kinds import FAULTS, Ending, Kind, Work, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow_sagemaker.emulator.documents import Definition, Step
+    from waterflow_sagemaker.definition.document import Definition, Step
 
 _OUTCOMES: Final = {"Completed": "Succeeded", "Failed": "Failed", "Stopped": "Stopped"}
 """Trigger of a dependency -> the status that it waits for."""
@@ -55,10 +54,10 @@ class Engine:
         Raises:
             ResolutionError: There is no such object.
         """
-        found = self.objects.read(*split(uri))
-        if found is None:
+        data = self.objects.read(*split(uri))
+        if data is None:
             raise ResolutionError(f"there is no object {uri}")
-        return found
+        return data
 
 
 class Runner:
@@ -73,7 +72,7 @@ class Runner:
     def __init__(self, engine: Engine, execution: Execution, definition: Definition) -> None:
         self._engine, self.execution, self._definition = engine, execution, definition
         self._events: queue.SimpleQueue[tuple[str, Work, Ending] | None] = queue.SimpleQueue()
-        self._awaited = {name: dependencies(step) for name, step in definition.steps.items()}
+        self._awaited = {name: step.before() for name, step in definition.steps.items()}
         self._works: dict[str, Work] = {}
         self._keys: dict[str, str] = {}
         self._retries: dict[str, Retries] = {}
@@ -184,7 +183,7 @@ class Runner:
     def _next(self) -> Step | None:
         runs, steps = self.execution.steps, self._definition.steps
         if self._stopping or any(
-            run.status == "Failed" and steps[name].kind == "Fail" for name, run in runs.items()
+            run.status == "Failed" and steps[name].type == "Fail" for name, run in runs.items()
         ):
             return None
         busy = sum(run.status in OPEN for run in runs.values())
@@ -214,7 +213,7 @@ class Runner:
         name = job_name(step.name, self.execution.id, *_prefix(step))
         try:
             scope = self._scope(name)
-            if step.kind == "Condition":
+            if step.type == "Condition":
                 outcome = str(conditions.hold(step.arguments, scope.resolve))
                 metadata = {"Condition": {"Outcome": outcome}}
                 run.attempts += 1
@@ -224,7 +223,7 @@ class Runner:
         except ResolutionError as error:
             self._take(step, run, Ending("Failed", reason=f"ClientError: {error}"))
             return
-        if step.kind == "Fail":
+        if step.type == "Fail":
             message = str(arguments.get("ErrorMessage", ""))
             metadata = {"Fail": {"ErrorMessage": message}}
             run.attempts += 1
@@ -234,7 +233,7 @@ class Runner:
 
     def _attempt(self, step: Step, run: StepRun, name: str, arguments: dict[str, Any]) -> None:
         execution = self.execution
-        work = Work(step.name, name, arguments, execution.arn, execution.role, step.extra)
+        work = Work(step.name, name, arguments, execution.arn, execution.role, step.source)
         with self._engine.lock:
             run.attempts += 1
             run.status = "Executing"
@@ -244,11 +243,11 @@ class Runner:
             self._events.put((step.name, work, ending))
 
         try:
-            metadata = self._engine.kinds[step.kind].start(work, ended)
+            metadata = self._engine.kinds[step.type].start(work, ended)
         except ServiceError as error:
             fault = FAULTS.get(error.code)
-            ruled = any(fault in policy["ExceptionType"] for policy in step.retries)
-            reason = refusal(step.kind, error, execution.arn, step.name, None if ruled else fault)
+            ruled = any(fault in policy.exceptions for policy in step.retries)
+            reason = refusal(step.type, error, execution.arn, step.name, None if ruled else fault)
             ended(Ending("Failed", reason=reason, fault=fault))
             return
         with self._engine.lock:
@@ -256,12 +255,12 @@ class Runner:
 
     def _cached(self, step: Step, run: StepRun, arguments: dict[str, Any]) -> bool:
         """Take a former result of the step if there is one, and say so."""
-        if step.cache is None:
+        if step.cache is None or step.type not in KEYS:
             return False
-        wanted = self._keys[step.name] = key(step.kind, arguments)
+        digest = self._keys[step.name] = key(step.type, arguments)
         engine = self._engine
-        since = engine.clock.now() - duration(str(step.cache["ExpireAfter"]))
-        hit = engine.cache.find(self.execution.pipeline, step.name, wanted, since)
+        since = engine.clock.now() - step.cache
+        hit = engine.cache.find(self.execution.pipeline, step.name, digest, since)
         if hit is None:
             return False
         with engine.lock:
@@ -288,15 +287,15 @@ class Runner:
                 if run.status == "Succeeded"
             }
 
-        def file(step: str, name: str) -> bytes:
-            found = self._definition.steps[step].files[name]
+        def read_file(step: str, name: str) -> bytes:
+            file = self._definition.steps[step].files[name]
             for output in outputs.get(step, {})["ProcessingOutputConfig"]["Outputs"]:
-                if output["OutputName"] == found.output:
+                if output["OutputName"] == file.output:
                     folder = output["S3Output"]["S3Uri"].rstrip("/")
-                    return engine.read(f"{folder}/{found.path.lstrip('/')}")
-            raise ResolutionError(f"step '{step}' has written no output '{found.output}'")
+                    return engine.read(f"{folder}/{file.path.lstrip('/')}")
+            raise ResolutionError(f"step '{step}' has written no output '{file.output}'")
 
-        return Scope(execution.parameters, variables, outputs, file, engine.read)
+        return Scope(execution.parameters, variables, outputs, read_file, engine.read)
 
     # --- its end ----------------------------------------------------------------------------------
 
@@ -344,7 +343,7 @@ class Runner:
             run = self.execution.steps[name]
             with self._engine.lock:
                 run.status = "Stopping"
-            kind = self._engine.kinds[self._definition.steps[name].kind]
+            kind = self._engine.kinds[self._definition.steps[name].type]
             kind.stop(work, run.metadata)
 
 
@@ -354,7 +353,7 @@ def _prefix(step: Step) -> tuple[str, ...]:
     https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-access.html ("custom prefix")
     """
     for member in ("ProcessingJobName", "TrainingJobName", "ModelName"):
-        found = step.arguments.get(member)
-        if isinstance(found, str):
-            return (found,)
+        prefix = step.arguments.get(member)
+        if isinstance(prefix, str):
+            return (prefix,)
     return ()

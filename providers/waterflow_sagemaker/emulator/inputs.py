@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from waterflow.emulation.errors import JobError
-from waterflow_sagemaker.emulator.objects import Found, Objects, split
+from waterflow_sagemaker.emulator.objects import Entry, Objects, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-def named(objects: Objects, source: Mapping[str, Any]) -> list[tuple[str, Found]]:
+def named(objects: Objects, source: Mapping[str, Any]) -> list[tuple[str, Entry]]:
     """Return bucket and object for everything that a data source names.
 
     Args:
@@ -30,17 +30,17 @@ def named(objects: Objects, source: Mapping[str, Any]) -> list[tuple[str, Found]
             f"ClientError: the emulator has no S3DataType {kind}; use S3Prefix or ManifestFile"
         )
     bucket, _ = split(uri)
-    return [(bucket, found) for found in objects.match(uri)]
+    return [(bucket, entry) for entry in objects.match(uri)]
 
 
 def download(
-    objects: Objects, found: list[tuple[str, Found]], folders: list[Path], *, sharded: bool
+    objects: Objects, entries: list[tuple[str, Entry]], folders: list[Path], *, sharded: bool
 ) -> None:
     """Write objects into the folder of each container.
 
     Args:
         objects: S3.
-        found: Bucket and object.
+        entries: Bucket and object.
         folders: A folder for each container.
         sharded: Each container gets its share instead of everything.
 
@@ -49,5 +49,5 @@ def download(
     """
     for number, folder in enumerate(folders):
         folder.mkdir(parents=True, exist_ok=True)
-        for bucket, one in found[number :: len(folders)] if sharded else found:
+        for bucket, one in entries[number :: len(folders)] if sharded else entries:
             objects.fetch(bucket, one, folder)

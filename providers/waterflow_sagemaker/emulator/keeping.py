@@ -37,16 +37,16 @@ class Buckets:
                 "region": bucket.region_name,
                 "versioning": bucket.versioning_status,
                 "objects": {
-                    key: self._kept(found)
-                    for key, found in bucket.keys.items()
-                    if hasattr(found, "value")  # others are marks that a key was deleted
+                    key: self._kept(entry)
+                    for key, entry in bucket.keys.items()
+                    if hasattr(entry, "value")  # others are marks that a key was deleted
                 },
             }
             for name, bucket in list(self._backend.buckets.items())
         }
 
-    def _kept(self, found: Any) -> dict[str, Any]:
-        data = found.value
+    def _kept(self, entry: Any) -> dict[str, Any]:
+        data = entry.value
         digest = hashlib.sha256(data).hexdigest()
         place = self._folder / digest
         if not place.exists():
@@ -55,25 +55,25 @@ class Buckets:
             draft.replace(place)
         return {
             "sha256": digest,
-            "modified": found.last_modified.replace(tzinfo=UTC),
-            "etag": found.etag.strip('"'),
-            "encryption": found.encryption,
-            "kms": found.kms_key_id,
-            "metadata": dict(found.metadata),
+            "modified": entry.last_modified.replace(tzinfo=UTC),
+            "etag": entry.etag.strip('"'),
+            "encryption": entry.encryption,
+            "kms": entry.kms_key_id,
+            "metadata": dict(entry.metadata),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Make the buckets and objects of a snapshot."""
         for name, bucket in saved.items():
-            made = self._backend.create_bucket(name, bucket["region"])
-            made.versioning_status = bucket["versioning"]
+            target = self._backend.create_bucket(name, bucket["region"])
+            target.versioning_status = bucket["versioning"]
             for key, one in bucket["objects"].items():
-                found = self._backend.put_object(
+                entry = self._backend.put_object(
                     name, key, (self._folder / one["sha256"]).read_bytes(), etag=one["etag"],
                     encryption=one["encryption"], kms_key_id=one["kms"], disable_notification=True,
                 )  # fmt: skip
-                found.set_metadata(one["metadata"])
-                found.last_modified = one["modified"].replace(tzinfo=None)
+                entry.set_metadata(one["metadata"])
+                entry.last_modified = one["modified"].replace(tzinfo=None)
 
     def prune(self, saved: dict[str, Any]) -> None:
         """Remove the bytes that a snapshot does not name, once it is on disk."""

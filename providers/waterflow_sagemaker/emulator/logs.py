@@ -69,9 +69,9 @@ class Metrics:
         """Look for values in lines."""
         for moment, line in lines:
             for name, expression in self._expressions.items():
-                for found in expression.finditer(line):
+                for match in expression.finditer(line):
                     try:
-                        value = float(found.group(1) if expression.groups else found.group())
+                        value = float(match.group(1) if expression.groups else match.group())
                     except ValueError:
                         continue
                     self.last[name] = (value, moment / 1000)

@@ -18,7 +18,7 @@ _TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Entry:
     """An object that an input names.
 
     Attributes:
@@ -50,19 +50,19 @@ class Objects:
         """Return the keys under a prefix, sorted; none when there is no such bucket."""
         if not self.has_bucket(bucket):
             return []
-        found = self._backend.list_objects(
+        entries = self._backend.list_objects(
             self._backend.get_bucket(bucket), prefix or None, None, None, None
         )[0]
-        return sorted(str(key.name) for key in found)
+        return sorted(str(key.name) for key in entries)
 
     def read(self, bucket: str, key: str) -> bytes | None:
         """Return an object's bytes; None when there is none."""
         if not self.has_bucket(bucket):
             return None
         for _ in range(_TRIES):
-            found = self._backend.get_object(bucket, key)
+            entry = self._backend.get_object(bucket, key)
             try:
-                return None if found is None else cast("bytes", found.value)
+                return None if entry is None else cast("bytes", entry.value)
             except ValueError:  # overwritten while it was being read: moto closes the old bytes
                 continue
         return None
@@ -90,7 +90,7 @@ class Objects:
 
     # --- what an input names ---------------------------------------------------------------------
 
-    def match(self, uri: str) -> list[Found]:
+    def match(self, uri: str) -> list[Entry]:
         """Return the objects whose keys begin with a URI's, as type S3Prefix means it.
 
         Under `data/train` lies `data/train/a.csv` as `a.csv`, and `data/train` itself as `train`;
@@ -98,17 +98,17 @@ class Objects:
         """
         bucket, prefix = split(uri)
         parent = prefix[: prefix.rfind("/") + 1]
-        found: list[Found] = []
+        entries: list[Entry] = []
         for key in self.keys(bucket, prefix):
             if key.startswith(f"{prefix.rstrip('/')}/") and prefix:
                 place = key[len(prefix.rstrip("/")) + 1 :]
             else:
                 place = key[len(parent) :]
             if place:
-                found.append(Found(key, place))
-        return found
+                entries.append(Entry(key, place))
+        return entries
 
-    def manifest(self, uri: str) -> list[tuple[str, Found]]:
+    def manifest(self, uri: str) -> list[tuple[str, Entry]]:
         """Return bucket and object for each line of a manifest file.
 
         Raises:
@@ -123,41 +123,41 @@ class Objects:
         try:
             head, *names = json.loads(text)
             bucket, prefix = split(head["prefix"])
-            return [(bucket, Found(prefix + name, name)) for name in names]
+            return [(bucket, Entry(prefix + name, name)) for name in names]
         except (ValueError, TypeError, KeyError):
             raise JobError(
                 f"ClientError: Data download failed:Failed to parse manifest {uri}: it must be "
                 'a JSON list [{"prefix": "s3://..."}, "relative/path", ...]'
             ) from None
 
-    def fetch(self, bucket: str, found: Found, folder: Path) -> None:
+    def fetch(self, bucket: str, entry: Entry, folder: Path) -> None:
         """Write an object to a file.
 
         Raises:
             JobError: It is not there, or clashes with another.
         """
-        data = self.read(bucket, found.key)
+        data = self.read(bucket, entry.key)
         if data is None:
             raise JobError(
                 "ClientError: Data download failed:NoSuchKey (404): The specified key does not "
-                f"exist. S3 key: s3://{bucket}/{found.key}"
+                f"exist. S3 key: s3://{bucket}/{entry.key}"
             )
-        parts = PurePosixPath(found.place).parts
-        if ".." in parts or found.place.startswith("/"):
+        parts = PurePosixPath(entry.place).parts
+        if ".." in parts or entry.place.startswith("/"):
             raise JobError(
-                f"ClientError: Failed to download data. s3://{bucket}/{found.key} would leave its "
+                f"ClientError: Failed to download data. s3://{bucket}/{entry.key} would leave its "
                 "folder"
             )
-        target = folder / found.place
+        target = folder / entry.place
         try:
-            if found.place.endswith("/"):
+            if entry.place.endswith("/"):
                 target.mkdir(parents=True, exist_ok=True)
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             raise JobError(
-                f"ClientError: Failed to download data. Cannot download s3://{bucket}/{found.key}, "
+                f"ClientError: Failed to download data. Cannot download s3://{bucket}/{entry.key}, "
                 "a previously downloaded file/folder clashes with it. Please check your s3 objects "
                 "and ensure that there is no object that is both a folder as well as a file."
             ) from None

@@ -21,11 +21,11 @@ _ROLE: Final = re.compile(r"arn:([\w-]+):iam::(\d{12}):role(/(?:.*/)?)([^/]+)")
 _ALIAS: Final = re.compile(r"(?:arn:[\w-]+:kms:([\w-]+):(\d{12}):)?(alias/.+)")
 _IMAGE: Final = re.compile(r"(\d{12})\.dkr\.ecr\.([\w-]+)\.[^/]+/([^:@]+)(?:[:@].+)?")
 
-Wanted = list[str]
+Thing = list[str]
 """A kind of thing and its name, as the profile writes it."""
 
 
-def wanted(profile: Profile) -> list[Wanted]:
+def named_things(profile: Profile) -> list[Thing]:
     """Return what a profile's settings name and its stack would have made.
 
     Args:
@@ -52,14 +52,14 @@ def option(profiles: Iterable[Profile]) -> tuple[str, list[str]]:
     Args:
         profiles: Profiles of SageMaker.
     """
-    found: dict[str, list[Wanted]] = {}
+    things: dict[str, list[Thing]] = {}
     lines: list[str] = []
     for profile in profiles:
         try:
-            found[profile.name] = wanted(profile)
+            things[profile.name] = named_things(profile)
         except ConfigurationError as error:
             lines.append(f"Nothing is made for profile '{profile.name}': {error}")
-    return json.dumps(found), lines
+    return json.dumps(things), lines
 
 
 def prepare(text: str) -> Iterator[str]:
@@ -68,12 +68,12 @@ def prepare(text: str) -> Iterator[str]:
     Args:
         text: What `option` returned.
     """
-    found: dict[str, list[Wanted]] = json.loads(text)
-    for profile, things in found.items():
+    by_profile: dict[str, list[Thing]] = json.loads(text)
+    for profile, things in by_profile.items():
         for kind, name in things:
-            made = _MAKERS[kind](name)
-            if made is not None:
-                yield f"Made for profile '{profile}': {kind} {made}"
+            new = _MAKERS[kind](name)
+            if new is not None:
+                yield f"Made for profile '{profile}': {kind} {new}"
 
 
 # Each returns what it made, and None where it is there or is not this account's to make.
@@ -93,10 +93,10 @@ def _role(service: str) -> Callable[[str], str | None]:
     def make(arn: str) -> str | None:
         from moto.iam.models import iam_backends
 
-        found = _ROLE.fullmatch(arn)
-        if found is None:
+        match = _ROLE.fullmatch(arn)
+        if match is None:
             return None
-        partition, account, path, name = found.groups()
+        partition, account, path, name = match.groups()
         backend: Any = iam_backends[account][partition]
         if any(role.name == name for role in backend.get_roles()):
             return None
@@ -115,10 +115,10 @@ def _role(service: str) -> Callable[[str], str | None]:
 def _key(name: str) -> str | None:
     from moto.kms.models import kms_backends
 
-    found = _ALIAS.fullmatch(name)
-    if found is None:
+    match = _ALIAS.fullmatch(name)
+    if match is None:
         return None  # KMS itself chooses the ids of keys
-    region, account, alias = found.groups()
+    region, account, alias = match.groups()
     backend: Any = kms_backends[account or ACCOUNT][region or REGION]
     if backend.alias_exists(alias):
         return None
@@ -130,10 +130,10 @@ def _key(name: str) -> str | None:
 def _repository(image: str) -> str | None:
     from moto.ecr.models import ecr_backends
 
-    found = _IMAGE.fullmatch(image)
-    if found is None or found[1] in ACCOUNTS.values():
+    match = _IMAGE.fullmatch(image)
+    if match is None or match[1] in ACCOUNTS.values():
         return None
-    account, region, name = found.groups()
+    account, region, name = match.groups()
     backend: Any = ecr_backends[account][region]
     if name in backend.repositories:
         return None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.emulation.clock import now
 from waterflow.emulation.cluster import End
 from waterflow.emulation.errors import JobError
+from waterflow_sagemaker.definition.jobs import PROCESSING, in_processing
 from waterflow_sagemaker.emulator import errors, inputs
 from waterflow_sagemaker.emulator.containers import Containers
 from waterflow_sagemaker.emulator.job import SageMakerJob
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from waterflow_sagemaker.emulator.world import World
 
-ROOT: Final = "/opt/ml/processing"
 _DAY: Final = 86400
 _MESSAGE: Final = 1024
 """Bytes of /opt/ml/output/message that become ExitMessage."""
@@ -55,9 +54,9 @@ class ProcessingJob(SageMakerJob):
         del world
         for one in (*request.get("ProcessingInputs", ()), *_outputs(request)):
             path = one.get("S3Input", one.get("S3Output", {})).get("LocalPath")
-            if path is not None and not _inside(path, ROOT):
+            if path is not None and not in_processing(path):
                 raise errors.invalid(
-                    f"LocalPath '{path}' is not valid: it must be a folder under {ROOT}/"
+                    f"LocalPath '{path}' is not valid: it must be a folder under {PROCESSING}/"
                 )
 
     @property
@@ -219,8 +218,3 @@ _CONFIG: Final = frozenset(
 
 def _outputs(request: dict[str, Any]) -> list[dict[str, Any]]:
     return list(request.get("ProcessingOutputConfig", {}).get("Outputs", ()))
-
-
-def _inside(path: str, root: str) -> bool:
-    pure = PurePosixPath(path)
-    return ".." not in pure.parts and pure.is_relative_to(root) and str(pure) != root

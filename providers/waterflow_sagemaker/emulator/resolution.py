@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from waterflow_sagemaker.emulator.documents import is_expression, property_file, step_path
-from waterflow_sagemaker.emulator.parameters import text
+from waterflow_sagemaker.definition.document import is_expression, property_file, step_path
+from waterflow_sagemaker.definition.parameters import text
 
 _PART = re.compile(
     r"""\.?(?P<name>[^.\[\]]+)|\[(?P<index>-?\d+)\]|\[(?P<quote>['"])(?P<key>.*?)(?P=quote)\]""",
@@ -52,10 +52,10 @@ class Scope:
             return [self.resolve(item) for item in cast("list[Any]", value)]
         if not isinstance(value, dict):
             return value
-        found = cast("dict[str, Any]", value)
-        if not is_expression(found):
-            return {key: self.resolve(part) for key, part in found.items()}
-        [(kind, argument)] = found.items()
+        members = cast("dict[str, Any]", value)
+        if not is_expression(members):
+            return {key: self.resolve(part) for key, part in members.items()}
+        [(kind, argument)] = members.items()
         if kind == "Get":
             return self._get(argument)
         if kind == "Std:Join":
@@ -68,10 +68,10 @@ class Scope:
             return self.parameters[rest]
         if head == "Execution" and rest in self.execution:
             return self.execution[rest]
-        found = step_path(str(path))
-        if found is None:
+        named = step_path(str(path))
+        if named is None:
             raise ResolutionError(f"'{path}' cannot be resolved")
-        step, rest = found
+        step, rest = named
         if step not in self.outputs:
             raise ResolutionError(f"'{path}' cannot be resolved: step '{step}' has no properties")
         value = walk(self.outputs[step], rest, f"Steps.{step}")
@@ -81,22 +81,21 @@ class Scope:
         values: list[Any] = argument.get("Values") or []
         parts: list[str] = []
         for value in values:
-            found = self.resolve(value)
-            if isinstance(found, (dict, list)):
+            resolved = self.resolve(value)
+            if isinstance(resolved, (dict, list)):
                 raise ResolutionError(f"Std:Join cannot take {json.dumps(value)}: it is no text")
-            parts.append(text(found))
+            parts.append(text(resolved))
         return str(argument.get("On", "")).join(parts)
 
     def _json(self, argument: dict[str, Any]) -> Any:
         path = str(argument.get("Path"))
         reference = argument.get("PropertyFile")
         if reference is not None:
-            # A definition says {"Get": path}; AWS's own early samples wrote the bare path.
-            name = reference["Get"] if isinstance(reference, dict) else str(reference)
-            found = property_file(name)
-            if found is None:
-                raise ResolutionError(f"'{name}' is no property file")
-            where, raw = name, self.file(*found)
+            where = str(reference["Get"])
+            file = property_file(where)
+            if file is None:
+                raise ResolutionError(f"'{where}' is no property file")
+            raw = self.file(*file)
         else:
             where = str(self.resolve(argument.get("S3Uri")))
             raw = self.uri(where)

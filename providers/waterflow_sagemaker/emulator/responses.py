@@ -10,6 +10,8 @@ from moto.core.responses import ActionResult
 from moto.sagemaker.responses import SageMakerResponse
 
 from waterflow.emulation.errors import ServiceError
+from waterflow_sagemaker.emulator import wire
+from waterflow_sagemaker.emulator.errors import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +39,7 @@ class Operations(SageMakerResponse):
             handler = self.handlers.get(operation) or self._tagging(operation, request)
             if handler is None:
                 return self._moto(operation)
-            _check(operation, request)
+            check(operation, request)
             answer = handler(request)
             return self.serialized(ActionResult(answer or {}))
         except ServiceError as error:
@@ -49,12 +51,12 @@ class Operations(SageMakerResponse):
 
     def _request(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.body or "{}")
+            request = json.loads(self.body or "{}")
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            request = None
+        if not isinstance(request, dict):
             raise ServiceError("SerializationException", "The body is not a JSON object.")
-        return found
+        return request
 
     def _moto(self, operation: str) -> Any:
         try:
@@ -68,18 +70,18 @@ class Operations(SageMakerResponse):
     def _tagging(self, operation: str, request: dict[str, Any]) -> Handler | None:
         if operation not in ("AddTags", "ListTags", "DeleteTags"):
             return None
-        found = type(self).tags(str(request.get("ResourceArn", "")))
-        if found is None:
+        tags = type(self).tags(str(request.get("ResourceArn", "")))
+        if tags is None:
             return None
 
         def act(request: dict[str, Any]) -> dict[str, Any]:
             if operation == "ListTags":
-                return {"Tags": [dict(tag) for tag in found]}
+                return {"Tags": [dict(tag) for tag in tags]}
             gone = set(request.get("TagKeys", ()))
             new = {tag["Key"]: tag for tag in request.get("Tags", ())}
-            found[:] = [tag for tag in found if tag["Key"] not in gone | set(new)]
-            found.extend(new.values())
-            return {"Tags": [dict(tag) for tag in found]} if operation == "AddTags" else {}
+            tags[:] = [tag for tag in tags if tag["Key"] not in gone | set(new)]
+            tags.extend(new.values())
+            return {"Tags": [dict(tag) for tag in tags]} if operation == "AddTags" else {}
 
         return act
 
@@ -101,18 +103,6 @@ def serve(
 
 
 def refusal(error: ServiceError) -> Answer:
-    """Return an error as the service's JSON protocol writes it."""
-    body = json.dumps({"__type": error.code, "message": error.message, "Message": error.message})
-    return error.status, {"content-type": "application/x-amz-json-1.1"}, body
-
-
-def _check(operation: str, request: dict[str, Any]) -> None:
-    """Refuse a request that the service's own model does not allow.
-
-    Raises:
-        ServiceError: ValidationException.
-    """
-    from waterflow_sagemaker.checks import merged, request_errors
-
-    if found := request_errors(operation, request):
-        raise ServiceError("ValidationException", merged(found))
+    """Return an error as moto answers with it."""
+    reply = wire.refusal("sagemaker", error)
+    return reply.status, dict(reply.headers), reply.body.decode()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from waterflow_sagemaker.definition.document import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from waterflow.emulation.errors import ServiceError
 
-AUTOMATIC: Final[tuple[dict[str, Any], ...]] = (
-    {"ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"], "MaxAttempts": 5},
-)
+AUTOMATIC: Final = RetryPolicy(("Step.SERVICE_FAULT", "Step.THROTTLING"), attempts=5)
 """What the service retries by itself, without a policy that says otherwise.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html
@@ -34,8 +34,8 @@ class Retries:
         scale: What waits are multiplied with.
     """
 
-    def __init__(self, policies: Sequence[dict[str, Any]], scale: float) -> None:
-        self._policies, self._scale = (*policies, *AUTOMATIC), scale
+    def __init__(self, policies: Sequence[RetryPolicy], scale: float) -> None:
+        self._policies, self._scale = (*policies, AUTOMATIC), scale
         self._attempts: dict[int, int] = {}
         self._waited = 0.0
 
@@ -47,16 +47,15 @@ class Retries:
             since: How long ago the step started, in seconds.
         """
         for index, policy in enumerate(self._policies):
-            if fault not in policy["ExceptionType"]:
+            if fault not in policy.exceptions:
                 continue
             before = self._attempts.get(index, 0)
-            backoff = float(policy.get("BackoffRate", 2.0)) ** before
-            interval = float(policy.get("IntervalSeconds", 1)) * backoff
-            if before >= int(policy.get("MaxAttempts", 20)):
+            interval = policy.interval * policy.backoff**before
+            if policy.attempts is not None and before >= policy.attempts:
                 return None
             # Scaled waits count in full, so that a policy makes as many attempts as in the cloud.
             passed = since + self._waited * (1 - self._scale)
-            if "ExpireAfterMin" in policy and passed + interval > policy["ExpireAfterMin"] * 60:
+            if policy.minutes is not None and passed + interval > policy.minutes * 60:
                 return None
             self._attempts[index] = before + 1
             self._waited += interval
@@ -65,7 +64,7 @@ class Retries:
 
 
 def refusal(kind: str, error: ServiceError, execution: str, step: str, fault: str | None) -> str:
-    """Return a step's FailureReason when what it asked for was refused.
+    """Return a step's FailureReason when what it stands for was refused.
 
     Args:
         kind: The step's type.

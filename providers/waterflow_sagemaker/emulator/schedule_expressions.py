@@ -5,21 +5,21 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cronsim import CronSim
+
 _CALL = re.compile(r"(?P<kind>cron|rate|at)\((?P<inside>[^()]*)\)")
 _RATE = re.compile(r"(?P<value>[1-9]\d*) (?P<unit>minute|hour|day)s?")
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86400}
-_MONTHS: Final = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
-_DAYS: Final = {
-    name: number
-    for number, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"), start=1)
-}
+_NEAR: Final = re.compile(r"(?P<day>[1-9]|[12]\d|3[01])W")
+_WEEKDAY: Final = re.compile(r"(?P<last>^L$)|(?<![#/\d])(?P<number>\d+)")
+_YEAR: Final = re.compile(r"(?P<low>\*|\d{4})(?:-(?P<high>\d{4}))?(?:/(?P<step>\d+))?")
 _YEARS: Final = (1970, 2199)
 _FIELDS: Final = 6
 
@@ -53,22 +53,22 @@ def parse(text: str, timezone: str = "UTC") -> Expression:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError(f"Invalid ScheduleExpressionTimezone {timezone}.") from None
-    found = _CALL.fullmatch(text)
-    if found is None:
+    call = _CALL.fullmatch(text)
+    if call is None:
         raise ValueError(f"Invalid Schedule Expression {text}.")
     try:
-        if found["kind"] == "rate":
-            return _rate(found["inside"])
-        return _at(found["inside"], zone) if found["kind"] == "at" else _cron(found["inside"], zone)
+        if call["kind"] == "rate":
+            return _rate(call["inside"])
+        return _at(call["inside"], zone) if call["kind"] == "at" else _cron(call["inside"], zone)
     except ValueError as error:
         raise ValueError(f"Invalid Schedule Expression {text}. ({error})") from None
 
 
 def _rate(inside: str) -> Expression:
-    found = _RATE.fullmatch(inside)
-    if found is None:
+    rate = _RATE.fullmatch(inside)
+    if rate is None:
         raise ValueError("a rate is a number and minutes, hours or days")
-    interval = int(found["value"]) * _UNITS[found["unit"]]
+    interval = int(rate["value"]) * _UNITS[rate["unit"]]
 
     def after(moment: float, begin: float) -> float:
         return begin if moment < begin else begin + ((moment - begin) // interval + 1) * interval
@@ -82,117 +82,92 @@ def _at(inside: str, zone: ZoneInfo) -> Expression:
 
 
 def _cron(inside: str, zone: ZoneInfo) -> Expression:
+    """Read AWS's six fields: cronsim's five, but for `?`, weekdays from 1, `15W` and years."""
     fields = inside.upper().split()
     if len(fields) != _FIELDS:
         raise ValueError(f"cron has {_FIELDS} fields: minute hour day month weekday year")
-    minutes, hours = _numbers(fields[0], 0, 59), _numbers(fields[1], 0, 23)
-    months = _numbers(fields[3], 1, 12, _MONTHS)
-    years = _numbers(fields[5], *_YEARS)
-    day = _day(fields[2], fields[4])
-    times = [time(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)]
+    minute, hour, day, month, weekday, year = fields
+    if (day == "?") == (weekday == "?"):
+        raise ValueError("exactly one of day and weekday is ?")
+    near = _NEAR.fullmatch(day)
+    target = int(near["day"]) if near else None
+    days = "*" if day == "?" or near else day
+    weekdays = "*" if weekday == "?" else _WEEKDAY.sub(_from_zero, weekday)
+    five = f"{minute} {hour} {days} {month} {weekdays}"
+    years = _years(year)
+    _sim(f"{minute} {hour} {days} * {weekdays}", datetime(2000, 1, 1, tzinfo=zone))
+    _sim(f"* * * {month} *", datetime(2000, 1, 1, tzinfo=zone))
 
     def after(moment: float, _begin: float) -> float | None:
-        at = datetime.fromtimestamp(moment, zone).date()
-        while at.year <= max(years):
-            if at.year not in years:
-                at = date(at.year + 1, 1, 1)
+        start = datetime.fromtimestamp(moment, zone)
+        for number in years:
+            first = datetime(number, 1, 1, tzinfo=zone) - timedelta(minutes=1)
+            if number < start.year:
                 continue
-            if at.month not in months:
-                at = at.replace(day=_last(at)) + timedelta(days=1)
-                continue
-            if day(at):
-                for hour in times:
-                    # A time that the clocks skip is skipped; one that comes twice counts once.
-                    local = datetime.combine(at, hour, zone)
-                    found = local.timestamp()
-                    real = datetime.fromtimestamp(found, zone).time() == hour
-                    if real and found > moment:
-                        return found
-            at += timedelta(days=1)
+            try:
+                times = _sim(five, max(start, first))
+            except ValueError:
+                return None  # each field is right, and the day never comes
+            for local in times:
+                if local.year != number:
+                    break
+                # A time that the clocks skip is skipped: cron itself puts it off.
+                put_off = local.hour not in times.hours or local.minute not in times.minutes
+                if not put_off and target in (None, _near(local, target)):
+                    return local.timestamp()
         return None
 
     return Expression("cron", after)
 
 
-def _numbers(field: str, low: int, high: int, names: dict[str, int] | None = None) -> set[int]:
-    """Return the numbers that a field lists: `*`, `1,2`, `3-5`, `*/10`, `5/10`, `MON-FRI`."""
-    found: set[int] = set()
+def _sim(five: str, after: datetime) -> CronSim:
+    from cronsim import CronSim, CronSimError
+
+    try:
+        return CronSim(five, after)
+    except CronSimError as error:
+        raise ValueError(str(error)) from None
+
+
+def _from_zero(weekday: re.Match[str]) -> str:
+    """Return a day of the week as cron numbers it: AWS's 1 is Sunday."""
+    if weekday["last"] is not None:
+        return "6"  # an L of its own is Saturday
+    number = int(weekday["number"])
+    if not 1 <= number <= 7:
+        raise ValueError(f"'{number}' is not between 1 and 7")
+    return str(number - 1)
+
+
+def _years(field: str) -> list[int]:
+    """Return the years that a field lists: `*`, `2030,2032`, `2030-2035`, `2030/2`."""
+    first, last = _YEARS
+    years: set[int] = set()
     for part in field.split(","):
-        span, slash, step = part.partition("/")
-        if slash and (not step.isdecimal() or int(step) < 1):
-            raise ValueError(f"'{part}' has no step of 1 or more")
-        if span == "*":
-            first, last = low, high
-        else:
-            start, dash, stop = span.partition("-")
-            first = _number(start, low, high, names)
-            last = _number(stop, low, high, names) if dash else high if slash else first
-        if first > last:
-            raise ValueError(f"'{part}' begins after its end")
-        found |= set(range(first, last + 1, int(step or 1)))
-    return found
+        year = _YEAR.fullmatch(part)
+        if year is None:
+            raise ValueError(f"'{part}' is no year")
+        low = first if year["low"] == "*" else int(year["low"])
+        high = int(year["high"]) if year["high"] else last if "*" in part or "/" in part else low
+        if not first <= low <= high <= last or year["step"] == "0":
+            raise ValueError(f"'{part}' is not between {first} and {last}")
+        years |= set(range(low, high + 1, int(year["step"] or 1)))
+    return sorted(years)
 
 
-def _number(text: str, low: int, high: int, names: dict[str, int] | None) -> int:
-    if names and text in names:
-        return names[text]
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise ValueError(f"'{text}' is not between {low} and {high}")
-    return int(text)
-
-
-def _day(of_month: str, of_week: str) -> Callable[[date], bool]:
-    """Return which days two fields mean; exactly one of them must say nothing."""
-    if (of_month == "?") == (of_week == "?"):
-        raise ValueError("exactly one of day and weekday is ?")
-    if of_week == "?":
-        return _day_of_month(of_month)
-    return _day_of_week(of_week)
-
-
-def _day_of_month(field: str) -> Callable[[date], bool]:
-    if field == "L":
-        return lambda day: day.day == _last(day)
-    if field == "LW":
-        return lambda day: day.day == _weekday_near(day, _last(day))
-    if field.endswith("W"):
-        near = _number(field[:-1], 1, 31, None)
-        return lambda day: near <= _last(day) and day.day == _weekday_near(day, near)
-    days = _numbers(field, 1, 31)
-    return lambda day: day.day in days
-
-
-def _day_of_week(field: str) -> Callable[[date], bool]:
-    if "#" in field:
-        name, _, count = field.partition("#")
-        weekday, nth = _number(name, 1, 7, _DAYS), _number(count, 1, 5, None)
-        return lambda day: _of_week(day) == weekday and (day.day - 1) // 7 == nth - 1
-    if field == "L":
-        return lambda day: _of_week(day) == 7  # Saturday
-    if field.endswith("L"):
-        last = _number(field[:-1], 1, 7, _DAYS)
-        return lambda day: _of_week(day) == last and day.day > _last(day) - 7
-    days = _numbers(field, 1, 7, _DAYS)
-    return lambda day: _of_week(day) in days
-
-
-def _of_week(day: date) -> int:
-    """Return 1 for Sunday to 7 for Saturday."""
-    return day.isoweekday() % 7 + 1
-
-
-def _last(day: date) -> int:
-    return calendar.monthrange(day.year, day.month)[1]
-
-
-def _weekday_near(month: date, day: int) -> int:
-    """Return the weekday closest to a day, in the same month."""
-    weekday = month.replace(day=day).isoweekday()
+def _near(month: date, day: int | None) -> int | None:
+    """Return the working day closest to a day, in the same month; None for one it has not."""
+    last = calendar.monthrange(month.year, month.month)[1]
+    if day is None or day > last:
+        return None
+    weekday = date(month.year, month.month, day).isoweekday()
     if weekday == 6:  # Saturday
-        return day - 1 if day > 1 else day + 2
-    if weekday == 7:  # Sunday
-        return day + 1 if day < _last(month) else day - 2
-    return day
+        near = day - 1 if day > 1 else day + 2
+    elif weekday == 7:  # Sunday
+        near = day + 1 if day < last else day - 2
+    else:
+        near = day
+    return day if month.day == near else None
 
 
 def written(moment: float) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from waterflow.emulation.errors import ServiceError
+from waterflow_sagemaker.emulator.errors import check, invalid, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ class Work:
         arguments: The step's arguments, resolved.
         execution: The execution's ARN.
         role: The pipeline's role.
-        extra: What a callback step has beside its arguments.
+        source: The step's object: a callback step's queue stands beside its arguments.
     """
 
     step: str
@@ -57,7 +58,7 @@ class Work:
     arguments: dict[str, Any]
     execution: str
     role: str
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    source: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -127,18 +128,6 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def check(operation: str, request: dict[str, Any]) -> None:
-    """Check what a step is about to ask for.
-
-    Raises:
-        ServiceError: ValidationException.
-    """
-    from waterflow_sagemaker.checks import merged, request_errors
-
-    if errors := request_errors(operation, request):
-        raise ServiceError("ValidationException", merged(errors))
-
-
 class JobKind:
     """A processing or training step.
 
@@ -206,10 +195,10 @@ class ModelKind:
         try:
             arn, outputs = self._register(work) if self._package else self._create(work)
         except ClientError as error:
-            found: dict[str, Any] = cast("Any", error.response)["Error"]
-            raise ServiceError(found["Code"], found["Message"]) from error
+            refusal: dict[str, Any] = cast("Any", error.response)["Error"]
+            raise ServiceError(refusal["Code"], refusal["Message"]) from error
         except ParamValidationError as error:
-            raise ServiceError("ValidationException", str(error)) from error
+            raise invalid(str(error)) from error
         metadata = {"RegisterModel" if self._package else "Model": {"Arn": arn}}
         on_end(Ending("Succeeded", plain(outputs), metadata))
         return metadata
@@ -279,9 +268,7 @@ class CallbackKind:
             ServiceError: No step waits with this token.
         """
         if token not in self._waiting:
-            raise ServiceError(
-                "ResourceNotFound", f"No step is waiting for callback token {token}."
-            )
+            raise missing(f"No step is waiting for callback token {token}.")
         work, on_end = self._waiting.pop(token)
         metadata = self._metadata(work, token)
         if outputs is None:
@@ -294,7 +281,7 @@ class CallbackKind:
         return work.execution
 
     def _metadata(self, work: Work, token: str) -> dict[str, Any]:
-        return {"Callback": {"CallbackToken": token, "SqsQueueUrl": work.extra["SqsQueueUrl"]}}
+        return {"Callback": {"CallbackToken": token, "SqsQueueUrl": work.source["SqsQueueUrl"]}}
 
     def _send(self, work: Work, token: str, status: str) -> None:
         body = {
@@ -303,5 +290,5 @@ class CallbackKind:
             "status": status,
             "arguments": work.arguments,
         }
-        queue = work.extra["SqsQueueUrl"]
+        queue = work.source["SqsQueueUrl"]
         self._services.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(body))

@@ -13,6 +13,7 @@ from waterflow.emulation.cluster import End
 from waterflow.emulation.errors import JobError
 from waterflow.emulation.faults import SpotPlan
 from waterflow.emulation.jobs import JobState
+from waterflow_sagemaker.definition.jobs import CHECKPOINTS
 from waterflow_sagemaker.emulator import errors, inputs
 from waterflow_sagemaker.emulator.artifacts import pack, upload_tree
 from waterflow_sagemaker.emulator.containers import Containers
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from waterflow_sagemaker.emulator.world import World
 
-CHECKPOINTS: Final = "/opt/ml/checkpoints"
 _DAY: Final = 86400
 _FAILURE: Final = 1024
 """Characters of /opt/ml/output/failure that become part of FailureReason."""

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from waterflow import spec
+from waterflow.cloud.naming import Names
 from waterflow.errors import UnsupportedFeatureError
 from waterflow.spec.references import operands
-from waterflow_sagemaker.translation.naming import Names
+from waterflow_sagemaker import limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -146,7 +147,7 @@ class _Placer:
         self.copies: dict[str, dict[Path, str]] = {}
         self.layout = Layout({(): []})
         self.made: dict[tuple[Path, str], PlacedGate] = {}
-        names = Names()
+        names = Names(limits.STEP_NAME.most)
         self.own = {step.name: names.take(step.name) for step in pipeline.steps}
         self.names = names
         self.count = 0

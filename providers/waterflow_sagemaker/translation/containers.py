@@ -11,8 +11,10 @@ from waterflow.spec.parameters import to_text
 from waterflow_sagemaker.translation import mounts as mounting
 
 if TYPE_CHECKING:
-    from waterflow_sagemaker.translation.context import Context
-    from waterflow_sagemaker.translation.mounts import Kind, Mounts
+    from collections.abc import Mapping
+
+    from waterflow_sagemaker.machines import Kind
+    from waterflow_sagemaker.translation.mounts import Mounts
 
 _PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs|parameters)\.([^{}]+)\}")
 
@@ -46,12 +48,16 @@ def check(step: spec.Step) -> None:
 
 
 def command(
-    context: Context, kind: Kind, step: spec.Step, run: spec.Container, mounts: Mounts
+    parameters: Mapping[str, spec.Parameter],
+    kind: Kind,
+    step: spec.Step,
+    run: spec.Container,
+    mounts: Mounts,
 ) -> list[Any]:
     """Return a program's command line: texts, or expressions that give a text.
 
     Args:
-        context: The pipeline and its settings.
+        parameters: The pipeline's parameters.
         kind: The kind of job.
         step: The step.
         run: What it runs.
@@ -70,7 +76,7 @@ def command(
             if isinstance(given.source, spec.FromData):
                 entry = mounting.entry_name(given.source.uri)
                 known[f"inputs.{name}"] = f"{mounts.paths[name]}/{entry}"
-        known |= _value(context, name, given.source)
+        known |= _value(parameters, name, given.source)
     parts = [_filled(part, known) for part in run.command]
     for name, given in step.inputs.items():
         source = given.source
@@ -94,12 +100,14 @@ def _rename_channels(mounts: Mounts) -> None:
                 mounts.paths[name] = path + found[len(one.path) :]
 
 
-def _value(context: Context, name: str, source: spec.Source) -> dict[str, Any]:
+def _value(
+    parameters: Mapping[str, spec.Parameter], name: str, source: spec.Source
+) -> dict[str, Any]:
     if isinstance(source, spec.FromValue):
         value = source.value
         return {f"parameters.{name}": value if isinstance(value, str) else to_text(value)}
     if isinstance(source, spec.FromParameter):
-        if context.pipeline.parameters[source.name].type == "data":
+        if parameters[source.name].type == "data":
             return {}
         return {f"parameters.{name}": {"Get": f"Parameters.{source.name}"}}
     return {}

@@ -1,32 +1,28 @@
-"""What all steps of one compilation share: settings, images, machines, addresses, parameters."""
+"""What all steps of one compilation for SageMaker share: kinds of jobs, machines, settings."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
-from waterflow.data.fingerprints import text_digest
-from waterflow.data.stores import scheme_of
-from waterflow.errors import ConfigurationError, UnsupportedFeatureError
-from waterflow.spec.parameters import to_text
-from waterflow.spec.references import operands, value_name
-from waterflow_sagemaker import images, machines
-from waterflow_sagemaker.profile import LARGEST_VOLUME
+from waterflow.cloud.libraries import Libraries, Pinner, Shipping
+from waterflow.cloud.planning import Planning
+from waterflow.errors import UnsupportedFeatureError
+from waterflow_sagemaker import images, limits, machines
 from waterflow_sagemaker.translation import containers
 from waterflow_sagemaker.translation.mounts import TRAINING_INPUT, TRAINING_OUTPUT, entry_name
-from waterflow_sagemaker.translation.naming import S3_SCHEMES, value_keys
-from waterflow_sagemaker.translation.pins import Libraries, Pinner
+from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
 if TYPE_CHECKING:
-    from waterflow.data import Pinned
     from waterflow.provider import Build
-    from waterflow_sagemaker.machines import Machine
+    from waterflow_sagemaker.machines import InstanceType, Kind
     from waterflow_sagemaker.profile import SageMakerSettings
-    from waterflow_sagemaker.translation.mounts import Kind
 
-IMAGE_LENGTH: Final = 255
+PLATFORM: Final = "manylinux_2_28_x86_64"
+"""What AWS's images can load: the oldest of them, Ubuntu 20.04, has glibc 2.31."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class StepPlan:
     kind: Kind
     image: str
     python: str | None
-    machine: Machine
+    machine: InstanceType
     volume: int
     role: str
     kms_key: str | None
@@ -68,8 +64,8 @@ class StepPlan:
     notes: tuple[str, ...]
 
 
-class Context:
-    """One compilation.
+class Context(Planning):
+    """One compilation for SageMaker.
 
     Args:
         build: The spec and what was found about its code and data.
@@ -80,71 +76,28 @@ class Context:
     def __init__(
         self, build: Build, settings: SageMakerSettings, registering: dict[str, Any] | None
     ) -> None:
-        self.build, self.settings, self.registering = build, settings, registering
-        self.pipeline = build.spec
-        self.steps = {step.name: step for step in build.spec.steps}
+        super().__init__(
+            build,
+            settings,
+            base=f"s3://{settings.bucket}/{settings.prefix}",
+            schemes=S3_SCHEMES,
+            entry_name=entry_name,
+            longest_image=limits.IMAGE.most,
+        )
+        self.settings, self.registering = settings, registering
         managed = registering is not None and registering["uri"].startswith("arn:")
-        tracking = ("mlflow", "sagemaker-mlflow") if managed else ("mlflow",)
-        self.pinner = Pinner(build, settings, tracking)
-        self._base = f"s3://{settings.bucket}/{settings.prefix}"
-        self._image: str | None = None
-        self._reading: dict[str, list[spec.Gate]] = {}
-        wanted: dict[str, set[str]] = {}
-        for gate in build.spec.gates:
-            for operand in operands(gate.condition):
-                if isinstance(operand, spec.FromStep):
-                    wanted.setdefault(operand.step, set()).add(value_name(operand))
-                    gates = self._reading.setdefault(operand.step, [])
-                    if gate not in gates[-1:]:
-                        gates.append(gate)
-        self._keys = {
-            step: value_keys(names, self.steps[step].metrics or ())
-            for step, names in wanted.items()
-        }
+        shipping = Shipping(
+            provider="sagemaker",
+            wheels=settings.libraries == "wheelhouse",
+            platform=PLATFORM,
+            tracking=("mlflow", "sagemaker-mlflow") if managed else ("mlflow",),
+            secrets=("boto3",),
+        )
+        self.pinner = Pinner(build, shipping)
         self._kinds: dict[str, Kind] = {step.name: self._kind(step) for step in build.spec.steps}
         self._plans: dict[str, StepPlan] = {}
-        self._machines: dict[tuple[spec.Resources, Kind], Machine] = {}
-        self._images: set[str] = set()
-        self._lengths: dict[str, int] = {}
-
-    def default_length(self, parameter: str) -> int:
-        """Return the characters of a parameter's default as JSON text; 0 without one."""
-        if parameter not in self._lengths:
-            found = self.pipeline.parameters[parameter]
-            self._lengths[parameter] = 0 if found.required else len(to_text(found.default))
-        return self._lengths[parameter]
-
-    # --- addresses ------------------------------------------------------------------------------
-
-    def s3(self, key: str) -> str:
-        """Return the S3 URI of a key below the profile's prefix."""
-        return f"{self._base}/{key}"
-
-    @property
-    def none(self) -> str:
-        """What an optional data parameter points to when there is none."""
-        return self.s3("none/none")
-
-    def data(self, uri: str) -> str:
-        """Return where outside data lies for the jobs.
-
-        What is pinned is kept under a digest of what it is, so that a run reads what was pinned
-        and SageMaker's cache sees a change. What is not pinned is read where it is if it is in S3.
-        """
-        copy = self.copy_of(uri)
-        return uri if copy is None else self.s3(copy)
-
-    def copy_of(self, uri: str) -> str | None:
-        """Return the key of the copy of outside data; None for what is read where it is."""
-        pinned = self.build.data[uri]
-        what = pinned.sha256 or pinned.version
-        if what is None:
-            if uri.startswith("s3://"):
-                return None
-            return f"data/unpinned-{text_digest(uri)}"
-        # Tags of S3 and digests tell content; what a web server says tells it of one address only.
-        tells = scheme_of(uri) in S3_SCHEMES or pinned.sha256 or what.startswith("md5:")
-        return f"data/{text_digest(f'{entry_name(uri) if tells else uri} {what}')}"
+        self._machines: dict[tuple[spec.Resources, Kind], InstanceType] = {}
+        self._image = cache(partial(images.for_python, settings.region))
 
     def address(self, source: spec.FromData | spec.FromParameter) -> tuple[Any, bool]:
         """Return outside data's S3 URI or its expression, and whether there may be none."""
@@ -152,23 +105,6 @@ class Context:
             return self.data(source.uri), False
         optional = self.pipeline.parameters[source.name].optional
         return {"Get": f"Parameters.{source.name}"}, optional
-
-    def is_pinned(self, step: spec.Step) -> bool:
-        """Say whether all outside data that a step reads is known by its content."""
-        for given in step.inputs.values():
-            if isinstance(given.source, spec.FromData):
-                if not _pinned(self.build.data[given.source.uri]):
-                    return False
-            elif isinstance(given.source, spec.FromParameter):
-                if self.pipeline.parameters[given.source.name].type != "data":
-                    continue
-                if not all(_pinned(one) for one in self._of_parameters()):
-                    return False
-        return True
-
-    def _of_parameters(self) -> list[Pinned]:
-        """Return the data that parameters may name: any, since a step may name the same."""
-        return list(self.build.data.values())
 
     def caching(self, step: spec.Step) -> dict[str, Any]:
         """Return a step's CacheConfig.
@@ -204,34 +140,6 @@ class Context:
             return profiled
         return "processing" if why is None else "training"
 
-    def is_raw(self, source: spec.FromStep) -> bool:
-        """Say whether a program has written an output, which then has no manifest."""
-        return self.steps[source.step].outputs[source.output].raw
-
-    def part(self, step: spec.Step) -> spec.Pipeline:
-        """Return the part of the pipeline that a step's STEP.json tells of.
-
-        Looking through the whole of it for each step would take quadratic time.
-        """
-        before: dict[str, spec.Step] = {}
-        for given in step.inputs.values():
-            source = given.source
-            items = source.items if isinstance(source, spec.FromList) else (source,)
-            for item in items:
-                if isinstance(item, spec.FromStep):
-                    before[item.step] = self.steps[item.step]
-        return spec.Pipeline(
-            name=self.pipeline.name,
-            parameters=self.pipeline.parameters,
-            steps=tuple(before.values()),
-            gates=tuple(self._reading.get(step.name, ())),
-            trusted_types=self.pipeline.trusted_types,
-        )
-
-    def keys(self, step: str) -> dict[str, str]:
-        """Return the values of a step that conditions read, and their keys."""
-        return self._keys.get(step, {})
-
     def plan(self, name: str) -> StepPlan:
         """Return what holds for all copies of a step.
 
@@ -254,7 +162,7 @@ class Context:
             if own.machine is not None
             else self._machine(step, its_kind)
         )
-        image, python = self._environment(step)
+        image, python = self.environment(step, own, self._image)
         kms_key = own.kms_key or settings.kms_key
         isolated = (
             settings.network_isolation if own.network_isolation is None else own.network_isolation
@@ -281,13 +189,13 @@ class Context:
             notes=tuple(_notes(step, own.job, machine, image, kms_key)),
         )
 
-    def _machine(self, step: spec.Step, its_kind: Kind) -> Machine:
-        asked = step.resources, its_kind
-        if asked not in self._machines:
-            self._machines[asked] = machines.choose(
+    def _machine(self, step: spec.Step, its_kind: Kind) -> InstanceType:
+        wish = step.resources, its_kind
+        if wish not in self._machines:
+            self._machines[wish] = machines.choose(
                 step.resources, self.settings.machines, its_kind, step.name
             )
-        return self._machines[asked]
+        return self._machines[wish]
 
     def _check_isolation(self, step: spec.Step, isolated: bool) -> None:
         needs = "the registry" if isinstance(step.run, spec.Register) else "secrets"
@@ -298,53 +206,8 @@ class Context:
                 f"[profiles.NAME.steps.{step.name}] network_isolation = false",
             )  # fmt: skip
 
-    def _environment(self, step: spec.Step) -> tuple[str, str | None]:
-        """Return a step's image, and its Python.
 
-        Raises:
-            ConfigurationError: The image's Python is not known, or not this environment's.
-        """
-        settings, own = self.settings, self.settings.of(self.pipeline.name, step.name)
-        if isinstance(step.run, spec.Container):
-            return self._checked_image(step.name, step.run.image), None
-        image = step.environment.image or own.image or settings.image
-        python = own.python or settings.python
-        wanted = self.build.python
-        if image is None:
-            if self._image is None:
-                self._image = images.for_python(settings.region, python or wanted)
-            image = self._image
-            python = python or wanted
-        if python is None:
-            raise ConfigurationError(
-                f"Step '{step.name}' runs in image '{image}', and the profile does not say which "
-                f'Python that has. Write: [profiles.NAME.steps.{step.name}] python = "{wanted}"'
-            )
-        if python != wanted:
-            raise ConfigurationError(
-                f"Step '{step.name}' runs in image '{image}' with Python {python}, and this "
-                f"environment is Python {wanted}. Work in Python {python}, or name an image with "
-                f'Python {wanted} in the profile: image = "...", python = "{wanted}"'
-            )
-        return self._checked_image(step.name, image), python
-
-    def _checked_image(self, step: str, image: str) -> str:
-        if image in self._images:
-            return image
-        if not image or len(image) > IMAGE_LENGTH or any(sign.isspace() for sign in image):
-            raise ConfigurationError(
-                f"Step '{step}': {image!r:.80} cannot name an image: 1 to {IMAGE_LENGTH} "
-                "characters and no spaces. Correct it"
-            )
-        self._images.add(image)
-        return image
-
-
-def _pinned(data: Pinned) -> bool:
-    return data.sha256 is not None or data.version is not None
-
-
-def _volume(step: spec.Step, machine: Machine, least: int) -> int:
+def _volume(step: spec.Step, machine: InstanceType, least: int) -> int:
     """Return the GiB of a step's volume.
 
     Raises:
@@ -353,10 +216,10 @@ def _volume(step: spec.Step, machine: Machine, least: int) -> int:
     wanted = max(least, math.ceil((step.resources.disk or 0) / machines.GIB))
     if machine.local is not None:  # the request may not be larger than the instance's own volume
         wanted = min(wanted, math.floor(machine.local * 10**9 / machines.GIB))
-    if wanted > LARGEST_VOLUME:
+    if wanted > limits.VOLUME.most:
         raise UnsupportedFeatureError(
             step.name, f"disk={step.resources.disk} ({wanted:,} GiB)", "sagemaker",
-            f"A volume has at most {LARGEST_VOLUME:,} GiB.",
+            f"A volume has at most {limits.VOLUME.most:,} GiB.",
         )  # fmt: skip
     return wanted
 
@@ -375,7 +238,7 @@ def _needs_training(step: spec.Step) -> str | None:
 
 
 def _notes(
-    step: spec.Step, job: Kind | None, machine: Machine, image: str, kms_key: str | None
+    step: spec.Step, job: Kind | None, machine: InstanceType, image: str, kms_key: str | None
 ) -> list[str]:
     found: list[str] = []
     wants, why = step.resources, _needs_training(step)

@@ -1,14 +1,12 @@
-"""The control input of a job: which programs lie in it, and the digest that it is kept under."""
+"""The programs in the control input of SageMaker's jobs."""
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from waterflow.artifacts.folder import canonical
-from waterflow.data.fingerprints import text_digest
+from waterflow.cloud.control import programs_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,17 +22,6 @@ def job_files() -> Mapping[str, bytes]:
 
 
 @cache
-def _programs() -> str:
-    return "\0".join(hashlib.sha256(content).hexdigest() for content in job_files().values())
-
-
-def control_digest(launch: Mapping[str, Any], step: Mapping[str, Any], code: str | None) -> str:
-    """Return the digest under which a step's control input is kept.
-
-    Args:
-        launch: launch.json.
-        step: STEP.json.
-        code: The digest of the step's bundle; None where it has none.
-    """
-    parts = [canonical(dict(launch)).decode(), canonical(dict(step)).decode(), code or ""]
-    return text_digest("\0".join([*parts, _programs()]))
+def programs() -> str:
+    """Return what stands for the programs in the digests of control inputs."""
+    return programs_digest(job_files().values())

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from waterflow import spec
 from waterflow.data.stores import scheme_of
 from waterflow.errors import UnsupportedFeatureError
 from waterflow.spec.job import leaves
+from waterflow_sagemaker import limits
 from waterflow_sagemaker.machines import as_training
 from waterflow_sagemaker.translation.naming import S3_SCHEMES, s3_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Kind = Literal["processing", "training"]
+    from waterflow_sagemaker.machines import Kind
 
-INPUTS: Final = 10
-"""Inputs of a processing job:
-https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html"""
-CHANNELS: Final = 20
-"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html"""
 
 PROCESSING_INPUT: Final = "/opt/ml/processing/input"
 PROCESSING_OUTPUT: Final = "/opt/ml/processing/output"
@@ -142,12 +138,12 @@ def check_count(step: str, kind: Kind, number: int) -> None:
     Raises:
         UnsupportedFeatureError: There are more.
     """
-    most = CHANNELS if kind == "training" else INPUTS
+    most = limits.MOUNTS[kind].most
     if number <= most:
         return
     other = (
-        f" Or {as_training(step)}: a training job has {CHANNELS}."
-        if kind == "processing" and number <= CHANNELS
+        f" Or {as_training(step)}: a training job has {limits.CHANNELS.most}."
+        if kind == "processing" and number <= limits.CHANNELS.most
         else ""
     )
     raise UnsupportedFeatureError(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from waterflow_sagemaker.translation.context import StepPlan
     from waterflow_sagemaker.translation.mounts import Mount
-
-VARIABLES: Final = 100
-"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html"""
 
 
 def processing(

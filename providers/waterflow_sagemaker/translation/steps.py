@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from waterflow import spec
+from waterflow.cloud.control import control_digest
 from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.job import leaves, step_document
+from waterflow_sagemaker import limits
 from waterflow_sagemaker.machines import as_training
 from waterflow_sagemaker.translation import mounts as mounting
 from waterflow_sagemaker.translation import requests
 from waterflow_sagemaker.translation.containers import command
-from waterflow_sagemaker.translation.control import control_digest
+from waterflow_sagemaker.translation.control import programs
 from waterflow_sagemaker.translation.mounts import Mount, Mounts
 from waterflow_sagemaker.translation.naming import REGISTERED_AT
 
@@ -25,20 +27,8 @@ if TYPE_CHECKING:
     from waterflow_sagemaker.translation.context import Context, StepPlan
 
 LAUNCH: Final = "launch.py"
-ARGUMENTS: Final = 100
-ARGUMENT_LENGTH: Final = 256
-"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AppSpecification.html"""
-OUTPUTS: Final = 10
-METRICS: Final = 40
-"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html"""
-EXPRESSION: Final = 500
-"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_MetricDefinition.html"""
 MARGIN: Final = 900
 """Seconds beyond a step's own time: installing its libraries, and ending well."""
-UNLIMITED: Final = 5 * 86_400
-"""Seconds of a job without a timeout: the most that both kinds of jobs may run by default.
-https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
-LONGEST: Final = {"processing": UNLIMITED, "training": 28 * 86_400}
 EXECUTION: Final = {"variable": "WATERFLOW_EXECUTION"}
 RETRIES: Final = [
     {
@@ -170,12 +160,12 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
         secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,
     )  # fmt: skip
     bundle = context.build.bundles.get(step.name)
-    digest = control_digest(launch, document, bundle.digest if bundle else None)
+    digest = control_digest(launch, document, bundle.digest if bundle else None, programs())
     base = mounting.TRAINING_INPUT if plan.kind == "training" else mounting.PROCESSING_INPUT
-    first = [Mount("control", f"{base}/control", context.s3(f"control/{digest}/"))]
+    first = [Mount("control", f"{base}/control", context.uri(f"control/{digest}/"))]
     if plan.libraries.wheels is not None:
         first.append(
-            Mount("wheels", f"{base}/wheels", context.s3(f"wheels/{plan.libraries.wheels}/"))
+            Mount("wheels", f"{base}/wheels", context.uri(f"wheels/{plan.libraries.wheels}/"))
         )
     control = Control(digest=digest, source=step.name, launch=launch, step=document)
     arguments = [
@@ -192,13 +182,13 @@ def _program(
     context: Context, plan: StepPlan, step: spec.Step, run: spec.Container, mounts: Mounts
 ) -> _Job:
     """Return the job of a step that is a program in an image."""
-    parts = command(context, plan.kind, step, run, mounts)
+    parts = command(context.pipeline.parameters, plan.kind, step, run, mounts)
     outputs = sorted(step.outputs)
-    if len(outputs) >= OUTPUTS:
+    if len(outputs) >= limits.OUTPUTS.most:
         raise UnsupportedFeatureError(
             step.name, f"{len(outputs)} outputs of a container step", "sagemaker",
-            f"A processing job has {OUTPUTS} outputs, of which one is Waterflow's. Write several "
-            "results into the folder of one output.",
+            f"A processing job has {limits.OUTPUTS.most} outputs, of which one is Waterflow's. "
+            "Write several results into the folder of one output.",
         )  # fmt: skip
     variables: dict[str, Any] = dict(sorted(step.environment.variables.items()))
     return _Job(parts[:1], parts[1:], mounts.mounts, variables, outputs)
@@ -217,7 +207,7 @@ def _arguments(context: Context, plan: StepPlan, placed: PlacedStep, job: _Job) 
         "Std:Join": {
             "On": "/",
             "Values": [
-                context.s3("runs"), {"Get": "Execution.PipelineExecutionId"}, placed.native,
+                context.uri("runs"), {"Get": "Execution.PipelineExecutionId"}, placed.native,
             ],
         }
     }  # fmt: skip
@@ -230,7 +220,7 @@ def _arguments(context: Context, plan: StepPlan, placed: PlacedStep, job: _Job) 
         )  # fmt: skip
     checkpoint = None
     if step.resources.spot and job.control is not None:
-        checkpoint = context.s3(f"checkpoints/{job.control.digest}")
+        checkpoint = context.uri(f"checkpoints/{job.control.digest}")
     return requests.training(
         plan, job.entrypoint, job.arguments, job.mounts, base, job.environment, stopping,
         metrics=_metrics(step, plan), instances=step.resources.instances, spot=step.resources.spot,
@@ -250,17 +240,19 @@ def _metrics(step: spec.Step, plan: StepPlan) -> list[dict[str, str]]:
     """
     asked = dict(step.metrics or {})
     for name, expression in asked.items():
-        if len(expression) > EXPRESSION:
+        if len(expression) > limits.EXPRESSION.most:
             raise UnsupportedFeatureError(
                 step.name, f"the expression of metric '{name}' ({len(expression)} characters)",
-                "sagemaker", f"An expression has at most {EXPRESSION} characters. Shorten it.",
+                "sagemaker",
+                f"An expression has at most {limits.EXPRESSION.most} characters. Shorten it.",
             )  # fmt: skip
     ours = {key: f"::waterflow-value:: {key}=([-+0-9.eE]+)" for key in plan.keys.values()}
-    if len(asked) + len(ours) > METRICS:
+    if len(asked) + len(ours) > limits.METRICS.most:
         more = f" and {len(ours)} values that conditions read" if ours else ""
         raise UnsupportedFeatureError(
             step.name, f"{len(asked)} metrics{more}", "sagemaker",
-            f"A training job takes {METRICS}. Define fewer, or log them with wf.log_metrics.",
+            f"A training job takes {limits.METRICS.most}. Define fewer, or log them with "
+            "wf.log_metrics.",
         )  # fmt: skip
     return [
         {"Name": name, "Regex": expression} for name, expression in sorted((asked | ours).items())
@@ -285,7 +277,7 @@ def _processing_outputs(
     execution = {"Get": "Execution.PipelineExecutionId"}
     found = [output("artifacts", "/opt/ml/processing/artifacts", base)]
     for number, name in enumerate(outputs, 1):
-        values = [context.s3("runs"), execution, native, name]
+        values = [context.uri("runs"), execution, native, name]
         uri = {"Std:Join": {"On": "/", "Values": values}}
         found.append(output(f"output-{number}", f"{mounting.PROCESSING_OUTPUT}/{name}", uri))
     return found
@@ -298,20 +290,20 @@ def _seconds(step: spec.Step, plan: StepPlan) -> int:
         UnsupportedFeatureError: Longer than a job of its kind can.
     """
     if step.timeout is None:
-        return UNLIMITED
+        return limits.PROCESSING_SECONDS.most  # by default the most of both kinds of jobs
     retry = step.retry
     try:
         pauses = sum(retry.delay * retry.backoff**number for number in range(retry.retries))
         wanted = math.ceil(step.timeout * (retry.retries + 1) + pauses + MARGIN)
     except OverflowError:
-        wanted = LONGEST["training"] * 1000
-    longest = LONGEST[plan.kind]
+        wanted = limits.TRAINING_SECONDS.most * 1000
+    longest = limits.SECONDS[plan.kind].most
     if wanted <= longest:
         return wanted
     other = (
         f" Or {as_training(step.name)}: such a job may run for "
-        f"{LONGEST['training'] // 86_400} days."
-        if wanted <= LONGEST["training"]
+        f"{limits.TRAINING_SECONDS.most // 86_400} days."
+        if wanted <= limits.TRAINING_SECONDS.most
         else ""
     )
     raise UnsupportedFeatureError(
@@ -328,9 +320,11 @@ def _seconds(step: spec.Step, plan: StepPlan) -> int:
 
 def _check_arguments(context: Context, step: spec.Step, arguments: list[Any]) -> None:
     number = len(arguments)
-    if number > ARGUMENTS:
+    if number > limits.ARGUMENTS.most:
         raise UnsupportedFeatureError(
-            step.name, f"{number} arguments, of which a job has {ARGUMENTS}", "sagemaker",
+            step.name,
+            f"{number} arguments, of which a job has {limits.ARGUMENTS.most}",
+            "sagemaker",
             "Give several parameters as one: a dict, or a file taken as wf.Data.",
         )  # fmt: skip
     for argument in arguments:
@@ -340,12 +334,12 @@ def _check_arguments(context: Context, step: spec.Step, arguments: list[Any]) ->
                 f"{argument!r:.60} has one. Put the program into the image, or write it on one line"
             )
         length = _length(context, argument)
-        if length > ARGUMENT_LENGTH:
+        if length > limits.ARGUMENT.most:
             shown = argument if isinstance(argument, str) else argument["Std:Join"]["Values"][0]
             raise DefinitionError(
                 f"Step '{step.name}': the argument that begins with {shown[:40]!r} has {length:,} "
-                f"characters; SageMaker takes {ARGUMENT_LENGTH} for each argument of a job. Put "
-                "the value into a file and take it as wf.Data"
+                f"characters; SageMaker takes {limits.ARGUMENT.most} for each argument of a job. "
+                "Put the value into a file and take it as wf.Data"
             )
 
 
@@ -366,11 +360,11 @@ def _length(context: Context, argument: Any) -> int:
 
 
 def _check_environment(step: spec.Step, plan: StepPlan, variables: dict[str, Any]) -> None:
-    most = 512 if plan.kind == "training" else 256
-    if len(variables) > requests.VARIABLES:
+    most = limits.VARIABLE[plan.kind].most
+    if len(variables) > limits.VARIABLES.most:
         raise UnsupportedFeatureError(
             step.name, f"{len(variables)} environment variables of a container step", "sagemaker",
-            f"A job has {requests.VARIABLES}. Put them into the image.",
+            f"A job has {limits.VARIABLES.most}. Put them into the image.",
         )  # fmt: skip
     for name, value in variables.items():
         if isinstance(value, str) and len(value) > most:

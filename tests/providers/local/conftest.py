@@ -22,10 +22,10 @@ MARK = "WATERFLOW_TEST_MARK"
 def until(condition, seconds=60.0, what="it"):
     """Poll until a condition holds, and return what it gave."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (answer := condition()):
         assert time.monotonic() < end, f"{what} did not come about within {seconds} s"
         time.sleep(0.01)
-    return found
+    return answer
 
 
 class Project:
@@ -80,14 +80,14 @@ class Project:
 
     def processes(self):
         """Return the command lines of this project's processes by their pids."""
-        found = {}
+        commands = {}
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if f"{MARK}={self.mark}".encode() in (place / "environ").read_bytes().split(b"\0"):
                     state = (place / "stat").read_text().rpartition(")")[2].split()[0]
                     if state != "Z" and int(place.name) != os.getpid():
-                        found[int(place.name)] = (place / "cmdline").read_bytes().decode()
-        return found
+                        commands[int(place.name)] = (place / "cmdline").read_bytes().decode()
+        return commands
 
     def working(self):
         """Return its processes but those that only send tracking."""
@@ -108,30 +108,30 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path):
-    made = Project(tmp_path)
-    yield made
-    made.close()
+    project = Project(tmp_path)
+    yield project
+    project.close()
 
 
 @pytest.fixture
 def tracked(tmp_path):
     """Return a project whose runs are sent to MLflow beside their steps."""
-    made = Project(tmp_path, send="now")
-    yield made
-    made.close()
+    project = Project(tmp_path, send="now")
+    yield project
+    project.close()
 
 
 @pytest.fixture
 def configured(tmp_path):
     """Return what makes a project with settings."""
-    made = []
+    projects = []
 
     def make(settings, **more):
-        made.append(Project(tmp_path, settings, **more))
-        return made[-1]
+        projects.append(Project(tmp_path, settings, **more))
+        return projects[-1]
 
     yield make
-    for one in made:
+    for one in projects:
         one.close()
 
 

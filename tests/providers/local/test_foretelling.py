@@ -92,16 +92,16 @@ class Told(Changing):
 
 
 @pytest.fixture
-def told(configured):
+def foretelling(configured):
     """The project, with a tracking server that is not there: no test waits for MLflow."""
     return Told(configured('[profiles.mine.tracking]\nuri = "http://127.0.0.1:9"\n'))
 
 
-def test_what_is_foretold_comes_about(told):
-    first, foretold = told.run(number=1)
+def test_what_is_foretold_comes_about(foretelling):
+    first, foretold = foretelling.run(number=1)
     assert foretold == row("will run", "unknown", "will run", "will run", "unknown", "unknown")
     # Nothing changed: all is known, and the gate's answer with it.
-    plan = told.plan(number=1)
+    plan = foretelling.plan(number=1)
     assert {s.name: s.cache for s in plan.steps} == row(
         "cached", "cached", "cached", "will run", "cached", "cached"
     )
@@ -109,33 +109,33 @@ def test_what_is_foretold_comes_about(told):
     assert all(s.seconds == 0 for s in plan.steps if s.cache == "cached")
     assert 0 < plan.seconds < plan.full_seconds
     # The code of a step in the middle: what is behind it may be answered again by what it makes.
-    told.change("told_use", "% 2", "% 2 + 0")
-    _, foretold = told.run(number=1)
+    foretelling.change("told_use", "% 2", "% 2 + 0")
+    _, foretold = foretelling.run(number=1)
     assert foretold == row("cached", "will run", "cached", "will run", "unknown", "unknown")
     # Another parameter, and a gate that then stays closed.
-    _, foretold = told.run(number=2)
+    _, foretold = foretelling.run(number=2)
     assert foretold == row("will run", "unknown", "cached", "will run", "unknown", "unknown")
-    assert told.foretold(number=2) == row(
+    assert foretelling.foretold(number=2) == row(
         "cached", "cached", "cached", "will run", "skipped", "skipped"
     )
     # Other data, which was never in the store; and the first again, under another name.
-    (told.project.root / "source.txt").write_text("two")
-    assert told.foretold(number=1)["read"] == "will run"
-    (told.project.root / "kept").mkdir()
-    (told.project.root / "kept" / "source.txt").write_text("one")
-    assert told.foretold(number=1, source="kept/source.txt")["read"] == "cached"
-    told.run(number=1, source="kept")
-    assert told.foretold(number=1, source="kept")["read"] == "cached"
+    (foretelling.project.root / "source.txt").write_text("two")
+    assert foretelling.foretold(number=1)["read"] == "will run"
+    (foretelling.project.root / "kept").mkdir()
+    (foretelling.project.root / "kept" / "source.txt").write_text("one")
+    assert foretelling.foretold(number=1, source="kept/source.txt")["read"] == "cached"
+    foretelling.run(number=1, source="kept")
+    assert foretelling.foretold(number=1, source="kept")["read"] == "cached"
 
 
-def test_a_parameter_that_is_not_given_breaks_no_plan(told):
-    assert told.foretold() == row(
+def test_a_parameter_that_is_not_given_breaks_no_plan(foretelling):
+    assert foretelling.foretold() == row(
         "unknown", "unknown", "will run", "will run", "unknown", "unknown"
     )
 
 
-def test_an_artifact_that_is_gone_answers_nothing(told):
-    told.run(number=1)
-    for folder in (told.project.state / "artifacts").glob("[!.]*/*"):
+def test_an_artifact_that_is_gone_answers_nothing(foretelling):
+    foretelling.run(number=1)
+    for folder in (foretelling.project.state / "artifacts").glob("[!.]*/*"):
         (folder / "manifest.json").unlink()
-    assert told.foretold(number=1)["make"] == "will run"
+    assert foretelling.foretold(number=1)["make"] == "will run"

@@ -170,14 +170,14 @@ def test_a_step_says_how_many_threads_its_libraries_use(configured, start):
     project = add_steps(configured(f"start = {start!r}\ncpu = 4\n"))
     run = project.submit("threaded")
     assert project.finish(run).status is Status.SUCCEEDED, list(run.logs())
-    found = {name: set(run.artifact(name).load()) for name in ("plain", "four", "three")}
+    threads = {name: set(run.artifact(name).load()) for name in ("plain", "four", "three")}
     most = os.cpu_count()
-    assert found["plain"] == {1}
+    assert threads["plain"] == {1}
     if most >= 4 or start == "fork":
-        assert found["four"] == {4}
-        assert found["three"] == {3}
+        assert threads["four"] == {4}
+        assert threads["three"] == {3}
     else:
-        assert found["four"] != {1}
+        assert threads["four"] != {1}
 
 
 def test_a_step_with_variables_starts_in_an_interpreter_of_its_own(configured):

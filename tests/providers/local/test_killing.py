@@ -79,14 +79,14 @@ def test_killing_a_run_at_any_moment_leaves_nothing_half_done(tracked, tmp_path)
         if late is not None:
             kill(late)
         until(lambda: not tracked.working(), 20, f"an end of all processes after {moment:.2f} s")
-        found = status(tracked, run_id)
-        assert found in (None, Status.FAILED, Status.SUCCEEDED), (number, found)
-        ended.append(found)
+        end = status(tracked, run_id)
+        assert end in (None, Status.FAILED, Status.SUCCEEDED), (number, end)
+        ended.append(end)
     assert Status.FAILED in ended
     assert None in ended or Status.SUCCEEDED in ended, "the moments were too close together"
     for folder in (tracked.state / "artifacts").glob("[!.]*/*"):
         artifacts.verify(folder)
-    killed = [n for n, found in enumerate(ended, start=1) if found is Status.FAILED]
+    killed = [n for n, end in enumerate(ended, start=1) if end is Status.FAILED]
     for number in killed[-2:]:
         before = tracked.provider.status(f"killed-{number}")
         done = {name for name, step in before.steps.items() if step.status is Status.SUCCEEDED}
@@ -96,8 +96,10 @@ def test_killing_a_run_at_any_moment_leaves_nothing_half_done(tracked, tmp_path)
         cached = {name for name, step in state.steps.items() if step.status is Status.CACHED}
         assert cached >= done, "a finished step of the killed run was run again"
         with tracked.code() as module:
-            wanted = reference_digests(module.folders(salt=number), tmp_path / f"reference{number}")
-        assert tracked.digests(run) == {step: digest for (step, _), digest in wanted.items()}
+            digests = reference_digests(
+                module.folders(salt=number), tmp_path / f"reference{number}"
+            )
+        assert tracked.digests(run) == {step: digest for (step, _), digest in digests.items()}
     until(lambda: not tracked.processes(), 60, "an end of all writers")
     assert_none_runs(tracked)
 

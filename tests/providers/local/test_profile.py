@@ -64,5 +64,5 @@ def test_the_least_values_are_taken(tmp_path: Path) -> None:
     (tmp_path / "waterflow.toml").write_text(
         "[profiles.local]\ncpu = 0.5\nmemory = '1'\ngrace = 0\n"
     )
-    found = profile.load(tmp_path, environ={}).convert(LocalSettings)
-    assert (found.cpu, found.memory, found.grace) == (0.5, "1", 0)
+    settings = profile.load(tmp_path, environ={}).convert(LocalSettings)
+    assert (settings.cpu, settings.memory, settings.grace) == (0.5, "1", 0)

@@ -82,8 +82,8 @@ def own(project):
 
 
 def stored(project, run, step):
-    (found,) = (one for one in run.artifacts() if one.step == step)
-    (folder,) = (project.state / "artifacts").glob(f"[!.]*/{found.sha256}.*")
+    (artifact,) = (one for one in run.artifacts() if one.step == step)
+    (folder,) = (project.state / "artifacts").glob(f"[!.]*/{artifact.sha256}.*")
     return folder
 
 

@@ -104,9 +104,9 @@ def test_inline_runs_in_this_process_with_the_same_digests(project, tmp_path):
     assert run.status is Status.SUCCEEDED, "it has ended when submit returns"
     assert run.artifact("who").load() == os.getpid()
     with project.code() as module:
-        wanted = reference_digests(module.inline(), tmp_path / "reference")
-    found = project.digests(run)
-    assert found["words"] == wanted["words", "output"]
+        expected = reference_digests(module.inline(), tmp_path / "reference")
+    digests = project.digests(run)
+    assert digests["words"] == expected["words", "output"]
     project.finish(run)
 
 
@@ -115,8 +115,8 @@ def test_spawned_steps_give_the_digests_of_forked_ones(configured, tmp_path):
     run = project.submit("folders", salt=3)
     assert project.finish(run).status is Status.SUCCEEDED
     with project.code() as module:
-        wanted = reference_digests(module.folders(salt=3), tmp_path / "reference")
-    assert project.digests(run) == {step: digest for (step, _), digest in wanted.items()}
+        expected = reference_digests(module.folders(salt=3), tmp_path / "reference")
+    assert project.digests(run) == {step: digest for (step, _), digest in expected.items()}
 
 
 OWN_PROGRAMS = "[profiles.mine.images]\nany = ''\n"
@@ -125,7 +125,7 @@ OWN_PROGRAMS = "[profiles.mine.images]\nany = ''\n"
 def histories(run, metric="loss"):
     """Return the history of a metric in MLflow, by step."""
     client = MlflowClient(tracking_uri=run.state.tracking_uri)
-    found = client.search_runs(
+    entries = client.search_runs(
         [one.experiment_id for one in client.search_experiments()],
         f"tags.`waterflow.execution` = '{run.id}'",
     )
@@ -134,7 +134,7 @@ def histories(run, metric="loss"):
             (one.step, one.value)
             for one in client.get_metric_history(child.info.run_id, metric)
         ]
-        for child in found if "waterflow.step" in child.data.tags
+        for child in entries if "waterflow.step" in child.data.tags
     }  # fmt: skip
 
 
@@ -151,10 +151,10 @@ def test_what_steps_print_becomes_metrics(configured, tmp_path, capfd, settings,
     state = project.finish(run)
     assert state.status is Status.SUCCEEDED, list(run.logs())
     assert project.provider.sync(run.id).left == 0
-    found = histories(run)
-    assert found["prints"] == [(0, 1.0), (1, 0.5), (2, 0.25), (3, 7.0)]
-    assert [step for step, _ in found["program"]] == [0, 1, 2]
-    assert sorted(value for _, value in found["program"]) == [3.0, 4.0, 5.0]
+    histories_ = histories(run)
+    assert histories_["prints"] == [(0, 1.0), (1, 0.5), (2, 0.25), (3, 7.0)]
+    assert [step for step, _ in histories_["program"]] == [0, 1, 2]
+    assert sorted(value for _, value in histories_["program"]) == [3.0, 4.0, 5.0]
     said = capfd.readouterr() if how else None
     lines = said.out.splitlines() if said else [line.text for line in run.logs("prints")]
     assert lines[:3] == ["0: loss=1.0", "1: loss=0.5", "2: loss=0.25"]
@@ -271,7 +271,7 @@ def test_the_runners_memory_does_not_grow_with_the_steps_done(project):
 def test_every_artifact_of_a_run_is_verified_when_it_is_stored(project):
     run = project.submit("folders", salt=9)
     project.finish(run)
-    found = list((project.state / "artifacts").glob("[!.]*/*"))
-    assert len(found) == 7
-    for folder in found:
+    folders = list((project.state / "artifacts").glob("[!.]*/*"))
+    assert len(folders) == 7
+    for folder in folders:
         artifacts.verify(folder)

@@ -75,8 +75,10 @@ class Pipelines:
 
     def steps(self, arn: str) -> dict[str, dict[str, Any]]:
         pages = self.client.get_paginator("list_pipeline_execution_steps")
-        found = pages.paginate(PipelineExecutionArn=arn, SortOrder="Ascending")
-        return {step["StepName"]: step for page in found for step in page["PipelineExecutionSteps"]}
+        listed = pages.paginate(PipelineExecutionArn=arn, SortOrder="Ascending")
+        return {
+            step["StepName"]: step for page in listed for step in page["PipelineExecutionSteps"]
+        }
 
     def until(self, condition: Any) -> None:
         end = time.monotonic() + 60
@@ -104,18 +106,18 @@ def processing(name: str, script: str = "true", *arguments: Any, **more: Any) ->
     cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
     uri = join("/", f"s3://{BUCKET}", get("Execution.PipelineExecutionId"), name)
     place = {"S3Uri": uri, "LocalPath": "/opt/ml/processing/out", "S3UploadMode": "EndOfJob"}
-    found: dict[str, Any] = {
+    request: dict[str, Any] = {
         "ProcessingResources": {"ClusterConfig": cluster},
         "AppSpecification": app,
         "ProcessingOutputConfig": {"Outputs": [{"OutputName": "out", "S3Output": place}]},
         "RoleArn": ROLE,
     }
-    found |= more.pop("Arguments", {})
-    return {"Name": name, "Type": "Processing", "Arguments": found, **more}
+    request |= more.pop("Arguments", {})
+    return {"Name": name, "Type": "Processing", "Arguments": request, **more}
 
 
 def training(name: str, script: str, **more: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "AlgorithmSpecification": {
             "TrainingImage": "image",
             "TrainingInputMode": "File",
@@ -131,8 +133,8 @@ def training(name: str, script: str, **more: Any) -> dict[str, Any]:
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
         "RoleArn": ROLE,
     }
-    found |= more.pop("Arguments", {})
-    return {"Name": name, "Type": "Training", "Arguments": found, **more}
+    arguments |= more.pop("Arguments", {})
+    return {"Name": name, "Type": "Training", "Arguments": arguments, **more}
 
 
 def condition(
@@ -170,5 +172,5 @@ def json_get(step: str, file: str, path: str) -> dict[str, Any]:
 def refused(call: Any, **request: Any) -> tuple[str, str]:
     with pytest.raises(ClientError) as error:
         call(**request)
-    found = error.value.response["Error"]
-    return found["Code"], found["Message"]
+    refusal = error.value.response["Error"]
+    return refusal["Code"], refusal["Message"]

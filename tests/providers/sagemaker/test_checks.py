@@ -14,7 +14,7 @@ from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from waterflow_sagemaker import checks
-from waterflow_sagemaker.validation import shapes as model_shapes
+from waterflow_sagemaker.definition import shapes as model_shapes
 
 from tests.providers.sagemaker.definitions import (
     channel,
@@ -243,10 +243,10 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def arguments_of(document: Json) -> list[tuple[Any, ...]]:
-    found = [("Steps", 0), ("Steps", 1), ("Steps", 2), ("Steps", 3, "Arguments", "IfSteps", 0)]
+    bases = [("Steps", 0), ("Steps", 1), ("Steps", 2), ("Steps", 3, "Arguments", "IfSteps", 0)]
     return [
         path
-        for base in found
+        for base in bases
         for path in places(reach(document, (*base, "Arguments")), (*base, "Arguments"))
     ]
 
@@ -340,10 +340,10 @@ def test_what_botocore_refuses_is_refused(operation: str, data: st.DataObject) -
         inside[path[-1]] = new
     shape = model_shapes.input_of(operation)
     refused = ParamValidator().validate(request, shape).has_errors()
-    found = checks.request_errors(operation, request)
+    errors = checks.request_errors(operation, request)
     if refused and new is not None:  # None is as good as nothing on the wire
-        assert found, path
-    for error in found:
+        assert errors, path
+    for error in errors:
         assert error.startswith("1 validation error detected: ")
 
 

@@ -32,7 +32,7 @@ class Served:
         )
 
     def config(self, name: str, **variants: dict[str, Any]) -> str:
-        made = [
+        variants = [
             {
                 "VariantName": variant,
                 "ModelName": self.name,
@@ -45,7 +45,7 @@ class Served:
         ]
         self.client.create_endpoint_config(
             EndpointConfigName=f"{self.name}-{name}",
-            ProductionVariants=made,
+            ProductionVariants=variants,
             DataCaptureConfig={
                 "EnableCapture": True,
                 "InitialSamplingPercentage": 50,
@@ -81,14 +81,14 @@ def test_an_endpoint_comes_into_service_and_changes(served):
     client = served.client
     first = served.config("one", blue={"InitialVariantWeight": 3.0}, green={})
     client.create_endpoint(EndpointName=served.name, EndpointConfigName=first)
-    made = served.describe()
-    assert made["EndpointStatus"] == "Creating"
+    fresh = served.describe()
+    assert fresh["EndpointStatus"] == "Creating"
     with pytest.raises(ClientError, match="in-progress"):
         client.update_endpoint(EndpointName=served.name, EndpointConfigName=first)
     served.wait()
     assert served.variants() == {"blue": (3, 3, 1, 1), "green": (1, 1, 1, 1)}
     assert served.describe()["DataCaptureConfig"]["CaptureStatus"] == "Started"
-    assert served.describe()["CreationTime"] == made["CreationTime"]
+    assert served.describe()["CreationTime"] == fresh["CreationTime"]
 
     client.update_endpoint_weights_and_capacities(
         EndpointName=served.name,
@@ -186,9 +186,9 @@ def test_serverless_variants_keep_what_an_update_does_not_name():
     endpoints.create_endpoint({"EndpointName": "e", "EndpointConfigName": "c"})
     assert "ProductionVariants" not in endpoints.describe_endpoint({"EndpointName": "e"})
     clock.advance(60)
-    wanted = [{"VariantName": "v", "ServerlessUpdateConfig": {"MaxConcurrency": 9}}]
+    desired = [{"VariantName": "v", "ServerlessUpdateConfig": {"MaxConcurrency": 9}}]
     endpoints.update_endpoint_weights_and_capacities(
-        {"EndpointName": "e", "DesiredWeightsAndCapacities": wanted}
+        {"EndpointName": "e", "DesiredWeightsAndCapacities": desired}
     )
     clock.advance(60)
     [shown] = endpoints.describe_endpoint({"EndpointName": "e"})["ProductionVariants"]

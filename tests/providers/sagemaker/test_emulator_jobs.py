@@ -42,12 +42,12 @@ def test_processing_from_inputs_to_outputs(aws):
         outputs={"out": aws.uri("results/x")},
         Tags=[{"Key": "team", "Value": "red"}],
     )
-    found = aws.wait(name)
-    assert found["ProcessingJobStatus"] == "Completed", found
-    assert found["ExitMessage"] == "all is well"
-    assert "FailureReason" not in found
-    assert found["CreationTime"] <= found["ProcessingStartTime"] <= found["ProcessingEndTime"]
-    assert found["ProcessingJobArn"].endswith(f":processing-job/{name}")
+    job = aws.wait(name)
+    assert job["ProcessingJobStatus"] == "Completed", job
+    assert job["ExitMessage"] == "all is well"
+    assert "FailureReason" not in job
+    assert job["CreationTime"] <= job["ProcessingStartTime"] <= job["ProcessingEndTime"]
+    assert job["ProcessingJobArn"].endswith(f":processing-job/{name}")
     assert json.loads(aws.get("results/x/sub/all.json")) == {"a.txt": "alpha", "deep/b.txt": "beta"}
     argv, folders, config, resources = dumped(aws, name)
     assert argv == [f"{ROOT}/code/main.py", "--trees=3"]
@@ -57,7 +57,7 @@ def test_processing_from_inputs_to_outputs(aws):
     assert resources["current_host"] == "algo-1"
     assert resources["hosts"] == ["algo-1"]
     client = aws("sagemaker")
-    arn = found["ProcessingJobArn"]
+    arn = job["ProcessingJobArn"]
     client.add_tags(ResourceArn=arn, Tags=[{"Key": "cost", "Value": "7"}])
     tags = {one["Key"]: one["Value"] for one in client.list_tags(ResourceArn=arn)["Tags"]}
     assert tags == {"team": "red", "cost": "7"}
@@ -96,13 +96,13 @@ def test_the_container_has_a_clean_environment(aws):
         aws.wait(name)
     finally:
         del os.environ["WATERFLOW_TEST_LEAK"]
-    (found,) = dumped(aws, name)
-    assert set(found) == {
+    (variables,) = dumped(aws, name)
+    assert set(variables) == {
         "PATH", "HOME", "TMPDIR", "LANG", "MINE", "AWS_REGION",
         "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONFIG_FILE",
         "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "SAGEMAKER_VALIDATE_ROLE",
     }  # fmt: skip
-    assert found["AWS_ENDPOINT_URL"] == aws.emulator.endpoint
+    assert variables["AWS_ENDPOINT_URL"] == aws.emulator.endpoint
 
 
 def test_a_job_uses_the_emulator_itself(aws):
@@ -112,8 +112,8 @@ def test_a_job_uses_the_emulator_itself(aws):
         boto3.client("s3").put_object(Bucket="{aws.bucket}", Key="from-the-job", Body=b"hello")
         """
     )
-    found = aws.wait(name)
-    assert found["ProcessingJobStatus"] == "Completed", aws.lines(name)
+    job = aws.wait(name)
+    assert job["ProcessingJobStatus"] == "Completed", aws.lines(name)
     assert aws.get("from-the-job") == b"hello"
 
 
@@ -154,36 +154,36 @@ def test_two_jobs_side_by_side_each_have_their_own_opt_ml(aws):
 )  # fmt: skip
 def test_a_failed_program(aws, program, reason, message):
     name = aws.processing(program, outputs={"out": aws.uri("never")})
-    found = aws.wait(name)
-    assert found["ProcessingJobStatus"] == "Failed"
-    assert found["FailureReason"] == reason
-    assert found.get("ExitMessage") == message
+    job = aws.wait(name)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["FailureReason"] == reason
+    assert job.get("ExitMessage") == message
     assert aws.keys("never") == []
 
 
 def test_a_missing_input_fails_the_job_and_a_missing_bucket_too(aws):
     name = aws.processing("", inputs={"data": aws.uri("nothing/here")})
-    found = aws.wait(name)
-    assert found["ProcessingJobStatus"] == "Failed"
-    assert found["FailureReason"] == (
+    job = aws.wait(name)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["FailureReason"] == (
         f"ClientError: Failed to download data. S3 key: {aws.uri('nothing/here')} matched no files "
         "on s3"
     )
     name = aws.processing(
         f"open('{ROOT}/out/x', 'w').close()", outputs={"out": "s3://there-is-no-such-bucket/x"}
     )
-    found = aws.wait(name)
-    assert found["ProcessingJobStatus"] == "Failed"
-    assert "The specified bucket does not exist" in found["FailureReason"]
+    job = aws.wait(name)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert "The specified bucket does not exist" in job["FailureReason"]
 
 
 def test_what_takes_too_long_is_stopped(aws):
     name = aws.processing(
         "import time; time.sleep(600)", StoppingCondition={"MaxRuntimeInSeconds": 1}
     )
-    found = aws.wait(name)
-    assert found["ProcessingJobStatus"] == "Stopped"
-    assert "MaxRuntimeInSeconds" in found["FailureReason"]
+    job = aws.wait(name)
+    assert job["ProcessingJobStatus"] == "Stopped"
+    assert "MaxRuntimeInSeconds" in job["FailureReason"]
 
 
 @pytest.mark.parametrize("deaf", [False, True])
@@ -249,8 +249,8 @@ def test_several_instances_each_with_files_of_their_own(aws):
         outputs={"out": aws.uri("hosts")},
         inputs={"data": aws.uri("shards/")},
     )
-    found = aws.wait(name)
-    assert found["ProcessingJobStatus"] == "Completed", aws.lines(name)
+    job = aws.wait(name)
+    assert job["ProcessingJobStatus"] == "Completed", aws.lines(name)
     assert aws.keys("hosts") == ["hosts/algo-1", "hosts/algo-2"]
     said = sorted(dumped(aws, name))
     assert said == [[f"algo-{i}", ["algo-1", "algo-2"], list("abcd")] for i in (1, 2)]
@@ -427,10 +427,10 @@ def test_what_a_prefix_names(data):
         def keys(self, bucket, prefix):
             return sorted(key for key in keys if key.startswith(prefix))
 
-    found = {one.key: one.place for one in Known().match(f"s3://b/{prefix}")}
-    assert set(found) == {key for key in keys if key.startswith(prefix)}
-    assert len(set(found.values())) == len(found) or prefix.rstrip("/") in keys
-    for key, place in found.items():
+    entries = {one.key: one.place for one in Known().match(f"s3://b/{prefix}")}
+    assert set(entries) == {key for key in keys if key.startswith(prefix)}
+    assert len(set(entries.values())) == len(entries) or prefix.rstrip("/") in keys
+    for key, place in entries.items():
         assert key.endswith(place)
         if key.startswith(prefix.rstrip("/") + "/"):
             assert place == key[len(prefix.rstrip("/")) + 1 :]

@@ -104,48 +104,48 @@ def test_a_definition_may_lie_in_s3_and_a_deleted_pipeline_is_gone(service):
     assert "does not exist" in refused(client.create_pipeline, **missing)[1]
 
 
-BAD = {
-    "no JSON": "{",
-    "version": json.dumps(document(fail("a", "b")) | {"Version": "1"}),
-    "unique": json.dumps(document(fail("a", "b"), fail("a", "b"))),
-    "unknown step 'b'": json.dumps(document(processing("a", DependsOn=["b"]))),
-    "no parameter 'p'": json.dumps(document(fail("a", get("Parameters.p")))),
-    "no variable 'Nothing'": json.dumps(document(fail("a", get("Execution.Nothing")))),
-    "no step 'b'": json.dumps(document(fail("a", get("Steps.b.ProcessingJobName")))),
-    "wait for one another": json.dumps(
-        document(processing("a", DependsOn=["b"]), processing("b", DependsOn=["a"]))
+BAD: dict[str, Any] = {
+    "version": document(fail("a", "b")) | {"Version": "1"},
+    "unique": document(fail("a", "b"), fail("a", "b")),
+    "unknown step 'b'": document(processing("a", DependsOn=["b"])),
+    "unknown parameter 'p'": document(fail("a", get("Parameters.p"))),
+    "unknown execution variable 'Nothing'": document(fail("a", get("Execution.Nothing"))),
+    "unknown step 'b'; there are": document(fail("a", get("Steps.b.ProcessingJobName"))),
+    "found the cycle": document(
+        processing("a", DependsOn=["b"]), processing("b", DependsOn=["a"])
     ),
-    "does not run": json.dumps(document({"Name": "a", "Type": "Lambda", "Arguments": {}})),
-    "unknown type": json.dumps(document({"Name": "a", "Type": "Dream", "Arguments": {}})),
-    "property file 'f'": json.dumps(
-        document(processing("a"), fail("b", json_get("a", "f", "x")))
+    "does not run": document({"Name": "a", "Type": "Lambda", "Arguments": {}}),
+    'found "Dream"; allowed is one of Condition': document(
+        {"Name": "a", "Type": "Dream", "Arguments": {}}
     ),
-    "condition type": json.dumps(document(condition("a", {"Type": "Like"}))),
-    "ExpireAfter": json.dumps(
-        document(processing("a", CacheConfig={"Enabled": True, "ExpireAfter": "soon"}))
+    "unknown property file 'f' of step 'a'": document(
+        processing("a"), fail("b", json_get("a", "f", "x"))
     ),
-    "unknown exception type": json.dumps(
-        document(processing("a", RetryPolicies=[{"ExceptionType": ["X"], "MaxAttempts": 1}]))
+    'found "Like"; allowed is one of Equals': document(condition("a", {"Type": "Like"})),
+    "ExpireAfter": document(
+        processing("a", CacheConfig={"Enabled": True, "ExpireAfter": "soon"})
     ),
-    "exactly one of MaxAttempts": json.dumps(
-        document(processing("a", RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"]}]))
+    'found "X"; allowed is one of Step.SERVICE_FAULT': document(
+        processing("a", RetryPolicies=[{"ExceptionType": ["X"], "MaxAttempts": 1}])
     ),
-    "DefaultValue 'x' is no Integer": json.dumps(
-        document(fail("a", "b"), parameters={"p": {"Name": "p", "Type": "Integer",
-                                                   "DefaultValue": "x"}})
+    "exactly one is required of MaxAttempts": document(
+        processing("a", RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"]}])
     ),
-    "ProcessingJobNam": json.dumps(
-        document(processing("a"), fail("b", get("Steps.a.ProcessingJobNam")))
+    "DefaultValue: found \"x\"; the parameter's type is Integer": document(
+        fail("a", "b"), parameters={"p": {"Name": "p", "Type": "Integer", "DefaultValue": "x"}}
+    ),
+    "ProcessingJobNam": document(
+        processing("a"), fail("b", get("Steps.a.ProcessingJobNam"))
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("words", BAD)
+@pytest.mark.parametrize("words", ["no JSON", *BAD])
 def test_a_bad_definition_is_refused_and_nothing_is_made(service, words):
+    text = json.dumps(BAD[words]) if words in BAD else "{"
     code, message = refused(
-        service.client.create_pipeline,
-        PipelineName="bad", RoleArn=ROLE, PipelineDefinition=BAD[words],
-    )  # fmt: skip
+        service.client.create_pipeline, PipelineName="bad", RoleArn=ROLE, PipelineDefinition=text
+    )
     assert code == "ValidationException"
     assert words.lower() in message.lower()
     assert refused(service.client.describe_pipeline, PipelineName="bad")[0] == "ResourceNotFound"
@@ -164,11 +164,11 @@ def test_parameters_are_checked_by_type_and_limit(service):
     name = service.create(document(fail("one", message), parameters=declared))
     for values, words in (
         ({}, "kind"),
-        ({"kind": "c"}, "not one of a, b"),
-        ({"kind": "a", "size": "x"}, "no Integer"),
-        ({"kind": "a", "size": "0"}, "below MinValue"),
-        ({"kind": "a", "rate": "x"}, "no Float"),
-        ({"kind": "a", "other": "x"}, "Unknown parameter"),
+        ({"kind": "c"}, "allowed is one of EnumValues: a, b"),
+        ({"kind": "a", "size": "x"}, "type is Integer"),
+        ({"kind": "a", "size": "0"}, "at least MinValue, 1, is required"),
+        ({"kind": "a", "rate": "x"}, "type is Float"),
+        ({"kind": "a", "other": "x"}, "found a value for no parameter"),
     ):
         with pytest.raises(ClientError, match=words):
             service.start(name, **values)

@@ -67,25 +67,25 @@ class Scheduled:
 
     def started(self) -> list[str]:
         """The parameter of each execution, the first first."""
-        found: list[str] = []
+        started: list[str] = []
         listed = self.pipelines.list_pipeline_executions(
             {"PipelineName": "nightly", "SortOrder": "Ascending", "MaxResults": 10_000}
         )
         for one in listed["PipelineExecutionSummaries"]:
             arn = {"PipelineExecutionArn": one["PipelineExecutionArn"]}
             values = self.pipelines.list_pipeline_parameters_for_execution(arn)
-            found += [pair["Value"] for pair in values["PipelineParameters"]]
-        return found
+            started += [pair["Value"] for pair in values["PipelineParameters"]]
+        return started
 
 
 @pytest.fixture
 def scheduled(monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     with mock_aws():
-        found = Scheduled(Fixed())
-        yield found
-        found.schedules.close()
-        found.pipelines.close()
+        instance = Scheduled(Fixed())
+        yield instance
+        instance.schedules.close()
+        instance.pipelines.close()
 
 
 def days(count: float) -> float:
@@ -185,14 +185,14 @@ def test_schedules_fire_by_themselves_and_outlive_a_restart(scheduled, eventuall
 def times(text: str, count: int = 3, zone: str = "UTC", start: str = "2040-01-02T12:00:00Z"):
     moment = datetime.fromisoformat(start).timestamp()
     expression = schedule_expressions.parse(text, zone)
-    found: list[str] = []
+    moments: list[str] = []
     for _ in range(count):
         after = expression.after(moment, moment)
         if after is None:
             break
         moment = after
-        found.append(schedule_expressions.written(moment).removesuffix(":00Z"))
-    return found
+        moments.append(schedule_expressions.written(moment).removesuffix(":00Z"))
+    return moments
 
 
 @pytest.mark.parametrize(
@@ -259,10 +259,10 @@ def test_a_zone_that_does_not_exist_is_refused():
 )
 def test_the_next_time_is_the_first_that_matches(minute, hour, weekday, moment):
     expression = schedule_expressions.parse(f"cron({minute} {hour} ? * {weekday} *)")
-    found = expression.after(moment, 0.0)
-    assert found is not None
-    assert moment < found <= moment + days(7)
-    at = datetime.fromtimestamp(found, UTC)
+    following = expression.after(moment, 0.0)
+    assert following is not None
+    assert moment < following <= moment + days(7)
+    at = datetime.fromtimestamp(following, UTC)
     assert (at.minute, at.hour, at.isoweekday() % 7 + 1) == (minute, hour, weekday)
 
 

@@ -135,19 +135,19 @@ def test_a_callback_step_waits_for_its_answer(service):
         )
     )
 
-    def asked() -> dict[str, Any]:
-        found: list[Any] = []
+    def next_message() -> dict[str, Any]:
+        messages: list[Any] = []
 
         def received() -> bool:
-            found.extend(sqs.receive_message(QueueUrl=queue).get("Messages", []))
-            return bool(found)
+            messages.extend(sqs.receive_message(QueueUrl=queue).get("Messages", []))
+            return bool(messages)
 
         service.until(received)
-        sqs.delete_message(QueueUrl=queue, ReceiptHandle=found[0]["ReceiptHandle"])
-        return json.loads(found[0]["Body"])
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=messages[0]["ReceiptHandle"])
+        return json.loads(messages[0]["Body"])
 
     arn = service.start(name)
-    message = asked()
+    message = next_message()
     assert message["arguments"] == {"size": 7}
     service.client.send_pipeline_execution_step_success(
         CallbackToken=message["token"], OutputParameters=[{"Name": "answer", "Value": "yes"}]
@@ -155,7 +155,7 @@ def test_a_callback_step_waits_for_its_answer(service):
     assert service.wait(arn).status == "Succeeded"
     arn = service.start(name)
     service.client.send_pipeline_execution_step_failure(
-        CallbackToken=asked()["token"], FailureReason="no time"
+        CallbackToken=next_message()["token"], FailureReason="no time"
     )
     run = service.wait(arn)
     assert run.steps["call"]["FailureReason"] == "no time"
@@ -206,9 +206,9 @@ def test_nothing_is_started_twice_when_replies_are_lost(aws_at):
             for _ in range(5)
         }
         listed = client.list_pipeline_executions(PipelineName="lossy")
-        found = [one["PipelineExecutionArn"] for one in listed["PipelineExecutionSummaries"]]
-        assert set(found) == arns
-        assert len(found) == 5
+        arns = [one["PipelineExecutionArn"] for one in listed["PipelineExecutionSummaries"]]
+        assert set(arns) == arns
+        assert len(arns) == 5
 
 
 def test_a_kept_state_has_its_pipelines_executions_and_cache(tmp_path, aws_at):

@@ -26,17 +26,17 @@ def test_training_from_channels_to_a_model(aws):
         metrics={"loss": "loss=([0-9.]+);"},
         HyperParameters={"trees": "7"},
     )
-    found = aws.wait(name)
-    assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
-    assert found["SecondaryStatus"] == "Completed"
-    moves = [one["Status"] for one in found["SecondaryStatusTransitions"]]
+    job = aws.wait(name)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert job["SecondaryStatus"] == "Completed"
+    moves = [one["Status"] for one in job["SecondaryStatusTransitions"]]
     assert moves == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
-    assert found["ModelArtifacts"]["S3ModelArtifacts"] == aws.uri(
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == aws.uri(
         f"models/{name}/output/model.tar.gz"
     )
-    (metric,) = found["FinalMetricDataList"]
+    (metric,) = job["FinalMetricDataList"]
     assert (metric["MetricName"], metric["Value"]) == ("loss", 0.25)
-    assert found["BillableTimeInSeconds"] == found["TrainingTimeInSeconds"] >= 1
+    assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] >= 1
     with tarfile.open(fileobj=io.BytesIO(aws.get(f"models/{name}/output/model.tar.gz"))) as archive:
         assert archive.extractfile("weights").read() == b"1,2"
     assert f"models/{name}/output/output.tar.gz" in aws.keys("models")
@@ -56,8 +56,8 @@ def test_an_uncompressed_model_is_a_tree(aws):
         """,
         compression="NONE",
     )
-    found = aws.wait(name)
-    assert found["ModelArtifacts"]["S3ModelArtifacts"] == aws.uri(f"models/{name}/output/model/")
+    job = aws.wait(name)
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == aws.uri(f"models/{name}/output/model/")
     assert aws.keys(f"models/{name}/") == [f"models/{name}/output/model/a/b/c.txt"]
 
 
@@ -65,10 +65,10 @@ def test_the_words_of_a_failed_training(aws):
     name = aws.training(
         "open('/opt/ml/output/failure', 'w').write('no gradient'); raise SystemExit(2)"
     )
-    found = aws.wait(name)
-    assert found["TrainingJobStatus"] == found["SecondaryStatus"] == "Failed"
-    assert found["FailureReason"] == "AlgorithmError: no gradient, exit code: 2"
-    assert "ModelArtifacts" not in found
+    job = aws.wait(name)
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Failed"
+    assert job["FailureReason"] == "AlgorithmError: no gradient, exit code: 2"
+    assert "ModelArtifacts" not in job
     text = failing(lambda: aws.training("", channels={"data": aws.uri("nothing")}))
     assert f'No S3 objects found under S3 URL "{aws.uri("nothing")}"' in text
     name = aws.training("", algorithm={"ContainerEntrypoint": ["no-such-program"]})
@@ -91,8 +91,8 @@ def test_a_stopped_training_keeps_the_model_it_saved_in_time(aws, eventually):
     )
     eventually(lambda: aws.lines(name, "Training") == ["ready"])
     aws("sagemaker").stop_training_job(TrainingJobName=name)
-    found = aws.wait(name)
-    assert found["TrainingJobStatus"] == found["SecondaryStatus"] == "Stopped"
+    job = aws.wait(name)
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Stopped"
     assert aws.get(f"models/{name}/output/model/late") == b"saved"
 
 
@@ -100,9 +100,9 @@ def test_a_training_that_takes_too_long(aws):
     name = aws.training(
         "import time; time.sleep(600)", StoppingCondition={"MaxRuntimeInSeconds": 1}
     )
-    found = aws.wait(name)
-    assert found["TrainingJobStatus"] == "Stopped"
-    assert found["SecondaryStatus"] == "MaxRuntimeExceeded"
+    job = aws.wait(name)
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
 
 
 def test_distributed_training_gathers_one_model(aws):
@@ -129,8 +129,8 @@ def test_distributed_training_gathers_one_model(aws):
         instances=3,
         compression="NONE",
     )
-    found = aws.wait(name)
-    assert found["TrainingJobStatus"] == "Completed", aws.lines(name, "Training")
+    job = aws.wait(name)
+    assert job["TrainingJobStatus"] == "Completed", aws.lines(name, "Training")
     model = f"models/{name}/output/model"
     assert aws.keys(model) == [f"{model}/algo-{i}" for i in (1, 2, 3)]
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from waterflow_sagemaker import caching
-from waterflow_sagemaker.emulator import conditions, parameters
+from waterflow_sagemaker.definition import parameters
+from waterflow_sagemaker.definition.document import RetryPolicy
+from waterflow_sagemaker.emulator import conditions
 from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope, walk
 from waterflow_sagemaker.emulator.retrying import Retries
 
@@ -18,12 +20,6 @@ from tests.providers.sagemaker.pipelines_kit import (
     get,
     join,
 )
-
-FAULTS = "capacity=scarce*:2,internal=broken*:1,limit=quota*:1,capacity=never*:99"
-REPORT = 'printf %s "$1" > /opt/ml/processing/out/report.json'
-REPORTED = [{"PropertyFileName": "report", "OutputName": "out", "FilePath": "report.json"}]
-CACHED = {"CacheConfig": {"Enabled": True, "ExpireAfter": "P1D"}}
-
 
 NAMES = st.text(st.characters(codec="ascii", exclude_characters="'\"[]."), min_size=1)
 NUMBERS = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
@@ -91,10 +87,7 @@ def test_unlike_values_are_not_compared(left, right):
 
 @pytest.mark.parametrize("scale", [1.0, 0.01])
 def test_a_retry_policy_waits_longer_each_time_until_it_expires(scale):
-    policy = {
-        "ExceptionType": ["SageMaker.CAPACITY_ERROR"], "IntervalSeconds": 60, "BackoffRate": 2.0,
-        "ExpireAfterMin": 10,
-    }  # fmt: skip
+    policy = RetryPolicy(("SageMaker.CAPACITY_ERROR",), interval=60, backoff=2.0, minutes=10)
     retries, since, waits = Retries([policy], scale), 0.0, list[float]()
     while (wait := retries.wait("SageMaker.CAPACITY_ERROR", since)) is not None:
         waits.append(wait / scale)
@@ -109,10 +102,10 @@ def test_the_service_retries_throttling_by_itself():
 
 
 def test_json_may_be_read_from_a_uri():
-    found = scope(b="bucket").resolve(
+    value = scope(b="bucket").resolve(
         {"Std:JsonGet": {"S3Uri": join("/", "s3:/", get("Parameters.b")), "Path": "a"}}
     )
-    assert found == 1
+    assert value == 1
 
 
 @pytest.mark.parametrize(
@@ -124,7 +117,7 @@ def test_durations_are_read_as_the_service_documents_them(text, seconds):
     assert caching.duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "P", "PT", "1", "soon", "P1H"])
+@pytest.mark.parametrize("text", ["", "P", "PT", "1", "soon", "P1H", "PT1.5S", "P1.5D"])
 def test_other_durations_are_refused(text):
     with pytest.raises(ValueError, match="ISO 8601"):
         caching.duration(text)

@@ -14,12 +14,12 @@ def plain():
     return pipeline(function("load"), function("fit", {"x": "load"}))
 
 
-def of(permissions, action, who="role", role=ROLE):
+def of(permissions, action, who=ROLE):
     """Return the resources on which someone may do something."""
     return {
         resource
         for one in permissions
-        if action in one.actions and one.who == who and (who == "submitter" or one.role == role)
+        if action in one.actions and one.who == who
         for resource in one.resources
     }
 
@@ -45,17 +45,17 @@ def test_the_rest_of_the_settings():
     allowed = needed(document)
     assert of(allowed, "kms:GenerateDataKey") == {"arn:aws:kms:*:123456789012:key/*"}
     assert of(allowed, "kms:Decrypt", "submitter") == {"arn:aws:kms:*:123456789012:key/*"}
-    assert of(allowed, "ec2:CreateNetworkInterface", role=OTHER) == {"*"}
+    assert of(allowed, "ec2:CreateNetworkInterface", OTHER) == {"*"}
     secret = "arn:aws:secretsmanager:*:123456789012:secret:api/token-*"
     assert of(allowed, "secretsmanager:GetSecretValue") == {secret}
-    assert of(allowed, "secretsmanager:GetSecretValue", role=OTHER) == set()
+    assert of(allowed, "secretsmanager:GetSecretValue", OTHER) == set()
     assert of(allowed, "iam:PassRole") == {ROLE, OTHER}
     assert of(allowed, "iam:PassRole", "submitter") == {ROLE}
     assert of(allowed, "sagemaker:CreateTrainingJob") >= {
         "arn:aws:sagemaker:*:123456789012:training-job/*"
     }
     assert "arn:aws:s3:::elsewhere/raw.csv*" in of(allowed, "s3:GetObject")
-    assert "arn:aws:s3:::my-bucket/waterflow/*" in of(allowed, "s3:PutObject", role=OTHER)
+    assert "arn:aws:s3:::my-bucket/waterflow/*" in of(allowed, "s3:PutObject", OTHER)
     assert of(allowed, "ecr:BatchGetImage") == {
         "arn:aws:ecr:eu-central-1:492215442770:repository/sagemaker-scikit-learn"
     }
@@ -66,7 +66,7 @@ def test_a_schedule():
     found = msgspec.structs.replace(plain(), schedule="0 3 * * 1")
     allowed = needed(compiled(found, {"scheduler_role": scheduler, "prefix": "team"}))
     this = {"arn:aws:sagemaker:*:123456789012:pipeline/team-a-pipeline"}
-    assert of(allowed, "sagemaker:StartPipelineExecution", role=scheduler) == this
+    assert of(allowed, "sagemaker:StartPipelineExecution", scheduler) == this
     assert of(allowed, "iam:PassRole", "submitter") == {ROLE, scheduler}
     assert of(allowed, "scheduler:CreateSchedule", "submitter") == {
         "arn:aws:scheduler:*:123456789012:schedule/waterflow-team/*",

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 @click.command("artifacts")
 @options.run(required=True)
 @click.argument("name", required=False)
-@click.option("--download", "folder", type=click.Path(file_okay=False), metavar="DIR",
-              help="Copy them, verified, into DIR/STEP.OUTPUT.")  # fmt: skip
+@click.option(
+    "--download",
+    "folder",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Copy them, verified, into DIR/STEP.OUTPUT.",
+)
 @options.profile
 @options.as_json
 def command(
@@ -34,23 +39,31 @@ def command(
 
     provider = open_here(profile)
     known = provider.artifacts(run)
-    found = [one for one in known if name in (None, one.step, f"{one.step}.{one.output}")]
-    if name is not None and not found:
+    chosen = [one for one in known if name in (None, one.step, f"{one.step}.{one.output}")]
+    if name is not None and not chosen:
         there = ", ".join(f"{one.step}.{one.output}" for one in known) or "none yet"
         raise NotFoundError(
             f"Run '{run}' has no artifact '{name}'. It has: {there}.",
-            provider=provider.name, operation="list artifacts",
-        )  # fmt: skip
-    copies = _download(provider, run, found, Path(folder)) if folder else {}
+            provider=provider.name,
+            operation="list artifacts",
+        )
+    copies = _download(provider, run, chosen, Path(folder)) if folder else {}
     if as_json:
-        output.print_json([
-            {
-                "step": one.step, "output": one.output, "type": one.type, "sha256": one.sha256,
-                "size": one.size, "uri": one.uri, "skipped": one.sha256 is None,
-                "path": str(copies[at]) if (at := (one.step, one.output)) in copies else None,
-            }
-            for one in found
-        ])  # fmt: skip
+        output.print_json(
+            [
+                {
+                    "step": one.step,
+                    "output": one.output,
+                    "type": one.type,
+                    "sha256": one.sha256,
+                    "size": one.size,
+                    "uri": one.uri,
+                    "skipped": one.sha256 is None,
+                    "path": str(copies[at]) if (at := (one.step, one.output)) in copies else None,
+                }
+                for one in chosen
+            ]
+        )
         return
     output.table(
         ("artifact", "type", "size", "sha256", "where"),
@@ -62,13 +75,13 @@ def command(
                 (one.sha256 or "")[:12],
                 str(copies.get((one.step, one.output), one.uri)),
             )
-            for one in found
+            for one in chosen
         ],
     )
 
 
 def _download(
-    provider: Provider, run: str, found: list[Artifact], folder: Path
+    provider: Provider, run: str, chosen: list[Artifact], folder: Path
 ) -> dict[tuple[str, str], Path]:
     """Copy artifacts into a folder: each whole or not at all."""
     import shutil
@@ -78,7 +91,7 @@ def _download(
     from waterflow.errors import ConfigurationError
 
     copies: dict[tuple[str, str], Path] = {}
-    for one in found:
+    for one in chosen:
         if one.sha256 is None:
             continue
         goal = folder / f"{one.step}.{one.output}"

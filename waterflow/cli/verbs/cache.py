@@ -24,9 +24,13 @@ def info(profile: str | None, as_json: bool) -> None:
     size = open_here(profile).cache_size()
     if as_json:
         print_json(
-            {"place": size.place, "results": size.results, "artifacts": size.artifacts,
-             "size": size.size}
-        )  # fmt: skip
+            {
+                "place": size.place,
+                "results": size.results,
+                "artifacts": size.artifacts,
+                "size": size.size,
+            }
+        )
         return
     click.echo(
         f"{size.place}: {show_count(size.results, 'cached result')}, "

@@ -20,6 +20,6 @@ def command(
     from waterflow.cli.targets import load
     from waterflow.runs.submit import compile_call
 
-    found = load(target)
-    _, _, document = compile_call(found.call(parameters), found.root, profile)
+    source = load(target)
+    _, _, document = compile_call(source.call(parameters), source.root, profile)
     write(json_text(document.content), output)

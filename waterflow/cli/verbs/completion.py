@@ -19,7 +19,7 @@ def command(shell: str) -> None:
 
     from waterflow.cli import cli
 
-    made = get_completion_class(shell)
-    if made is None:
+    script = get_completion_class(shell)
+    if script is None:
         raise click.UsageError(f"There is no completion for {shell}.")
-    click.echo(made(cli, {}, "waterflow", "_WATERFLOW_COMPLETE").source())
+    click.echo(script(cli, {}, "waterflow", "_WATERFLOW_COMPLETE").source())

@@ -21,20 +21,22 @@ def command(context: click.Context, profile: str | None, as_json: bool) -> None:
     from waterflow.cli.project import here
     from waterflow.errors import ConfigurationError
 
-    found = examine(here(), profile)
-    broken = any(check.state == "broken" for check in found)
+    checks = examine(here(), profile)
+    broken = any(check.state == "broken" for check in checks)
     if as_json:
-        print_json({
-            "ok": not broken,
-            "checks": [
-                {"name": c.name, "state": c.state, "found": c.found, "hint": c.hint or None}
-                for c in found
-            ],
-        })  # fmt: skip
+        print_json(
+            {
+                "ok": not broken,
+                "checks": [
+                    {"name": c.name, "state": c.state, "found": c.found, "hint": c.hint or None}
+                    for c in checks
+                ],
+            }
+        )
     else:
-        rows = [(c.name, c.state, c.found) for c in found]
+        rows = [(c.name, c.state, c.found) for c in checks]
         table(("check", "state", "found"), rows)
-        for check in found:
+        for check in checks:
             if check.hint:
                 click.echo(f"{check.name}: {check.hint}")
     context.exit(ConfigurationError.exit_code if broken else 0)

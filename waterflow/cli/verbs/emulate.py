@@ -89,17 +89,17 @@ def command(
     """
     from waterflow.provider.emulators import emulator
 
-    made = emulator(name)(
+    instance = emulator(name)(
         images=_images(images),
         faults=",".join(faults) or None,
         state=state,
         profiles=_to_prepare(name, profile),
     )
-    with _interrupted_by_sigterm() as told, made as running:
+    with _interrupted_by_sigterm() as terminated, instance as running:
         for line in running.prepared:
             click.echo(line, err=True)
         if command_line:
-            code = _run(command_line, running, told)
+            code = _run(command_line, running, terminated)
         else:
             _show(name, running, as_json)
             _stay(name, running)
@@ -107,7 +107,7 @@ def command(
     click.get_current_context().exit(code)
 
 
-def _to_prepare(name: str, asked: str | None) -> list[Profile]:
+def _to_prepare(name: str, profile_name: str | None) -> list[Profile]:
     """Return the profiles that are to find in an emulator what they name.
 
     Raises:
@@ -118,34 +118,34 @@ def _to_prepare(name: str, asked: str | None) -> list[Profile]:
     from waterflow.project.profile import list_profiles, load
 
     root = here()
-    if asked is None:
+    if profile_name is None:
         try:
             # Loaded one by one, as variables may stand for settings.
             return [load(root, one.name) for one in list_profiles(root) if one.provider == name]
         except ConfigurationError as error:
             click.echo(f"Nothing is made for the profiles here: {error}", err=True)
             return []
-    found = load(root, asked)
-    if found.provider != name:
+    profile = load(root, profile_name)
+    if profile.provider != name:
         raise ConfigurationError(
-            f"Profile '{asked}' is of provider '{found.provider}', and this is an emulator of "
-            f"'{name}'. Next: waterflow profile list"
+            f"Profile '{profile_name}' is of provider '{profile.provider}', and this is an "
+            f"emulator of '{name}'. Next: waterflow profile list"
         )
-    return [found]
+    return [profile]
 
 
 def _images(images: tuple[str, ...]) -> dict[str, Path]:
     from waterflow.errors import ConfigurationError
 
-    found: dict[str, Path] = {}
+    environments: dict[str, Path] = {}
     for text in images:
         image, equals, folder = text.rpartition("=")
         if not equals or not image or not folder:
             raise ConfigurationError(
                 f"--image {text}: write the image and a folder: --image NAME=DIR"
             )
-        found[image] = Path(folder)
-    return found
+        environments[image] = Path(folder)
+    return environments
 
 
 def _show(name: str, running: Emulator, as_json: bool) -> None:
@@ -185,7 +185,7 @@ def _stay(name: str, running: Emulator) -> None:
         )
 
 
-def _run(command_line: tuple[str, ...], running: Emulator, told: threading.Event) -> int:
+def _run(command_line: tuple[str, ...], running: Emulator, terminated: threading.Event) -> int:
     """Run a command in the emulator's environment, and return its exit code."""
     import sys
 
@@ -204,7 +204,7 @@ def _run(command_line: tuple[str, ...], running: Emulator, told: threading.Event
             code = process.wait()
             return 128 - code if code < 0 else code
         except KeyboardInterrupt:
-            if told.is_set():
+            if terminated.is_set():
                 _end(process)
             elif not sys.stdin.isatty():
                 process.send_signal(signal.SIGINT)
@@ -223,14 +223,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 @contextlib.contextmanager
 def _interrupted_by_sigterm() -> Generator[threading.Event]:
     """Let SIGTERM end everything as Ctrl-C does; the event tells one from the other."""
-    told = threading.Event()
+    terminated = threading.Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        told.set()
+        terminated.set()
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield told
+        yield terminated
     finally:
         signal.signal(signal.SIGTERM, before)

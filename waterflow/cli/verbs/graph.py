@@ -10,8 +10,13 @@ from waterflow.cli import options
 @click.command("graph")
 @options.target
 @options.parameters
-@click.option("--format", "form", type=click.Choice(["terminal", "mermaid", "svg"]),
-              default="terminal", show_default=True)  # fmt: skip
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "mermaid", "svg"]),
+    default="terminal",
+    show_default=True,
+)
 @options.output
 @options.as_json
 def command(
@@ -23,11 +28,11 @@ def command(
     from waterflow.cli.targets import load
     from waterflow.spec.references import upstream
 
-    found = load(target).call(parameters).spec
+    spec = load(target).call(parameters).spec
     if as_json:
-        edges = [[one, step.name] for step in found.steps for one in sorted(upstream(found, step))]
-        steps = [step.name for step in found.steps]
-        write(json_text({"pipeline": found.name, "steps": steps, "edges": edges}), output)
+        edges = [[one, step.name] for step in spec.steps for one in sorted(upstream(spec, step))]
+        steps = [step.name for step in spec.steps]
+        write(json_text({"pipeline": spec.name, "steps": steps, "edges": edges}), output)
         return
     draw = {"terminal": graph.to_terminal, "mermaid": graph.to_mermaid, "svg": graph.to_svg}[form]
-    write(draw(found), output)
+    write(draw(spec), output)

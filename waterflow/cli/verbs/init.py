@@ -22,11 +22,11 @@ def command(folder: str, as_json: bool) -> None:
     from waterflow.cli.scaffold import scaffold
 
     root = Path(os.path.abspath(folder))  # noqa: PTH100 - links stay as the user named them
-    made = scaffold(root)
+    files = scaffold(root)
     if as_json:
-        print_json({"root": str(root), "files": made})
+        print_json({"root": str(root), "files": files})
         return
-    for name in made:
+    for name in files:
         click.echo(f"made {name}")
     there = "" if root == Path.cwd() else f"cd {folder} && "
     click.echo(f"Next: {there}waterflow run pipelines/hello")

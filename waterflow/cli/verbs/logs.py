@@ -39,9 +39,10 @@ def command(
     if not state.status.final:
         state = provider.status(state.run)
     cached = [
-        name for name, one in state.steps.items()
+        name
+        for name, one in state.steps.items()
         if str(one.status) == "cached" and step in (None, name)
-    ]  # fmt: skip
+    ]
     if cached:
         listed = next_command(provider.root, "waterflow", "runs")
         click.echo(

@@ -37,8 +37,8 @@ def command(
     from waterflow.errors import UnsupportedFeatureError
     from waterflow.runs.plan import make_plan
 
-    found = load(target)
-    plan = make_plan(found.call(parameters), found.root, profile)
+    source = load(target)
+    plan = make_plan(source.call(parameters), source.root, profile)
     if as_json:
         import msgspec
 
@@ -76,11 +76,11 @@ def _show(plan: Plan, permissions: bool) -> None:
     if plan.lacks:
         click.echo(f"not on {plan.provider}: {'; '.join(plan.lacks)}")
     if plan.limits:
-        told = (
+        limits = (
             f"{one.what} {one.used:,} of {one.most:,}{f' ({one.step})' if one.step else ''}"
             for one in plan.limits
         )
-        click.echo(f"limits: {'; '.join(told)}")
+        click.echo(f"limits: {'; '.join(limits)}")
     _show_totals(plan)
     if plan.last_run is not None:
         click.echo(f"changes since {plan.last_run}:{'' if plan.changes else ' none'}")

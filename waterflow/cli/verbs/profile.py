@@ -28,15 +28,15 @@ def list_(as_json: bool) -> None:
     from waterflow.project.profile import list_profiles, load
 
     root = here()
-    found, default = list_profiles(root), load(root).name
+    profiles, default = list_profiles(root), load(root).name
     if as_json:
-        output.print_json([_document(one) | {"default": one.name == default} for one in found])
+        output.print_json([_document(one) | {"default": one.name == default} for one in profiles])
         return
     output.table(
         ("profile", "provider", "default", "from"),
         [
             (one.name, one.provider, "yes" if one.name == default else "", one.source)
-            for one in found
+            for one in profiles
         ],
     )
 
@@ -52,18 +52,18 @@ def show(name: str | None, as_json: bool) -> None:
     from waterflow.provider.discovery import provider
 
     root = here()
-    found = load(root, name)
-    _ = provider(found.provider)(root, found).capabilities  # checks the settings
+    chosen = load(root, name)
+    _ = provider(chosen.provider)(root, chosen).capabilities  # checks the settings
     if as_json:
-        output.print_json(_document(found))
+        output.print_json(_document(chosen))
         return
     rows = [
-        ("profile", found.name),
-        ("provider", found.provider),
-        ("from", found.source),
-        ("tracking uri", found.tracking_uri or "(Waterflow's own)"),
-        ("experiment", found.experiment or "(the pipeline's name)"),
-        *((key, str(value)) for key, value in sorted(found.settings.items())),
+        ("profile", chosen.name),
+        ("provider", chosen.provider),
+        ("from", chosen.source),
+        ("tracking uri", chosen.tracking_uri or "(Waterflow's own)"),
+        ("experiment", chosen.experiment or "(the pipeline's name)"),
+        *((key, str(value)) for key, value in sorted(chosen.settings.items())),
     ]
     for line in output.aligned(rows):
         click.echo(line)

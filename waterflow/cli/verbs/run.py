@@ -44,8 +44,8 @@ def command(
     from waterflow.cli.watch import best_view, stop, watch
     from waterflow.runs.submit import submit
 
-    found = load(target)
-    call = found.call(parameters)
+    source = load(target)
+    call = source.call(parameters)
     # Steps that run inline print here; with --json that is no part of the answer.
     with progress.shown(), redirect_stdout(sys.stderr) if as_json else nullcontext():
         run = submit(
@@ -56,7 +56,7 @@ def command(
             resume=resume,
             inline=inline,
             attached=True,
-            root=found.root,
+            root=source.root,
         )
     try:
         state = watch(run, best_view(run, quiet=as_json))
@@ -64,7 +64,7 @@ def command(
         click.echo("Cancelling; waiting for the steps to end.", err=True)
         state = stop(run)
     # The project is found from TARGET, so this goes where it was typed, whatever folder that is.
-    given = [word for text in parameters for word in ("-p", text)]
-    given += ["--profile", profile] if profile else []
-    again = shlex.join(["waterflow", "run", target, *given, "--resume", run.id])
+    words = [word for text in parameters for word in ("-p", text)]
+    words += ["--profile", profile] if profile else []
+    again = shlex.join(["waterflow", "run", target, *words, "--resume", run.id])
     context.exit(finish(run, state, again=None if inline else again, as_json=as_json))

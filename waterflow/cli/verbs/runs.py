@@ -20,11 +20,11 @@ def command(limit: int, profile: str | None, as_json: bool) -> None:
     from waterflow.cli.watch import counts
 
     provider = open_here(profile)
-    found = list(islice(provider.runs(), limit))
+    states = list(islice(provider.runs(), limit))
     if as_json:
-        output.print_json([output.run_document(state) for state in found])
+        output.print_json([output.run_document(state) for state in states])
         return
-    if not found:
+    if not states:
         click.echo(f"There are no runs yet in {provider.root}. Start one: waterflow run TARGET")
         return
     output.table(
@@ -38,6 +38,6 @@ def command(limit: int, profile: str | None, as_json: bool) -> None:
                 output.show_seconds(state.seconds),
                 counts(state),
             )
-            for state in found
+            for state in states
         ],
     )

@@ -43,27 +43,31 @@ def apply(target: str, parameters: tuple[str, ...], profile: str | None, as_json
     from waterflow.runs.submit import check_document, compile_call
     from waterflow.spec.parameters import check_length
 
-    found = load(target)
-    call = found.call(parameters)
-    provider, build, document = compile_call(call, found.root, profile)
-    given = dict(call.parameters)
-    check_length(build.spec.name, given, provider.capabilities.parameter_length, provider.name)
+    source = load(target)
+    call = source.call(parameters)
+    provider, build, document = compile_call(call, source.root, profile)
+    arguments = dict(call.parameters)
+    check_length(build.spec.name, arguments, provider.capabilities.parameter_length, provider.name)
     schedules = provider.schedules()
     check_document(provider, build, document)
     with progress.shown():
-        done = schedules.apply(build, document, given)
+        done = schedules.apply(build, document, arguments)
     if as_json:
-        print_json({
-            "pipeline": build.spec.name,
-            "profile": provider.profile.name,
-            "provider": provider.name,
-            "schedule": build.spec.schedule,
-            "result": done,
-        })  # fmt: skip
+        print_json(
+            {
+                "pipeline": build.spec.name,
+                "profile": provider.profile.name,
+                "provider": provider.name,
+                "schedule": build.spec.schedule,
+                "result": done,
+            }
+        )
         return
     when = f" ({build.spec.schedule} UTC)" if build.spec.schedule else ""
-    click.echo(f"schedule of {build.spec.name}{when} on profile {provider.profile.name}: "
-               f"{_DONE.get(done, done)}")  # fmt: skip
+    click.echo(
+        f"schedule of {build.spec.name}{when} on profile {provider.profile.name}: "
+        f"{_DONE.get(done, done)}"
+    )
 
 
 @command.command("list")
@@ -75,11 +79,11 @@ def list_(profile: str | None, as_json: bool) -> None:
 
     from waterflow.cli import output
 
-    found = _here(profile).list()
+    entries = _here(profile).list()
     if as_json:
-        output.print_json([dataclasses.asdict(one) for one in found])
+        output.print_json([dataclasses.asdict(one) for one in entries])
         return
-    if not found:
+    if not entries:
         click.echo("There are no schedules. Make one: waterflow schedule apply TARGET", err=True)
         return
     output.table(
@@ -93,13 +97,16 @@ def list_(profile: str | None, as_json: bool) -> None:
                 output.show_time(one.next),
                 "yes" if one.orphan else "",
             )
-            for one in found
+            for one in entries
         ],
     )
-    for one in found:
+    for one in entries:
         if one.orphan:
-            click.echo(f"note: nothing stands behind {one.name} any more. Delete it: "
-                       f"waterflow schedule delete {one.name}", err=True)  # fmt: skip
+            click.echo(
+                f"note: nothing stands behind {one.name} any more. Delete it: "
+                f"waterflow schedule delete {one.name}",
+                err=True,
+            )
 
 
 @command.command("delete")

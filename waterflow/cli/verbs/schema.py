@@ -19,15 +19,15 @@ def command(document: str, output: str | None, as_json: bool) -> None:
     if document == "spec":
         from waterflow.spec import schema
 
-        found = schema()
+        content = schema()
     elif document == "pipeline":
         from waterflow.yaml_pipeline import schema
 
-        found = schema()
+        content = schema()
     else:
         import msgspec
 
         from waterflow.runs.plan import Plan
 
-        found = msgspec.json.schema(Plan)
-    write(json_text(found), output)
+        content = msgspec.json.schema(Plan)
+    write(json_text(content), output)

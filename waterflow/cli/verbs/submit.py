@@ -29,8 +29,8 @@ def command(
     from waterflow.cli.targets import load
     from waterflow.runs.submit import submit
 
-    found = load(target)
-    call = found.call(parameters)
+    source = load(target)
+    call = source.call(parameters)
     with progress.shown():
         run = submit(
             call,
@@ -38,12 +38,12 @@ def command(
             run_id=run_id,
             cache=not no_cache,
             resume=resume,
-            root=found.root,
+            root=source.root,
         )
     if as_json:
         name = run.provider.profile.name
         print_json({"run": run.id, "provider": run.provider.name, "profile": name})
         return
     click.echo(run.id)
-    watch = next_command(found.root, "waterflow", "status", run.id)
+    watch = next_command(source.root, "waterflow", "status", run.id)
     click.echo(f"Watch it: {watch}", err=True)

@@ -33,10 +33,12 @@ def command(
     sent = {run: provider.sync(run) for run in chosen}
     left = sum(one.left for one in sent.values() if one.error)
     if as_json:
-        print_json([
-            {"run": run, "sent": one.sent, "left": one.left, "error": one.error}
-            for run, one in sent.items()
-        ])  # fmt: skip
+        print_json(
+            [
+                {"run": run, "sent": one.sent, "left": one.left, "error": one.error}
+                for run, one in sent.items()
+            ]
+        )
     elif not sent:
         click.echo("MLflow has got everything.")
     else:

@@ -28,8 +28,12 @@ _GRACE: Final = 5.0
 
 
 @click.command("ui")
-@click.option("--port", type=click.IntRange(1, 65535), metavar="PORT",
-              help=f"Default: {PORT}, or a free one when that is taken.")  # fmt: skip
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help=f"Default: {PORT}, or a free one when that is taken.",
+)
 @click.option("--no-open", is_flag=True, help="Open no browser.")
 @options.profile
 def command(port: int | None, no_open: bool, profile: str | None) -> None:
@@ -68,13 +72,13 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
             raise _ended(server)
 
 
-def _port(asked: int | None) -> int:
+def _port(number: int | None) -> int:
     """Return the port to use.
 
     Raises:
         ConfigurationError: The one asked for is taken.
     """
-    for port in (asked or PORT, *(() if asked else (0,))):
+    for port in (number or PORT, *(() if number else (0,))):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
@@ -82,7 +86,7 @@ def _port(asked: int | None) -> int:
                 return int(probe.getsockname()[1])
     from waterflow.errors import ConfigurationError
 
-    raise ConfigurationError(f"Port {asked} is taken. Leave --port out, or name another one")
+    raise ConfigurationError(f"Port {number} is taken. Leave --port out, or name another one")
 
 
 @contextlib.contextmanager
@@ -94,9 +98,19 @@ def _server(uri: str, port: int) -> Generator[subprocess.Popen[bytes]]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     command_line = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri,
-        "--host", HOST, "--port", str(port), "--workers", "1",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -104,9 +118,13 @@ def _server(uri: str, port: int) -> Generator[subprocess.Popen[bytes]]:
     before = signal.signal(signal.SIGTERM, interrupt)
     # A session of its own: Ctrl-C reaches us alone, and all its processes can be stopped at once.
     server = subprocess.Popen(
-        command_line, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        command_line,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         yield server
     finally:

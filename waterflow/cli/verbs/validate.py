@@ -31,20 +31,23 @@ def command(
     from waterflow.cli.output import print_json, show_count
     from waterflow.cli.targets import load
 
-    found = load(target)
-    call = found.call(parameters)
-    problems = _problems(found, call, profile)
+    source = load(target)
+    call = source.call(parameters)
+    problems = _problems(source, call, profile)
     name, count = call.spec.name, len(call.spec.steps)
     if as_json:
-        print_json({
-            "valid": not problems,
-            "pipeline": name,
-            "steps": count,
-            "parameters": sorted(call.spec.parameters),
-            "problems": [
-                {"kind": type(problem).__name__, "message": str(problem)} for problem in problems
-            ],
-        })  # fmt: skip
+        print_json(
+            {
+                "valid": not problems,
+                "pipeline": name,
+                "steps": count,
+                "parameters": sorted(call.spec.parameters),
+                "problems": [
+                    {"kind": type(problem).__name__, "message": str(problem)}
+                    for problem in problems
+                ],
+            }
+        )
     elif not problems:
         gates = show_count(len(call.spec.gates), "condition")
         click.echo(f"{name} is valid: {show_count(count, 'step')}, {gates}")
@@ -66,16 +69,16 @@ def _problems(target: Target, call: Call, profile: str | None) -> list[Waterflow
 
     try:
         provider = open_provider(target.root, profile)
-        found: list[WaterflowError] = [
+        problems: list[WaterflowError] = [
             *unsupported(call.spec, provider.name, provider.capabilities)
         ]
     except WaterflowError as error:
         return [error]
     try:
         build = assemble(call, target.root, provider.profile)
-        if not found:
+        if not problems:
             document = provider.compile(build)
-            found += map(ConfigurationError, provider.check(build, document))
+            problems += map(ConfigurationError, provider.check(build, document))
     except WaterflowError as error:
-        found.append(error)
-    return found
+        problems.append(error)
+    return problems

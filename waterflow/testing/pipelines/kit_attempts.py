@@ -46,8 +46,8 @@ def leaves() -> str:
 @wf.step(cpu=0.2, retries=1, retry_delay=0.1)
 def wrong_type() -> int:
     """Return another type than is declared."""
-    found: Any = "three" if first_time() else 3
-    return found
+    answer: Any = "three" if first_time() else 3
+    return answer
 
 
 @wf.step(cpu=0.2, retries=1, retry_delay=0.1)

@@ -22,15 +22,20 @@ def fit(data: pd.DataFrame, strength: float = 1.0) -> Pipeline:
 @wf.step
 def judge(model: wf.Model, data: pd.DataFrame) -> wf.Metrics:
     """Return metrics of a model that is read as a handle."""
-    found = model.predict(data[["x", "y"]])
-    return wf.Metrics(accuracy=float((found == data["label"]).mean()), rows=len(data))
+    predicted = model.predict(data[["x", "y"]])
+    return wf.Metrics(accuracy=float((predicted == data["label"]).mean()), rows=len(data))
 
 
 @wf.step
 def read_back(
-    note: Path, made: Path, blob: bytes, picture: Path, model: Pipeline, known: Record,
+    note: Path,
+    made: Path,
+    blob: bytes,
+    picture: Path,
+    model: Pipeline,
+    known: Record,
     frames: list[pd.DataFrame],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Tell what arrived here, in plain data."""
     return {
         "note": _only(note).read_text(encoding="utf-8"),
@@ -40,7 +45,7 @@ def read_back(
         "model": type(model).__name__,
         "known": type(known).__name__,
         "frames": [float(frame["x"].sum()) for frame in frames],
-    }  # fmt: skip
+    }
 
 
 def _only(path: Path) -> Path:

@@ -28,10 +28,13 @@ def contained(image: str, times: int) -> None:
     """Put a program in an image between two steps."""
     text = kit_plain.say.options(name="source")("text")
     made = wf.container(
-        name="program", image=image,
+        name="program",
+        image=image,
         command=["python3", "-c", PROGRAM, "{inputs.text}", "{outputs.made}", "{parameters.times}"],
-        inputs={"text": text}, outputs=["made"], parameters={"times": times},
-    )  # fmt: skip
+        inputs={"text": text},
+        outputs=["made"],
+        parameters={"times": times},
+    )
     kit_plain.told(made.made)
 
 
@@ -51,9 +54,14 @@ def types(
     frames = wf.map(kit_tables.scaled, kit_plain.count(3), whole=whole)
     kit_tables.gather([halves.left, halves.right, whole], [halves.rows, halves.rows])
     kit_models.read_back(
-        kit_files.one_file(kit_plain.say(name)), kit_files.folder(), kit_files.raw(), figure,
-        model, known, frames,
-    )  # fmt: skip
+        kit_files.one_file(kit_plain.say(name)),
+        kit_files.folder(),
+        kit_files.raw(),
+        figure,
+        model,
+        known,
+        frames,
+    )
     if importlib.util.find_spec("polars") is not None:
         import kit_polars
 
@@ -82,9 +90,15 @@ def plain(
     """Parameters of all types, both kinds of fan-out, gates of all kinds."""
     kit_plain.parameters(whole, real, yes, text, nested, reals, nothing, choice, given)
     kit_plain.parameters.options(name="fixed")(
-        7, 0.1, False, "it's \"fixed\" $HOME {x} %s\n✓", {"a": [None, 1.5, {"b": "ü"}]},
-        [5e-324, -0.0], None, "green",
-    )  # fmt: skip
+        7,
+        0.1,
+        False,
+        'it\'s "fixed" $HOME {x} %s\n✓',
+        {"a": [None, 1.5, {"b": "ü"}]},
+        [5e-324, -0.0],
+        None,
+        "green",
+    )
     fanned = [kit_plain.square.options(name=f"fold{i}")(i, plus=100) for i in range(folds)]
     kit_plain.total.options(name="fan_in")(fanned)
     items = kit_plain.count(upto)
@@ -216,9 +230,12 @@ def tracked(
     rows = kit_learning.examples()
     fitted = kit_learning.learn(rows, slope, hold)
     wf.register(
-        fitted, name="conformance", example=rows, metrics=kit_learning.measure(fitted, rows),
+        fitted,
+        name="conformance",
+        example=rows,
+        metrics=kit_learning.measure(fitted, rows),
         alias="challenger",
-    )  # fmt: skip
+    )
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

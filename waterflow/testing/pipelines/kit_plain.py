@@ -19,12 +19,19 @@ def parameters(
     given: int = 1,
 ) -> dict[str, Any]:
     """Return what arrived, and of which type."""
-    found: dict[str, Any] = {
-        "whole": whole, "real": real, "yes": yes, "text": text, "nested": nested, "reals": reals,
-        "nothing": nothing, "choice": choice, "given": given,
-    }  # fmt: skip
-    return found | {
-        "types": {name: type(value).__name__ for name, value in found.items()},
+    values: dict[str, Any] = {
+        "whole": whole,
+        "real": real,
+        "yes": yes,
+        "text": text,
+        "nested": nested,
+        "reals": reals,
+        "nothing": nothing,
+        "choice": choice,
+        "given": given,
+    }
+    return values | {
+        "types": {name: type(value).__name__ for name, value in values.items()},
         "exact": [value.hex() for value in [real, *reals]],
     }
 

@@ -93,8 +93,8 @@ class SequentialProvider(Provider):
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             return
-        for found in {one.digest: one for one in build.bundles.values()}.values():
-            bundle.write(found, self.folder / "bundles")
+        for code in {one.digest: one for one in build.bundles.values()}.values():
+            bundle.write(code, self.folder / "bundles")
         building = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
         for index, pinned in enumerate(build.data.values()):
             place = building / "data" / str(index)
@@ -193,21 +193,21 @@ class SequentialProvider(Provider):
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Return what the steps that have ended made."""
         folder = self._known(run_id)
-        found: list[Artifact] = []
+        listed: list[Artifact] = []
         for name, step in self.status(run_id).steps.items():
             for place in sorted((folder / "steps" / name / "out").glob("*")):
                 if step.status.good:
                     manifest = artifacts.read(place)
-                    found.append(Artifact(
+                    listed.append(Artifact(
                         step=name, output=place.name, type=manifest.type, sha256=manifest.sha256,
                         size=manifest.size, uri=place.as_uri(),
                     ))  # fmt: skip
-        return found
+        return listed
 
     def download(self, run_id: str, step: str, output: str) -> Path:
         """Return an artifact's folder, verified."""
-        made = {(one.step, one.output): one for one in self.artifacts(run_id)}
-        if (step, output) not in made or made[step, output].sha256 is None:
+        listed = {(one.step, one.output): one for one in self.artifacts(run_id)}
+        if (step, output) not in listed or listed[step, output].sha256 is None:
             raise NotFoundError(f"Run '{run_id}' has no artifact '{step}.{output}'.")
         place = self._run(run_id) / "steps" / step / "out" / output
         artifacts.verify(place)

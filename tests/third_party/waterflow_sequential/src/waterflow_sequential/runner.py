@@ -41,8 +41,8 @@ class Runner:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.given: dict[str, Any] = json.loads((folder / "run.json").read_bytes())
-        self.document = self.given["document"]
+        self.record: dict[str, Any] = json.loads((folder / "run.json").read_bytes())
+        self.document = self.record["document"]
         self.pipeline = msgspec.convert(self.document["spec"], spec.Pipeline)
         self.gates = {gate.name: gate.condition for gate in self.pipeline.gates}
         self.state = msgspec.json.decode((folder / "state.json").read_bytes(), type=RunState)
@@ -50,7 +50,7 @@ class Runner:
         self.stopped = False
         self.child: subprocess.Popen[str] | None = None
         self.unsent: list[tuple[dict[str, Any], Path]] = []
-        tracking, state = self.given["tracking"], Path(self.given["state"])
+        tracking, state = self.record["tracking"], Path(self.record["state"])
         store.prepare(tracking["uri"], state)
         location = store.artifact_location(tracking["uri"], state)
         self.replayer = Replayer(
@@ -66,8 +66,8 @@ class Runner:
         self._track(
             {
                 "kind": "run.start", "pipeline": self.pipeline.name,
-                "parameters": self.given["parameters"],
-                **_part(self.given["tracking"], "tags", "files"),
+                "parameters": self.record["parameters"],
+                **_part(self.record["tracking"], "tags", "files"),
             }, self.folder,
         )  # fmt: skip
         status = Status.SUCCEEDED
@@ -122,7 +122,7 @@ class Runner:
         inputs, parameters = self._bind(job)
         key = self._key(job, inputs, parameters)
         cached = self.folder.parent.parent / "cache" / f"{key}.json"
-        if job["cache"] and self.given["cache"] and cached.is_file():
+        if job["cache"] and self.record["cache"] and cached.is_file():
             return self._from_cache(state, place, json.loads(cached.read_bytes()))
         events = self._run(job, state, place, inputs, outputs, parameters)
         ended = next((e for e in reversed(events) if e["kind"] == "step.end"), {"status": "failed"})
@@ -150,16 +150,16 @@ class Runner:
         self._save()
         return status
 
-    def _from_cache(self, state: StepState, place: Path, found: dict[str, Any]) -> Status:
-        if (Path(found["folder"]) / "out").is_dir():
-            shutil.copytree(Path(found["folder"]) / "out", place / "out")
-        self.values[state.name] = found["values"]
+    def _from_cache(self, state: StepState, place: Path, result: dict[str, Any]) -> Status:
+        if (Path(result["folder"]) / "out").is_dir():
+            shutil.copytree(Path(result["folder"]) / "out", place / "out")
+        self.values[state.name] = result["values"]
         self._track(
             {
                 "kind": "step.cached",
                 "step": state.name,
                 "attempt": 1,
-                **_part(found, "origin", "metrics"),
+                **_part(result, "origin", "metrics"),
             },
             place,
         )
@@ -184,10 +184,10 @@ class Runner:
         if isinstance(operand, spec.FromValue):
             return operand.value
         if isinstance(operand, spec.FromParameter):
-            return self.given["parameters"][operand.name]
-        found = self.values[operand.step]
+            return self.record["parameters"][operand.name]
+        values = self.values[operand.step]
         name = operand.output if operand.key is None else f"{operand.output}.{operand.key}"
-        return SKIPPED if found is None else found[name]
+        return SKIPPED if values is None else values[name]
 
     def _bind(self, job: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]]:
         inputs: dict[str, Path] = {}
@@ -200,7 +200,7 @@ class Runner:
             value = (
                 source.uri
                 if isinstance(source, spec.FromData)
-                else self.given["parameters"][source.name]
+                else self.record["parameters"][source.name]
             )
             is_data = isinstance(source, spec.FromData) or (
                 self.pipeline.parameters[source.name].type == "data"
@@ -208,7 +208,7 @@ class Runner:
             if not is_data:
                 parameters[name] = value
             elif value is not None:
-                inputs[name] = self.folder / "data" / self.given["data"][value]
+                inputs[name] = self.folder / "data" / self.record["data"][value]
         return inputs, parameters
 
     def _key(self, job: dict[str, Any], inputs: dict[str, Path], parameters: dict[str, Any]) -> str:
@@ -273,23 +273,23 @@ class Runner:
         bundle = self.folder.parent.parent / "bundles" / job["bundle"]
         kept = [str(bundle), *filter(None, [os.environ.get("PYTHONPATH")])]
         own = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-        found = own | {
+        variables = own | {
             contract.EXECUTION: self.state.run,
             contract.SPOOL: str(place / "spool.jsonl"),
-            contract.SOURCE: contract.source(bundle, self.given["root"]),
+            contract.SOURCE: contract.source(bundle, self.record["root"]),
             "PYTHONPATH": os.pathsep.join(kept),
             "PYTHONUNBUFFERED": "1",
         }
         if job["step"]["run"]["kind"] == "register":
-            tracking = self.given["tracking"]
-            found |= {
+            tracking = self.record["tracking"]
+            variables |= {
                 registering.URI: tracking["uri"],
                 registering.EXPERIMENT: tracking["experiment"],
-                registering.STARTED: str(self.given["started"]),
+                registering.STARTED: str(self.record["started"]),
                 registering.TAGS: json.dumps(tracking["tags"]),
-                LEASE: str(Path(self.given["state"]) / LEASE_FILE),
+                LEASE: str(Path(self.record["state"]) / LEASE_FILE),
             }
-        return found
+        return variables
 
 
 def _part(table: dict[str, Any], *names: str) -> dict[str, Any]:

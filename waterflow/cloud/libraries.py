@@ -1,4 +1,4 @@
-"""The libraries of a step, pinned, and the wheelhouse that brings them to a job."""
+"""The libraries of a step, pinned, and the wheelhouses that bring them to jobs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from waterflow.packing.libraries import versions
 
 if TYPE_CHECKING:
     from waterflow.provider import Build
-    from waterflow_sagemaker.profile import SageMakerSettings
 
-PLATFORM: Final = "manylinux_2_28_x86_64"
-"""What AWS's images can load: the oldest of them, Ubuntu 20.04, has glibc 2.31."""
 _OURS: Final = "waterflow"
 
 
@@ -33,19 +30,35 @@ class Libraries:
     wheels: str | None = None
 
 
-class Pinner:
-    """Finds the libraries of steps, and gathers their wheelhouses.
+@dataclass(frozen=True, kw_only=True)
+class Shipping:
+    """What a cloud's jobs can be brought.
 
-    Args:
-        build: The spec and what was found about its code.
-        settings: The profile's settings.
+    Attributes:
+        provider: The provider's name.
+        wheels: Whether jobs bring their libraries as wheels; otherwise the image has them.
+        platform: The platform of the wheels, such as "manylinux_2_28_x86_64".
         tracking: The distributions that a register step speaks to MLflow with.
+        secrets: The distributions that a job reads its secrets with.
     """
 
-    def __init__(
-        self, build: Build, settings: SageMakerSettings, tracking: tuple[str, ...] = ("mlflow",)
-    ) -> None:
-        self._build, self._settings, self._tracking = build, settings, tracking
+    provider: str
+    wheels: bool
+    platform: str
+    tracking: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+class Pinner:
+    """Resolves the libraries of steps, and gathers their wheelhouses.
+
+    Args:
+        build: The spec, and what its code imports.
+        shipping: What jobs can be brought.
+    """
+
+    def __init__(self, build: Build, shipping: Shipping) -> None:
+        self._build, self._shipping = build, shipping
         self._steps = {step.name: step for step in build.spec.steps}
         self._known: dict[tuple[str, ...], Libraries] = {}
         self.wheelhouses: dict[str, Wheelhouse] = {}
@@ -61,32 +74,31 @@ class Pinner:
             UnsupportedFeatureError: It has requirements of its own, and nothing brings them.
         """
         own = step.environment.requirements
-        shipped = self._settings.libraries == "wheelhouse"
-        if own and not shipped:
+        if own and not self._shipping.wheels:
             raise UnsupportedFeatureError(
                 step.name,
                 f"requirements={list(own)} with libraries from the image",
-                "sagemaker",
+                self._shipping.provider,
                 'Put them into the image, or write libraries = "wheelhouse" in the profile.',
             )
-        found = dict(self._build.versions.get(step.name, {}))
-        found |= self._read(step)
+        needed = dict(self._build.versions.get(step.name, {})) | self._read(step)
         pins = sorted(
             f"{name}=={version}"
-            for name, version in found.items()
+            for name, version in needed.items()
             if name != _OURS and not name.startswith("module ")
         )
         key = (python, *pins, "", *own)
         if key not in self._known:
-            self._known[key] = self._libraries([*pins, *sorted(own)], python, shipped)
+            self._known[key] = self._libraries([*pins, *sorted(own)], python)
         return self._known[key]
 
-    def _libraries(self, pins: list[str], python: str, shipped: bool) -> Libraries:
-        if not pins or not shipped:
+    def _libraries(self, pins: list[str], python: str) -> Libraries:
+        platform = self._shipping.platform
+        if not pins or not self._shipping.wheels:
             return Libraries(tuple(pins))
-        digest = text_digest("\n".join([PLATFORM, python, *pins]))
+        digest = text_digest("\n".join([platform, python, *pins]))
         self.wheelhouses[digest] = Wheelhouse(
-            platform=PLATFORM, python=python, requirements=tuple(pins)
+            platform=platform, python=python, requirements=tuple(pins)
         )
         return Libraries(tuple(pins), digest)
 
@@ -99,21 +111,21 @@ class Pinner:
         from waterflow.artifacts import by_name
 
         types: set[str] = set()
-        found: dict[str, str] = {}
+        needed: dict[str, str] = {}
         registers = isinstance(step.run, spec.Register)
-        for name, given in step.inputs.items():
-            source = given.source
+        for name, argument in step.inputs.items():
+            source = argument.source
             if not isinstance(source, spec.FromStep):
                 continue
-            if given.type == "any" and source.key is None:
+            if argument.type == "any" and source.key is None:
                 types.add(self._steps[source.step].outputs[source.output].type)
             if registers and name == "model":
-                found |= self._build.versions.get(source.step, {})
+                needed |= self._build.versions.get(source.step, {})
         required = {one for kind in types - {"data", "any"} for one in by_name(kind).requires}
         if step.environment.secrets:
-            required.add("boto3")  # which reads them
+            required.update(self._shipping.secrets)
         if registers or required:
             if registers:
-                required.update(self._tracking)
-            found |= versions((), tuple(sorted(required)))
-        return found
+                required.update(self._shipping.tracking)
+            needed |= versions((), tuple(sorted(required)))
+        return needed

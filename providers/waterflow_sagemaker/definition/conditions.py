@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow_sagemaker.validation.scope import as_object
-from waterflow_sagemaker.validation.shapes import is_expression, shown
+from waterflow_sagemaker.definition.document import as_object, is_expression
+from waterflow_sagemaker.definition.shapes import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from waterflow_sagemaker.validation.scope import Placed, Scope
-    from waterflow_sagemaker.validation.shapes import Path
+    from waterflow_sagemaker.definition.document import Problem, Step
+    from waterflow_sagemaker.definition.references import Scope
+    from waterflow_sagemaker.definition.shapes import Path
 
-    Problem = tuple[Path, str]
-
-_COMPARISONS: Final = (
-    "Equals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo",
-)  # fmt: skip
+DEEPEST_CONDITION: Final = 100
+"""Levels of conditions that are read; AWS names no bound, and nobody writes so many."""
+ORDERED: Final = ("GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo")
+"""Types of conditions that compare numbers."""
+_COMPARISONS: Final = ("Equals", *ORDERED)
 _MEMBERS: Final = {
     **dict.fromkeys(_COMPARISONS, ("LeftValue", "RightValue")),
     "In": ("QueryValue", "Values"),
@@ -27,19 +28,19 @@ _MEMBERS: Final = {
 """Type -> its members:
 https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html#step-type-condition"""
 _FAMILIES: Final = {"Integer": "number", "Float": "number", "String": "text", "Boolean": "boolean"}
-_DEEPEST: Final = 100
 
 
-def condition_problems(scope: Scope, placed: Placed) -> Iterator[Problem]:
-    """Yield (path, "found ...; limit") for a condition step's Arguments."""
+def condition_problems(scope: Scope, step: Step) -> Iterator[Problem]:
+    """Yield what is wrong with a condition step's Arguments."""
+    arguments = as_object(step.source.get("Arguments"))
     for name in ("IfSteps", "ElseSteps"):
-        if not isinstance(placed.arguments.get(name, []), list):
-            yield (name,), f"found {shown(placed.arguments[name])}; a list of steps is required"
-    for name in placed.arguments:
+        if not isinstance(arguments.get(name, []), list):
+            yield (name,), f"found {shown(arguments[name])}; a list of steps is required"
+    for name in arguments:
         if name not in ("Conditions", "IfSteps", "ElseSteps"):
-            told = "Conditions, IfSteps, ElseSteps"
-            yield (name,), f"found the unknown member '{name}'; allowed is one of {told}"
-    yield from _several(scope, placed.arguments.get("Conditions"), ("Conditions",))
+            known = "Conditions, IfSteps, ElseSteps"
+            yield (name,), f"found the unknown member '{name}'; allowed is one of {known}"
+    yield from _several(scope, arguments.get("Conditions"), ("Conditions",))
 
 
 def _several(scope: Scope, value: Any, path: Path) -> Iterator[Problem]:
@@ -51,50 +52,52 @@ def _several(scope: Scope, value: Any, path: Path) -> Iterator[Problem]:
 
 
 def _one(scope: Scope, value: Any, path: Path) -> Iterator[Problem]:
-    told = as_object(value)
-    kind = told.get("Type")
+    condition = as_object(value)
+    kind = condition.get("Type")
     if not isinstance(kind, str) or kind not in _MEMBERS:
         yield (*path, "Type"), f"found {shown(kind)}; allowed is one of {', '.join(_MEMBERS)}"
         return
-    if len(path) > _DEEPEST:
-        yield path, f"found conditions {_DEEPEST} deep; write fewer"
+    if len(path) > DEEPEST_CONDITION:
+        yield path, f"found conditions {DEEPEST_CONDITION} deep; write fewer"
         return
     members = _MEMBERS[kind]
-    for name in told:
+    for name in condition:
         if name not in ("Type", *members):
             yield (*path, name), f"found the unknown member '{name}'; {kind} has {_listed(members)}"
-    missing = [name for name in members if told.get(name) is None]
+    missing = [name for name in members if condition.get(name) is None]
     for name in missing:
         yield (*path, name), "found nothing; a value is required"
     if missing:
         return
     if kind == "Or":
-        yield from _several(scope, told["Conditions"], (*path, "Conditions"))
+        yield from _several(scope, condition["Conditions"], (*path, "Conditions"))
     elif kind == "Not":
-        yield from _one(scope, told["Condition"], (*path, "Condition"))
+        yield from _one(scope, condition["Condition"], (*path, "Condition"))
     elif kind == "In":
-        yield from _membership(scope, told, path)
+        yield from _membership(scope, condition, path)
     else:
-        yield from _comparison(scope, kind, told, path)
+        yield from _comparison(scope, kind, condition, path)
 
 
-def _membership(scope: Scope, told: dict[str, Any], path: Path) -> Iterator[Problem]:
-    yield from _operand(told["QueryValue"], (*path, "QueryValue"))
-    values = told["Values"]
+def _membership(scope: Scope, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
+    yield from _operand(condition["QueryValue"], (*path, "QueryValue"))
+    values = condition["Values"]
     if not isinstance(values, list) or not values:
         yield (*path, "Values"), f"found {shown(values)}; a list of at least one value is required"
         return
-    wanted = _family(scope, told["QueryValue"])
+    queried = _family(scope, condition["QueryValue"])
     for index, value in enumerate(cast("list[Any]", values)):
         where = (*path, "Values", index)
         yield from _operand(value, where)
-        found = _family(scope, value)
-        if wanted and found and found != wanted:
-            yield where, f"found {shown(value)}, a {found}; it is compared with a {wanted}"
+        family = _family(scope, value)
+        if queried and family and family != queried:
+            yield where, f"found {shown(value)}, a {family}; it is compared with a {queried}"
 
 
-def _comparison(scope: Scope, kind: str, told: dict[str, Any], path: Path) -> Iterator[Problem]:
-    sides = {name: told[name] for name in ("LeftValue", "RightValue")}
+def _comparison(
+    scope: Scope, kind: str, condition: dict[str, Any], path: Path
+) -> Iterator[Problem]:
+    sides = {name: condition[name] for name in ("LeftValue", "RightValue")}
     for name, value in sides.items():
         yield from _operand(value, (*path, name))
     left, right = (_family(scope, value) for value in sides.values())
@@ -117,11 +120,11 @@ def _family(scope: Scope, value: Any) -> str | None:
         return "number"
     if isinstance(value, str):
         return "text"
-    told = as_object(value)
-    if "Std:Join" in told:
+    expression = as_object(value)
+    if "Std:Join" in expression:
         return "text"
-    if "Get" in told:
-        return _FAMILIES.get(scope.get(told["Get"]).kind or "")
+    if "Get" in expression:
+        return _FAMILIES.get(scope.get(expression["Get"]).kind or "")
     return None
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow_sagemaker.validation.scope import as_object, objects
-from waterflow_sagemaker.validation.shapes import shown
+from waterflow_sagemaker.definition.document import as_object, objects
+from waterflow_sagemaker.definition.shapes import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from waterflow_sagemaker.validation.scope import Json, Placed
-    from waterflow_sagemaker.validation.shapes import Path
-
-    Problem = tuple[Path, str]
+    from waterflow_sagemaker.definition.document import Json, Problem, Step
+    from waterflow_sagemaker.definition.shapes import Path
 
 PROCESSING: Final = "/opt/ml/processing"
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html"""
-_CHECKPOINTS: Final = "/opt/ml/checkpoints"
+CHECKPOINTS: Final = "/opt/ml/checkpoints"
+"""Where a training job's checkpoints are when CheckpointConfig does not say."""
 _RESERVED: Final = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code")
 _REFUSED: Final = {
     "RegisterModel": ("CertifyForMarketplace", "Description"),
@@ -27,12 +26,12 @@ _REFUSED: Final = {
 """What AWS's own SDK takes out because a pipeline is refused with it (sagemaker.mlops.workflow)."""
 
 
-def job_problems(placed: Placed) -> Iterator[Problem]:
-    """Yield (path, "found ...; limit") for all that a step's Arguments break."""
-    arguments = placed.arguments
-    for check in _CHECKS.get(placed.type, ()):
+def job_problems(step: Step) -> Iterator[Problem]:
+    """Yield all that a step's Arguments break."""
+    arguments = step.arguments
+    for check in _CHECKS.get(step.type, ()):
         yield from check(arguments)
-    for name in _REFUSED.get(placed.type, ()):
+    for name in _REFUSED.get(step.type, ()):
         if name in arguments:
             yield (name,), "found a value; a pipeline is refused with it, leave it out"
     experiment = as_object(arguments.get("ExperimentConfig"))
@@ -77,11 +76,11 @@ def _paths(entries: list[Json], kinds: tuple[str, str], where: Path) -> Iterator
     """Check where a container finds inputs, or leaves outputs."""
     seen: dict[str, int] = {}
     for index, entry in enumerate(entries):
-        given = [kind for kind in kinds if entry.get(kind) is not None]
-        if len(given) != 1:
-            told = " and ".join(given) or "neither"
-            yield (*where, index), f"found {told}; exactly one is required of {', '.join(kinds)}"
-        for kind in given:
+        present = [kind for kind in kinds if entry.get(kind) is not None]
+        if len(present) != 1:
+            words = " and ".join(present) or "neither"
+            yield (*where, index), f"found {words}; exactly one is required of {', '.join(kinds)}"
+        for kind in present:
             path = (*where, index, kind, "LocalPath")
             local = as_object(entry[kind]).get("LocalPath")
             if local is None and not entry.get("AppManaged") and kind.startswith("S3"):
@@ -89,7 +88,7 @@ def _paths(entries: list[Json], kinds: tuple[str, str], where: Path) -> Iterator
             if not isinstance(local, str):
                 continue
             plain = posixpath.normpath(local)
-            if not plain.startswith(f"{PROCESSING}/"):
+            if not in_processing(local):
                 yield path, f"found {shown(local)}; it must be below {PROCESSING}"
             elif plain in seen:
                 yield path, f"found {shown(local)}; entry {seen[plain]} has the same LocalPath"
@@ -106,12 +105,12 @@ def _training(arguments: Json) -> Iterator[Problem]:
         yield ("AlgorithmSpecification",), "found nothing; a value is required"
     elif isinstance(algorithm, dict):
         names = ("TrainingImage", "AlgorithmName")
-        given = [name for name in names if as_object(algorithm).get(name) is not None]
-        if len(given) != 1:
-            told = " and ".join(given) or "neither"
+        present = [name for name in names if as_object(algorithm).get(name) is not None]
+        if len(present) != 1:
+            words = " and ".join(present) or "neither"
             yield (
                 ("AlgorithmSpecification",),
-                f"found {told}; exactly one is required of {', '.join(names)}",
+                f"found {words}; exactly one is required of {', '.join(names)}",
             )
         metrics = objects(as_object(algorithm).get("MetricDefinitions"))
         yield from _twice(metrics, "Name", ("AlgorithmSpecification", "MetricDefinitions"))
@@ -130,18 +129,18 @@ def _resources(arguments: Json) -> Iterator[Problem]:
     if resources is None:
         yield ("ResourceConfig",), "found nothing; a value is required"
         return
-    told = as_object(resources)
-    if not told or "InstancePreferences" in told:
+    members = as_object(resources)
+    if not members or "InstancePreferences" in members:
         return
-    groups = told.get("InstanceGroups")
+    groups = members.get("InstanceGroups")
     for name in ("InstanceType", "InstanceCount"):
         path = ("ResourceConfig", name)
-        value = told.get(name)
+        value = members.get(name)
         if groups is None and value is None:
             yield path, "found nothing; a value is required"
         elif groups is not None and value is not None:
             yield path, f"found {shown(value)}; it cannot stand beside InstanceGroups"
-    if told.get("InstanceCount") == 0:
+    if members.get("InstanceCount") == 0:
         yield ("ResourceConfig", "InstanceCount"), "found 0; at least 1 is required"
     for index, group in enumerate(objects(groups)):
         if group.get("InstanceCount") == 0:
@@ -168,8 +167,13 @@ def _spot(arguments: Json) -> Iterator[Problem]:
     if isinstance(local, str) and _below(local, _RESERVED):
         yield (
             ("CheckpointConfig", "LocalPath"),
-            f"found {shown(local)}; the folder is SageMaker's own, take {_CHECKPOINTS}",
+            f"found {shown(local)}; the folder is SageMaker's own, take {CHECKPOINTS}",
         )
+
+
+def in_processing(path: str) -> bool:
+    """Return whether a processing job may have an input or output at a path."""
+    return posixpath.normpath(path).startswith(f"{PROCESSING}/")
 
 
 def _below(path: str, folders: Iterable[str]) -> bool:
@@ -186,10 +190,12 @@ def _transform(arguments: Json) -> Iterator[Problem]:
 
 
 def _model(arguments: Json) -> Iterator[Problem]:
-    given = [name for name in ("PrimaryContainer", "Containers") if arguments.get(name) is not None]
-    if len(given) != 1:
-        told = " and ".join(given) or "neither"
-        yield (), f"found {told}; exactly one is required of PrimaryContainer, Containers"
+    present = [
+        name for name in ("PrimaryContainer", "Containers") if arguments.get(name) is not None
+    ]
+    if len(present) != 1:
+        words = " and ".join(present) or "neither"
+        yield (), f"found {words}; exactly one is required of PrimaryContainer, Containers"
 
 
 def _register(arguments: Json) -> Iterator[Problem]:
@@ -203,8 +209,8 @@ def _twice(entries: list[Json], key: str, where: Path) -> Iterator[Problem]:
         name = entry.get(key)
         if isinstance(name, str):
             if name in seen:
-                told = f"found {shown(name)}; entry {seen[name]} has the same {key}"
-                yield (*where, index, key), told
+                words = f"found {shown(name)}; entry {seen[name]} has the same {key}"
+                yield (*where, index, key), words
             seen.setdefault(name, index)
 
 

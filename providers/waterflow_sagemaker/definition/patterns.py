@@ -35,25 +35,25 @@ def _compiled(pattern: str, ascii_only: bool) -> re.Pattern[str] | None:
 
 def _translated(pattern: str, limit: int) -> str:
     pattern = pattern.replace(*_ASTRAL)
-    found: list[str] = []
+    translated: list[str] = []
     in_class, at = False, 0
     while at < len(pattern):
         sign = pattern[at]
         if pattern.startswith(r"\p{", at):
             end = pattern.index("}", at)
             members = _members(pattern[at + 3 : end], limit)
-            found.append(members if in_class else f"[{members}]")
+            translated.append(members if in_class else f"[{members}]")
             at = end + 1
             continue
         if sign == "\\":
-            found.append(pattern[at : at + 2])
+            translated.append(pattern[at : at + 2])
             at += 2
             continue
         if sign in "[]":
             in_class = sign == "["
-        found.append(_LINE if sign == "." and not in_class else sign)
+        translated.append(_LINE if sign == "." and not in_class else sign)
         at += 1
-    return "".join(found)
+    return "".join(translated)
 
 
 @lru_cache(maxsize=32)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.errors import MissingDependencyError
-from waterflow_sagemaker.validation.patterns import matches
+from waterflow_sagemaker.definition.document import is_expression
+from waterflow_sagemaker.definition.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from botocore.model import ServiceModel, Shape
 
-    Path = tuple[str | int, ...]
+    from waterflow_sagemaker.definition.document import Path
+
     OnExpression = Callable[[Mapping[str, Any], "Shape", "Path"], Iterable["Violation"]]
 
-EXPRESSIONS: Final = frozenset({"Get", "Std:Join", "Std:JsonGet"})
-"""The one key of an object that a pipeline puts in a value's place:
-https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-properties.html"""
 KEY: Final = "(key)"
 """Stands in a path for "the key of this map" before the key itself."""
 _SHOWN: Final = 80
@@ -140,24 +139,16 @@ class Walk:
     def _list(self, value: list[Any], shape: Any, path: Path) -> Iterator[Violation]:
         yield from _length(value, shape, path)
         for index, inner in enumerate(value):
-            for found in self(inner, shape.member, (*path, index)):
-                yield _within(found, (*path, index), value)
+            for violation in self(inner, shape.member, (*path, index)):
+                yield _within(violation, (*path, index), value)
 
     def _map(self, value: dict[str, Any], shape: Any, path: Path) -> Iterator[Violation]:
         yield from _length(value, shape, path)
         for key, inner in value.items():
-            for found in scalar(key, shape.key, (*path, KEY, key)):
-                yield _within(found, (*path, KEY, key), value)
-            for found in self(inner, shape.value, (*path, key)):
-                yield _within(found, (*path, key), value)
-
-
-def is_expression(value: Any) -> bool:
-    """Return whether a value is one of a pipeline's expressions."""
-    if not isinstance(value, dict):
-        return False
-    found = cast("dict[str, Any]", value)
-    return len(found) == 1 and next(iter(found)) in EXPRESSIONS
+            for violation in scalar(key, shape.key, (*path, KEY, key)):
+                yield _within(violation, (*path, KEY, key), value)
+            for violation in self(inner, shape.value, (*path, key)):
+                yield _within(violation, (*path, key), value)
 
 
 def scalar(value: Any, shape: Any, path: Path) -> Iterator[Violation]:
@@ -186,20 +177,20 @@ def _length(value: Any, shape: Any, path: Path) -> Iterator[Violation]:
         yield Violation(path, "longest", value, most, shape)
 
 
-def _within(found: Violation, path: Path, parent: Any) -> Violation:
+def _within(violation: Violation, path: Path, parent: Any) -> Violation:
     """Give the whole list or map to a violation of one of its own scalars."""
-    if found.path != path:
-        return found
-    return Violation(found.path, found.kind, found.value, found.limit, found.shape, parent)
+    if violation.path != path:
+        return violation
+    return replace(violation, parent=parent)
 
 
 def _is_plain_map(value: Mapping[str, Any], shape: Shape) -> bool:
     """Return whether what looks like an expression is a map with an entry of that name."""
-    told = value.get("Get")
+    text = value.get("Get")
     return (
         shape.type_name == "map"
-        and isinstance(told, str)
-        and not told.startswith(("Parameters.", "Steps.", "Execution."))
+        and isinstance(text, str)
+        and not text.startswith(("Parameters.", "Steps.", "Execution."))
     )
 
 
@@ -218,19 +209,19 @@ def _is_of(value: Any, kind: str) -> bool:
 # --- in words -------------------------------------------------------------------------------------
 
 
-def described(found: Violation) -> str:
+def described(violation: Violation) -> str:
     """Return "found ...; limit" for a reader who never saw the model."""
-    value, limit = found.value, found.limit
-    if found.kind == "enum":
+    value, limit = violation.value, violation.limit
+    if violation.kind == "enum":
         return f"found {shown(value)}; {near(str(value), limit)}"
-    if found.kind == "unknown":
-        name = str(found.path[-1])
+    if violation.kind == "unknown":
+        name = str(violation.path[-1])
         return f"found the unknown member '{name}'; {near(name, limit)}"
-    if found.kind in ("shortest", "longest"):
-        most = found.kind == "longest"
+    if violation.kind in ("shortest", "longest"):
+        most = violation.kind == "longest"
         bound = f"at {'most' if most else 'least'} {_count(value, limit)}"
         return f"found {_count(value)}; {bound} {'allowed' if most else 'required'}"
-    if found.kind == "union":
+    if violation.kind == "union":
         return f"found {shown(value)}; exactly one is allowed of {_listed(limit)}"
     texts = {
         "missing": "found nothing; a value is required",
@@ -239,7 +230,7 @@ def described(found: Violation) -> str:
         "min": f"found {shown(value)}; at least {limit} is required",
         "max": f"found {shown(value)}; at most {limit} is allowed",
     }
-    return texts[found.kind]
+    return texts[violation.kind]
 
 
 def show_path(path: Path) -> str:
@@ -280,49 +271,49 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    found = list(names)
-    shown_names = found if len(found) <= _LISTED else [*found[:_LISTED], "..."]
+    listed = list(names)
+    shown_names = listed if len(listed) <= _LISTED else [*listed[:_LISTED], "..."]
     return ", ".join(shown_names) or "nothing"
 
 
 # --- in the service's words -----------------------------------------------------------------------
 
 
-def refusal(found: Violation) -> str:
+def refusal(violation: Violation) -> str:
     """Return what SageMaker says of a violation, without how many there are."""
-    path, value, rule = found.path, found.value, _rule(found)
-    if found.kind in ("unknown", "type"):
-        told = "Unknown parameter" if found.kind == "unknown" else "Invalid type for parameter"
-        must = "must be one of" if found.kind == "unknown" else "must be"
-        limit = ", ".join(found.limit) if found.kind == "unknown" else found.limit
-        return f"{told} '{show_path(path)}': {must}: {limit}"
-    if found.parent is not None and found.kind != "missing":
-        value, key = found.parent, KEY in path
+    path, value, rule = violation.path, violation.value, _rule(violation)
+    if violation.kind == "type":
+        return f"Invalid type for parameter '{show_path(path)}': must be: {violation.limit}"
+    if violation.kind == "unknown":
+        known = ", ".join(violation.limit)
+        return f"Unknown parameter '{show_path(path)}': must be one of: {known}"
+    if violation.parent is not None and violation.kind != "missing":
+        value, key = violation.parent, KEY in path
         path = path[: path.index(KEY)] if key else path[:-1]
-        member = isinstance(found.path[-1], int)
+        member = isinstance(violation.path[-1], int)
         subject = "Member" if member else "Map keys" if key else "Map value"
-        rule = f"{subject} must satisfy constraint: [{', '.join(_rules(found))}]"
-    told = "null" if value is None else f"'{_java(value)}'"
-    return f"Value {told} at '{_service_path(path)}' failed to satisfy constraint: {rule}"
+        rule = f"{subject} must satisfy constraint: [{', '.join(_rules(violation))}]"
+    written = "null" if value is None else f"'{_java(value)}'"
+    return f"Value {written} at '{_service_path(path)}' failed to satisfy constraint: {rule}"
 
 
-def _rule(found: Violation) -> str:
-    if found.kind == "missing":
+def _rule(violation: Violation) -> str:
+    if violation.kind == "missing":
         return "Member must not be null"
-    if found.kind == "union":
-        return f"Member must have exactly one of: [{', '.join(found.limit)}]"
-    if found.kind == "enum":
-        return f"Member must satisfy enum value set: [{', '.join(found.limit)}]"
-    if found.kind == "pattern":
-        return f"Member must satisfy regular expression pattern: {found.limit}"
-    what = "length" if found.kind in ("shortest", "longest") else "value"
-    side = "less" if found.kind in ("max", "longest") else "greater"
-    return f"Member must have {what} {side} than or equal to {found.limit}"
+    if violation.kind == "union":
+        return f"Member must have exactly one of: [{', '.join(violation.limit)}]"
+    if violation.kind == "enum":
+        return f"Member must satisfy enum value set: [{', '.join(violation.limit)}]"
+    if violation.kind == "pattern":
+        return f"Member must satisfy regular expression pattern: {violation.limit}"
+    what = "length" if violation.kind in ("shortest", "longest") else "value"
+    side = "less" if violation.kind in ("max", "longest") else "greater"
+    return f"Member must have {what} {side} than or equal to {violation.limit}"
 
 
-def _rules(found: Violation) -> list[str]:
+def _rules(violation: Violation) -> list[str]:
     """Return all constraints of an element, in the service's order."""
-    shape: Any = found.shape
+    shape: Any = violation.shape
     rules: list[str] = []
     text = shape.type_name not in _NUMBERS
     kinds = (("max", "longest"), ("min", "shortest")) if text else (("max", "max"), ("min", "min"))

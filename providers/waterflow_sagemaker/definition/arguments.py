@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow_sagemaker.validation import shapes as model_shapes
-from waterflow_sagemaker.validation.scope import KINDS
-from waterflow_sagemaker.validation.shapes import Violation, Walk, shown
+from waterflow_sagemaker.definition import shapes as model_shapes
+from waterflow_sagemaker.definition.references import KINDS
+from waterflow_sagemaker.definition.shapes import Violation, Walk, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from botocore.model import Shape
 
-    from waterflow_sagemaker.validation.scope import Found, Placed, Scope
-    from waterflow_sagemaker.validation.shapes import Path
+    from waterflow_sagemaker.definition.document import Step
+    from waterflow_sagemaker.definition.references import Scope, Target
+    from waterflow_sagemaker.definition.shapes import Path
 
 CREATES: Final = {
     "Processing": ("CreateProcessingJob", ("ProcessingJobName",)),
@@ -34,26 +36,23 @@ CREATES: Final = {
 _WHOLE: Final = frozenset({"List", "Object"})
 
 
-def argument_violations(scope: Scope, placed: Placed) -> Iterator[Violation]:
+def argument_violations(scope: Scope, step: Step) -> Iterator[Violation]:
     """Yield what the model refuses in a step's Arguments.
 
     An expression stands for any value of its kind; what it is sure to hold (literal parts of a
     Join, the known value of a parameter) is held against the limits.
     """
-    if placed.type not in CREATES:
+    if step.type not in CREATES:
         return
-    operation, names = CREATES[placed.type]
-    if placed.type == "AutoML" and "AutoMLProblemTypeConfig" in placed.arguments:
+    operation, names = CREATES[step.type]
+    if step.type == "AutoML" and "AutoMLProblemTypeConfig" in step.arguments:
         operation = "CreateAutoMLJobV2"
     shape = model_shapes.input_of(operation)
     if shape is None:
         return
     walk = Walk(lambda value, inner, path: _stands(scope, value, inner, path), names)
-    for found in walk(placed.arguments, shape):
-        yield Violation(
-            ("Arguments", *found.path), found.kind, found.value, found.limit, found.shape,
-            found.parent,
-        )  # fmt: skip
+    for violation in walk(step.arguments, shape):
+        yield replace(violation, path=("Arguments", *violation.path))
 
 
 def _stands(
@@ -63,9 +62,9 @@ def _stands(
     if "Std:Join" in value:
         yield from _joined(scope, value["Std:Join"], shape, path)
     elif "Get" in value:
-        found = scope.get(value["Get"])
-        if found.error is None:
-            yield from _got(scope, value["Get"], found, shape, path)
+        target = scope.get(value["Get"])
+        if target.error is None:
+            yield from _referred(scope, value["Get"], target, shape, path)
     elif KINDS.get(shape.type_name) in _WHOLE:
         yield _misfit(value, "a scalar", shape, path)
 
@@ -80,10 +79,8 @@ def _joined(scope: Scope, join: Any, shape: Any, path: Path) -> Iterator[Violati
         return
     most = shape.metadata.get("max")
     if most is not None and least > most:
-        told = f"found a Join of at least {least} characters"
-        yield Violation(
-            path, "reference", f"{told}; at most {most} characters allowed", None, shape
-        )
+        words = f"found a Join of at least {least} characters; at most {most} characters allowed"
+        yield Violation(path, "reference", words, None, shape)
     head = scope.head(join)
     if str(shape.metadata.get("pattern", "")).startswith("(https|s3)://"):
         start = head[: len("https://")]
@@ -96,19 +93,21 @@ def _joined(scope: Scope, join: Any, shape: Any, path: Path) -> Iterator[Violati
 _SCHEMES: Final = ("s3://", "https://")
 
 
-def _got(scope: Scope, text: str, found: Found, shape: Any, path: Path) -> Iterator[Violation]:
-    wanted = KINDS.get(shape.type_name)
-    fits = {wanted, "Integer"} if wanted == "Float" else {wanted}
-    if found.kind is not None and wanted is not None and found.kind not in fits:
-        yield _misfit({"Get": text}, found.kind, shape, path)
+def _referred(
+    scope: Scope, text: str, target: Target, shape: Any, path: Path
+) -> Iterator[Violation]:
+    kind = KINDS.get(shape.type_name)
+    fits = {kind, "Integer"} if kind == "Float" else {kind}
+    if target.kind is not None and kind is not None and target.kind not in fits:
+        yield _misfit({"Get": text}, target.kind, shape, path)
         return
-    name = found.parameter
+    name = target.parameter
     if name is None or scope.values.get(name) in (None, ""):
-        return  # an empty default says "to be given"
+        return  # an empty default says that a run is to give one
     value = scope.values[name]
-    for one in model_shapes.scalar(value, shape, path) if _is(value, found.kind) else ():
-        told = f"{model_shapes.described(one)} (the value of parameter '{name}')"
-        yield Violation(path, "reference", told, None, shape)
+    for one in model_shapes.scalar(value, shape, path) if _is(value, target.kind) else ():
+        words = f"{model_shapes.described(one)} (the value of parameter '{name}')"
+        yield Violation(path, "reference", words, None, shape)
 
 
 def _is(value: Any, kind: str | None) -> bool:
@@ -120,12 +119,14 @@ def _is(value: Any, kind: str | None) -> bool:
 def _misfit(value: Any, kind: str, shape: Any, path: Path) -> Violation:
     article = "an" if kind[0] in "AEIOU" else "a"
     gives = kind if kind.startswith("a ") else f"{article} {kind}"
-    wanted = KINDS.get(shape.type_name, shape.type_name)
+    required = KINDS.get(shape.type_name, shape.type_name)
     return Violation(
-        path, "reference", f"found {shown(value)}, which gives {gives}; {wanted} is required"
+        path, "reference", f"found {shown(value)}, which gives {gives}; {required} is required"
     )
 
 
-def described(found: Violation) -> str:
+def described(violation: Violation) -> str:
     """Return "found ...; limit" of a violation, references included."""
-    return str(found.value) if found.kind == "reference" else model_shapes.described(found)
+    if violation.kind == "reference":
+        return str(violation.value)
+    return model_shapes.described(violation)

@@ -1,0 +1,100 @@
+"""The door: which hosts it lets in, and where it hands their bytes."""
+
+import socket
+import ssl
+import threading
+
+import pytest
+
+from waterflow.emulation.certificates import Authority
+from waterflow.emulation.door import Door
+
+
+@pytest.fixture
+def echo():
+    """Servers that answer each line with a name of their own before it."""
+    servers = []
+
+    def serve(name):
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+
+        def answer():
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection, connection.makefile("rwb") as file:
+                    for line in file:
+                        file.write(name + line)
+                        file.flush()
+
+        threading.Thread(target=answer, daemon=True).start()
+        return server.getsockname()[1]
+
+    yield serve
+    for server in servers:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+
+
+@pytest.fixture
+def door(tmp_path, echo):
+    opened = Door(["*.googleapis.com"], Authority(tmp_path), echo(b"http "), echo(b"grpc "))
+    yield opened
+    opened.close()
+
+
+def connect(door, request):
+    host, _, port = door.address.removeprefix("http://").partition(":")
+    client = socket.create_connection((host, int(port)), 10)
+    client.sendall(request)
+    return client
+
+
+def say(door, tmp_path, host, protocol, line=b"hello\n"):
+    """Send a line to a host through the door, and return what comes back."""
+    context = ssl.create_default_context(cafile=tmp_path / "authorities.pem")
+    context.set_alpn_protocols([protocol])
+    with connect(door, f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()) as client:
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        with (
+            context.wrap_socket(client, server_hostname=host) as tls,
+            tls.makefile("rwb") as file,
+        ):
+            assert tls.selected_alpn_protocol() == protocol
+            file.write(line)
+            file.flush()
+            return file.readline()
+
+
+def test_http_and_grpc_come_to_servers_of_their_own(door, tmp_path):
+    for host in ("storage.googleapis.com", "us-central1-aiplatform.googleapis.com"):
+        assert say(door, tmp_path, host, "http/1.1") == b"http hello\n"
+        assert say(door, tmp_path, host, "h2") == b"grpc hello\n"
+
+
+def test_much_goes_through_in_both_directions(door, tmp_path):
+    line = b"x" * 3_000_000 + b"\n"
+    assert say(door, tmp_path, "storage.googleapis.com", "h2", line) == b"grpc " + line
+
+
+def test_other_hosts_are_refused_and_noted(door):
+    with connect(door, b"CONNECT example.org:443 HTTP/1.1\r\n\r\n") as client:
+        assert client.recv(1000).startswith(b"HTTP/1.1 403")
+    assert door.refused == ["example.org"]
+
+
+@pytest.mark.parametrize(
+    "request_", [b"GET http://x.googleapis.com/ HTTP/1.1\r\n\r\n", b"\r\n\r\n"]
+)
+def test_only_connections_over_tls_are_let_in(door, request_):
+    with connect(door, request_) as client:
+        assert client.recv(1000).startswith(b"HTTP/1.1 403")
+
+
+def test_a_client_that_leaves_disturbs_nobody(door, tmp_path):
+    connect(door, b"CONNECT a.googleapis.com:443 HTTP/1.1\r\n\r\n").close()
+    connect(door, b"CON").close()
+    assert say(door, tmp_path, "a.googleapis.com", "h2") == b"grpc hello\n"

@@ -1,0 +1,35 @@
+"""The control input of a job: the digest that its programs, its code and STEP.json are kept under.
+
+In it lie `launch.json`, `step.json`, `bundle.tar.gz` and the programs that begin the job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from waterflow.artifacts.folder import canonical
+from waterflow.data.fingerprints import text_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def programs_digest(programs: Iterable[bytes]) -> str:
+    """Return one text that stands for the programs that travel in every control input."""
+    return "\0".join(hashlib.sha256(content).hexdigest() for content in programs)
+
+
+def control_digest(
+    launch: Mapping[str, Any], step: Mapping[str, Any], code: str | None, programs: str
+) -> str:
+    """Return the digest under which a step's control input is kept.
+
+    Args:
+        launch: launch.json.
+        step: STEP.json.
+        code: The digest of the step's bundle; None where it has none.
+        programs: What `programs_digest` gave.
+    """
+    parts = [canonical(dict(launch)).decode(), canonical(dict(step)).decode(), code or ""]
+    return text_digest("\0".join([*parts, programs]))

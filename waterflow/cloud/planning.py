@@ -1,0 +1,213 @@
+"""What all steps of one compilation share, whichever cloud it is for: addresses, values, images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from waterflow import spec
+from waterflow.cloud.naming import value_keys
+from waterflow.data.fingerprints import text_digest
+from waterflow.data.stores import scheme_of
+from waterflow.errors import ConfigurationError
+from waterflow.spec.parameters import to_text
+from waterflow.spec.references import operands, value_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from waterflow.cloud.settings import CloudSettings, StepSettings
+    from waterflow.data import Pinned
+    from waterflow.provider import Build
+
+NONE: Final = "none/none"
+"""The key of what an optional data parameter points to that has no value."""
+
+
+class Planning:
+    """One compilation; each cloud derives its own, which adds what its jobs are made of.
+
+    Args:
+        build: The spec and what was found about its code and data.
+        settings: The profile's settings.
+        base: The address that all keys of the profile are below, such as "s3://bucket/prefix".
+        schemes: Schemes of addresses in the cloud's own object store. Data under the first is read
+            where it is, if it is not pinned.
+        entry_name: Gives the name of the file or folder that an address of data names.
+        longest_image: Characters of an image's name.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        settings: CloudSettings,
+        *,
+        base: str,
+        schemes: tuple[str, ...],
+        entry_name: Callable[[str], str],
+        longest_image: int,
+    ) -> None:
+        self.build = build
+        self.pipeline = build.spec
+        self.steps = {step.name: step for step in build.spec.steps}
+        self._shared, self._base, self._schemes = settings, base, schemes
+        self._entry_name, self._longest_image = entry_name, longest_image
+        self._reading: dict[str, list[spec.Gate]] = {}
+        values: dict[str, set[str]] = {}
+        for gate in build.spec.gates:
+            for operand in operands(gate.condition):
+                if isinstance(operand, spec.FromStep):
+                    values.setdefault(operand.step, set()).add(value_name(operand))
+                    gates = self._reading.setdefault(operand.step, [])
+                    if gate not in gates[-1:]:
+                        gates.append(gate)
+        self._keys = {
+            step: value_keys(names, self.steps[step].metrics or ())
+            for step, names in values.items()
+        }
+        self._images: set[str] = set()
+        self._lengths: dict[str, int] = {}
+
+    # --- parameters and values ------------------------------------------------------------------
+
+    def default_length(self, parameter: str) -> int:
+        """Return the characters of a parameter's default as JSON text; 0 without one."""
+        if parameter not in self._lengths:
+            declared = self.pipeline.parameters[parameter]
+            self._lengths[parameter] = 0 if declared.required else len(to_text(declared.default))
+        return self._lengths[parameter]
+
+    def keys(self, step: str) -> dict[str, str]:
+        """Return the values of a step that conditions read, and their keys."""
+        return self._keys.get(step, {})
+
+    def is_raw(self, source: spec.FromStep) -> bool:
+        """Say whether a program has written an output, which then has no manifest."""
+        return self.steps[source.step].outputs[source.output].raw
+
+    def part(self, step: spec.Step) -> spec.Pipeline:
+        """Return the part of the pipeline that a step's STEP.json tells of.
+
+        Looking through the whole of it for each step would take quadratic time.
+        """
+        before: dict[str, spec.Step] = {}
+        for argument in step.inputs.values():
+            source = argument.source
+            items = source.items if isinstance(source, spec.FromList) else (source,)
+            for item in items:
+                if isinstance(item, spec.FromStep):
+                    before[item.step] = self.steps[item.step]
+        return spec.Pipeline(
+            name=self.pipeline.name,
+            parameters=self.pipeline.parameters,
+            steps=tuple(before.values()),
+            gates=tuple(self._reading.get(step.name, ())),
+            trusted_types=self.pipeline.trusted_types,
+        )
+
+    # --- addresses ------------------------------------------------------------------------------
+
+    def uri(self, key: str) -> str:
+        """Return the address of a key below the profile's prefix."""
+        return f"{self._base}/{key}"
+
+    @property
+    def none(self) -> str:
+        """What an optional data parameter points to when there is none."""
+        return self.uri(NONE)
+
+    def data(self, uri: str) -> str:
+        """Return where outside data lies for the jobs.
+
+        What is pinned is kept under a digest of what it is, so that a run reads what was pinned
+        and the cloud's cache sees a change. What is not pinned is read where it is if it is in the
+        cloud's own store.
+        """
+        copy = self.copy_of(uri)
+        return uri if copy is None else self.uri(copy)
+
+    def copy_of(self, uri: str) -> str | None:
+        """Return the key of the copy of outside data; None for what is read where it is."""
+        pinned = self.build.data[uri]
+        version = pinned.sha256 or pinned.version
+        if version is None:
+            if uri.startswith(f"{self._schemes[0]}://"):
+                return None
+            return f"data/unpinned-{text_digest(uri)}"
+        # Tags of a store and digests tell content; what a web server says tells it of one address.
+        tells = scheme_of(uri) in self._schemes or pinned.sha256 or version.startswith("md5:")
+        return f"data/{text_digest(f'{self._entry_name(uri) if tells else uri} {version}')}"
+
+    def is_pinned(self, step: spec.Step) -> bool:
+        """Say whether all outside data that a step reads is known by its content."""
+        for argument in step.inputs.values():
+            source = argument.source
+            if isinstance(source, spec.FromData):
+                if not _is_known(self.build.data[source.uri]):
+                    return False
+            elif isinstance(source, spec.FromParameter):
+                if self.pipeline.parameters[source.name].type != "data":
+                    continue
+                # A parameter may name any data of the build.
+                if not all(_is_known(pinned) for pinned in self.build.data.values()):
+                    return False
+        return True
+
+    def unpinned_note(self) -> list[str]:
+        """Return a note on the steps that are never cached for the data that they read."""
+        names = [
+            step.name for step in self.pipeline.steps if step.cache and not self.is_pinned(step)
+        ]
+        if not names:
+            return []
+        return [f"never cached, as they read data that has no version: {', '.join(names)}"]
+
+    # --- images ---------------------------------------------------------------------------------
+
+    def environment(
+        self, step: spec.Step, own: StepSettings, default: Callable[[str], str]
+    ) -> tuple[str, str | None]:
+        """Return a step's image, and the image's Python; None for a program that is none of ours.
+
+        Args:
+            step: The step.
+            own: Its own settings.
+            default: Gives the cloud's own image for a Python version.
+
+        Raises:
+            ConfigurationError: The image's Python is not known, or not this environment's.
+        """
+        if isinstance(step.run, spec.Container):
+            return self._checked_image(step.name, step.run.image), None
+        image = step.environment.image or own.image or self._shared.image
+        python = own.python or self._shared.python
+        here = self.build.python
+        if image is None:
+            python = python or here
+            image = default(python)
+        if python is None:
+            raise ConfigurationError(
+                f"Step '{step.name}' runs in image '{image}', and the profile does not say which "
+                f'Python that has. Write: [profiles.NAME.steps.{step.name}] python = "{here}"'
+            )
+        if python != here:
+            raise ConfigurationError(
+                f"Step '{step.name}' runs in image '{image}' with Python {python}, and this "
+                f"environment is Python {here}. Work in Python {python}, or name an image with "
+                f'Python {here} in the profile: image = "...", python = "{here}"'
+            )
+        return self._checked_image(step.name, image), python
+
+    def _checked_image(self, step: str, image: str) -> str:
+        if image in self._images:
+            return image
+        if not image or len(image) > self._longest_image or any(sign.isspace() for sign in image):
+            raise ConfigurationError(
+                f"Step '{step}': {image!r:.80} cannot name an image: 1 to {self._longest_image} "
+                "characters and no spaces. Correct it"
+            )
+        self._images.add(image)
+        return image
+
+
+def _is_known(data: Pinned) -> bool:
+    return data.sha256 is not None or data.version is not None
