@@ -71,7 +71,7 @@ class ToyCloud(RemoteCloud):
     def profile(self, bucket, prefix) -> dict[str, Any]:
         return {
             "provider": "toycloud", "bucket": bucket, "prefix": prefix, "libraries": "image",
-            "image": self.image, "poll": 0.1,
+            "image": self.image, "python": "3.11", "poll": 0.1,
         }  # fmt: skip
 
     def uri(self, bucket, name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from waterflow_toycloud.limits import SOURCE, used
+from waterflow_toycloud.limits import used
 
 if TYPE_CHECKING:
     from waterflow.cloud.document import CloudDocument
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def document_errors(document: CloudDocument) -> list[str]:
     """Return what the toy cloud would refuse of a document, a line each."""
     errors = [
-        f"{limit.used} {limit.what}, of which there may be {limit.most} ({SOURCE})"
+        f"{limit.used} {limit.what}, of which there may be {limit.most}"
         for limit in used(document)
         if limit.used > limit.most
     ]

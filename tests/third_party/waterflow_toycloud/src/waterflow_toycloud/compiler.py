@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from waterflow import spec
-from waterflow.artifacts import canonical
-from waterflow.cloud.document import CloudDocument, Control, Wheelhouse
+from waterflow.cloud import machines
+from waterflow.cloud.control import control_digest, programs_digest
+from waterflow.cloud.document import CloudDocument, Control
+from waterflow.cloud.libraries import Pinner, Shipping
+from waterflow.cloud.planning import Planning
+from waterflow.cloud.settings import check_steps, of_step
 from waterflow.data.fingerprints import text_digest
-from waterflow.packing.libraries import versions
 from waterflow.project.leaks import refuse_address
 from waterflow.provider import Job
 from waterflow.runs import lineage
 from waterflow.spec.job import leaves, step_document
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands, value_name
-from waterflow_toycloud import machines
+from waterflow_toycloud import limits
+from waterflow_toycloud.machines import table
+from waterflow_toycloud.profile import ToyStepSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,18 +60,42 @@ def compile_toy(build: Build, settings: ToySettings, profile: Profile) -> CloudD
     Raises:
         UnsupportedFeatureError: No machine offers what a step asks for.
     """
+    check_steps(settings, build.spec, profile.name)
     return _Compiler(build, settings, profile).document()
 
 
-class _Compiler:
+def _entry_name(uri: str) -> str:
+    """Return the name of the file or folder that an address of data names."""
+    path = unquote(urlsplit(uri).path) if "://" in uri else uri
+    return path.rstrip("/").rpartition("/")[2] or "data"
+
+
+class _Compiler(Planning):
     """One compilation."""
 
     def __init__(self, build: Build, settings: ToySettings, profile: Profile) -> None:
-        self.build, self.settings, self.pipeline = build, settings, build.spec
         self.place = f"toy://{settings.bucket}/{settings.prefix}"
+        super().__init__(
+            build,
+            settings,
+            base=self.place,
+            schemes=("toy",),
+            entry_name=_entry_name,
+            longest_image=limits.IMAGE.most,
+        )
+        self.settings = settings
         self.tags = lineage.tags(build, PROVIDER, profile.name)
+        self.pinner = Pinner(
+            build,
+            Shipping(
+                provider=PROVIDER,
+                wheels=settings.libraries == "wheelhouse",
+                platform=PLATFORM,
+                tracking=("mlflow",),
+                secrets=(),
+            ),
+        )
         self.control: dict[str, Control] = {}
-        self.wheelhouses: dict[str, Wheelhouse] = {}
         self.rows: list[Job] = []
 
     def document(self) -> CloudDocument:
@@ -77,7 +106,7 @@ class _Compiler:
         definition: dict[str, Any] = {
             "pipeline": name,
             "place": self.place,
-            "waterflow": {"build": f"{self.place}/{kept}", "pipeline": self.pipeline.name},
+            "waterflow": {"build": self.uri(kept), "pipeline": self.pipeline.name},
             "parameters": {name: self._default(name) for name in self._encodings()},
             "steps": steps,
         }
@@ -86,15 +115,16 @@ class _Compiler:
             provider=PROVIDER,
             content={"definition": definition, "control": control},
             jobs=tuple(self.rows),
+            notes=tuple(self.unpinned_note()),
             pipeline=name,
             definition=definition,
             tags=self.tags | {"waterflow.native_pipeline": name},
             build=kept,
             control=self.control,
-            wheelhouses=self.wheelhouses,
-            data={uri: self._data(uri) for uri in self.build.data},
-            copies={uri: self._copy(uri) for uri in self.build.data},
-            none=f"{self.place}/none/none",
+            wheelhouses=self.pinner.wheelhouses,
+            data={uri: self.data(uri) for uri in self.build.data},
+            copies={uri: key for uri in self.build.data if (key := self.copy_of(uri)) is not None},
+            none=self.none,
             encodings=self._encodings(),
         )
 
@@ -114,17 +144,8 @@ class _Compiler:
         if parameter.type != "data":
             return to_text(parameter.default)
         if parameter.default is None:
-            return f"{self.place}/none/none"
-        return self._data(parameter.default) if parameter.default in self.build.data else None
-
-    def _copy(self, uri: str) -> str:
-        """Return the name of the copy of outside data: of what it is, and what it is called."""
-        pinned = self.build.data[uri]
-        what = pinned.sha256 or pinned.version or "unpinned"
-        return f"data/{text_digest(f'{uri} {what}')}"
-
-    def _data(self, uri: str) -> str:
-        return f"{self.place}/{self._copy(uri)}"
+            return self.none
+        return self.data(parameter.default) if parameter.default in self.build.data else None
 
     # --- steps ----------------------------------------------------------------------------------
 
@@ -170,7 +191,7 @@ class _Compiler:
             items = source.items if isinstance(source, spec.FromList) else (source,)
             needs += [[item.step] for item in items if isinstance(item, spec.FromStep)]
         before = [name for group in needs for name in group]
-        cached = step.cache and not isinstance(step.run, spec.Register) and self._pinned(step)
+        cached = step.cache and not isinstance(step.run, spec.Register) and self.is_pinned(step)
         return {
             "name": step.name,
             "after": list(dict.fromkeys([*before, *step.after, *self._when(step.branch)])),
@@ -180,23 +201,11 @@ class _Compiler:
             "cache": self.settings.cache_days * _DAY if cached else None,
         }
 
-    def _pinned(self, step: spec.Step) -> bool:
-        """Say whether all outside data that a step may read is known by its content."""
-        reads = any(
-            isinstance(source, spec.FromData)
-            or (
-                isinstance(source, spec.FromParameter)
-                and self.pipeline.parameters[source.name].type == "data"
-            )
-            for _, source in leaves(step)
-        )
-        return not reads or all(
-            data.sha256 is not None or data.version is not None for data in self.build.data.values()
-        )
-
     def _job(self, step: spec.Step) -> dict[str, Any]:
-        machine = machines.choose(step)
-        self.rows.append(Job(step=step.name, kind="job", machine=machine.name, price=machine.price))
+        own = of_step(self.settings.steps, ToyStepSettings(), self.pipeline.name, step.name)
+        machine = self._machine(step, own)
+        self.rows.append(Job(step=step.name, kind="job", machine=machine.type, price=machine.price))
+        image, python = self.environment(step, own, lambda version: f"python:{version}")
         inputs: dict[str, Any] = {}
         launch: dict[str, Any] = {}
         arguments: list[Any] = []
@@ -206,7 +215,7 @@ class _Compiler:
                 kind = self.pipeline.step(source.step).outputs[source.output].type
                 launch[name] = {"from": source.step, "output": source.output, "type": kind}
             elif isinstance(source, spec.FromData):
-                inputs[f"data/{name}"] = {"addresses": [{"address": self._data(source.uri)}]}
+                inputs[f"data/{name}"] = {"addresses": [{"address": self.data(source.uri)}]}
                 launch[name] = {"data": name}
             elif self.pipeline.parameters[source.name].type == "data":
                 inputs[f"data/{name}"] = {"addresses": [self._parameter(source.name)]}
@@ -216,14 +225,15 @@ class _Compiler:
                 arguments.append(f"--param={name}={text}")
             else:
                 arguments.append({"text": f"--param={name}=", "parameter": source.name})
-        control, wheels = self._control(step, launch)
+        libraries = self.pinner.of(step, python or self.build.python)
+        control = self._control(step, launch, list(libraries.pins))
         self.control[step.name] = control
-        inputs["control"] = {"addresses": [{"address": f"{self.place}/control/{control.digest}"}]}
-        if wheels is not None:
-            inputs["wheels"] = {"addresses": [{"address": f"{self.place}/wheels/{wheels}"}]}
+        inputs["control"] = {"addresses": [{"address": self.uri(f"control/{control.digest}")}]}
+        if libraries.wheels is not None:
+            inputs["wheels"] = {"addresses": [{"address": self.uri(f"wheels/{libraries.wheels}")}]}
         return {
-            "image": self.settings.image,
-            "machine": machine.name,
+            "image": image,
+            "machine": machine.type,
             "command": ["python3", "/toy/in/control/launch.py", *arguments],
             "inputs": inputs,
             "hosts": step.resources.instances,
@@ -234,19 +244,36 @@ class _Compiler:
         parameter = self.pipeline.parameters[name]
         if not parameter.static:
             return {"parameter": name}
-        none = f"{self.place}/none/none"
-        return {"address": none if parameter.default is None else self._data(parameter.default)}
+        default = parameter.default
+        return {"address": self.none if default is None else self.data(default)}
+
+    def _machine(self, step: spec.Step, own: ToyStepSettings) -> machines.Machine:
+        """Return the machine that the profile names for a step, or the cheapest that fits.
+
+        Raises:
+            UnsupportedFeatureError: None fits.
+        """
+        known = table().machines
+        if own.machine is not None:
+            return machines.named(known, own.machine, step.resources, step.name)
+        allowed = [known[name] for name in self.settings.machines or known]
+        machine = machines.cheapest(allowed, step.resources)
+        if machine is None:
+            raise machines.no_machine(
+                allowed, step.resources, step.name, provider=PROVIDER, job="a job"
+            )
+        return machine
 
     # --- control --------------------------------------------------------------------------------
 
-    def _control(self, step: spec.Step, inputs: dict[str, Any]) -> tuple[Control, str | None]:
-        """Return what a job is given besides its inputs, and the digest of its wheelhouse."""
-        pins, wheels = self._libraries(step)
+    def _control(self, step: spec.Step, inputs: dict[str, Any], pins: list[str]) -> Control:
+        """Return what a job is given besides its inputs."""
+        # The whole pipeline: a part of it lacks the options of what takes the first of several.
         document = step_document(
             self.pipeline, step, execution={"variable": "WATERFLOW_EXECUTION"}, frames=True
         )
         launch = {
-            "python": self.settings.python,
+            "python": self.build.python,
             "inputs": inputs,
             "outputs": sorted(step.outputs),
             "values": sorted(document["values"]),
@@ -255,35 +282,18 @@ class _Compiler:
             "registering": self._registering() if isinstance(step.run, spec.Register) else None,
         }
         bundle = self.build.bundles.get(step.name)
-        parts = [canonical(launch), canonical(document), (bundle.digest if bundle else "").encode()]
-        digest = hashlib.sha256(b"\0".join([*parts, *programs().values()])).hexdigest()
-        return Control(digest=digest, source=step.name, launch=launch, step=document), wheels
+        digest = control_digest(
+            launch,
+            document,
+            bundle.digest if bundle else None,
+            programs_digest(programs().values()),
+        )
+        return Control(digest=digest, source=step.name, launch=launch, step=document)
 
     def _registering(self) -> dict[str, Any]:
         target = self.build.tracking
         refuse_address(target.uri, "MLflow")
         return {"uri": target.uri, "experiment": target.experiment, "tags": dict(self.tags)}
-
-    def _libraries(self, step: spec.Step) -> tuple[list[str], str | None]:
-        """Return what a step's jobs need, pinned, and the digest of what brings it."""
-        needed = dict(self.build.versions.get(step.name, {}))
-        if isinstance(step.run, spec.Register):
-            needed |= versions((), ("mlflow",))
-            model = step.inputs["model"].source
-            if isinstance(model, spec.FromStep):
-                needed |= self.build.versions.get(model.step, {})
-        pins = sorted(
-            f"{name}=={version}" for name, version in needed.items()
-            if name != "waterflow" and not name.startswith("module ")
-        )  # fmt: skip
-        pins += sorted(step.environment.requirements)
-        if not pins or self.settings.libraries == "image":
-            return pins, None
-        digest = text_digest("\n".join([PLATFORM, self.settings.python, *pins]))
-        self.wheelhouses[digest] = Wheelhouse(
-            platform=PLATFORM, python=self.settings.python, requirements=tuple(pins)
-        )
-        return pins, digest
 
     # --- conditions -----------------------------------------------------------------------------
 

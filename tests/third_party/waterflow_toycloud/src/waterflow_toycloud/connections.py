@@ -9,16 +9,26 @@ import time
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from waterflow.cloud.errors import ErrorKind, as_error
 from waterflow.errors import (
     ConfigurationError,
     ConflictError,
     NotFoundError,
+    PermissionDeniedError,
     ProviderError,
     TransientError,
 )
 
+PASSING = ErrorKind(TransientError, "Try again.", retryable=True)
 _TRIES = 6
-_ERRORS: dict[int, type[ProviderError]] = {404: NotFoundError, 409: ConflictError}
+_KINDS = {
+    403: ErrorKind(PermissionDeniedError),
+    404: ErrorKind(NotFoundError),
+    409: ErrorKind(ConflictError),
+    429: PASSING,
+    503: PASSING,
+}
+"""How the statuses of refusals are told."""
 
 
 def endpoint() -> str:
@@ -95,16 +105,15 @@ def call(
     try:
         status, _, answer = request(method, target, content)
     except (OSError, http.client.HTTPException) as error:
-        raise TransientError(
-            f"The toy cloud cannot be reached: {error}. Try again",
-            provider="toycloud", operation=operation, retryable=True,
+        raise as_error(
+            PASSING, provider="toycloud", operation=operation,
+            code=type(error).__name__, message=f"The toy cloud cannot be reached: {error}",
         ) from error  # fmt: skip
     value = json.loads(answer) if answer else {}
     if status < 400:
         return value
-    kind = TransientError if status in (429, 503) else _ERRORS.get(status, ProviderError)
-    raise kind(
-        f"The toy cloud refuses {operation}: {value.get('code', status)}",
-        provider="toycloud", operation=operation, native_code=str(value.get("code", status)),
-        retryable=kind is TransientError,
+    code = str(value.get("code", status))
+    raise as_error(
+        _KINDS.get(status, ErrorKind(ProviderError)), provider="toycloud", operation=operation,
+        code=code, message="The toy cloud refuses",
     )  # fmt: skip

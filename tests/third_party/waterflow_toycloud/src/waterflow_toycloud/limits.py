@@ -1,31 +1,28 @@
-"""The toy cloud's limits: what, how many, and where that is said."""
+"""The toy cloud's limits: one table, which the compiler, the checks and the plan read."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from waterflow.provider import Limit
+from waterflow.cloud.limits import Bound, nearest
 
 if TYPE_CHECKING:
     from waterflow.cloud.document import CloudDocument
+    from waterflow.provider import Limit
 
-SOURCE: Final = "the docstring of waterflow_toycloud.emulator"
-STEPS: Final = 500
-PARAMETER: Final = 4096
-"""Characters of a parameter's text."""
-HOSTS: Final = 4
-"""Machines of one job."""
+_SOURCE: Final = "the docstring of waterflow_toycloud.emulator"
+STEPS: Final = Bound(what="steps of a pipeline", most=500, unit="step", source=_SOURCE)
+HOSTS: Final = Bound(what="hosts of a job", most=4, unit="host", source=_SOURCE)
+PARAMETER: Final = Bound(
+    what="characters of a parameter", most=4096, unit="character", source=_SOURCE
+)
+IMAGE: Final = Bound(
+    what="characters of an image's name", most=255, unit="character", source=_SOURCE
+)
 
 
 def used(document: CloudDocument) -> list[Limit]:
     """Return how much of the limits a pipeline uses."""
-    definition = document.definition
-    return [
-        Limit(what="steps", used=len(definition["steps"]), most=STEPS),
-        Limit(
-            what="hosts of a job",
-            used=max((one["job"].get("hosts", 1) for one in definition["steps"] if "job" in one),
-                     default=0),
-            most=HOSTS,
-        ),
-    ]  # fmt: skip
+    steps = document.definition["steps"]
+    jobs = [(step["name"], step["job"]["hosts"]) for step in steps if "job" in step]
+    return [STEPS.used(len(steps)), *nearest(HOSTS, jobs)]

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the fields' types
 
-from msgspec import Struct
+from msgspec import field
+
+from waterflow.cloud.machines import known
+from waterflow.cloud.settings import CloudSettings, StepSettings
+from waterflow_toycloud.machines import table
 
 
-class ToySettings(Struct, forbid_unknown_fields=True, frozen=True):
+class ToyStepSettings(StepSettings, frozen=True, kw_only=True):
+    """Settings of one step, in place of the profile's."""
+
+    def __post_init__(self) -> None:
+        self.check(table().machines, lambda name: known(table().machines, name))
+
+
+class ToySettings(CloudSettings, frozen=True, kw_only=True):
     """Settings of a profile.
 
     Attributes:
         bucket: The bucket for code, data and results.
-        prefix: What all names in it, and those of all pipelines, begin with.
-        image: The image of all steps.
-        python: The Python of that image.
-        libraries: "wheelhouse" brings a step's libraries to its jobs; "image" expects them there.
-        cache_days: Days for which a step's result may stand for it.
-        poll: Seconds between two looks at a run.
+        steps: Settings of single steps, by the step's name, or by `pipeline.step`.
     """
 
     bucket: str
-    prefix: str = "waterflow"
-    image: str = "python:3.11"
-    python: str = "3.11"
-    libraries: Literal["wheelhouse", "image"] = "wheelhouse"
-    cache_days: int = 30
-    poll: float = 5.0
+    steps: Mapping[str, ToyStepSettings] = field(default_factory=dict[str, ToyStepSettings])
+
+    def __post_init__(self) -> None:
+        self.check()

@@ -37,9 +37,9 @@ class ToyProvider(CloudProvider):
     def capabilities(self) -> Capabilities:
         """What the toy cloud can do with this profile."""
         return Capabilities(
-            instances=limits.HOSTS,
+            instances=limits.HOSTS.most,
             spot=True,
-            parameter_length=limits.PARAMETER,
+            parameter_length=limits.PARAMETER.most,
             timeouts=True,
             requirements=self.settings.libraries == "wheelhouse",
             resume=True,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from waterflow.cloud.provider import own
+from waterflow.cloud.schedules import scheduled_values
 from waterflow.cloud.starting import native_parameters
-from waterflow.errors import DefinitionError, NotFoundError
+from waterflow.errors import NotFoundError
 from waterflow.provider.schedules import Schedule
 from waterflow_toycloud.connections import call
 
@@ -34,17 +35,9 @@ class ToySchedules:
         before = self._get(compiled.pipeline)
         if build.spec.schedule is None:
             return "none" if before is None else self._delete(compiled.pipeline)
-        declared: Mapping[str, str | None] = compiled.definition["parameters"]
-        texts = {
-            name: text for name, text in
-            {**declared, **native_parameters(compiled, parameters)}.items() if text is not None
-        }  # fmt: skip
-        lacking = sorted(set(declared) - set(texts))
-        if lacking:
-            raise DefinitionError(
-                f"A schedule has nobody to give {', '.join(lacking)}. Give it a default, or write "
-                f"-p {lacking[0]}=VALUE"
-            )
+        values = scheduled_values(build.spec, parameters)
+        # Data that a later run brings has another address: this schedule's stays its own.
+        texts = native_parameters(compiled, values)
         request = {"document": self._deploy(build, compiled), "parameters": texts}
         wish = {
             "expression": build.spec.schedule, "request": request,
