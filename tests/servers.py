@@ -7,22 +7,20 @@ import http.client
 import http.server
 import os
 import shutil
-import socket
-import socketserver
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from waterflow.testing.tracking_server import TrackingServer, free_port, tracking_server
 from waterflow.tracking import store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+__all__ = ["Server", "blank_store", "failing", "free_port", "server", "wait_for"]
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -45,53 +43,8 @@ def blank_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return state
 
 
-class Door(socketserver.ThreadingTCPServer):
-    """A TCP proxy before the server that can let each connection wait first."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, port: int, behind: int, delay: float) -> None:
-        self.behind, self.delay = behind, delay
-        super().__init__(("127.0.0.1", port), _Passage)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients hang up on slow servers."""
-
-
-class _Passage(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        time.sleep(self.server.delay)
-        with socket.create_connection(("127.0.0.1", self.server.behind)) as inner:
-            back = threading.Thread(target=_pump, args=(inner, self.request), daemon=True)
-            back.start()
-            _pump(self.request, inner)
-            back.join(10)
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-
-
-class Server:
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-
-    @contextlib.contextmanager
-    def door(self, port: int = 0, delay: float = 0.0) -> Iterator[str]:
-        with Door(port, self.port, delay) as door:
-            thread = threading.Thread(target=door.serve_forever, args=(0.05,), daemon=True)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{door.server_address[1]}"
-            finally:
-                door.shutdown()
-                thread.join()
+class Server(TrackingServer):
+    """The server, with a door that loses answers."""
 
     @contextlib.contextmanager
     def losing(self, path: str, port: int = 0, times: int = 1) -> Iterator[str]:
@@ -164,37 +117,9 @@ def failing() -> Iterator[tuple[str, list[str]]]:
             thread.join()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as reply:
-            return reply.status == 200
-    except OSError:
-        return False
-
-
 @pytest.fixture(scope="session")
 def server(blank_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(blank_store / "mlflow.db", folder / "mlflow.db")
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    environ = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environ, start_new_session=True
-        )
-        try:
-            wait_for(lambda: _answers(f"http://127.0.0.1:{port}") or process.poll() is not None)
-            assert process.poll() is None, (folder / "log").read_text()
-            yield Server(port)
-        finally:
-            os.killpg(process.pid, 15)
-            process.wait(20)
+    with tracking_server(folder) as running:
+        yield Server(running.port)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.wheels import wheel
 from waterflow.errors import ConfigurationError
 from waterflow.packing import wheelhouse
+from waterflow.testing.wheels import wheel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 NEW: Final = "a job of the run to come"
 """Stands for the job of a step that is yet to run."""
+SKIPPED: Final = "no job: it is skipped"
+"""Stands for the job of a step that does not run, in the one execution or in the other."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Side:
     Attributes:
         parameters: Parameter -> what tells its value from others; an unknown one is None, or not
             there.
-        jobs: Native step -> the job whose result it has, or `NEW`; an unknown one is not there.
+        jobs: Native step -> the job whose result it has, `NEW`, or `SKIPPED`; an unknown one is not
+            there.
     """
 
     parameters: Mapping[str, str | None]
@@ -138,3 +141,11 @@ def all_of(answers: Iterable[bool | None]) -> bool | None:
     if False in known:
         return False
     return None if None in known else True
+
+
+def any_of(answers: Iterable[bool | None]) -> bool | None:
+    """Say whether one holds; None where that cannot be told."""
+    known = list(answers)
+    if True in known:
+        return True
+    return None if None in known else False

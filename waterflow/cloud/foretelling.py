@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.cloud.fingerprint import NEW, Side, all_of, same
+from waterflow.cloud.fingerprint import NEW, SKIPPED, Side, all_of, any_of, same
 from waterflow.cloud.starting import native_parameters
 from waterflow.errors import NotFoundError
 from waterflow.provider.expectation import Expectation
@@ -65,6 +65,7 @@ class _Former:
     def side(self) -> Side:
         texts = self._service.parameters(self.execution)
         jobs = {name: _job(run) for name, run in self.steps.items() if run.status in _DONE}
+        jobs |= {n: SKIPPED for n, run in self.steps.items() if run.status is Status.SKIPPED}
         return Side(_parameters(self._service, self._definition, texts), jobs)
 
 
@@ -123,15 +124,20 @@ class Foretelling:
         """
         self._read_past()
         outcomes: dict[str, bool | None] = {}
+        will_run: dict[str, bool | None] = {}
         copies: dict[str, list[tuple[bool | None, Expectation]]] = {}
         for native in self._natives.values():
             if native.step is None:
                 outcomes[native.name] = self._outcome(native)
                 continue
-            runs = all_of(
+            sides = [
                 None if (outcome := outcomes[gate]) is None else outcome == side
                 for gate, side in native.chain
-            )
+            ]
+            groups = [any_of(will_run.get(name) for name in group) for group in native.needs]
+            runs = will_run[native.name] = all_of([*sides, *groups])
+            if runs is False:
+                self._jobs[native.name] = SKIPPED
             # What it would do if it ran: what stands behind the same gates goes by that.
             expected = Expectation() if runs is False else self._expected(native.name)
             copies.setdefault(native.step, []).append((runs, expected))

@@ -23,12 +23,16 @@ class NativeStep:
         step: The spec's step that it runs; None for a condition.
         gate: The spec's gate that it decides; None for a step.
         chain: The sides of conditions on which it stands, outermost first: native name and side.
+        needs: Groups of native steps before it: it is skipped when of one group all are. Where a
+            step waits for one of several by itself; a cloud that has a copy of it for each lacks
+            such groups.
     """
 
     name: str
     step: str | None
     gate: str | None = None
     chain: tuple[tuple[str, bool], ...] = ()
+    needs: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""The conformance kit: what every provider and emulator must do, as tests to subclass.
+"""The conformance kit: what every provider, store and emulator must do, as tests to subclass.
 
-Installed with Waterflow for those who write providers and emulators; nothing in production
-imports it.
+Installed with Waterflow for those who write them; nothing in production imports it.
 
 ```python
 import pytest
@@ -13,16 +12,47 @@ class TestMine(ProviderConformance):
     def profile(cls):
         return {"provider": "mine", "region": "here"}
 ```
+
+A provider of a managed cloud passes `CloudProviderConformance` and `RemoteConformance`, a store of
+outside data `StoreConformance`, an emulator `EmulatorConformance`.
 """
 
 import pytest
 
-for _part in ("language", "failure", "caching", "contract", "world", "emulator"):
+for _part in (
+    "language", "failure", "caching", "contract", "world", "emulator", "store",
+    "remote_project", "starting", "watching", "faults", "tracking", "schedules", "libraries",
+    "foretelling", "random_pipelines", "examples",
+):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
 
+from waterflow.testing.cloud_conformance import CloudProviderConformance  # noqa: E402
 from waterflow.testing.conformance import ProviderConformance  # noqa: E402
 from waterflow.testing.digests import reference_digests  # noqa: E402
 from waterflow.testing.emulator import EmulatorConformance  # noqa: E402
+from waterflow.testing.examples import ExamplesConformance  # noqa: E402
+from waterflow.testing.passage import Refusal  # noqa: E402
+from waterflow.testing.remote import RemoteConformance  # noqa: E402
+from waterflow.testing.remote_cloud import Refused, RemoteCloud  # noqa: E402
+from waterflow.testing.store import (  # noqa: E402
+    OutsideStore,
+    StoreConformance,
+    VersionedStoreConformance,
+)
 from waterflow.testing.world import World  # noqa: E402
 
-__all__ = ["EmulatorConformance", "ProviderConformance", "World", "reference_digests"]
+__all__ = [
+    "CloudProviderConformance",
+    "EmulatorConformance",
+    "ExamplesConformance",
+    "OutsideStore",
+    "ProviderConformance",
+    "Refusal",
+    "Refused",
+    "RemoteCloud",
+    "RemoteConformance",
+    "StoreConformance",
+    "VersionedStoreConformance",
+    "World",
+    "reference_digests",
+]

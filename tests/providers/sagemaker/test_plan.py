@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from tests.providers.sagemaker.runs_kit import Project, pointed
+from tests.providers.sagemaker.cloud import CLOUD, project_at
 from waterflow.runs.plan import make_plan
+from waterflow.testing.remote_project import PROFILE
 
 
 def planned(project, pipeline, **parameters):
-    with project.code() as module:
-        return make_plan(getattr(module, pipeline)(**parameters), project.root, "aws")
+    with project.call(pipeline, **parameters) as call:
+        return make_plan(call, project.root, PROFILE)
 
 
 def lonely(tmp_path, monkeypatch, **settings):
@@ -20,7 +21,7 @@ def lonely(tmp_path, monkeypatch, **settings):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
-    return Project(tmp_path / "project", bucket="lonely", **settings)
+    return project_at(tmp_path / "project", bucket="lonely", **settings)
 
 
 def test_without_an_account_the_plan_says_what_will_run(tmp_path, monkeypatch):
@@ -36,7 +37,7 @@ def test_without_an_account_the_plan_says_what_will_run(tmp_path, monkeypatch):
     assert 'fan_out="jobs"' in plan.lacks
     (own,) = [one for one in plan.lacks if one.startswith("requirements")]
     assert "All libraries are the image's" in own
-    assert 'set libraries = "wheelhouse" under [profiles.aws]' in own
+    assert 'set libraries = "wheelhouse" under [profiles.remote]' in own
     assert any("not known what the cache will answer" in note for note in plan.notes)
     assert learn.cache == "unknown"
 
@@ -65,12 +66,12 @@ def test_the_plan_names_roles_and_actions(tmp_path, monkeypatch):
 
 @pytest.fixture
 def at_emulator(emulator):
-    with pointed(emulator):
+    with CLOUD.pointing(emulator):
         yield
 
 
 def test_times_come_from_mlflow_and_changes_from_what_is_deployed(tmp_path, at_emulator, server):
-    project = Project(tmp_path / "project", tracking=server.url)
+    project = project_at(tmp_path / "project", tracking=server.url)
     assert planned(project, "chain").last_run is None
     run = project.submit("chain")
     assert project.finish(run).status == "succeeded"
@@ -89,12 +90,12 @@ def test_times_come_from_mlflow_and_changes_from_what_is_deployed(tmp_path, at_e
     project.change("def chain(number: int = 1)", "def chain(number: int = 2)")
     (change,) = planned(project, "chain").changes
     assert (change.what, change.name, change.change) == ("parameter", "number", "changed")
-    shown = project.cli("plan", "run_pipelines.py:chain", "--permissions")
+    shown = project.cli("plan", "kit_runs.py:chain", "--permissions")
     assert shown.returncode == 0, shown.stderr
     assert "will run" in shown.stdout
     assert "this run: about" in shown.stdout
     assert "iam:PassRole" in shown.stdout
     assert "~ parameter number" in shown.stdout
-    told = project.json("plan", "run_pipelines.py:chain")
-    assert told["permissions"][0]["actions"]
-    assert json.dumps(told["limits"])
+    shown = project.json("plan", "kit_runs.py:chain")
+    assert shown["permissions"][0]["actions"]
+    assert json.dumps(shown["limits"])

@@ -1,4 +1,4 @@
-"""Tiny pipelines for the tests of run control: they import nothing heavy. Copied into projects."""
+"""Tiny pipelines for the tests of remote runs: they import nothing heavy."""
 
 import os
 import sys
@@ -12,17 +12,20 @@ VERSION = "one"
 
 @wf.step
 def first(number: int = 1) -> int:
+    """Print a number and return the next."""
     print(f"first → {number} ✓")
     return number + 1
 
 
 @wf.step
 def second(number: int) -> str:
+    """Say which version of the code this is."""
     return f"{VERSION} {number}"
 
 
 @wf.pipeline
 def chain(number: int = 1) -> None:
+    """One step after another."""
     second(first(number))
 
 
@@ -40,6 +43,7 @@ def wait_for(bell: str, talk: int = 0) -> str:
 
 @wf.pipeline
 def waiting(bell: str, talk: int = 0) -> None:
+    """Wait for a file, after some lines."""
     wait_for(bell, talk)
 
 
@@ -55,6 +59,7 @@ def speak(name: str, place: str) -> str:
 
 @wf.pipeline
 def talking(place: str) -> None:
+    """Two steps that speak in turns."""
     speak.options(name="left")("left", place)
     speak.options(name="right")("right", place)
 
@@ -70,17 +75,20 @@ def breaks(marker: str) -> int:
 
 
 @wf.step
-def after(number: int, told: int) -> int:
-    return number + told
+def after(number: int, other: int) -> int:
+    """Add two numbers."""
+    return number + other
 
 
 @wf.pipeline
 def fragile(marker: str, number: int = 1) -> None:
+    """Break while a file is not there."""
     after(first(number), breaks(marker))
 
 
 @wf.step
 def killed() -> int:
+    """End as for want of memory."""
     print("killing", flush=True)
     os.kill(os.getppid(), 9)
     os.kill(os.getpid(), 9)
@@ -89,6 +97,7 @@ def killed() -> int:
 
 @wf.pipeline
 def hard() -> None:
+    """One step that is killed."""
     killed()
 
 
@@ -97,8 +106,8 @@ def learn(rounds: int, place: str) -> list[str]:
     """Count up to a number, going on from what an interrupted attempt has left."""
     kept = wf.checkpoint_dir() / "round"
     begun = int(kept.read_text()) if kept.exists() else 0
-    with Path(place).open("a") as told:
-        told.write(f"{begun}\n")
+    with Path(place).open("a") as attempts:
+        attempts.write(f"{begun}\n")
     for number in range(begun, rounds):
         new = kept.with_suffix(".new")
         new.write_text(str(number + 1))
@@ -111,54 +120,62 @@ def learn(rounds: int, place: str) -> list[str]:
 
 @wf.pipeline
 def spotted(rounds: int, place: str) -> None:
+    """Count on a machine that may be taken away."""
     learn(rounds, place)
 
 
 @wf.step(instances=2)
 def together(place: str) -> dict[str, str]:
+    """Tell what each of two machines is given."""
     names = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "WATERFLOW_HOSTS")
-    found = {name: os.environ[name] for name in names}
-    (Path(place) / found["RANK"]).write_text("|".join(found[name] for name in names))
-    print(f"rank {found['RANK']}", flush=True)
+    variables = {name: os.environ[name] for name in names}
+    (Path(place) / variables["RANK"]).write_text("|".join(variables.values()))
+    print(f"rank {variables['RANK']}", flush=True)
     while len(list(Path(place).iterdir())) < 2:
         time.sleep(0.02)
-    return found
+    return variables
 
 
 @wf.step
 def score(value: float) -> float:
+    """Give a number to decide by."""
     return value
 
 
 @wf.step
 def good(value: float) -> bool:
+    """Give a truth to decide by."""
     return value > 0.5
 
 
 @wf.step
 def word(text: str) -> str:
+    """Give a text to decide by."""
     return text
 
 
 @wf.step
 def values(value: float) -> dict[str, float]:
+    """Give plain data to decide by."""
     return {"auc": value, "count": 3}
 
 
 @wf.step
 def say(text: str) -> str:
+    """Say something."""
     return text
 
 
 @wf.pipeline
 def judged(value: float = 0.9, text: str = "a 'b' ü", limit: float = 0.5) -> None:
-    scored, fine, told, many = score(value), good(value), word(text), values(value)
+    """Decide by values of all kinds."""
+    scored, fine, spoken, many = score(value), good(value), word(text), values(value)
     conditions = {
         "metric": scored > limit,
         "flag": fine,
-        "text": told == "a 'b' ü",
+        "text": spoken == "a 'b' ü",
         "entry": (many["auc"] >= 0.9) & (many["count"] != 4),
-        "mixed": ~((scored <= 0.5) | (told == "no")) & fine,
+        "mixed": ~((scored <= 0.5) | (spoken == "no")) & fine,  # pyright: ignore[reportDeprecated]
     }
     for name, condition in conditions.items():
         with wf.when(condition) as gate:
@@ -169,43 +186,51 @@ def judged(value: float = 0.9, text: str = "a 'b' ü", limit: float = 0.5) -> No
 
 @wf.pipeline(schedule="0 5 * * *")
 def nightly(number: int = 4) -> None:
+    """Run every night."""
     second(first(number))
 
 
 @wf.step(cache=False)
 def always(number: int) -> int:
+    """Return a number, and never out of the cache."""
     return number
 
 
 @wf.pipeline
 def mixed(number: int = 1) -> None:
+    """One step that may be cached, and one that may not."""
     first(number)
     always(number)
 
 
 @wf.step
 def exits() -> int:
+    """End the process."""
     sys.stderr.write("going ✗\n")
     sys.exit(9)
 
 
 @wf.pipeline
 def exiting() -> None:
+    """One step that ends its process."""
     exits()
 
 
 @wf.pipeline
 def single(number: int = 1) -> None:
+    """One step."""
     first(number)
 
 
 @wf.pipeline
 def paired(place: str) -> None:
+    """One step on two machines."""
     together(place)
 
 
 @wf.pipeline
 def starved(number: int = 1) -> None:
+    """Steps that find no machine, no quota and no image."""
     second(first(number))
     exits()
     say("nothing")
@@ -223,6 +248,7 @@ def fit(rounds: int) -> float:
 
 @wf.step(metrics={"seen": "seen ([0-9]+)"})
 def look(value: float) -> float:
+    """Print values that become metrics."""
     print("seen 1\nseen 2", flush=True)
     return value
 
@@ -231,23 +257,60 @@ def look(value: float) -> float:
 def measure(source: wf.Data) -> dict[str, int]:
     """Return the sizes of files."""
     place = source.path
-    found = [place] if place.is_file() else [one for one in place.rglob("*") if one.is_file()]
-    return {str(one.relative_to(place.parent)): one.stat().st_size for one in found}
+    files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+    return {str(file.relative_to(place.parent)): file.stat().st_size for file in files}
 
 
 @wf.pipeline
 def measuring(source: wf.Data) -> None:
+    """Measure outside data."""
     measure(source)
 
 
 @wf.pipeline
-def learning(rounds: int = 3, limit: float = 0.5) -> None:
-    found = fit(rounds)
-    with wf.when(found > limit):
-        look(found)
-    wf.container(
-        name="count",
-        image="123456789012.dkr.ecr.us-east-1.amazonaws.com/tool:1",
-        command=["python3", "-c", "print('counted 1\\ncounted 2')"],
-        metrics={"counted": "counted ([0-9]+)"},
-    )
+def learning(image: wf.Static[str] = "", rounds: int = 3, limit: float = 0.5) -> None:
+    """Print metrics; with an image, from a program too."""
+    loss = fit(rounds)
+    with wf.when(loss > limit):
+        look(loss)
+    if image:
+        wf.container(
+            name="count",
+            image=image,
+            command=["python3", "-c", "print('counted 1\\ncounted 2')"],
+            metrics={"counted": "counted ([0-9]+)"},
+        )
+
+
+@wf.step
+def lent() -> str:
+    """Import what only the step's own requirements bring."""
+    import tiny_loan  # pyright: ignore[reportMissingImports]
+
+    return tiny_loan.VERSION
+
+
+@wf.step
+def used() -> str:
+    """Import what this environment has, and the image has not."""
+    import tiny_rate  # pyright: ignore[reportMissingImports]
+
+    return tiny_rate.VERSION
+
+
+@wf.pipeline
+def lending(requirement: wf.Static[str]) -> None:
+    """Bring a library of the step's own."""
+    lent.options(requirements=[requirement])()
+
+
+@wf.pipeline
+def using() -> None:
+    """Use a library of this environment."""
+    word(used())
+
+
+@wf.pipeline
+def requiring(requirement: wf.Static[str]) -> None:
+    """Bring a library that nobody imports."""
+    word.options(requirements=[requirement])("none of it")

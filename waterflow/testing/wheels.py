@@ -1,11 +1,22 @@
 """Wheels made by hand, so that tests install libraries without an index."""
 
+from __future__ import annotations
+
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def wheel(folder: Path, module: str = "tiny_rate", version: str = "1.0") -> str:
-    """Make a wheel of one module and return the requirement that names it."""
+    """Make a wheel of one module and return the requirement that names it.
+
+    Args:
+        folder: Where it is written.
+        module: The module's name; the distribution has the same.
+        version: Its version, which is its `VERSION` too.
+    """
     path = folder / f"{module}-{version}-py3-none-any.whl"
     name, about = module.replace("_", "-"), f"{module}-{version}.dist-info"
     files = {

@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 import waterflow as wf
 
-IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tool:1"
 DEPTH = 3
 """Gates within each other."""
 PROGRAM = (
     "import pathlib, sys; source, target, times = sys.argv[1:]; "
     "text = pathlib.Path(source, 'value.json').read_text(); "
-    "pathlib.Path(target, 'told.txt').write_text(text * int(times))"
+    "pathlib.Path(target, 'written.txt').write_text(text * int(times))"
 )
 
 
@@ -25,47 +24,56 @@ class Pair(NamedTuple):
 
 @wf.step
 def number(x: int, plus: int = 1) -> int:
+    """Return a small number."""
     return (x * 3 + plus) % 7
 
 
 @wf.step
 def total(items: list[int]) -> int:
+    """Return a sum, kept small."""
     return sum(items) % 9
 
 
 @wf.step
 def word(x: int, text: str = "a") -> str:
+    """Return a text that goes by a number."""
     return text[:3] + "abc"[x % 3]
 
 
 @wf.step
 def flag(x: int) -> bool:
+    """Say whether a number is even."""
     return x % 2 == 0
 
 
 @wf.step
 def rounded(x: float) -> int:
+    """Return the nearest whole number."""
     return round(x)
 
 
 @wf.step
 def scores(x: int) -> wf.Metrics:
+    """Return two metrics."""
     return wf.Metrics(share=x / 4, whole=x)
 
 
 @wf.step
 def answer(x: int, text: str) -> dict[str, Any]:
+    """Return plain data of several types."""
     return {"ok": x > 2, "count": x, "name": text, "deep": [x, {"text": text}]}
 
 
 @wf.step
 def pair(x: int, sure: bool) -> Pair:
+    """Return two outputs."""
     return Pair(x + sure, f"ü{x}")
 
 
 @wf.step
-def told(made: Path) -> str:
-    return next(one for one in made.rglob("told.txt")).read_text()
+def written(folder: Path) -> str:
+    """Return what a program has written."""
+    return next(folder.rglob("written.txt")).read_text()
 
 
 class Builder:
@@ -75,20 +83,31 @@ class Builder:
         seed: Decides everything.
         steps: How many steps, or up to two more.
         gates: How many gates at most.
-        given: The pipeline's parameters: `whole`, `real`, `text` and `sure`.
-        training: Whether some steps are training jobs.
-        contained: Whether programs in images stand between some steps; all else stays the same.
+        parameters: The pipeline's: `whole`, `real`, `text` and `sure`.
+        spot: Whether some steps ask for spot machines.
+        image: The image of programs between some steps; "" for none of them, all else being the
+            same.
     """
 
-    def __init__(self, seed, steps, gates, given, *, training=True, contained=True):
+    def __init__(
+        self,
+        seed: int,
+        steps: int,
+        gates: int,
+        parameters: dict[str, Any],
+        *,
+        spot: bool,
+        image: str,
+    ) -> None:
         self.chance = random.Random(seed)
-        self.left, self.gates, self.given = steps, gates, given
-        self.training, self.contained = training, contained
+        self.left, self.gates, self.parameters = steps, gates, parameters
+        self.spot, self.image = spot, image
         # What can be seen from here, by its type, and what stands behind gates that are closed.
-        self.seen = {kind: [] for kind in ("int", "text", "bool", "metrics", "json")}
-        self.hidden = []
+        kinds = ("int", "text", "bool", "metrics", "json")
+        self.seen: dict[str, list[Any]] = {kind: [] for kind in kinds}
+        self.hidden: list[Any] = []
 
-    def build(self, depth=0):
+    def build(self, depth: int = 0) -> None:
         """Make steps, and gates with steps behind them, until this side has enough."""
         self.step()
         while self.left > 0:
@@ -100,10 +119,11 @@ class Builder:
             else:
                 self.step()
 
-    def gate(self, depth):
+    def gate(self, depth: int) -> None:
         self.gates -= 1
-        outside = {kind: list(found) for kind, found in self.seen.items()}
-        hidden, behind = self.hidden, []
+        outside = {kind: list(values) for kind, values in self.seen.items()}
+        hidden = self.hidden
+        behind: list[Any] = []
         both = self.chance.random() < 0.7
         with wf.when(self.condition(2)) as gate:
             behind += self.side(depth, outside, hidden)
@@ -112,8 +132,8 @@ class Builder:
                 behind += self.side(depth, outside, hidden)
         self.seen, self.hidden = outside, hidden + behind
 
-    def side(self, depth, outside, hidden):
-        self.seen = {kind: list(found) for kind, found in outside.items()}
+    def side(self, depth: int, outside: dict[str, list[Any]], hidden: list[Any]) -> list[Any]:
+        self.seen = {kind: list(values) for kind, values in outside.items()}
         self.hidden = list(hidden)
         self.build(depth + 1)
         new = [one for one in self.seen["int"] if not any(one is old for old in outside["int"])]
@@ -121,7 +141,7 @@ class Builder:
 
     # --- conditions -------------------------------------------------------------------------------
 
-    def condition(self, depth):
+    def condition(self, depth: int) -> Any:
         roll = self.chance.random()
         if depth == 0 or roll < 0.45:
             return self.comparison()
@@ -130,16 +150,16 @@ class Builder:
             return left & right
         return left | right if roll < 0.85 else ~left
 
-    def comparison(self):
-        kinds = [kind for kind, found in self.seen.items() if found]
+    def comparison(self) -> Any:
+        kinds = [kind for kind, values in self.seen.items() if values]
         kind = self.chance.choice([*kinds, "whole", "real", "text", "sure"])
         if kind == "bool":
             return self.pick("bool")
         if kind == "sure":
-            return self.given["sure"]
+            return self.parameters["sure"]
         if kind == "text":
-            right = self.chance.choice(["aa", "bc", self.given["text"]])
-            left = self.pick("text") if self.seen["text"] else self.given["text"]
+            right = self.chance.choice(["aa", "bc", self.parameters["text"]])
+            left = self.pick("text") if self.seen["text"] else self.parameters["text"]
             return left == right if self.chance.random() < 0.5 else left != right
         if kind == "json":
             entry = self.chance.choice(["ok", "name", "count"])
@@ -149,14 +169,14 @@ class Builder:
         if kind == "metrics":
             left = self.pick("metrics")[self.chance.choice(["share", "whole"])]
         else:
-            left = self.given[kind] if kind in self.given else self.pick("int")
+            left = self.parameters[kind] if kind in self.parameters else self.pick("int")
         return self.compare(left, self.chance.choice([0, 1, 2.5, 4, "whole", "real", "int"]))
 
-    def compare(self, left, right):
+    def compare(self, left: Any, right: Any) -> Any:
         if right == "int" and not self.seen["int"]:
             right = 3
         if isinstance(right, str):
-            right = self.given[right] if right in self.given else self.pick("int")
+            right = self.parameters[right] if right in self.parameters else self.pick("int")
         sign = self.chance.randrange(6)
         if sign < 2:
             return left == right if sign else left != right
@@ -166,95 +186,106 @@ class Builder:
 
     # --- steps ------------------------------------------------------------------------------------
 
-    def pick(self, kind):
+    def pick(self, kind: str) -> Any:
         """Return something that can be seen from here, what is near more often."""
-        found = self.seen[kind]
-        return found[-1 - min(int(self.chance.expovariate(0.5)), len(found) - 1)]
+        values = self.seen[kind]
+        return values[-1 - min(int(self.chance.expovariate(0.5)), len(values) - 1)]
 
-    def whole(self):
+    def whole(self) -> Any:
         roll = self.chance.random()
         if not self.seen["int"] or roll < 0.15:
-            return self.chance.choice([self.given["whole"], 2, 5])
+            return self.chance.choice([self.parameters["whole"], 2, 5])
         return self.pick("int")
 
-    def string(self):
-        return self.pick("text") if self.seen["text"] else self.given["text"]
+    def string(self) -> Any:
+        return self.pick("text") if self.seen["text"] else self.parameters["text"]
 
-    def step(self):
+    def step(self) -> None:
         kind = self.chance.choice(
             ["number"] * 5 + ["total"] * 3 + ["word", "flag", "rounded", "scores", "answer", "pair"]
-            + ["first"] * 3 + ["after", "map", "training", "training", "program"]
+            + ["first"] * 3 + ["after", "map", "spot", "spot", "program"]
         )  # fmt: skip
         self.left -= {"program": 3, "map": 2}.get(kind, 1)
         getattr(self, f"_{kind}")()
 
-    def keep(self, kind, made):
-        self.seen[kind].append(made)
+    def keep(self, kind: str, value: Any) -> None:
+        self.seen[kind].append(value)
 
-    def _number(self):
+    def _number(self) -> None:
         self.keep("int", number(self.whole(), plus=self.whole()))
 
-    def _total(self):
+    def _total(self) -> None:
         self.keep("int", total([self.whole() for _ in range(self.chance.randint(1, 6))]))
 
-    def _word(self):
+    def _word(self) -> None:
         self.keep("text", word(self.whole(), self.string()))
 
-    def _flag(self):
+    def _flag(self) -> None:
         self.keep("bool", flag(self.whole()))
 
-    def _rounded(self):
+    def _rounded(self) -> None:
         known = self.seen["metrics"]
-        self.keep("int", rounded(self.pick("metrics")["share"] if known else self.given["real"]))
+        self.keep(
+            "int", rounded(self.pick("metrics")["share"] if known else self.parameters["real"])
+        )
 
-    def _scores(self):
+    def _scores(self) -> None:
         self.keep("metrics", scores(self.whole()))
 
-    def _answer(self):
+    def _answer(self) -> None:
         self.keep("json", answer(self.whole(), self.string()))
 
-    def _pair(self):
-        made = pair(self.whole(), self.pick("bool") if self.seen["bool"] else self.given["sure"])
-        self.keep("int", made.left)
-        self.keep("text", made.right)
+    def _pair(self) -> None:
+        sure = self.pick("bool") if self.seen["bool"] else self.parameters["sure"]
+        both = pair(self.whole(), sure)
+        self.keep("int", both.left)
+        self.keep("text", both.right)
 
-    def _first(self):
+    def _first(self) -> None:
         if len(self.hidden) < 2:
             self._number()
             return
         options = self.chance.sample(self.hidden, min(len(self.hidden), self.chance.randint(2, 4)))
         self.keep("int", number(wf.first(*options), plus=self.whole()))
 
-    def _after(self):
+    def _after(self) -> None:
         before = [self.pick("int")] if self.seen["int"] else []
-        self.keep("int", number.options(after=before)(self.given["whole"]))
+        self.keep("int", number.options(after=before)(self.parameters["whole"]))
 
-    def _map(self):
+    def _map(self) -> None:
         items = [self.chance.randint(0, 9) for _ in range(self.chance.randint(0, 3))]
         self.keep("int", total(wf.map(number, items, plus=self.whole())))
 
-    def _training(self):
-        chosen = number.options(spot=True) if self.training else number
+    def _spot(self) -> None:
+        chosen = number.options(spot=True) if self.spot else number
         self.keep("int", chosen(self.whole()))
 
-    def _program(self):
+    def _program(self) -> None:
         source = word.options(name=f"source{self.left}")(self.whole())
         times = self.chance.randint(1, 3)
-        if self.contained:
-            made = wf.container(
-                name=f"program{self.left}", image=IMAGE, inputs={"text": source}, outputs=["made"],
-                command=["python3", "-c", PROGRAM, "{inputs.text}", "{outputs.made}",
-                         "{parameters.times}"], parameters={"times": times},
+        if self.image:
+            program = wf.container(
+                name=f"program{self.left}",
+                image=self.image,
+                inputs={"text": source},
+                outputs=["folder"],
+                parameters={"times": times},
+                command=[
+                    "python3", "-c", PROGRAM,
+                    "{inputs.text}", "{outputs.folder}", "{parameters.times}",
+                ],
             )  # fmt: skip
-            told.options(name=f"told{self.left}")(made.made)
+            written.options(name=f"written{self.left}")(program.folder)
 
 
-def made(seed, steps, gates, **how):
-    """Return a pipeline that is made up from a number."""
+def random_pipeline(
+    seed: int, steps: int, gates: int, *, spot: bool = True, image: str = ""
+) -> Any:
+    """Return a pipeline that is made up from a number; arguments as for `Builder`."""
 
     @wf.pipeline(name="random")
-    def found(whole: int = 3, real: float = 0.5, text: str = "bc", sure: bool = True):
-        given = {"whole": whole, "real": real, "text": text, "sure": sure}
-        Builder(seed, steps, gates, given, **how).build()
+    def pipeline(whole: int = 3, real: float = 0.5, text: str = "bc", sure: bool = True) -> None:
+        parameters = {"whole": whole, "real": real, "text": text, "sure": sure}
+        Builder(seed, steps, gates, parameters, spot=spot, image=image).build()
 
-    return found
+    return pipeline

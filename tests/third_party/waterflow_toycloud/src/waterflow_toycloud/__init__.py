@@ -1,0 +1,1 @@
+"""A provider for the toy cloud, which is told in `waterflow_toycloud.emulator`."""

@@ -1,0 +1,1 @@
+"""What travels into the toy cloud's jobs."""

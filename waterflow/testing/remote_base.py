@@ -1,0 +1,82 @@
+"""What the parts of the remote suite share: emulators, the environment, a project."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from waterflow.testing.passage import passage
+from waterflow.testing.remote_project import RemoteProject
+from waterflow.testing.tracking_server import TrackingServer, tracking_server
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from waterflow.provider.emulators import Emulator
+    from waterflow.provider.state import RunState
+    from waterflow.testing.passage import Passage
+    from waterflow.testing.remote_cloud import RemoteCloud
+
+
+class RemoteBase:
+    """The cloud, and its emulators: each is shared by the tests of a class, and started if needed.
+
+    Attributes:
+        cloud: The cloud under test.
+    """
+
+    cloud: ClassVar[RemoteCloud]
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Give tests what they are made for; parts that do so call this of the next one."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def service(cls) -> Iterator[Emulator]:
+        """An emulator without faults; override it to share one with other tests."""
+        with cls.cloud.start() as running:
+            yield running
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+        """A real MLflow server; override it to share one with other tests."""
+        with tracking_server(tmp_path_factory.mktemp("tracking")) as running:
+            yield running
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def forwarded(cls) -> Iterator[Emulator]:
+        """An emulator whose clock tests put forward."""
+        with cls.cloud.start() as running:
+            yield running
+
+    @pytest.fixture
+    def pointing(self, service: Emulator) -> Iterator[Emulator]:
+        """The emulator without faults, to which the environment points during the test."""
+        with self.cloud.pointing(service):
+            yield service
+
+    @pytest.fixture
+    def project(self, pointing: Emulator, tmp_path: Path) -> RemoteProject:
+        """A project whose profile is at the emulator without faults."""
+        del pointing
+        return RemoteProject(self.cloud, tmp_path / "project")
+
+    @contextlib.contextmanager
+    def passing(self, running: Emulator) -> Generator[Passage]:
+        """Open a passage before an emulator; whose requests pass it, the test decides."""
+        with passage(running.endpoint, self.cloud.request_name) as opened:
+            yield opened
+
+    def first_request(self) -> str:
+        """Return what the first request contains by which a pipeline or a run is made known."""
+        return self.cloud.requests.get("deploy", self.cloud.requests["start"])
+
+
+def statuses(state: RunState) -> dict[str, str]:
+    """Return the status of each step of a run."""
+    return {name: str(step.status) for name, step in state.steps.items()}
