@@ -280,45 +280,45 @@ def infer(value: object) -> str:
     return _SCALARS.get(type(content), "json")
 
 
-def takes(wanted: str, value: object) -> bool:
+def takes(declared: str, value: object) -> bool:
     """Say whether an argument of a type may be given a value that is known.
 
     Stricter than `compatible`: an output of type "json" may turn out to be a number, a list that
     is known cannot.
 
     Args:
-        wanted: The argument's type name.
+        declared: The argument's type name.
         value: Plain data.
 
     Raises:
         ArtifactError: The value is not plain data.
     """
     type_ = infer(value)
-    return wanted in (type_, "json", "any") or (type_, wanted) == ("integer", "number")
+    return declared in (type_, "json", "any") or (type_, declared) == ("integer", "number")
 
 
-def compatible(produced: str, wanted: str) -> bool:
+def compatible(produced: str, declared: str) -> bool:
     """Say whether an output of one type may be given to an input of another.
 
     Args:
         produced: The output's type name.
-        wanted: The input's type name.
+        declared: The input's type name.
 
     Raises:
         ArtifactError: A name is unknown.
     """
-    if produced == wanted or "any" in (produced, wanted):
+    if produced == declared or "any" in (produced, declared):
         # As in typing: Any on either side is the author's word that it fits.
         return True
-    if "data" in (produced, wanted):
+    if "data" in (produced, declared):
         return False
-    if produced.startswith("list[") and wanted.startswith("list["):
-        return compatible(produced[5:-1], wanted[5:-1])
-    if is_plain(produced) and is_plain(wanted):
-        return "json" in (produced, wanted) or (produced, wanted) == ("integer", "number")
-    if "metrics" in (produced, wanted):
-        return "json" in (produced, wanted)
-    if (produced, wanted) == ("figure", "path"):
+    if produced.startswith("list[") and declared.startswith("list["):
+        return compatible(produced[5:-1], declared[5:-1])
+    if is_plain(produced) and is_plain(declared):
+        return "json" in (produced, declared) or (produced, declared) == ("integer", "number")
+    if "metrics" in (produced, declared):
+        return "json" in (produced, declared)
+    if (produced, declared) == ("figure", "path"):
         # A figure is read as the path of its picture: this is how to say so.
         return True
-    return by_name(produced).format == by_name(wanted).format
+    return by_name(produced).format == by_name(declared).format

@@ -6,13 +6,30 @@ In it lie `launch.json`, `step.json`, `bundle.tar.gz` and the programs that begi
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.artifacts.folder import canonical
 from waterflow.data.fingerprints import text_digest
+from waterflow.runtime import launch as launcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+LAUNCH: Final = "launch.py"
+"""The program that a job starts."""
+
+
+def job_programs(place: Path, others: Mapping[str, Path]) -> dict[str, bytes]:
+    """Return the programs that travel in every control input, by name.
+
+    Args:
+        place: The cloud's own part of the launcher, whose class `Place` is what
+            `waterflow.runtime.launch.Place` describes.
+        others: Name -> what else the cloud's jobs need, such as a reader of secrets.
+    """
+    files = {LAUNCH: Path(launcher.__file__), f"{launcher.PLACE}.py": place, **others}
+    return {name: file.read_bytes() for name, file in files.items()}
 
 
 def programs_digest(programs: Iterable[bytes]) -> str:

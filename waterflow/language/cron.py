@@ -1,16 +1,12 @@
-"""Cron expressions: five fields, as Debian's cron reads them: checked, read, and their times."""
+"""Cron expressions: five fields, as Debian's cron reads them: checked, and read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from waterflow.errors import DefinitionError
 from waterflow.language.values import definition_error
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
 
 _FIELDS: Final = (
     ("minute", "0 to 59"),
@@ -105,30 +101,6 @@ def read(schedule: str) -> Cron:
         weekdays=frozenset(day % 7 for day in weekdays),
         both=meaning.day_and,
     )
-
-
-def times(schedule: str, after: datetime) -> Iterator[datetime]:
-    """Yield the times that an expression stands for.
-
-    Args:
-        schedule: Five fields; besides what pipelines may say, `L` and `LW` (the last day, the last
-            working day) as days of the month, and `5L` and `MON#2` (the last Friday, the second
-            Monday) as days of the week.
-        after: An aware datetime; only later times are yielded, in its time zone. A time that the
-            clocks skip comes when they have been put forward, one that comes twice counts once, as
-            in Debian's cron.
-
-    Raises:
-        DefinitionError: It is no such expression.
-    """
-    from cronsim import CronSim, CronSimError
-
-    if len(schedule.split()) != len(_FIELDS):
-        raise _wrong(schedule, "it has not five fields")
-    try:
-        return iter(CronSim(schedule, after))
-    except CronSimError as error:
-        raise _wrong(schedule, str(error)) from None
 
 
 def _check_part(schedule: str, number: int, part: str) -> None:

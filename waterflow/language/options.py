@@ -167,12 +167,12 @@ def make_options(base: Options, changes: dict[str, Any]) -> Options:
         raise definition_error(
             f"Unknown step option '{unknown[0]}'. The options are: {', '.join(_OPTION_NAMES)}."
         )
-    made = replace(base, **changes)
+    options = replace(base, **changes)
     try:
-        made.check()
+        options.check()
     except DefinitionError as error:
         raise (error if error.location else definition_error(str(error))) from None
-    return made
+    return options
 
 
 def check_name(name: object, what: str) -> None:
@@ -321,9 +321,9 @@ def _check_expression(name: str, expression: str) -> None:
             f"metrics: {name}={expression!r} is no regular expression: {error}."
         ) from None
     if groups != 1:
-        found = f"{groups} groups" if groups else "no group"
+        count = f"{groups} groups" if groups else "no group"
         more = " (elsewhere write (?:...))" if groups else ""
         raise DefinitionError(
-            f"metrics: {name}={expression!r} has {found}. Put parentheses around "
+            f"metrics: {name}={expression!r} has {count}. Put parentheses around "
             f"the value, and around nothing else{more}, as in r'loss=([0-9.]+)'."
         )

@@ -133,13 +133,13 @@ class Call:
 
         self.pipeline = pipeline
         declared = declare(pipeline.name, pipeline.arguments, pipeline.location)
-        given = check_arguments(pipeline.name, declared, values)
-        self.spec, self.steps = self._trace(declared, given)
+        arguments = check_arguments(pipeline.name, declared, values)
+        self.spec, self.steps = self._trace(declared, arguments)
         static = {name for name, parameter in declared.items() if parameter.static}
-        self.parameters = {name: value for name, value in given.items() if name not in static}
+        self.parameters = {name: value for name, value in arguments.items() if name not in static}
 
     def _trace(
-        self, declared: dict[str, spec.Parameter], given: dict[str, object]
+        self, declared: dict[str, spec.Parameter], values: dict[str, object]
     ) -> tuple[spec.Pipeline, dict[str, Called]]:
         from waterflow import artifacts, spec
         from waterflow.language.parameters import bake
@@ -152,7 +152,7 @@ class Call:
             parameters: dict[str, spec.Parameter] = {}
             for name, parameter in declared.items():
                 if parameter.static:
-                    parameters[name] = bake(pipeline.name, name, parameter, given)
+                    parameters[name] = bake(pipeline.name, name, parameter, values)
                     bindings[name] = parameters[name].default
                 else:
                     parameters[name] = parameter
@@ -162,7 +162,7 @@ class Call:
             pipeline.define(bindings)
         if not trace.steps:
             raise DefinitionError(f"Pipeline '{pipeline.name}' calls no step.", pipeline.location)
-        made = spec.Pipeline(
+        document = spec.Pipeline(
             name=pipeline.name,
             description=pipeline.description,
             parameters=parameters,
@@ -171,8 +171,8 @@ class Call:
             schedule=pipeline.schedule,
             trusted_types=pipeline.trusted_types,
         )
-        check_graph(made, artifacts)
-        return made, trace.functions
+        check_graph(document, artifacts)
+        return document, trace.functions
 
     @property
     def source(self) -> Path:
@@ -244,20 +244,20 @@ def pipeline(
             cannot be used.
     """
 
-    def make(found: Callable[P, object]) -> Pipeline[P]:
-        if not inspect.isfunction(found):
-            raise definition_error(f"@wf.pipeline goes on a function, not on {found!r}.")
-        chosen = name or found.__name__
+    def make(definition: Callable[P, object]) -> Pipeline[P]:
+        if not inspect.isfunction(definition):
+            raise definition_error(f"@wf.pipeline goes on a function, not on {definition!r}.")
+        chosen = name or definition.__name__
         check_name(chosen, "pipeline")
         why = "Calling it draws the graph, and runs nothing"
-        check_plain(found, f"Pipeline '{chosen}'", why, function_location(found))
+        check_plain(definition, f"Pipeline '{chosen}'", why, function_location(definition))
         if schedule is not None:
             check_schedule(schedule)
         try:
             trusted = check_texts(trusted_types, "trusted_types")
         except DefinitionError as error:
             raise definition_error(str(error)) from None
-        return Pipeline(found, chosen, schedule, trusted)
+        return Pipeline(definition, chosen, schedule, trusted)
 
     return make if function is None else make(function)
 

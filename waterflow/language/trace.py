@@ -138,11 +138,11 @@ class Trace:
             over=free[0],
             fan_out=cast("Any", fan_out),
         )
-        item, made = signature.outputs[SINGLE], list[signature.annotations[SINGLE]]
+        item, annotation = signature.outputs[SINGLE], list[signature.annotations[SINGLE]]
         kind = "json" if is_plain(item) else f"list[{item}]"
         self._add(name, run, inputs, {SINGLE: spec.Output(kind)}, step.settings)
         self.functions[name] = step
-        return OutputSymbol(name, SINGLE, kind, self, annotation=made)
+        return OutputSymbol(name, SINGLE, kind, self, annotation=annotation)
 
     def container(
         self,
@@ -182,9 +182,9 @@ class Trace:
             if key in bound:
                 raise definition_error(f"Step '{name}': '{key}' is both an input and a parameter.")
             bound[key] = self._input(name, _loose(key, _plain_type(value)), value)
-        made = {output: spec.Output("path", raw=True) for output in outputs}
+        declared = {output: spec.Output("path", raw=True) for output in outputs}
         run = spec.Container(image, tuple(command))
-        self._add(name, run, bound, made, settings)
+        self._add(name, run, bound, declared, settings)
         return {output: OutputSymbol(name, output, "path", self) for output in outputs}
 
     def register(
@@ -229,14 +229,14 @@ class Trace:
         )
         self._chains[name] = self._chain()
 
-    def _name(self, given: str | None, base: str) -> str:
-        if given is not None:
-            if given in self.steps or given in self.gates:
+    def _name(self, chosen: str | None, base: str) -> str:
+        if chosen is not None:
+            if chosen in self.steps or chosen in self.gates:
                 raise definition_error(
-                    f"Two steps of pipeline '{self.pipeline}' are called '{given}'. Give one of "
+                    f"Two steps of pipeline '{self.pipeline}' are called '{chosen}'. Give one of "
                     "them another name, or leave the name out to have them numbered."
                 )
-            return given
+            return chosen
         return self._numbered(base)
 
     def _numbered(self, base: str) -> str:
@@ -310,8 +310,8 @@ class Trace:
         kind = "json" if is_plain(argument.type) else f"list[{argument.type}]"
         item: Any = argument.annotation
         items = list[item | None] if argument.optional else list[item]
-        wanted = Argument(argument.name, items, kind, NO_DEFAULT, False, (), False)
-        return self._input(name, wanted, value)
+        mapped = Argument(argument.name, items, kind, NO_DEFAULT, False, (), False)
+        return self._input(name, mapped, value)
 
     def _input(self, step: str, argument: Argument, value: object) -> spec.Input:
         from waterflow import spec
@@ -322,10 +322,12 @@ class Trace:
         if isinstance(value, Expression):
             raise definition_error(f"{what}: a condition is no value. Compare inside the step.")
         if isinstance(value, Symbol):
-            source, found = self._symbol(value)
-            if not (compatible(found, argument.type) or (found, argument.type) == ("data", "path")):
+            source, produced = self._symbol(value)
+            if not (
+                compatible(produced, argument.type) or (produced, argument.type) == ("data", "path")
+            ):
                 raise definition_error(
-                    f"{what} takes {argument.type}, but gets {value!r} of type {found}."
+                    f"{what} takes {argument.type}, but gets {value!r} of type {produced}."
                 )
             if clash(value._annotation, argument.annotation):
                 raise definition_error(
@@ -378,22 +380,23 @@ class Trace:
             inner = argument.type
         else:
             raise definition_error(f"{what} takes {argument.type}, but gets a list of outputs.")
-        wanted = item_annotation(argument.annotation)
+        annotation = item_annotation(argument.annotation)
         sources: list[Any] = []
         for at, item in enumerate(items):
             if isinstance(item, Symbol):
-                source, found = self._symbol(item)
-                if isinstance(source, spec.FromFirst) or not compatible(found, inner):
+                source, produced = self._symbol(item)
+                if isinstance(source, spec.FromFirst) or not compatible(produced, inner):
                     raise definition_error(
-                        f"{what} takes a list of {inner}, but one item is {item!r} of type {found}."
+                        f"{what} takes a list of {inner}, but one item is {item!r} of type "
+                        f"{produced}."
                     )
-                if clash(item._annotation, wanted):
+                if clash(item._annotation, annotation):
                     raise definition_error(
                         f"{what} takes {show(argument.annotation)}, but one item is {item!r} of "
                         f"type {show(item._annotation)}."
                     )
             else:
-                plain = Argument(argument.name, wanted, inner, NO_DEFAULT, False, (), False)
+                plain = Argument(argument.name, annotation, inner, NO_DEFAULT, False, (), False)
                 source = spec.FromValue(constant(f"{what}, item {at}", plain, item))
             sources.append(source)
         return spec.Input(argument.type, spec.FromList(tuple(sources)))

@@ -112,11 +112,11 @@ class Provider(ABC):
         Raises:
             UnsupportedFeatureError: It can neither run inline nor resume.
         """
-        for asked, there, feature in (
+        for requested, supported, feature in (
             (submission.inline, self.capabilities.inline, "--inline"),
             (submission.resume, self.capabilities.resume, "--resume"),
         ):
-            if asked and not there:
+            if requested and not supported:
                 raise UnsupportedFeatureError(
                     "(all)", feature, self.name, "Leave it out, or use the local profile."
                 )

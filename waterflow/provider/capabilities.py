@@ -75,12 +75,12 @@ def unsupported(
 ) -> Iterator[UnsupportedFeatureError]:
     """Yield all that a provider cannot honour; arguments as for `check_capabilities`."""
     for step in pipeline.steps:
-        for feature, there, alternative in _asked(step, can):
+        for feature, there, alternative in _requests(step, can):
             if not there:
                 yield UnsupportedFeatureError(step.name, feature, provider, alternative)
 
 
-def _asked(step: spec.Step, can: Capabilities) -> Iterable[tuple[str, bool, str]]:
+def _requests(step: spec.Step, can: Capabilities) -> Iterable[tuple[str, bool, str]]:
     """Yield (the setting as written, whether it is there, what to do instead)."""
     run, wants = step.run, step.resources
     if isinstance(run, spec.Container):

@@ -24,15 +24,15 @@ def providers() -> dict[str, EntryPoint]:
     Raises:
         ConfigurationError: Two packages give different providers under one name.
     """
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
-        other = found.setdefault(point.name, point)
+        other = points.setdefault(point.name, point)
         if other.value != point.value:
             raise ConfigurationError(
                 f"Two packages give a provider '{point.name}': {_origin(other)} and "
                 f"{_origin(point)}. Uninstall one: pip uninstall NAME"
             )
-    return found
+    return points
 
 
 def provider(name: str) -> type[Provider]:
@@ -45,15 +45,15 @@ def provider(name: str) -> type[Provider]:
         ConfigurationError: No installed package gives it, or what it gives cannot be used.
         MissingDependencyError: A library that it needs is not installed.
     """
-    found = providers()
-    point = found.get(name)
+    points = providers()
+    point = points.get(name)
     if point is None:
         raise ConfigurationError(
-            f"No provider '{name}' is installed; there are: {', '.join(found) or 'none'}. "
+            f"No provider '{name}' is installed; there are: {', '.join(points) or 'none'}. "
             "Next: waterflow doctor, or install the package that gives it"
         )
     try:
-        made: Any = point.load()
+        loaded: Any = point.load()
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             error.name or point.module, f"Provider '{name}'", _install(point)
@@ -63,12 +63,12 @@ def provider(name: str) -> type[Provider]:
             f"Provider '{name}' ({_origin(point)}) cannot be loaded: {error}. "
             "Reinstall the package that gives it"
         ) from error
-    if not callable(made):
+    if not callable(loaded):
         raise ConfigurationError(
-            f"Provider '{name}' ({_origin(point)}) is {type(made).__name__}, not a class. "
+            f"Provider '{name}' ({_origin(point)}) is {type(loaded).__name__}, not a class. "
             "Ask the package's author"
         )
-    return cast("type[Provider]", made)
+    return cast("type[Provider]", loaded)
 
 
 def open_provider(root: Path, name: str | None) -> Provider:

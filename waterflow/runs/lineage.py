@@ -63,7 +63,7 @@ def tracking_record(build: Build, document: Document, profile: Profile) -> dict[
 
 def tags(build: Build, provider: str, profile: str) -> dict[str, str]:
     """Return a run's lineage as tags."""
-    found = {
+    lineage = {
         "waterflow.pipeline": build.spec.name,
         "waterflow.pipeline_digest": build.digest,
         "waterflow.code_digest": code_digest(build),
@@ -73,14 +73,14 @@ def tags(build: Build, provider: str, profile: str) -> dict[str, str]:
         "waterflow.profile": profile,
     }
     if build.git.commit is not None:
-        found["waterflow.git_commit"] = build.git.commit
-        found["waterflow.git_dirty"] = str(bool(build.git.dirty)).lower()
+        lineage["waterflow.git_commit"] = build.git.commit
+        lineage["waterflow.git_dirty"] = str(bool(build.git.dirty)).lower()
     for name, bundle in build.bundles.items():
-        found[f"waterflow.code.{name}"] = bundle.digest
+        lineage[f"waterflow.code.{name}"] = bundle.digest
     for uri, pinned in build.data.items():
         version = pinned.sha256 or pinned.version or "unpinned"
-        found[f"waterflow.data.{_tag_part(uri)}"] = version
-    return found
+        lineage[f"waterflow.data.{_tag_part(uri)}"] = version
+    return lineage
 
 
 def code_digest(build: Build) -> str:

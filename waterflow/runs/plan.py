@@ -207,7 +207,7 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
 
 
 def _expected(
-    provider: Provider, build: Build, document: Document | None, given: Mapping[str, Any]
+    provider: Provider, build: Build, document: Document | None, overrides: Mapping[str, Any]
 ) -> tuple[dict[str, Expectation], list[str]]:
     """Return what each step is expected to do, and why that could not be found out."""
     known: dict[str, Expectation] = {
@@ -219,9 +219,9 @@ def _expected(
     if document is not None:
         declared = build.spec.parameters.items()
         parameters = {
-            name: given.get(name, parameter.default)
+            name: overrides.get(name, parameter.default)
             for name, parameter in declared
-            if name in given or not parameter.required
+            if name in overrides or not parameter.required
         }
         try:
             known.update(provider.foretell(build, document, parameters))
@@ -303,21 +303,21 @@ class _Past:
         self.notes: list[str] = []
         runs: list[RunState] = []
         try:
-            told = provider.durations(pipeline)
-            if told is None:
+            known = provider.durations(pipeline)
+            if known is None:
                 runs = [s for s in islice(provider.runs(), HISTORY) if s.pipeline == pipeline.name]
                 self.durations = _durations(runs)
             else:
                 self.durations = {
-                    name: statistics.median(found[:SAMPLES])
-                    for name, found in told.items()
-                    if found
+                    name: statistics.median(samples[:SAMPLES])
+                    for name, samples in known.items()
+                    if samples
                 }
         except (ProviderError, TrackingError) as error:
             self.notes.append(f"no times of earlier runs: {error}")
         try:
             self.definition = (provider.deployed(document) if document else None) or next(
-                ((s.run, found) for s in runs if (found := provider.run_spec(s.run))), None
+                ((s.run, ran) for s in runs if (ran := provider.run_spec(s.run))), None
             )
         except ProviderError as error:
             self.notes.append(f"nothing to compare with: {error}")
@@ -325,14 +325,14 @@ class _Past:
 
 def _durations(runs: Iterable[RunState]) -> dict[str, float]:
     """Return the median of each step's latest durations, in seconds."""
-    found: dict[str, list[float]] = {}
+    by_step: dict[str, list[float]] = {}
     for run in runs:
         for step in run.steps.values():
-            samples = found.setdefault(step.name, [])
+            samples = by_step.setdefault(step.name, [])
             whole = step.started is not None and step.ended is not None
             if step.status is Status.SUCCEEDED and whole and len(samples) < SAMPLES:
                 samples.append(((step.ended or 0) - (step.started or 0)) / 1000)
-    return {name: statistics.median(samples) for name, samples in found.items() if samples}
+    return {name: statistics.median(samples) for name, samples in by_step.items() if samples}
 
 
 def _longest(pipeline: spec.Pipeline, durations: Mapping[str, float]) -> float | None:
@@ -351,9 +351,9 @@ def _longest(pipeline: spec.Pipeline, durations: Mapping[str, float]) -> float |
 
 
 def _total(costs: Iterable[float | None]) -> float | None:
-    found = list(costs)
-    known = [cost for cost in found if cost is not None]
-    return sum(known) if known and len(known) == len(found) else None
+    all_costs = list(costs)
+    known = [cost for cost in all_costs if cost is not None]
+    return sum(known) if known and len(known) == len(all_costs) else None
 
 
 # --- what changed ---------------------------------------------------------------------------------

@@ -164,12 +164,12 @@ class Run:
         Raises:
             NotFoundError: There is no such artifact (yet).
         """
-        found = [a for a in self.artifacts() if name in (a.step, f"{a.step}.{a.output}")]
-        if len(found) != 1 or found[0].sha256 is None:
+        matches = [a for a in self.artifacts() if name in (a.step, f"{a.step}.{a.output}")]
+        if len(matches) != 1 or matches[0].sha256 is None:
             known = ", ".join(f"{a.step}.{a.output}" for a in self.artifacts() if a.sha256)
-            why = "has several artifacts called" if len(found) > 1 else "has no artifact"
+            why = "has several artifacts called" if len(matches) > 1 else "has no artifact"
             raise NotFoundError(f"Run '{self.id}' {why} '{name}'. It has: {known or 'none yet'}.")
-        return ArtifactHandle(self, found[0], self._trusted_types)
+        return ArtifactHandle(self, matches[0], self._trusted_types)
 
     def __repr__(self) -> str:
         return f"<run {self.id}>"

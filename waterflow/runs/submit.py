@@ -92,21 +92,21 @@ def _versions(
 ) -> dict[str, Mapping[str, str]]:
     """Return each step's libraries: those its code imports, and those its artifacts are read by."""
     known: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = {}
-    found: dict[str, Mapping[str, str]] = {}
+    by_step: dict[str, Mapping[str, str]] = {}
     for step in pipeline.steps:
         bundle = bundles.get(step.name)
         if bundle is not None:
             key = bundle.third_party, _required(step)
-            found[step.name] = known[key] if key in known else libraries.versions(*key)
-            known[key] = dict(found[step.name])
-    return found
+            by_step[step.name] = known[key] if key in known else libraries.versions(*key)
+            known[key] = dict(by_step[step.name])
+    return by_step
 
 
 def _required(step: spec.Step) -> tuple[str, ...]:
     from waterflow.artifacts import by_name
 
     kinds = {output.type for output in step.outputs.values()}
-    kinds |= {given.type for given in step.inputs.values()}
+    kinds |= {input_.type for input_ in step.inputs.values()}
     names: set[str] = set()
     for kind in kinds - {"data", "any"}:
         names.update(by_name(kind).requires)
@@ -156,17 +156,17 @@ def _replace(struct: Any, **changes: Any) -> Any:
     return msgspec.structs.replace(struct, **changes)
 
 
-def _uris(pipeline: spec.Pipeline, given: Mapping[str, Any]) -> list[str]:
-    found: dict[str, None] = {}
+def _uris(pipeline: spec.Pipeline, overrides: Mapping[str, Any]) -> list[str]:
+    uris: dict[str, None] = {}
     for step in pipeline.steps:
         for input_ in step.inputs.values():
             if isinstance(input_.source, spec.FromData):
-                found[input_.source.uri] = None
+                uris[input_.source.uri] = None
     for name, parameter in pipeline.parameters.items():
-        uri = given.get(name, parameter.default)
+        uri = overrides.get(name, parameter.default)
         if parameter.type == "data" and uri is not None:
-            found[uri] = None
-    return list(found)
+            uris[uri] = None
+    return list(uris)
 
 
 def new_run_id(pipeline: str) -> str:

@@ -30,7 +30,7 @@ def holds(condition: spec.Condition, scalar: Callable[[spec.Operand], Any]) -> b
     Returns:
         The answer, or None when a scalar is missing: then neither side of the gate runs.
     """
-    if any(scalar(found) is SKIPPED for found in operands(condition)):
+    if any(scalar(operand) is SKIPPED for operand in operands(condition)):
         return None
     return _holds(condition, scalar)
 

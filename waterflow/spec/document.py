@@ -359,10 +359,10 @@ def decode(document: bytes | str) -> Pipeline:
     """
     try:
         head: Any = msgspec.json.decode(document)
-        found = head.get("version", VERSION) if isinstance(head, dict) else VERSION
-        if found != VERSION:
+        version = head.get("version", VERSION) if isinstance(head, dict) else VERSION
+        if version != VERSION:
             raise DefinitionError(
-                f"This spec has version {found!r}; this release reads version {VERSION}. "
+                f"This spec has version {version!r}; this release reads version {VERSION}. "
                 "Install the Waterflow release that wrote it, or write it anew: waterflow compile"
             )
         return _DECODER.decode(document)
@@ -379,8 +379,8 @@ def digest(spec: Pipeline) -> str:
 
 def schema() -> dict[str, Json]:
     """Return the JSON Schema of the document."""
-    found = msgspec.json.schema(Pipeline)
+    generated = msgspec.json.schema(Pipeline)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Waterflow spec",
-    } | found
+    } | generated

@@ -34,18 +34,18 @@ def step_document(
             variables, or `{"resolver": "module:function"}` for a function that the job can import;
             None for the variables `WATERFLOW_SECRET_...`.
     """
-    wanted = values(pipeline).get(step.name, {})
+    scalars = values(pipeline).get(step.name, {})
     document: dict[str, Any] = {
         "version": VERSION,
         "pipeline": pipeline.name,
         "step": step.name,
         "run": _run(step.run),
         "arguments": {
-            name: _source(pipeline, name, found.type, found.source)
-            for name, found in sorted(step.inputs.items())
+            name: _source(pipeline, name, input_.type, input_.source)
+            for name, input_ in sorted(step.inputs.items())
         },
         "outputs": {name: output.type for name, output in sorted(step.outputs.items())},
-        "values": {n: {"output": r.output, "key": r.key} for n, r in sorted(wanted.items())},
+        "values": {n: {"output": r.output, "key": r.key} for n, r in sorted(scalars.items())},
         "retry": {
             "retries": step.retry.retries,
             "delay": step.retry.delay,
@@ -140,7 +140,7 @@ def command(
         parameters: Name -> JSON text.
         checkpoint: A folder that outlives an attempt.
     """
-    found = [str(step_file)]
+    arguments = [str(step_file)]
     for flag, pairs in (
         ("input", inputs),
         ("output", outputs),
@@ -148,7 +148,7 @@ def command(
         ("param", parameters),
     ):
         for name, value in sorted(pairs.items()):
-            found += [f"--{flag}", f"{name}={value}"]
+            arguments += [f"--{flag}", f"{name}={value}"]
     if checkpoint is not None:
-        found += ["--checkpoint", str(checkpoint)]
-    return found
+        arguments += ["--checkpoint", str(checkpoint)]
+    return arguments

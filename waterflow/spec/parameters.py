@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from waterflow.spec import document as spec
 
 
-def resolve(spec_: spec.Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(spec_: spec.Pipeline, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value of every parameter of a run: given ones, otherwise defaults.
 
     Raises:
         DefinitionError: A required one is not given.
     """
-    missing = [n for n, p in spec_.parameters.items() if p.required and n not in given]
+    missing = [n for n, p in spec_.parameters.items() if p.required and n not in values]
     if missing:
         raise DefinitionError(
             f"Pipeline '{spec_.name}' needs a value for {', '.join(missing)}. "
             f"Give it: -p {missing[0]}=VALUE"
         )
-    return {name: given.get(name, p.default) for name, p in spec_.parameters.items()}
+    return {name: values.get(name, p.default) for name, p in spec_.parameters.items()}
 
 
 def check_length(pipeline: str, values: Mapping[str, Any], limit: int | None, owner: str) -> None:

@@ -45,14 +45,14 @@ def branches(pipeline: spec.Pipeline, branch: spec.Branch | None) -> tuple[spec.
 
 def upstream(pipeline: spec.Pipeline, step: spec.Step) -> set[str]:
     """Return the steps that must end before a step can begin: by data, by order, by gates."""
-    found = set(step.after)
+    names = set(step.after)
     for input_ in step.inputs.values():
-        found.update(s.step for s in sources(input_.source) if isinstance(s, spec.FromStep))
+        names.update(s.step for s in sources(input_.source) if isinstance(s, spec.FromStep))
     gates = {gate.name: gate for gate in pipeline.gates}
     for branch in branches(pipeline, step.branch):
         condition = gates[branch.gate].condition
-        found.update(o.step for o in operands(condition) if isinstance(o, spec.FromStep))
-    return found
+        names.update(o.step for o in operands(condition) if isinstance(o, spec.FromStep))
+    return names
 
 
 def values(pipeline: spec.Pipeline) -> dict[str, dict[str, spec.FromStep]]:
@@ -60,12 +60,12 @@ def values(pipeline: spec.Pipeline) -> dict[str, dict[str, spec.FromStep]]:
 
     The name is `output` or `output.key`.
     """
-    found: dict[str, dict[str, spec.FromStep]] = {}
+    scalars: dict[str, dict[str, spec.FromStep]] = {}
     for gate in pipeline.gates:
         for operand in operands(gate.condition):
             if isinstance(operand, spec.FromStep):
-                found.setdefault(operand.step, {})[value_name(operand)] = operand
-    return found
+                scalars.setdefault(operand.step, {})[value_name(operand)] = operand
+    return scalars
 
 
 def value_name(reference: spec.FromStep) -> str:

@@ -13,11 +13,11 @@ from waterflow.spec.references import branches, operands, sources, upstream
 class Types(Protocol):
     """What is known of the types that a spec names."""
 
-    def compatible(self, produced: str, wanted: str) -> bool:
+    def compatible(self, produced: str, declared: str) -> bool:
         """Say whether an output of one type may be given to an input of another."""
         ...
 
-    def takes(self, wanted: str, value: object) -> bool:
+    def takes(self, declared: str, value: object) -> bool:
         """Say whether an input of a type may be given a value that the spec itself holds."""
         ...
 
@@ -74,21 +74,23 @@ def _check_step(
             _check_value(types, f"{where}, input '{name}'", input_.type, input_.source.value)
         for source in sources(input_.source):
             what = f"{where}, input '{name}'"
-            found, wanted = _type_of(pipeline, steps, source, what), input_.type
+            produced, declared = _type_of(pipeline, steps, source, what), input_.type
             if isinstance(input_.source, spec.FromList):
-                wanted = wanted[5:-1] if wanted.startswith("list[") else "any"
-            if (found, wanted) != ("data", "path") and not types.compatible(found, wanted):
-                raise DefinitionError(f"{what} takes {wanted}, gets {found}.")
+                declared = declared[5:-1] if declared.startswith("list[") else "any"
+            if (produced, declared) != ("data", "path") and not types.compatible(
+                produced, declared
+            ):
+                raise DefinitionError(f"{what} takes {declared}, gets {produced}.")
             if isinstance(source, spec.FromStep) and not isinstance(input_.source, spec.FromFirst):
                 outer = branches(pipeline, steps[source.step].branch)
                 if chain[: len(outer)] != outer:
                     raise DefinitionError(f"{what} uses step '{source.step}' outside its gate.")
 
 
-def _check_value(types: Types, what: str, wanted: str, value: object) -> None:
+def _check_value(types: Types, what: str, declared: str, value: object) -> None:
     """Check a value that the spec itself holds; None is how an optional one is left out."""
-    if value is not None and not types.takes(wanted, value):
-        raise DefinitionError(f"{what} takes {wanted}, gets {value!r:.80}.")
+    if value is not None and not types.takes(declared, value):
+        raise DefinitionError(f"{what} takes {declared}, gets {value!r:.80}.")
 
 
 def _check_nesting(gates: dict[str, spec.Gate]) -> None:
@@ -108,10 +110,11 @@ def _check_gates(pipeline: spec.Pipeline, steps: dict[str, spec.Step]) -> None:
             raise DefinitionError(f"'{gate.name}' names both a gate and a step.")
         for operand in operands(gate.condition):
             if not isinstance(operand, spec.FromValue):
-                found = _type_of(pipeline, steps, operand, f"Gate '{gate.name}'")
-                if found not in (*SCALARS, "any"):
+                compared = _type_of(pipeline, steps, operand, f"Gate '{gate.name}'")
+                if compared not in (*SCALARS, "any"):
                     raise DefinitionError(
-                        f"Gate '{gate.name}' compares a value of type {found}, which is no scalar."
+                        f"Gate '{gate.name}' compares a value of type {compared}, which is no "
+                        "scalar."
                     )
 
 

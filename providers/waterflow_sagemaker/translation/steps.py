@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from waterflow import spec
-from waterflow.cloud.control import control_digest
+from waterflow.cloud.control import LAUNCH, control_digest
 from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.job import leaves, step_document
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from waterflow_sagemaker.translation.branching import PlacedStep
     from waterflow_sagemaker.translation.context import Context, StepPlan
 
-LAUNCH: Final = "launch.py"
 MARGIN: Final = 900
 """Seconds beyond a step's own time: installing its libraries, and ending well."""
 EXECUTION: Final = {"variable": "WATERFLOW_EXECUTION"}

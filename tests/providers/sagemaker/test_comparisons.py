@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from waterflow_sagemaker.job import launch
 
 from tests.providers.sagemaker.builds import compiled, function, native_steps, pipeline, training
 from waterflow import spec
 from waterflow.errors import UnsupportedFeatureError
+from waterflow.runtime.launch import comparable
 from waterflow.spec.conditions import holds
 from waterflow.spec.parameters import to_text
 
@@ -73,7 +73,7 @@ def resolver(document, values, parameters):
     for name, control in document.control.items():
         keys = control.launch["values"]
         files[name] = {
-            key: launch._both(values[control.source, value]) for value, key in keys.items()
+            key: comparable(values[control.source, value]) for value, key in keys.items()
         }
     return resolve
 

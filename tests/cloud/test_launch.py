@@ -1,0 +1,145 @@
+"""The launcher in a job of a cloud that says where things lie on the command line alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from waterflow import artifacts
+from waterflow.artifacts import canonical, plain
+from waterflow.cloud.control import job_programs
+from waterflow.packing import bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STEPS = """
+import waterflow as wf
+
+
+@wf.step
+def double(number: int, share: float) -> int:
+    if share <= 0:
+        raise ValueError("nothing is left")
+    return round(number * share)
+"""
+
+PLACE = '''
+"""A cloud whose jobs know their paths from the command line."""
+import os
+from pathlib import Path
+
+
+class Place:
+    def __init__(self, settings, paths):
+        self.paths = {name: Path(path) for name, path in paths.items()}
+        self.wheels = self.paths["wheels"]
+        self.output = self.paths["output"]
+        self.checkpoint = None
+        self.execution = os.environ["NATIVE_ID"]
+        self.rank, self.hosts = 0, ["only"]
+
+    def artifacts(self, mount):
+        return self.paths[mount]
+
+    def data(self, mount):
+        return self.paths[mount]
+
+    def variables(self):
+        return {}
+
+    def publish(self, values):
+        print("published", values)
+
+    def drop_checkpoint(self):
+        pass
+
+    def tell(self, reason):
+        print("reason:", reason)
+'''
+
+LAUNCH: dict[str, Any] = {
+    "version": 1,
+    "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+    "inputs": {"number": {"from": "before", "output": "output"}},
+    "mounts": {"before": "in_1"},
+    "outputs": ["output"],
+    "values": {"output": "v1"},
+    "wheels": False,
+    "pins": [],
+}
+STEP: dict[str, Any] = {
+    "version": 1,
+    "pipeline": "p", "step": "double", "outputs": {"output": "json"}, "threads": 1,
+    "variables": {}, "values": {"output": {"output": "output"}},
+    "run": {"kind": "function", "module": "launched_steps", "name": "double"},
+    "arguments": {
+        "number": {"input": "number", "type": "json"},
+        "share": {"parameter": "share", "type": "json"},
+    },
+    "execution": {"variable": "WATERFLOW_EXECUTION"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    """A job's folder, with its control input and the artifact that it reads."""
+    (tmp_path / "waterflow.toml").touch()
+    (tmp_path / "launched_steps.py").write_text(STEPS)
+    (tmp_path / "cloud_place.py").write_text(PLACE)
+    control = tmp_path / "control"
+    control.mkdir()
+    for name, content in job_programs(tmp_path / "cloud_place.py", {}).items():
+        (control / name).write_bytes(content)
+    code = bundle.build("launched_steps", tmp_path)
+    (control / "bundle.tar.gz").write_bytes(bundle.archive(code))
+    (control / "launch.json").write_bytes(canonical(LAUNCH))
+    (control / "step.json").write_bytes(canonical(STEP))
+    before = tmp_path / "before" / "output"
+    before.mkdir(parents=True)
+    plain.write(before, 21)
+    artifacts.seal(before, "json")
+    return tmp_path
+
+
+def start(job: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (job / "tmp").mkdir(exist_ok=True)
+    paths = {"in_1": "before", "output": "output", "wheels": "wheels"}
+    at = [f"--at={name}={job / folder}" for name, folder in paths.items()]
+    return subprocess.run(
+        [sys.executable, str(job / "control" / "launch.py"), *at, *arguments],
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(job / "tmp"), "NATIVE_ID": "execution-7",
+             "PYTHONSAFEPATH": "1"},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_a_step_runs_where_its_command_line_says(job: Path) -> None:
+    done = start(job, "--param=share=2.0")
+    assert done.returncode == 0, done.stderr
+    output = job / "output" / "output"
+    assert artifacts.verify(output).type == "json"
+    assert plain.read(output, "json") == 42
+    assert "published {'v1': {'number': 42, 'text': '42.0'}}" in done.stdout
+    events = [
+        json.loads(line) for line in (job / "output" / "spool.jsonl").read_text().splitlines()
+    ]
+    assert {event["execution"] for event in events} == {"execution-7"}
+
+
+def test_the_cloud_is_told_why_a_step_failed(job: Path) -> None:
+    done = start(job, "--param=share=-1.0")
+    assert done.returncode == 1
+    assert "reason: ValueError: nothing is left" in done.stdout
+    assert "published" not in done.stdout
+
+
+def test_what_the_launcher_does_not_know_is_refused(job: Path) -> None:
+    done = start(job, "--share=2.0")
+    assert done.returncode == 5
+    assert "unknown argument '--share=2.0'" in done.stderr
