@@ -81,12 +81,12 @@ class Layout:
     def steps(self) -> Iterator[PlacedStep]:
         """Yield all copies of all steps."""
         for level in self.levels.values():
-            yield from (found for found in level if isinstance(found, PlacedStep))
+            yield from (placed for placed in level if isinstance(placed, PlacedStep))
 
     def gates(self) -> Iterator[PlacedGate]:
         """Yield all copies of all gates."""
         for level in self.levels.values():
-            yield from (found for found in level if isinstance(found, PlacedGate))
+            yield from (placed for placed in level if isinstance(placed, PlacedGate))
 
 
 def place(pipeline: spec.Pipeline) -> Layout:
@@ -146,7 +146,7 @@ class _Placer:
         self._widen()
         self.copies: dict[str, dict[Path, str]] = {}
         self.layout = Layout({(): []})
-        self.made: dict[tuple[Path, str], PlacedGate] = {}
+        self.placed_gates: dict[tuple[Path, str], PlacedGate] = {}
         names = Names(limits.STEP_NAME.most)
         self.own = {step.name: names.take(step.name) for step in pipeline.steps}
         self.names = names
@@ -157,8 +157,8 @@ class _Placer:
     def _needs(self, step: spec.Step) -> _Needs:
         certain: list[str] = []
         choices: list[tuple[str, ...]] = []
-        for given in step.inputs.values():
-            source = given.source
+        for input_ in step.inputs.values():
+            source = input_.source
             if isinstance(source, spec.FromStep):
                 certain.append(source.step)
             elif isinstance(source, spec.FromList):
@@ -170,19 +170,19 @@ class _Placer:
         )
 
     def _chain(self, branch: spec.Branch | None) -> tuple[spec.Branch, ...]:
-        found: list[spec.Branch] = []
+        chain: list[spec.Branch] = []
         while branch is not None:
-            found.append(branch)
+            chain.append(branch)
             branch = self.gates[branch.gate].within
-        return tuple(reversed(found))
+        return tuple(reversed(chain))
 
     def _of_gate(self, name: str) -> set[str]:
         """Return the gates that must be decided before this one."""
-        found: set[str] = set()
+        gates: set[str] = set()
         for branch in self._chain(self.gates[name].within):
-            found.add(branch.gate)
-            found |= self._read_by(branch.gate)
-        return found | self._read_by(name)
+            gates.add(branch.gate)
+            gates |= self._read_by(branch.gate)
+        return gates | self._read_by(name)
 
     def _read_by(self, gate: str) -> set[str]:
         return set[str]().union(*(self.decided.get(step, ()) for step in self.reads[gate]))
@@ -190,13 +190,13 @@ class _Placer:
     def _first_sets(self) -> None:
         for step in self.pipeline.steps:
             needs = self.needs[step.name]
-            found: set[str] = set()
+            gates: set[str] = set()
             for branch in needs.chain:
-                found.add(branch.gate)
-                found |= self._of_gate(branch.gate)
+                gates.add(branch.gate)
+                gates |= self._of_gate(branch.gate)
             for before in needs.all():
-                found |= self.decided.get(before, set())
-            self.decided[step.name] = found
+                gates |= self.decided.get(before, set())
+            self.decided[step.name] = gates
 
     def _ranks(self) -> dict[str, int]:
         """Return each gate's number in an order in which all that one waits for comes before it."""
@@ -352,27 +352,27 @@ class _Placer:
         self.layout.levels[path].append(placed)
 
     def _seen(self, steps: Iterable[str], path: Path) -> dict[str, str]:
-        found: dict[str, str] = {}
+        natives: dict[str, str] = {}
         for step in steps:
             try:
                 native = self._see(step, path)
             except _Absent:
                 continue
             if native is not None:
-                found[step] = native
-        return found
+                natives[step] = native
+        return natives
 
     def _make_way(self, path: Path) -> None:
         """Put the gates that lead to a path where they are not yet."""
         for length, (gate, _) in enumerate(path):
             outer = path[:length]
-            if (outer, gate) in self.made:
+            if (outer, gate) in self.placed_gates:
                 continue
             native = self.names.take(gate)
             placed = PlacedGate(
                 self.gates[gate], native, outer, self._seen(self.reads[gate], outer)
             )
-            self.made[outer, gate] = placed
+            self.placed_gates[outer, gate] = placed
             self.layout.levels[outer].append(placed)
             for side in (True, False):
                 self.layout.levels.setdefault((*outer, (gate, side)), [])
@@ -384,18 +384,18 @@ def _with_choices(step: spec.Step, chosen: list[str]) -> spec.Step:
         return step
     left = iter(chosen)
     inputs: dict[str, spec.Input] = {}
-    for name, given in step.inputs.items():
-        inputs[name] = given
-        if isinstance(given.source, spec.FromFirst):
+    for name, input_ in step.inputs.items():
+        inputs[name] = input_
+        if isinstance(input_.source, spec.FromFirst):
             taken = next(left)
-            source = next(option for option in given.source.options if option.step == taken)
-            inputs[name] = msgspec.structs.replace(given, source=source)
+            source = next(option for option in input_.source.options if option.step == taken)
+            inputs[name] = msgspec.structs.replace(input_, source=source)
     return msgspec.structs.replace(step, inputs=inputs)
 
 
 def copies(layout: Layout) -> Mapping[str, list[str]]:
     """Return the native names of each step's copies."""
-    found: dict[str, list[str]] = {}
+    natives: dict[str, list[str]] = {}
     for placed in layout.steps():
-        found.setdefault(placed.step.name, []).append(placed.native)
-    return found
+        natives.setdefault(placed.step.name, []).append(placed.native)
+    return natives
