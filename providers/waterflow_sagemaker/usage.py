@@ -25,8 +25,9 @@ def used(document: SageMakerDocument) -> list[Limit]:
     definition = document.definition
     text = json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
     usage = [
-        limits.DEFINITION.used(len(text.encode())), limits.PARAMETERS.used(len(definition["Parameters"])),
-    ]  # fmt: skip
+        limits.DEFINITION.used(len(text.encode())),
+        limits.PARAMETERS.used(len(definition["Parameters"])),
+    ]
     jobs = [
         (place.name, place.source["Type"], place.source["Arguments"])
         for place in places(definition)
