@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from waterflow.project.profile import Profile
     from waterflow.provider import Build
     from waterflow_sagemaker.profile import SageMakerSettings
-    from waterflow_sagemaker.translation.branching import Path
+    from waterflow_sagemaker.translation.branching import Decisions
 
 VERSION: Final = "2020-12-01"
 """https://docs.aws.amazon.com/sagemaker/latest/dg/define-pipeline.html"""
@@ -314,7 +314,7 @@ class _Definition:
             "Steps": level,
         }
 
-    def level(self, path: Path) -> list[dict[str, Any]]:
+    def level(self, path: Decisions) -> list[dict[str, Any]]:
         """Return the steps of one branch."""
         level: list[dict[str, Any]] = []
         for placed in self._layout.levels[path]:

@@ -33,7 +33,7 @@ class StepSettings(settings.StepSettings, forbid_unknown_fields=True, frozen=Tru
         volume_size: GiB of its storage volume.
     """
 
-    job: machines.Kind | None = None
+    job: machines.JobType | None = None
     role: str | None = None
     subnets: list[str] | None = None
     security_groups: list[str] | None = None

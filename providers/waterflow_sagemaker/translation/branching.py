@@ -26,7 +26,7 @@ from waterflow_sagemaker import limits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-Path = tuple[tuple[str, bool], ...]
+Decisions = tuple[tuple[str, bool], ...]
 """Decisions, outermost first: a gate and the side that it took."""
 
 MOST: Final = 2_000
@@ -48,7 +48,7 @@ class PlacedStep:
 
     step: spec.Step
     native: str
-    path: Path
+    path: Decisions
     sources: dict[str, str]
     after: tuple[str, ...]
 
@@ -66,7 +66,7 @@ class PlacedGate:
 
     gate: spec.Gate
     native: str
-    path: Path
+    path: Decisions
     sources: dict[str, str]
 
 
@@ -74,8 +74,8 @@ class PlacedGate:
 class Layout:
     """All places, by the decisions that lead to them; each level in an order that can run."""
 
-    levels: dict[Path, list[PlacedStep | PlacedGate]] = field(
-        default_factory=dict[Path, "list[PlacedStep | PlacedGate]"]
+    levels: dict[Decisions, list[PlacedStep | PlacedGate]] = field(
+        default_factory=dict[Decisions, "list[PlacedStep | PlacedGate]"]
     )
 
     def steps(self) -> Iterator[PlacedStep]:
@@ -144,9 +144,9 @@ class _Placer:
         self._first_sets()
         self.rank = self._ranks()
         self._widen()
-        self.copies: dict[str, dict[Path, str]] = {}
+        self.copies: dict[str, dict[Decisions, str]] = {}
         self.layout = Layout({(): []})
-        self.placed_gates: dict[tuple[Path, str], PlacedGate] = {}
+        self.placed_gates: dict[tuple[Decisions, str], PlacedGate] = {}
         names = Names(limits.STEP_NAME.most)
         self.own = {step.name: names.take(step.name) for step in pipeline.steps}
         self.names = names
@@ -250,7 +250,9 @@ class _Placer:
             level.sort(key=lambda placed: isinstance(placed, PlacedGate))
         return self.layout
 
-    def _walk(self, step: str, path: Path, gates: list[str]) -> Iterator[tuple[Path, list[str]]]:
+    def _walk(
+        self, step: str, path: Decisions, gates: list[str]
+    ) -> Iterator[tuple[Decisions, list[str]]]:
         """Yield the paths at which a step runs, and which option each of its choices takes."""
         try:
             yield path, self._choose(step, path)
@@ -263,7 +265,7 @@ class _Placer:
                         yield from self._walk(step, (*path, (gate, side)), gates[index + 1 :])
                     return
 
-    def _choose(self, step: str, path: Path) -> list[str]:
+    def _choose(self, step: str, path: Decisions) -> list[str]:
         """Return the step that each choice takes.
 
         Raises:
@@ -294,7 +296,7 @@ class _Placer:
                 continue
         return chosen
 
-    def _first_of(self, options: tuple[str, ...], path: Path) -> str | None:
+    def _first_of(self, options: tuple[str, ...], path: Decisions) -> str | None:
         """Return the first option that exists at a path; None where that is not known yet."""
         for option in options:
             try:
@@ -303,7 +305,7 @@ class _Placer:
                 continue
         raise _Absent
 
-    def _see(self, step: str, path: Path) -> str | None:
+    def _see(self, step: str, path: Decisions) -> str | None:
         """Return the copy of a step that is seen from a path; None where that is not known yet.
 
         Raises:
@@ -317,7 +319,7 @@ class _Placer:
             return None
         raise _Absent
 
-    def _can_decide(self, gate: str, path: Path) -> bool:
+    def _can_decide(self, gate: str, path: Decisions) -> bool:
         within = self.gates[gate].within
         if within is not None and (within.gate, within.then) not in path:
             return False
@@ -326,7 +328,7 @@ class _Placer:
         except _Absent:
             return False
 
-    def _put(self, step: spec.Step, path: Path, chosen: list[str]) -> None:
+    def _put(self, step: spec.Step, path: Decisions, chosen: list[str]) -> None:
         self._make_way(path)
         copies = self.copies[step.name]
         native = self.own[step.name] if not copies else self.names.take(step.name)
@@ -351,7 +353,7 @@ class _Placer:
         )
         self.layout.levels[path].append(placed)
 
-    def _seen(self, steps: Iterable[str], path: Path) -> dict[str, str]:
+    def _seen(self, steps: Iterable[str], path: Decisions) -> dict[str, str]:
         natives: dict[str, str] = {}
         for step in steps:
             try:
@@ -362,7 +364,7 @@ class _Placer:
                 natives[step] = native
         return natives
 
-    def _make_way(self, path: Path) -> None:
+    def _make_way(self, path: Decisions) -> None:
         """Put the gates that lead to a path where they are not yet."""
         for length, (gate, _) in enumerate(path):
             outer = path[:length]

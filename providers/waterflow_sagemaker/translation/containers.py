@@ -13,7 +13,7 @@ from waterflow_sagemaker.translation import mounts as mounting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow_sagemaker.machines import Kind
+    from waterflow_sagemaker.machines import JobType
     from waterflow_sagemaker.translation.mounts import Mounts
 
 _PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs|parameters)\.([^{}]+)\}")
@@ -51,7 +51,7 @@ def check(step: spec.Step) -> None:
 
 def command(
     parameters: Mapping[str, spec.Parameter],
-    kind: Kind,
+    kind: JobType,
     step: spec.Step,
     run: spec.Container,
     mounts: Mounts,

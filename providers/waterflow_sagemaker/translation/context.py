@@ -18,7 +18,7 @@ from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
 if TYPE_CHECKING:
     from waterflow.provider import Build
-    from waterflow_sagemaker.machines import InstanceType, Kind
+    from waterflow_sagemaker.machines import InstanceType, JobType
     from waterflow_sagemaker.profile import SageMakerSettings
 
 PLATFORM: Final = "manylinux_2_28_x86_64"
@@ -47,7 +47,7 @@ class StepPlan:
         notes: What differs here from what the step asked for.
     """
 
-    kind: Kind
+    kind: JobType
     image: str
     python: str | None
     machine: InstanceType
@@ -94,9 +94,9 @@ class Context(Planning):
             secrets=("boto3",),
         )
         self.pinner = Pinner(build, shipping)
-        self._kinds: dict[str, Kind] = {step.name: self._kind(step) for step in build.spec.steps}
+        self._kinds: dict[str, JobType] = {step.name: self._kind(step) for step in build.spec.steps}
         self._plans: dict[str, StepPlan] = {}
-        self._machines: dict[tuple[spec.Resources, Kind], InstanceType] = {}
+        self._machines: dict[tuple[spec.Resources, JobType], InstanceType] = {}
         self._image = cache(partial(images.for_python, settings.region))
 
     def address(self, source: spec.FromData | spec.FromParameter) -> tuple[Any, bool]:
@@ -117,11 +117,11 @@ class Context(Planning):
 
     # --- steps ----------------------------------------------------------------------------------
 
-    def kind_of(self, step: str) -> Kind:
+    def kind_of(self, step: str) -> JobType:
         """Return a step's kind of job."""
         return self._kinds[step]
 
-    def _kind(self, step: spec.Step) -> Kind:
+    def _kind(self, step: spec.Step) -> JobType:
         """Return the kind of job that the profile says, or that a step's wishes need.
 
         Raises:
@@ -189,7 +189,7 @@ class Context(Planning):
             notes=tuple(_notes(step, own.job, machine, image, kms_key)),
         )
 
-    def _machine(self, step: spec.Step, its_kind: Kind) -> InstanceType:
+    def _machine(self, step: spec.Step, its_kind: JobType) -> InstanceType:
         wish = step.resources, its_kind
         if wish not in self._machines:
             self._machines[wish] = machines.choose(
@@ -242,7 +242,7 @@ def _needs_training(step: spec.Step) -> str | None:
 
 
 def _notes(
-    step: spec.Step, job: Kind | None, machine: InstanceType, image: str, kms_key: str | None
+    step: spec.Step, job: JobType | None, machine: InstanceType, image: str, kms_key: str | None
 ) -> list[str]:
     notes: list[str] = []
     wants, why = step.resources, _needs_training(step)

@@ -17,7 +17,7 @@ from waterflow_sagemaker.translation.naming import S3_SCHEMES, s3_entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from waterflow_sagemaker.machines import Kind
+    from waterflow_sagemaker.machines import JobType
 
 
 PROCESSING_INPUT: Final = "/opt/ml/processing/input"
@@ -58,7 +58,7 @@ class Mounts:
     paths: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def artifacts_of(native: str, kind: Kind) -> dict[str, Any]:
+def artifacts_of(native: str, kind: JobType) -> dict[str, Any]:
     """Return the expression for the S3 URI that a step's outputs lie under.
 
     It ends in a slash: S3 finds by what keys begin with, and `train` begins `train_eval` too.
@@ -75,9 +75,9 @@ def artifacts_of(native: str, kind: Kind) -> dict[str, Any]:
 
 def collect(
     step: spec.Step,
-    kind: Kind,
+    kind: JobType,
     sources: Mapping[str, str],
-    kind_of: Callable[[str], Kind],
+    kind_of: Callable[[str], JobType],
     is_raw: Callable[[spec.FromStep], bool],
     address: Callable[[spec.FromData | spec.FromParameter], tuple[Any, bool]],
     parameters: Mapping[str, spec.Parameter],
@@ -127,7 +127,7 @@ def collect(
     return mounts
 
 
-def check_count(step: str, kind: Kind, number: int) -> None:
+def check_count(step: str, kind: JobType, number: int) -> None:
     """Refuse more mounts than a job can have.
 
     Args:

@@ -60,7 +60,7 @@ class Native:
 
 
 @dataclass
-class _Job:
+class _JobParts:
     """The parts of a job that differ between our launcher and a program of the user's."""
 
     entrypoint: list[Any]
@@ -141,7 +141,7 @@ def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> s
 # --- what runs in the job -----------------------------------------------------------------------
 
 
-def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts) -> _Job:
+def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts) -> _JobParts:
     """Return the job of a step that our launcher starts."""
     launch: dict[str, Any] = {
         "version": 1,
@@ -180,12 +180,12 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
         and context.pipeline.parameters[source.name].type != "data"
     ]
     entrypoint = ["python3", f"{base}/control/{LAUNCH}"]
-    return _Job(entrypoint, arguments, [*first, *mounts.mounts], environment, control=control)
+    return _JobParts(entrypoint, arguments, [*first, *mounts.mounts], environment, control=control)
 
 
 def _program(
     context: Context, plan: StepPlan, step: spec.Step, run: spec.Container, mounts: Mounts
-) -> _Job:
+) -> _JobParts:
     """Return the job of a step that is a program in an image."""
     parts = command(context.pipeline.parameters, plan.kind, step, run, mounts)
     outputs = sorted(step.outputs)
@@ -198,7 +198,7 @@ def _program(
             "Write several results into the folder of one output.",
         )
     variables: dict[str, Any] = dict(sorted(step.environment.variables.items()))
-    return _Job(parts[:1], parts[1:], mounts.mounts, variables, outputs)
+    return _JobParts(parts[:1], parts[1:], mounts.mounts, variables, outputs)
 
 
 def _joined(before: str, parameter: str) -> dict[str, Any]:
@@ -208,7 +208,9 @@ def _joined(before: str, parameter: str) -> dict[str, Any]:
 # --- the request --------------------------------------------------------------------------------
 
 
-def _arguments(context: Context, plan: StepPlan, placed: PlacedStep, job: _Job) -> dict[str, Any]:
+def _arguments(
+    context: Context, plan: StepPlan, placed: PlacedStep, job: _JobParts
+) -> dict[str, Any]:
     step = placed.step
     base = {
         "Std:Join": {
