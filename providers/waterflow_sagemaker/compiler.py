@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from waterflow.project.profile import Profile
     from waterflow.provider import Build
     from waterflow_sagemaker.profile import SageMakerSettings
-    from waterflow_sagemaker.translation.branching import Path
+    from waterflow_sagemaker.translation.branching import Decisions
 
 VERSION: Final = "2020-12-01"
 """https://docs.aws.amazon.com/sagemaker/latest/dg/define-pipeline.html"""
@@ -155,10 +155,12 @@ def _refuse_job_maps(pipeline: spec.Pipeline) -> None:
         run = step.run
         if isinstance(run, spec.Function) and run.over is not None and run.fan_out == "jobs":
             raise UnsupportedFeatureError(
-                step.name, 'fan_out="jobs"', "sagemaker",
+                step.name,
+                'fan_out="jobs"',
+                "sagemaker",
                 "A pipeline of SageMaker has the jobs that its definition names. Use "
                 'fan_out="processes": the items run inside one job.',
-            )  # fmt: skip
+            )
 
 
 def _registering(build: Build, tags: Mapping[str, str]) -> dict[str, Any] | None:
@@ -197,7 +199,7 @@ def _encodings(pipeline: spec.Pipeline) -> dict[str, Encoding]:
         if isinstance(operand, spec.FromParameter)
     }
     shown = _shown_to_programs(pipeline)
-    found: dict[str, Encoding] = {}
+    encodings: dict[str, Encoding] = {}
     for name, parameter in pipeline.parameters.items():
         if parameter.static:
             continue
@@ -207,9 +209,9 @@ def _encodings(pipeline: spec.Pipeline) -> dict[str, Encoding]:
                 f"names of parameters. Rename '{name}'"
             )
         if parameter.type == "data":
-            found[name] = "data"
+            encodings[name] = "data"
         elif name in compared and parameter.type in _NUMERIC and not parameter.optional:
-            found[name] = parameter.type
+            encodings[name] = parameter.type
         elif parameter.type == "string" and name in shown:
             if name in compared or shown[name] is None:
                 raise UnsupportedFeatureError(
@@ -219,15 +221,15 @@ def _encodings(pipeline: spec.Pipeline) -> dict[str, Encoding]:
                     "A text goes to a program as it is, and to all others as JSON. Give the "
                     "container a parameter of its own.",
                 )
-            found[name] = "text"
+            encodings[name] = "text"
         else:
-            found[name] = "json"
-    if len(found) > limits.PARAMETERS.most:
+            encodings[name] = "json"
+    if len(encodings) > limits.PARAMETERS.most:
         raise DefinitionError(
-            f"Pipeline '{pipeline.name}' has {len(found)} parameters; SageMaker takes "
+            f"Pipeline '{pipeline.name}' has {len(encodings)} parameters; SageMaker takes "
             f"{limits.PARAMETERS.most}. Give several as one: a dict, or a file taken as wf.Data"
         )
-    return found
+    return encodings
 
 
 def _shown_to_programs(pipeline: spec.Pipeline) -> dict[str, str | None]:
@@ -235,8 +237,8 @@ def _shown_to_programs(pipeline: spec.Pipeline) -> dict[str, str | None]:
     programs: dict[str, str] = {}
     others: set[str] = set()
     for step in pipeline.steps:
-        for given in step.inputs.values():
-            source = given.source
+        for input_ in step.inputs.values():
+            source = input_.source
             items = source.items if isinstance(source, spec.FromList) else (source,)
             for item in items:
                 if isinstance(item, spec.FromParameter):
@@ -248,7 +250,7 @@ def _shown_to_programs(pipeline: spec.Pipeline) -> dict[str, str | None]:
 
 
 def _parameters(context: Context, encodings: dict[str, Encoding]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    natives: list[dict[str, Any]] = []
     for name, encoding in encodings.items():
         parameter = context.pipeline.parameters[name]
         native: dict[str, Any] = {"Name": name, "Type": _ENCODED.get(encoding, "String")}
@@ -264,8 +266,8 @@ def _parameters(context: Context, encodings: dict[str, Encoding]) -> list[dict[s
             elif encoding == "json" or (encoding == "text" and default is None):
                 default = to_text(default)
             native["DefaultValue"] = default
-        found.append(native)
-    return found
+        natives.append(native)
+    return natives
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -312,18 +314,18 @@ class _Definition:
             "Steps": level,
         }
 
-    def level(self, path: Path) -> list[dict[str, Any]]:
+    def level(self, path: Decisions) -> list[dict[str, Any]]:
         """Return the steps of one branch."""
-        found: list[dict[str, Any]] = []
+        level: list[dict[str, Any]] = []
         for placed in self._layout.levels[path]:
             if isinstance(placed, PlacedGate):
-                found.append(self._condition(placed))
+                level.append(self._condition(placed))
             else:
                 native = steps.native_step(self._context, placed)
-                found.append(native.step)
+                level.append(native.step)
                 if native.control is not None:
                     self.control[placed.native] = native.control
-        return found
+        return level
 
     def _condition(self, placed: PlacedGate) -> dict[str, Any]:
         gate = placed.gate
@@ -342,8 +344,8 @@ class _Definition:
 
     def _behind(self, gate: str) -> str:
         """Return a step that stands behind a gate, for messages."""
-        found = (s.name for s in self._context.pipeline.steps if s.branch and s.branch.gate == gate)
-        return next(found, gate)
+        steps = self._context.pipeline.steps
+        return next((s.name for s in steps if s.branch and s.branch.gate == gate), gate)
 
     def _term(self, operand: spec.Operand, placed: PlacedGate, behind: str) -> Term:
         """Return how SageMaker reads one side of a comparison."""
@@ -369,16 +371,18 @@ class _Definition:
         step = self._context.steps[operand.step]
         if isinstance(step.run, spec.Container):
             raise UnsupportedFeatureError(
-                behind, f"a condition on what the container step '{step.name}' writes", "sagemaker",
+                behind,
+                f"a condition on what the container step '{step.name}' writes",
+                "sagemaker",
                 "Let a Python step read it and return the value, and use that in the condition.",
-            )  # fmt: skip
+            )
         name = value_name(operand)
         key = self._context.keys(step.name)[name]
         native = placed.sources[step.name]
-        made = step.outputs[operand.output].type
+        value_type = step.outputs[operand.output].type
         if operand.key is not None:
-            made = "number" if made == "metrics" else "any"
-        kind: Any = "number" if made in _NUMERIC else made
+            value_type = "number" if value_type == "metrics" else "any"
+        kind: Any = "number" if value_type in _NUMERIC else value_type
         if kind not in ("number", "boolean", "string"):
             kind = "any"
         shown = f"{step.name}.{name}"
@@ -398,14 +402,14 @@ class _Definition:
 
 
 def _jobs(context: Context, layout: Layout) -> list[Job]:
-    found = copies(layout)
+    natives = copies(layout)
     rows: list[Job] = []
     for step in context.pipeline.steps:
-        if step.name not in found:
+        if step.name not in natives:
             continue
         plan = context.plan(step.name)
         notes = list(plan.notes)
-        times = len(found[step.name])
+        times = len(natives[step.name])
         if times > 1:
             notes.append(f"compiled {times} times, into each branch in which it can run")
         rows.append(

@@ -117,8 +117,14 @@ _SETUP: Final = {
     "NoRegionError", "ProfileNotFound", "UnknownRegionError",
 }  # fmt: skip
 """Classes of botocore that tell of a wrong set-up of this machine."""
-_STATUSES: Final = {401: AUTHENTICATION, 403: PERMISSION, 404: NOT_FOUND, 409: CONFLICT,
-                    412: CONFLICT, 429: TRANSIENT}  # fmt: skip
+_STATUSES: Final = {
+    401: AUTHENTICATION,
+    403: PERMISSION,
+    404: NOT_FOUND,
+    409: CONFLICT,
+    412: CONFLICT,
+    429: TRANSIENT,
+}
 _MISSING: Final = ("not found", "could not find", "does not exist")
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from waterflow.spec import Resources
 
-Kind = Literal["processing", "training"]
-"""Kinds of SageMaker's jobs."""
+JobType = Literal["processing", "training"]
+"""Kinds of jobs that steps run as."""
 GIB: Final = machines.GIB
 
 
@@ -45,7 +45,7 @@ def table() -> Mapping[str, InstanceType]:
 
 
 def choose(
-    resources: Resources, allowed: Iterable[str], kind: Kind, step: str = "(a step)"
+    resources: Resources, allowed: Iterable[str], kind: JobType, step: str = "(a step)"
 ) -> InstanceType:
     """Return the cheapest machine that offers what a step asks for.
 
@@ -71,7 +71,7 @@ def choose(
     return machine
 
 
-def named(machine: str, resources: Resources, kind: Kind, step: str) -> InstanceType:
+def named(machine: str, resources: Resources, kind: JobType, step: str) -> InstanceType:
     """Return the machine that a profile names for a step.
 
     Raises:

@@ -33,7 +33,7 @@ class StepSettings(settings.StepSettings, forbid_unknown_fields=True, frozen=Tru
         volume_size: GiB of its storage volume.
     """
 
-    job: machines.Kind | None = None
+    job: machines.JobType | None = None
     role: str | None = None
     subnets: list[str] | None = None
     security_groups: list[str] | None = None
@@ -129,12 +129,12 @@ def _check_network(subnets: list[str], groups: list[str]) -> None:
     ):
         if ours and not theirs:
             raise ValueError(f'{has} needs {lacks} beside it: {lacks} = ["..."]')
-    for name, given, most in (
+    for name, ids, most in (
         ("subnets", subnets, limits.SUBNETS.most),
         ("security_groups", groups, limits.SECURITY_GROUPS.most),
-    ):  # fmt: skip
-        if len(given) > most:
-            raise ValueError(f"{name} names {len(given)}; SageMaker takes at most {most}")
+    ):
+        if len(ids) > most:
+            raise ValueError(f"{name} names {len(ids)}; SageMaker takes at most {most}")
 
 
 def _check_place(profile: SageMakerSettings) -> None:

@@ -80,7 +80,7 @@ class Schedules:
             return self._remove(naming.schedule(native))
         expression, role = aws_cron(build.spec.schedule), self._role()
         values = scheduled_values(build.spec, parameters)
-        given = {
+        texts = {
             name: text
             for name, text in native_parameters(compiled, values).items()
             # The newest version may be of a run with other data, and then has no default for it.
@@ -88,7 +88,7 @@ class Schedules:
         }
         self._ensure_group()
         arn = self._deploy(build, compiled)
-        return self._reconcile(naming.schedule(native), {
+        schedule = {
             "ScheduleExpression": expression,
             "ScheduleExpressionTimezone": "UTC",
             "Description": f"Starts the pipeline {build.spec.name}: {build.spec.schedule}",
@@ -98,11 +98,12 @@ class Schedules:
                 "RoleArn": role,
                 "SageMakerPipelineParameters": {
                     "PipelineParameterList": [
-                        {"Name": name, "Value": text} for name, text in sorted(given.items())
+                        {"Name": name, "Value": text} for name, text in sorted(texts.items())
                     ]
                 },
             },
-        })  # fmt: skip
+        }
+        return self._reconcile(naming.schedule(native), schedule)
 
     def list(self) -> Sequence[Schedule]:
         """Return all schedules by name; an orphan's pipeline is gone, or says none any more."""
@@ -145,48 +146,55 @@ class Schedules:
 
     # --- the service ----------------------------------------------------------------------------
 
-    def _reconcile(self, name: str, wanted: dict[str, Any]) -> str:
-        there = self._get(name)
-        if there is None:
+    def _reconcile(self, name: str, schedule: dict[str, Any]) -> str:
+        deployed = self._get(name)
+        if deployed is None:
             try:
                 # A retry of botocore's bears the same token, so a lost answer makes no second.
                 with translated("CreateSchedule"):
                     self._scheduler.create_schedule(
-                        Name=name, GroupName=self.group, State="ENABLED", **wanted
+                        Name=name, GroupName=self.group, State="ENABLED", **schedule
                     )
             except ConflictError:
-                there = self._get(name)  # another has just made it
+                deployed = self._get(name)  # another has just made it
             else:
                 return "created"
-        if there is None:
-            return self._reconcile(name, wanted)
-        if _same(there, wanted):
+        if deployed is None:
+            return self._reconcile(name, schedule)
+        if _same(deployed, schedule):
             return "unchanged"
-        self._update(there, wanted, there.get("State", "ENABLED"))
+        self._update(deployed, schedule, deployed.get("State", "ENABLED"))
         return "updated"
 
     def _update(
-        self, there: GetScheduleOutputTypeDef, wanted: Mapping[str, Any], state: Any
+        self, deployed: GetScheduleOutputTypeDef, schedule: Mapping[str, Any], state: Any
     ) -> None:
-        kept: dict[str, Any] = {key: there[key] for key in _KEPT if there.get(key) is not None}
-        before: Any = there["Target"]
+        kept: dict[str, Any] = {
+            key: deployed[key] for key in _KEPT if deployed.get(key) is not None
+        }
+        before: Any = deployed["Target"]
         target = {key: before[key] for key in _KEPT_OF_TARGET if before.get(key) is not None}
-        request: dict[str, Any] = {**kept, **wanted, "Target": {**target, **wanted["Target"]}}
+        request: dict[str, Any] = {**kept, **schedule, "Target": {**target, **schedule["Target"]}}
         with translated("UpdateSchedule"):
             self._scheduler.update_schedule(
-                Name=there["Name"], GroupName=self.group, State=state, **request
+                Name=deployed["Name"], GroupName=self.group, State=state, **request
             )
 
     def _switch(self, name: str, state: Literal["ENABLED", "DISABLED"]) -> None:
-        there = self._get(name)
-        if there is None:
+        deployed = self._get(name)
+        if deployed is None:
             raise self._missing(name)
-        if there.get("State") != state:
-            whole: Any = there
-            keys = ("ScheduleExpression", "ScheduleExpressionTimezone", "Description",
-                    "FlexibleTimeWindow", "Target")  # fmt: skip
-            wanted = {key: whole[key] for key in keys if whole.get(key) is not None}
-            self._update(there, wanted, state)
+        if deployed.get("State") != state:
+            whole: Any = deployed
+            keys = (
+                "ScheduleExpression",
+                "ScheduleExpressionTimezone",
+                "Description",
+                "FlexibleTimeWindow",
+                "Target",
+            )
+            schedule = {key: whole[key] for key in keys if whole.get(key) is not None}
+            self._update(deployed, schedule, state)
 
     def _remove(self, name: str) -> str:
         try:
@@ -221,15 +229,16 @@ class Schedules:
                 return
             return
         with translated("ListTagsForResource"):
-            found = self._scheduler.list_tags_for_resource(ResourceArn=arn).get("Tags", [])
-        owner = next((tag["Value"] for tag in found if tag["Key"] == TAG), None)
+            entries = self._scheduler.list_tags_for_resource(ResourceArn=arn).get("Tags", [])
+        owner = next((tag["Value"] for tag in entries if tag["Key"] == TAG), None)
         if owner != tags[TAG]:
             theirs = f"is of prefix '{owner}'" if owner else f"has no tag '{TAG}'"
             raise ConflictError(
                 f"The schedule group '{self.group}' {theirs}, so it is not this profile's. Choose "
                 f"another `prefix` in the profile, or tag the group: {TAG}={tags[TAG]}",
-                provider=PROVIDER, operation="CreateScheduleGroup",
-            )  # fmt: skip
+                provider=PROVIDER,
+                operation="CreateScheduleGroup",
+            )
 
     def _orphan(self, native: str) -> bool:
         """Return whether a pipeline is gone, or its definition says no schedule any more."""
@@ -252,19 +261,20 @@ class Schedules:
         return NotFoundError(
             f"There is no schedule '{name}' in group '{self.group}'. There are: "
             "waterflow schedule list",
-            provider=PROVIDER, operation="GetSchedule",
-        )  # fmt: skip
+            provider=PROVIDER,
+            operation="GetSchedule",
+        )
 
 
-def _same(there: Any, wanted: Any) -> bool:
-    """Return whether all that is wanted is there; what others set beside it stays."""
-    if not wanted:
-        return not there  # AWS may leave out what is empty
-    if isinstance(wanted, dict):
-        told = cast("Mapping[str, Any]", there if isinstance(there, dict) else {})
-        pairs = cast("Mapping[str, Any]", wanted).items()
-        return all(_same(told.get(key), value) for key, value in pairs)
-    return there == wanted
+def _same(deployed: Any, schedule: Any) -> bool:
+    """Return whether AWS has all that a schedule says; what others set beside it stays."""
+    if not schedule:
+        return not deployed  # AWS may leave out what is empty
+    if isinstance(schedule, dict):
+        members = cast("Mapping[str, Any]", deployed if isinstance(deployed, dict) else {})
+        pairs = cast("Mapping[str, Any]", schedule).items()
+        return all(_same(members.get(key), value) for key, value in pairs)
+    return deployed == schedule
 
 
 def _state(schedule: GetScheduleOutputTypeDef) -> Literal["enabled", "paused"]:

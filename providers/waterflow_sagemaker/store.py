@@ -109,12 +109,12 @@ class S3Store:
             ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
             ProviderError: AWS refuses, or cannot be reached.
         """
-        name, found = self._found(pinned)
-        for one, place in found.items():
+        name, places = self._layout(pinned)
+        for one, place in places.items():
             if one.marks_folder:
                 (folder / place).mkdir(parents=True, exist_ok=True)
         self._download(
-            pinned, [(one, folder / place) for one, place in found.items() if not one.marks_folder]
+            pinned, [(one, folder / place) for one, place in places.items() if not one.marks_folder]
         )
         return name
 
@@ -134,16 +134,16 @@ class S3Store:
             ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
             ProviderError: AWS refuses, or cannot be reached.
         """
-        name, found = self._found(pinned)
+        name, places = self._layout(pinned)
         refuse_manifest(pinned, name)
         # Tags of the source would want permissions of their own, and may mean something else here.
         how = {**how, "TaggingDirective": "REPLACE"}
-        wanted = [
+        calls = [
             (pinned, one, s3, (bucket, f"{prefix}{place}"), how)
-            for one, place in found.items()
+            for one, place in places.items()
             if not one.marks_folder
         ]
-        _all(self._copy, wanted)
+        _all(self._copy, calls)
 
     def _copy(
         self,
@@ -168,7 +168,7 @@ class S3Store:
                 source["VersionId"] = one.version
                 s3.copy(source, *to, ExtraArgs=dict(how))
 
-    def _found(self, pinned: Pinned) -> tuple[str, dict[_Object, PurePosixPath]]:
+    def _layout(self, pinned: Pinned) -> tuple[str, dict[_Object, PurePosixPath]]:
         """Return the name that the data has in a folder, and where in it each object goes.
 
         Raises:
@@ -181,8 +181,8 @@ class S3Store:
         below = self._below()
         if not below:
             raise gone(self._uri)
-        if pinned.version not in (None, found := self._listing(below)):
-            raise changed(pinned, found)
+        if pinned.version not in (None, listing := self._listing(below)):
+            raise changed(pinned, listing)
         return name, {one: name / place for one, place in self._places(below).items()}
 
     # --- looking --------------------------------------------------------------------------------
@@ -196,16 +196,18 @@ class S3Store:
         which: Any = {"VersionId": version} if version else {}
         with self._asking("s3:GetObject"):
             try:
-                found = self._s3.head_object(Bucket=self._bucket, Key=self._key, **which)
+                head = self._s3.head_object(Bucket=self._bucket, Key=self._key, **which)
             except ClientError as error:
                 if _code(error) in (_NO_VERSION if version else _ABSENT):
                     return None
                 raise
-        kept = found.get("VersionId")  # "null" for what is older than the bucket's versions
+        kept = head.get("VersionId")  # "null" for what is older than the bucket's versions
         return _Object(
-            self._key, found["ETag"].strip('"'), found["ContentLength"],
+            self._key,
+            head["ETag"].strip('"'),
+            head["ContentLength"],
             kept if kept != "null" else None,
-        )  # fmt: skip
+        )
 
     def _pinned_object(self, pinned: Pinned) -> _Object | None:
         """Return the object as it was pinned; None where a prefix was.
@@ -234,12 +236,12 @@ class S3Store:
         from botocore.exceptions import ClientError
 
         prefix = self._prefix
-        found: list[_Object] = []
+        objects: list[_Object] = []
         with self._asking("s3:ListBucket"):
             pages = self._s3.get_paginator("list_objects_v2")
             try:
                 for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
-                    found += [
+                    objects += [
                         _Object(one["Key"], one["ETag"].strip('"'), one["Size"])  # pyright: ignore[reportTypedDictNotRequiredAccess]
                         for one in page.get("Contents", [])
                     ]
@@ -247,8 +249,8 @@ class S3Store:
                 if _code(error) == "NoSuchBucket":
                     raise absent(self._uri, f"there is no bucket '{self._bucket}'") from None
                 raise
-        self._places(found)
-        return found
+        self._places(objects)
+        return objects
 
     @property
     def _prefix(self) -> str:
@@ -258,11 +260,11 @@ class S3Store:
         return one.key[len(self._prefix) :]
 
     def _listing(self, below: Iterable[_Object]) -> str:
-        return listing_version({
-            f"/{self._inside(one)}": (one.pinned_as, one.size) for one in below
-        })  # fmt: skip
+        return listing_version(
+            {f"/{self._inside(one)}": (one.pinned_as, one.size) for one in below}
+        )
 
-    def _places(self, found: Iterable[_Object]) -> dict[_Object, PurePosixPath]:
+    def _places(self, objects: Iterable[_Object]) -> dict[_Object, PurePosixPath]:
         """Return where each object goes within a folder.
 
         Raises:
@@ -272,7 +274,7 @@ class S3Store:
             one: PurePosixPath()
             if one.key == self._prefix and one.marks_folder
             else _place(self._uri, self._inside(one).removesuffix("/" * one.marks_folder))
-            for one in found
+            for one in objects
         }
         files = {place for one, place in places.items() if not one.marks_folder}
         for one, place in places.items():
@@ -287,10 +289,10 @@ class S3Store:
 
     # --- downloading ----------------------------------------------------------------------------
 
-    def _download(self, pinned: Pinned, wanted: Iterable[tuple[_Object, Path]]) -> None:
+    def _download(self, pinned: Pinned, targets: Iterable[tuple[_Object, Path]]) -> None:
         """Write objects to files, several parts at a time; all of them, or an error."""
         parts: list[tuple[_Object, Path, int]] = []
-        for one, file in wanted:
+        for one, file in targets:
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("wb") as stream:
                 stream.truncate(one.size)
@@ -359,10 +361,12 @@ class S3Store:
                     f"Data at {self._uri} is archived. Restore it first: aws s3api restore-object"
                 ) from None
             raise type(error)(
-                f"Data at {self._uri}: {error}", provider=error.provider,
-                operation=error.operation, native_code=error.native_code,
+                f"Data at {self._uri}: {error}",
+                provider=error.provider,
+                operation=error.operation,
+                native_code=error.native_code,
                 retryable=error.retryable,
-            ) from error  # fmt: skip
+            ) from error
 
 
 def _all(do: Callable[..., None], calls: Iterable[tuple[Any, ...]]) -> None:

@@ -58,7 +58,7 @@ class Pipeline(Generic[P]):
             DefinitionError: An unknown parameter, or a value of another type.
         """
         if current() is not None:
-            with Trace(self.name):  # refuses: pipelines do not nest
+            with Trace(self.name, self.source):  # refuses: pipelines do not nest
                 pass
         try:
             bound = inspect.signature(self.function).bind_partial(*args, **kwargs)
@@ -147,7 +147,7 @@ class Call:
 
         pipeline = self.pipeline
         arguments = pipeline.arguments
-        with Trace(pipeline.name) as trace:
+        with Trace(pipeline.name, pipeline.source) as trace:
             bindings: dict[str, Any] = {}
             parameters: dict[str, spec.Parameter] = {}
             for name, parameter in declared.items():

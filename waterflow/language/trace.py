@@ -27,6 +27,7 @@ from waterflow.language.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from functools import cached_property
+    from pathlib import Path
 
     from waterflow import spec
     from waterflow.language.options import Options
@@ -71,10 +72,11 @@ class Trace:
 
     Args:
         pipeline: Its name, for messages.
+        source: The file in which it is defined.
     """
 
-    def __init__(self, pipeline: str) -> None:
-        self.pipeline = pipeline
+    def __init__(self, pipeline: str, source: Path) -> None:
+        self.pipeline, self.source = pipeline, source
         self.steps: dict[str, spec.Step] = {}
         self.gates: dict[str, spec.Gate] = {}
         self.functions: dict[str, Called] = {}

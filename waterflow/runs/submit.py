@@ -52,9 +52,12 @@ RUNTIME_MODULE = "waterflow.runtime"
 """What the bundle of a step without code of the user's holds."""
 
 
-def project_root(call: Call) -> Path:
-    """Return the folder of the project that a pipeline belongs to."""
-    source = call.source
+def project_root(source: Path) -> Path:
+    """Return the folder of the project that a pipeline belongs to.
+
+    Args:
+        source: The file in which it is defined; of a notebook's cell there is none.
+    """
     return project.find_root(source if source.is_file() else Path.cwd())
 
 
@@ -188,7 +191,7 @@ def compile_call(
     Raises:
         UnsupportedFeatureError: The provider cannot honour a setting.
     """
-    folder = root or project_root(call)
+    folder = root or project_root(call.source)
     provider = discovery.open_provider(folder, name)
     build = assemble(call, folder, provider.profile)
     return provider, build, provider.compile(build)

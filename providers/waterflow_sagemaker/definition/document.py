@@ -224,9 +224,12 @@ def _entries(
         if step.get("Type") == "Condition":
             for key, then in _BRANCHES:
                 yield from _entries(
-                    arguments.get(key), (*within, key), f"{inner}.{key}",
-                    (*chain, (place.name, then)), looped,
-                )  # fmt: skip
+                    arguments.get(key),
+                    (*within, key),
+                    f"{inner}.{key}",
+                    (*chain, (place.name, then)),
+                    looped,
+                )
         elif step.get("Type") == "ForEach":
             yield from _entries(
                 arguments.get(_BODY), (*within, _BODY), f"{inner}.{_BODY}", chain, True

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from waterflow_sagemaker.definition.document import Json
 
 TYPES: Final = {
-    "String": (str,), "Integer": (int,), "Float": (int, float), "Boolean": (bool,),
-}  # fmt: skip
+    "String": (str,),
+    "Integer": (int,),
+    "Float": (int, float),
+    "Boolean": (bool,),
+}
 _MEMBERS: Final = (
     "Name", "Type", "Description", "DefaultValue", "EnumValues", "MinValue", "MaxValue",
 )  # fmt: skip

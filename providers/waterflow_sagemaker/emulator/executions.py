@@ -17,7 +17,7 @@ from waterflow_sagemaker.emulator.execution_state import OPEN, STEP_FAILED, Exec
 from waterflow_sagemaker.emulator.objects import Objects, split
 from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope
 from waterflow_sagemaker.emulator.retrying import Retries, refusal
-from waterflow_sagemaker.emulator.step_kinds import FAULTS, Ending, Kind, Work, job_name
+from waterflow_sagemaker.emulator.step_kinds import FAULTS, Ending, StepKind, Work, job_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Engine:
         lock: Guards the state of all executions.
     """
 
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, StepKind]
     objects: Objects
     clock: Clock
     cache: Cache

@@ -69,9 +69,14 @@ class Buckets:
             target.versioning_status = bucket["versioning"]
             for key, one in bucket["objects"].items():
                 entry = self._backend.put_object(
-                    name, key, (self._folder / one["sha256"]).read_bytes(), etag=one["etag"],
-                    encryption=one["encryption"], kms_key_id=one["kms"], disable_notification=True,
-                )  # fmt: skip
+                    name,
+                    key,
+                    (self._folder / one["sha256"]).read_bytes(),
+                    etag=one["etag"],
+                    encryption=one["encryption"],
+                    kms_key_id=one["kms"],
+                    disable_notification=True,
+                )
                 entry.set_metadata(one["metadata"])
                 entry.last_modified = one["modified"].replace(tzinfo=None)
 

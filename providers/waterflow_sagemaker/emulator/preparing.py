@@ -101,12 +101,19 @@ def _role(service: str) -> Callable[[str], str | None]:
         if any(role.name == name for role in backend.get_roles()):
             return None
         trust = {
-            "Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole",
-        }  # fmt: skip
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sts:AssumeRole",
+        }
         backend.create_role(
-            name, json.dumps({"Version": "2012-10-17", "Statement": [trust]}), path, None,
-            "made by waterflow emulate", [], "3600",
-        )  # fmt: skip
+            name,
+            json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            path,
+            None,
+            "made by waterflow emulate",
+            [],
+            "3600",
+        )
         return arn
 
     return make

@@ -167,9 +167,11 @@ class ProcessingJob(SageMakerJob):
                 )
             folders = [containers.ml(host, source["LocalPath"]) for host in containers.hosts]
             inputs.download(
-                self.world.objects, objects, folders,
+                self.world.objects,
+                objects,
+                folders,
                 sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
-            )  # fmt: skip
+            )
         config = {name: value for name, value in self.describe().items() if name in _CONFIG}
         for host in containers.hosts:
             for output in _outputs(self.request):

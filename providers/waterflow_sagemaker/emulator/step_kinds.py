@@ -80,7 +80,7 @@ class Ending:
     fault: str | None = None
 
 
-class Kind(Protocol):
+class StepKind(Protocol):
     """A type of step that asks another part of the service to do something."""
 
     def start(self, work: Work, on_end: Callable[[Ending], None]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class JobKind:
             return Ending("Stopped", description, metadata, reason)
         return Ending("Failed", description, metadata, f"ClientError: {reason}", job_fault(reason))
 
-    def stop(self, work: Work, metadata: dict[str, Any]) -> None:  # noqa: ARG002  # Kind's
+    def stop(self, work: Work, metadata: dict[str, Any]) -> None:  # noqa: ARG002  # StepKind's
         """Stop the job; one that has just ended needs none."""
         try:
             self._jobs.stop(self.kind.lower(), work.name)

@@ -26,7 +26,7 @@ from waterflow_sagemaker import limits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-Path = tuple[tuple[str, bool], ...]
+Decisions = tuple[tuple[str, bool], ...]
 """Decisions, outermost first: a gate and the side that it took."""
 
 MOST: Final = 2_000
@@ -48,7 +48,7 @@ class PlacedStep:
 
     step: spec.Step
     native: str
-    path: Path
+    path: Decisions
     sources: dict[str, str]
     after: tuple[str, ...]
 
@@ -66,7 +66,7 @@ class PlacedGate:
 
     gate: spec.Gate
     native: str
-    path: Path
+    path: Decisions
     sources: dict[str, str]
 
 
@@ -74,19 +74,19 @@ class PlacedGate:
 class Layout:
     """All places, by the decisions that lead to them; each level in an order that can run."""
 
-    levels: dict[Path, list[PlacedStep | PlacedGate]] = field(
-        default_factory=dict[Path, "list[PlacedStep | PlacedGate]"]
+    levels: dict[Decisions, list[PlacedStep | PlacedGate]] = field(
+        default_factory=dict[Decisions, "list[PlacedStep | PlacedGate]"]
     )
 
     def steps(self) -> Iterator[PlacedStep]:
         """Yield all copies of all steps."""
         for level in self.levels.values():
-            yield from (found for found in level if isinstance(found, PlacedStep))
+            yield from (placed for placed in level if isinstance(placed, PlacedStep))
 
     def gates(self) -> Iterator[PlacedGate]:
         """Yield all copies of all gates."""
         for level in self.levels.values():
-            yield from (found for found in level if isinstance(found, PlacedGate))
+            yield from (placed for placed in level if isinstance(placed, PlacedGate))
 
 
 def place(pipeline: spec.Pipeline) -> Layout:
@@ -144,9 +144,9 @@ class _Placer:
         self._first_sets()
         self.rank = self._ranks()
         self._widen()
-        self.copies: dict[str, dict[Path, str]] = {}
+        self.copies: dict[str, dict[Decisions, str]] = {}
         self.layout = Layout({(): []})
-        self.made: dict[tuple[Path, str], PlacedGate] = {}
+        self.placed_gates: dict[tuple[Decisions, str], PlacedGate] = {}
         names = Names(limits.STEP_NAME.most)
         self.own = {step.name: names.take(step.name) for step in pipeline.steps}
         self.names = names
@@ -157,8 +157,8 @@ class _Placer:
     def _needs(self, step: spec.Step) -> _Needs:
         certain: list[str] = []
         choices: list[tuple[str, ...]] = []
-        for given in step.inputs.values():
-            source = given.source
+        for input_ in step.inputs.values():
+            source = input_.source
             if isinstance(source, spec.FromStep):
                 certain.append(source.step)
             elif isinstance(source, spec.FromList):
@@ -170,19 +170,19 @@ class _Placer:
         )
 
     def _chain(self, branch: spec.Branch | None) -> tuple[spec.Branch, ...]:
-        found: list[spec.Branch] = []
+        chain: list[spec.Branch] = []
         while branch is not None:
-            found.append(branch)
+            chain.append(branch)
             branch = self.gates[branch.gate].within
-        return tuple(reversed(found))
+        return tuple(reversed(chain))
 
     def _of_gate(self, name: str) -> set[str]:
         """Return the gates that must be decided before this one."""
-        found: set[str] = set()
+        gates: set[str] = set()
         for branch in self._chain(self.gates[name].within):
-            found.add(branch.gate)
-            found |= self._read_by(branch.gate)
-        return found | self._read_by(name)
+            gates.add(branch.gate)
+            gates |= self._read_by(branch.gate)
+        return gates | self._read_by(name)
 
     def _read_by(self, gate: str) -> set[str]:
         return set[str]().union(*(self.decided.get(step, ()) for step in self.reads[gate]))
@@ -190,13 +190,13 @@ class _Placer:
     def _first_sets(self) -> None:
         for step in self.pipeline.steps:
             needs = self.needs[step.name]
-            found: set[str] = set()
+            gates: set[str] = set()
             for branch in needs.chain:
-                found.add(branch.gate)
-                found |= self._of_gate(branch.gate)
+                gates.add(branch.gate)
+                gates |= self._of_gate(branch.gate)
             for before in needs.all():
-                found |= self.decided.get(before, set())
-            self.decided[step.name] = found
+                gates |= self.decided.get(before, set())
+            self.decided[step.name] = gates
 
     def _ranks(self) -> dict[str, int]:
         """Return each gate's number in an order in which all that one waits for comes before it."""
@@ -250,7 +250,9 @@ class _Placer:
             level.sort(key=lambda placed: isinstance(placed, PlacedGate))
         return self.layout
 
-    def _walk(self, step: str, path: Path, gates: list[str]) -> Iterator[tuple[Path, list[str]]]:
+    def _walk(
+        self, step: str, path: Decisions, gates: list[str]
+    ) -> Iterator[tuple[Decisions, list[str]]]:
         """Yield the paths at which a step runs, and which option each of its choices takes."""
         try:
             yield path, self._choose(step, path)
@@ -263,7 +265,7 @@ class _Placer:
                         yield from self._walk(step, (*path, (gate, side)), gates[index + 1 :])
                     return
 
-    def _choose(self, step: str, path: Path) -> list[str]:
+    def _choose(self, step: str, path: Decisions) -> list[str]:
         """Return the step that each choice takes.
 
         Raises:
@@ -294,7 +296,7 @@ class _Placer:
                 continue
         return chosen
 
-    def _first_of(self, options: tuple[str, ...], path: Path) -> str | None:
+    def _first_of(self, options: tuple[str, ...], path: Decisions) -> str | None:
         """Return the first option that exists at a path; None where that is not known yet."""
         for option in options:
             try:
@@ -303,7 +305,7 @@ class _Placer:
                 continue
         raise _Absent
 
-    def _see(self, step: str, path: Path) -> str | None:
+    def _see(self, step: str, path: Decisions) -> str | None:
         """Return the copy of a step that is seen from a path; None where that is not known yet.
 
         Raises:
@@ -317,7 +319,7 @@ class _Placer:
             return None
         raise _Absent
 
-    def _can_decide(self, gate: str, path: Path) -> bool:
+    def _can_decide(self, gate: str, path: Decisions) -> bool:
         within = self.gates[gate].within
         if within is not None and (within.gate, within.then) not in path:
             return False
@@ -326,7 +328,7 @@ class _Placer:
         except _Absent:
             return False
 
-    def _put(self, step: spec.Step, path: Path, chosen: list[str]) -> None:
+    def _put(self, step: spec.Step, path: Decisions, chosen: list[str]) -> None:
         self._make_way(path)
         copies = self.copies[step.name]
         native = self.own[step.name] if not copies else self.names.take(step.name)
@@ -351,28 +353,28 @@ class _Placer:
         )
         self.layout.levels[path].append(placed)
 
-    def _seen(self, steps: Iterable[str], path: Path) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def _seen(self, steps: Iterable[str], path: Decisions) -> dict[str, str]:
+        natives: dict[str, str] = {}
         for step in steps:
             try:
                 native = self._see(step, path)
             except _Absent:
                 continue
             if native is not None:
-                found[step] = native
-        return found
+                natives[step] = native
+        return natives
 
-    def _make_way(self, path: Path) -> None:
+    def _make_way(self, path: Decisions) -> None:
         """Put the gates that lead to a path where they are not yet."""
         for length, (gate, _) in enumerate(path):
             outer = path[:length]
-            if (outer, gate) in self.made:
+            if (outer, gate) in self.placed_gates:
                 continue
             native = self.names.take(gate)
             placed = PlacedGate(
                 self.gates[gate], native, outer, self._seen(self.reads[gate], outer)
             )
-            self.made[outer, gate] = placed
+            self.placed_gates[outer, gate] = placed
             self.layout.levels[outer].append(placed)
             for side in (True, False):
                 self.layout.levels.setdefault((*outer, (gate, side)), [])
@@ -384,18 +386,18 @@ def _with_choices(step: spec.Step, chosen: list[str]) -> spec.Step:
         return step
     left = iter(chosen)
     inputs: dict[str, spec.Input] = {}
-    for name, given in step.inputs.items():
-        inputs[name] = given
-        if isinstance(given.source, spec.FromFirst):
+    for name, input_ in step.inputs.items():
+        inputs[name] = input_
+        if isinstance(input_.source, spec.FromFirst):
             taken = next(left)
-            source = next(option for option in given.source.options if option.step == taken)
-            inputs[name] = msgspec.structs.replace(given, source=source)
+            source = next(option for option in input_.source.options if option.step == taken)
+            inputs[name] = msgspec.structs.replace(input_, source=source)
     return msgspec.structs.replace(step, inputs=inputs)
 
 
 def copies(layout: Layout) -> Mapping[str, list[str]]:
     """Return the native names of each step's copies."""
-    found: dict[str, list[str]] = {}
+    natives: dict[str, list[str]] = {}
     for placed in layout.steps():
-        found.setdefault(placed.step.name, []).append(placed.native)
-    return found
+        natives.setdefault(placed.step.name, []).append(placed.native)
+    return natives

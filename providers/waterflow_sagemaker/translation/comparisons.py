@@ -86,8 +86,10 @@ def translate(
     Raises:
         UnsupportedFeatureError: SageMaker cannot compare these.
     """
-    found = _Translator(term, step).expression(condition)
-    parts = found.parts if isinstance(found, _Several) and found.all else (found,)
+    expression = _Translator(term, step).expression(condition)
+    parts = (
+        expression.parts if isinstance(expression, _Several) and expression.all else (expression,)
+    )
     return [_native(part) for part in parts]
 
 
@@ -103,18 +105,18 @@ def _any(parts: Iterable[_Expression]) -> _Expression:
 
 
 def _several(every: bool, parts: Iterable[_Expression]) -> _Expression:
-    found: list[_Expression] = []
+    members: list[_Expression] = []
     for part in parts:
         if isinstance(part, bool):
             if part != every:
                 return part
         elif isinstance(part, _Several) and part.all == every:
-            found += part.parts
+            members += part.parts
         else:
-            found.append(part)
-    if not found:
+            members.append(part)
+    if not members:
         return every
-    return found[0] if len(found) == 1 else _Several(every, tuple(found))
+    return members[0] if len(members) == 1 else _Several(every, tuple(members))
 
 
 def _not(part: _Expression) -> _Expression:
@@ -127,16 +129,16 @@ def _not(part: _Expression) -> _Expression:
     return _Not(part)
 
 
-def _native(found: _Expression) -> Native:
-    if isinstance(found, bool):
-        return {"Type": "Equals", "LeftValue": 1, "RightValue": 1 if found else 0}
-    if isinstance(found, _Leaf):
-        return json.loads(found.native)
-    if isinstance(found, _Not):
-        return {"Type": "Not", "Condition": _native(found.part)}
-    if found.all:  # by De Morgan: there is no And
-        return _native(_Not(_any(_not(part) for part in found.parts)))
-    return {"Type": "Or", "Conditions": [_native(part) for part in found.parts]}
+def _native(expression: _Expression) -> Native:
+    if isinstance(expression, bool):
+        return {"Type": "Equals", "LeftValue": 1, "RightValue": 1 if expression else 0}
+    if isinstance(expression, _Leaf):
+        return json.loads(expression.native)
+    if isinstance(expression, _Not):
+        return {"Type": "Not", "Condition": _native(expression.part)}
+    if expression.all:  # by De Morgan: there is no And
+        return _native(_Not(_any(_not(part) for part in expression.parts)))
+    return {"Type": "Or", "Conditions": [_native(part) for part in expression.parts]}
 
 
 def _leaf(operator: str, left: Any, right: Any) -> _Expression:
@@ -168,13 +170,16 @@ class _Translator:
                 # A parameter's few values are told apart by their text.
                 values = (True, False, None) if one.optional else (True, False)
                 return _any(
-                    _all([
-                        _leaf("==", one.text, json.dumps(value)),
-                        self._compare(constant(value), operator, right) if of_left
-                        else self._compare(left, operator, constant(value)),
-                    ])
+                    _all(
+                        [
+                            _leaf("==", one.text, json.dumps(value)),
+                            self._compare(constant(value), operator, right)
+                            if of_left
+                            else self._compare(left, operator, constant(value)),
+                        ]
+                    )
                     for value in values
-                )  # fmt: skip
+                )
         if left.kind == right.kind == "constant":
             known = spec.Compare(spec.FromValue(left.value), operator, spec.FromValue(right.value))
             return bool(holds(known, _value))
@@ -229,10 +234,12 @@ class _Translator:
         if texts and left.whole == right.whole:
             return self._same_text(left, right)
         raise self._refused(
-            left, "==", right,
+            left,
+            "==",
+            right,
             "A parameter that may be None is compared by its text. Give it a default that is a "
             "number, and drop `| None`.",
-        )  # fmt: skip
+        )
 
     @staticmethod
     def _same_text(left: Term, right: Term) -> _Expression:
@@ -258,10 +265,12 @@ class _Translator:
             number = _number(one.value) if one.kind == "constant" else one.number
             if number is None:
                 raise self._refused(
-                    left, operator, right,
+                    left,
+                    operator,
+                    right,
                     f"{one.shown} may be None. Give it a default that is a number, and drop "
                     "`| None`.",
-                )  # fmt: skip
+                )
             sides.append(number)
         return _leaf(operator, *sides)
 

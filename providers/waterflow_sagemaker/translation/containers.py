@@ -13,7 +13,7 @@ from waterflow_sagemaker.translation import mounts as mounting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow_sagemaker.machines import Kind
+    from waterflow_sagemaker.machines import JobType
     from waterflow_sagemaker.translation.mounts import Mounts
 
 _PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs|parameters)\.([^{}]+)\}")
@@ -36,20 +36,22 @@ def check(step: spec.Step) -> None:
         (step.environment.requirements, "requirements of a container step",
          "Put them into its image."),
     )  # fmt: skip
-    for asked, feature, alternative in refused:
-        if asked:
+    for setting, feature, alternative in refused:
+        if setting:
             raise UnsupportedFeatureError(step.name, feature, "sagemaker", alternative)
-    for name, given in step.inputs.items():
-        if isinstance(given.source, spec.FromStep) and given.source.key is not None:
+    for name, input_ in step.inputs.items():
+        if isinstance(input_.source, spec.FromStep) and input_.source.key is not None:
             raise UnsupportedFeatureError(
-                step.name, f"the single entry '{given.source.key}' as input '{name}'", "sagemaker",
+                step.name,
+                f"the single entry '{input_.source.key}' as input '{name}'",
+                "sagemaker",
                 "Give the container the whole output, or let a Python step return the entry.",
-            )  # fmt: skip
+            )
 
 
 def command(
     parameters: Mapping[str, spec.Parameter],
-    kind: Kind,
+    kind: JobType,
     step: spec.Step,
     run: spec.Container,
     mounts: Mounts,
@@ -70,23 +72,24 @@ def command(
     if kind == "training":
         _rename_channels(mounts)
     known: dict[str, Any] = {f"outputs.{name}": f"{output}/{name}" for name in step.outputs}
-    for name, given in step.inputs.items():
+    for name, input_ in step.inputs.items():
         if name in mounts.paths:
             known[f"inputs.{name}"] = mounts.paths[name]
-            if isinstance(given.source, spec.FromData):
-                entry = mounting.entry_name(given.source.uri)
+            if isinstance(input_.source, spec.FromData):
+                entry = mounting.entry_name(input_.source.uri)
                 known[f"inputs.{name}"] = f"{mounts.paths[name]}/{entry}"
-        known |= _value(parameters, name, given.source)
+        known |= _value(parameters, name, input_.source)
     parts = [_filled(part, known) for part in run.command]
-    for name, given in step.inputs.items():
-        source = given.source
+    for name, input_ in step.inputs.items():
+        source = input_.source
         is_data = isinstance(source, spec.FromParameter) and name in mounts.paths
         if is_data and any(f"{{inputs.{name}}}" in part for part in run.command):
             raise UnsupportedFeatureError(
-                step.name, f"outside data of a parameter as input '{name}' of a container step",
+                step.name,
+                f"outside data of a parameter as input '{name}' of a container step",
                 "sagemaker",
                 "Only the run knows its name. Let a Python step take it and return its path.",
-            )  # fmt: skip
+            )
     return parts
 
 
@@ -95,9 +98,9 @@ def _rename_channels(mounts: Mounts) -> None:
     for number, one in enumerate(mounts.mounts):
         path = one.path.replace("-", "_")
         mounts.mounts[number] = mounting.Mount(one.name.replace("-", "_"), path, one.uri)
-        for name, found in mounts.paths.items():
-            if f"{found}/".startswith(f"{one.path}/"):
-                mounts.paths[name] = path + found[len(one.path) :]
+        for name, place in mounts.paths.items():
+            if f"{place}/".startswith(f"{one.path}/"):
+                mounts.paths[name] = path + place[len(one.path) :]
 
 
 def _value(

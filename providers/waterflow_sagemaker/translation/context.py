@@ -18,7 +18,7 @@ from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
 if TYPE_CHECKING:
     from waterflow.provider import Build
-    from waterflow_sagemaker.machines import InstanceType, Kind
+    from waterflow_sagemaker.machines import InstanceType, JobType
     from waterflow_sagemaker.profile import SageMakerSettings
 
 PLATFORM: Final = "manylinux_2_28_x86_64"
@@ -47,7 +47,7 @@ class StepPlan:
         notes: What differs here from what the step asked for.
     """
 
-    kind: Kind
+    kind: JobType
     image: str
     python: str | None
     machine: InstanceType
@@ -94,9 +94,9 @@ class Context(Planning):
             secrets=("boto3",),
         )
         self.pinner = Pinner(build, shipping)
-        self._kinds: dict[str, Kind] = {step.name: self._kind(step) for step in build.spec.steps}
+        self._kinds: dict[str, JobType] = {step.name: self._kind(step) for step in build.spec.steps}
         self._plans: dict[str, StepPlan] = {}
-        self._machines: dict[tuple[spec.Resources, Kind], InstanceType] = {}
+        self._machines: dict[tuple[spec.Resources, JobType], InstanceType] = {}
         self._image = cache(partial(images.for_python, settings.region))
 
     def address(self, source: spec.FromData | spec.FromParameter) -> tuple[Any, bool]:
@@ -117,11 +117,11 @@ class Context(Planning):
 
     # --- steps ----------------------------------------------------------------------------------
 
-    def kind_of(self, step: str) -> Kind:
+    def kind_of(self, step: str) -> JobType:
         """Return a step's kind of job."""
         return self._kinds[step]
 
-    def _kind(self, step: spec.Step) -> Kind:
+    def _kind(self, step: spec.Step) -> JobType:
         """Return the kind of job that the profile says, or that a step's wishes need.
 
         Raises:
@@ -189,7 +189,7 @@ class Context(Planning):
             notes=tuple(_notes(step, own.job, machine, image, kms_key)),
         )
 
-    def _machine(self, step: spec.Step, its_kind: Kind) -> InstanceType:
+    def _machine(self, step: spec.Step, its_kind: JobType) -> InstanceType:
         wish = step.resources, its_kind
         if wish not in self._machines:
             self._machines[wish] = machines.choose(
@@ -201,10 +201,12 @@ class Context(Planning):
         needs = "the registry" if isinstance(step.run, spec.Register) else "secrets"
         if isolated and (needs == "the registry" or step.environment.secrets):
             raise UnsupportedFeatureError(
-                step.name, f"{needs} with network_isolation", "sagemaker",
+                step.name,
+                f"{needs} with network_isolation",
+                "sagemaker",
                 "Give this step its network in the profile: "
                 f"[profiles.NAME.steps.{step.name}] network_isolation = false",
-            )  # fmt: skip
+            )
 
 
 def _volume(step: spec.Step, machine: InstanceType, least: int) -> int:
@@ -213,15 +215,17 @@ def _volume(step: spec.Step, machine: InstanceType, least: int) -> int:
     Raises:
         UnsupportedFeatureError: More than there is.
     """
-    wanted = max(least, math.ceil((step.resources.disk or 0) / machines.GIB))
+    size = max(least, math.ceil((step.resources.disk or 0) / machines.GIB))
     if machine.local is not None:  # the request may not be larger than the instance's own volume
-        wanted = min(wanted, math.floor(machine.local * 10**9 / machines.GIB))
-    if wanted > limits.VOLUME.most:
+        size = min(size, math.floor(machine.local * 10**9 / machines.GIB))
+    if size > limits.VOLUME.most:
         raise UnsupportedFeatureError(
-            step.name, f"disk={step.resources.disk} ({wanted:,} GiB)", "sagemaker",
+            step.name,
+            f"disk={step.resources.disk} ({size:,} GiB)",
+            "sagemaker",
             f"A volume has at most {limits.VOLUME.most:,} GiB.",
-        )  # fmt: skip
-    return wanted
+        )
+    return size
 
 
 def _needs_training(step: spec.Step) -> str | None:
@@ -238,18 +242,18 @@ def _needs_training(step: spec.Step) -> str | None:
 
 
 def _notes(
-    step: spec.Step, job: Kind | None, machine: InstanceType, image: str, kms_key: str | None
+    step: spec.Step, job: JobType | None, machine: InstanceType, image: str, kms_key: str | None
 ) -> list[str]:
-    found: list[str] = []
+    notes: list[str] = []
     wants, why = step.resources, _needs_training(step)
     if job is None and why is not None:
-        found.append(f"a training job, as {why}")
+        notes.append(f"a training job, as {why}")
     if wants.spot:
-        found.append("spot: AWS takes up to 90% off the price shown")
+        notes.append("spot: AWS takes up to 90% off the price shown")
     if machine.basis == "derived":
-        found.append("the price is derived from EC2's")
+        notes.append("the price is derived from EC2's")
     if machine.local is not None and kms_key is not None:
-        found.append("its own volume is encrypted by hardware, without kms_key")
+        notes.append("its own volume is encrypted by hardware, without kms_key")
     if not images.is_ecr(image):
-        found.append(f"SageMaker pulls from Amazon ECR, where '{image}' is not")
-    return found
+        notes.append(f"SageMaker pulls from Amazon ECR, where '{image}' is not")
+    return notes

@@ -17,7 +17,7 @@ from waterflow_sagemaker.translation.naming import S3_SCHEMES, s3_entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from waterflow_sagemaker.machines import Kind
+    from waterflow_sagemaker.machines import JobType
 
 
 PROCESSING_INPUT: Final = "/opt/ml/processing/input"
@@ -58,7 +58,7 @@ class Mounts:
     paths: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def artifacts_of(native: str, kind: Kind) -> dict[str, Any]:
+def artifacts_of(native: str, kind: JobType) -> dict[str, Any]:
     """Return the expression for the S3 URI that a step's outputs lie under.
 
     It ends in a slash: S3 finds by what keys begin with, and `train` begins `train_eval` too.
@@ -75,9 +75,9 @@ def artifacts_of(native: str, kind: Kind) -> dict[str, Any]:
 
 def collect(
     step: spec.Step,
-    kind: Kind,
+    kind: JobType,
     sources: Mapping[str, str],
-    kind_of: Callable[[str], Kind],
+    kind_of: Callable[[str], JobType],
     is_raw: Callable[[spec.FromStep], bool],
     address: Callable[[spec.FromData | spec.FromParameter], tuple[Any, bool]],
     parameters: Mapping[str, spec.Parameter],
@@ -93,41 +93,41 @@ def collect(
         address: Gives outside data's S3 URI, and whether there may be none.
         parameters: The pipeline's parameters.
     """
-    found = Mounts()
+    mounts = Mounts()
     names: dict[str, str] = {}
     base = TRAINING_INPUT if kind == "training" else PROCESSING_INPUT
     for name, source in leaves(step):
         if isinstance(source, spec.FromStep):
             native = sources[source.step]
-            if native not in found.producers:
-                channel = f"from-{len(found.producers) + 1}"
+            if native not in mounts.producers:
+                channel = f"from-{len(mounts.producers) + 1}"
                 mount = channel if kind == "training" else native
                 place = f"{base}/{channel}" if kind == "training" else f"{base}/from/{native}"
-                found.producers[native] = mount
-                found.mounts.append(
+                mounts.producers[native] = mount
+                mounts.mounts.append(
                     Mount(channel, place, artifacts_of(native, kind_of(source.step)))
                 )
                 names[native] = place
-            found.inputs[name] = {"from": native, "output": source.output}
+            mounts.inputs[name] = {"from": native, "output": source.output}
             if is_raw(source):
-                found.inputs[name]["raw"] = True  # without a manifest: the reader seals it
-            found.paths[name] = f"{names[native]}/{source.output}"
+                mounts.inputs[name]["raw"] = True  # without a manifest: the reader seals it
+            mounts.paths[name] = f"{names[native]}/{source.output}"
         elif isinstance(source, spec.FromData) or parameters[source.name].type == "data":
             uri, optional = address(source)
             known = repr(source)
             if known not in names:
-                channel = f"data-{sum(1 for m in found.mounts if m.name.startswith('data-')) + 1}"
+                channel = f"data-{sum(1 for m in mounts.mounts if m.name.startswith('data-')) + 1}"
                 mount = channel if kind == "training" else name
                 place = f"{base}/{channel}" if kind == "training" else f"{base}/data/{name}"
-                found.mounts.append(Mount(channel, place, uri))
+                mounts.mounts.append(Mount(channel, place, uri))
                 names[known] = mount
                 names[f"path {known}"] = place
-            found.inputs[name] = {"data": names[known], "optional": optional}
-            found.paths[name] = names[f"path {known}"]
-    return found
+            mounts.inputs[name] = {"data": names[known], "optional": optional}
+            mounts.paths[name] = names[f"path {known}"]
+    return mounts
 
 
-def check_count(step: str, kind: Kind, number: int) -> None:
+def check_count(step: str, kind: JobType, number: int) -> None:
     """Refuse more mounts than a job can have.
 
     Args:

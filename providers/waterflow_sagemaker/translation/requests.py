@@ -37,7 +37,7 @@ def processing(
     output: dict[str, Any] = {"Outputs": outputs}
     if plan.kms_key is not None:
         output["KmsKeyId"] = plan.kms_key
-    found: dict[str, Any] = {
+    request: dict[str, Any] = {
         "ProcessingResources": {"ClusterConfig": _cluster(plan, 1)},
         "AppSpecification": specification,
         "ProcessingOutputConfig": output,
@@ -45,7 +45,7 @@ def processing(
         "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
     }
     if mounts:
-        found["ProcessingInputs"] = [
+        request["ProcessingInputs"] = [
             {
                 "InputName": one.name,
                 "S3Input": {
@@ -59,8 +59,8 @@ def processing(
         ]
     network = _network(plan)
     if network:
-        found["NetworkConfig"] = network
-    return found | _common(plan, environment)
+        request["NetworkConfig"] = network
+    return request | _common(plan, environment)
 
 
 def training(
@@ -95,9 +95,10 @@ def training(
         checkpoint: S3 URI that its checkpoints are kept under.
     """
     algorithm: dict[str, Any] = {
-        "TrainingImage": plan.image, "TrainingInputMode": "File",
+        "TrainingImage": plan.image,
+        "TrainingInputMode": "File",
         "ContainerEntrypoint": entrypoint,
-    }  # fmt: skip
+    }
     if arguments:
         algorithm["ContainerArguments"] = arguments
     if metrics:
@@ -106,7 +107,7 @@ def training(
     if plan.kms_key is not None:
         place["KmsKeyId"] = plan.kms_key
     stopping = {"MaxRuntimeInSeconds": seconds}
-    found: dict[str, Any] = {
+    request: dict[str, Any] = {
         "AlgorithmSpecification": algorithm,
         "OutputDataConfig": place,
         "ResourceConfig": _cluster(plan, instances),
@@ -114,7 +115,7 @@ def training(
         "StoppingCondition": stopping,
     }
     if mounts:
-        found["InputDataConfig"] = [
+        request["InputDataConfig"] = [
             {
                 "ChannelName": one.name,
                 "InputMode": "File",
@@ -129,41 +130,42 @@ def training(
             for one in mounts
         ]
     if spot:
-        found["EnableManagedSpotTraining"] = True
+        request["EnableManagedSpotTraining"] = True
         stopping["MaxWaitTimeInSeconds"] = seconds + wait
         if checkpoint is not None:
-            found["CheckpointConfig"] = {"S3Uri": checkpoint, "LocalPath": "/opt/ml/checkpoints"}
-    return found | _network(plan) | _common(plan, environment)
+            request["CheckpointConfig"] = {"S3Uri": checkpoint, "LocalPath": "/opt/ml/checkpoints"}
+    return request | _network(plan) | _common(plan, environment)
 
 
 def _cluster(plan: StepPlan, instances: int) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "InstanceCount": instances, "InstanceType": plan.machine.type,
+    cluster: dict[str, Any] = {
+        "InstanceCount": instances,
+        "InstanceType": plan.machine.type,
         "VolumeSizeInGB": plan.volume,
-    }  # fmt: skip
+    }
     # A volume of the instance's own is encrypted by its hardware, and takes no key:
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html
     if plan.kms_key is not None and plan.machine.local is None:
-        found["VolumeKmsKeyId"] = plan.kms_key
-    return found
+        cluster["VolumeKmsKeyId"] = plan.kms_key
+    return cluster
 
 
 def _network(plan: StepPlan) -> dict[str, Any]:
     """Return what both kinds of jobs say of the network: in a part of its own, or at the top."""
-    found: dict[str, Any] = {}
+    network: dict[str, Any] = {}
     if plan.network_isolation:
-        found["EnableNetworkIsolation"] = True
+        network["EnableNetworkIsolation"] = True
     if plan.encrypt_traffic:
-        found["EnableInterContainerTrafficEncryption"] = True
+        network["EnableInterContainerTrafficEncryption"] = True
     if plan.subnets:
-        found["VpcConfig"] = {"SecurityGroupIds": plan.security_groups, "Subnets": plan.subnets}
-    return found
+        network["VpcConfig"] = {"SecurityGroupIds": plan.security_groups, "Subnets": plan.subnets}
+    return network
 
 
 def _common(plan: StepPlan, environment: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    common: dict[str, Any] = {}
     if environment:
-        found["Environment"] = environment
+        common["Environment"] = environment
     if plan.tags:
-        found["Tags"] = [{"Key": key, "Value": value} for key, value in sorted(plan.tags.items())]
-    return found
+        common["Tags"] = [{"Key": key, "Value": value} for key, value in sorted(plan.tags.items())]
+    return common

@@ -59,7 +59,7 @@ class Native:
 
 
 @dataclass
-class _Job:
+class _JobParts:
     """The parts of a job that differ between our launcher and a program of the user's."""
 
     entrypoint: list[Any]
@@ -84,9 +84,14 @@ def native_step(context: Context, placed: PlacedStep) -> Native:
     plan = context.plan(placed.step.name)
     step = _without_static(placed.step, context.pipeline.parameters)
     mounts = mounting.collect(
-        step, plan.kind, placed.sources, context.kind_of, context.is_raw, context.address,
+        step,
+        plan.kind,
+        placed.sources,
+        context.kind_of,
+        context.is_raw,
+        context.address,
         context.pipeline.parameters,
-    )  # fmt: skip
+    )
     if isinstance(step.run, spec.Container):
         job = _program(context, plan, step, step.run, mounts)
     else:
@@ -94,20 +99,20 @@ def native_step(context: Context, placed: PlacedStep) -> Native:
     mounting.check_count(step.name, plan.kind, len(job.mounts))
     _check_arguments(context, step, [*job.entrypoint, *job.arguments])
     _check_environment(step, plan, job.environment)
-    found: dict[str, Any] = {
+    native: dict[str, Any] = {
         "Name": placed.native,
         "Type": "Training" if plan.kind == "training" else "Processing",
         "Arguments": _arguments(context, plan, placed, job),
     }
     if placed.after:
-        found["DependsOn"] = list(placed.after)
-    found["CacheConfig"] = context.caching(step)
-    found["RetryPolicies"] = RETRIES
+        native["DependsOn"] = list(placed.after)
+    native["CacheConfig"] = context.caching(step)
+    native["RetryPolicies"] = RETRIES
     if plan.keys and plan.kind == "processing":
-        found["PropertyFiles"] = [
+        native["PropertyFiles"] = [
             {"PropertyFileName": "values", "OutputName": "artifacts", "FilePath": "values.json"}
         ]
-    return Native(found, job.control)
+    return Native(native, job.control)
 
 
 def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> spec.Step:
@@ -115,10 +120,10 @@ def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> s
 
     def fixed(source: Any) -> Any:
         if isinstance(source, spec.FromParameter) and parameters[source.name].static:
-            found = parameters[source.name]
-            if found.type == "data" and found.default is not None:
-                return spec.FromData(found.default)
-            return spec.FromValue(found.default)
+            parameter = parameters[source.name]
+            if parameter.type == "data" and parameter.default is not None:
+                return spec.FromData(parameter.default)
+            return spec.FromValue(parameter.default)
         if isinstance(source, spec.FromList):
             return spec.FromList(tuple(fixed(item) for item in source.items))
         return source
@@ -126,8 +131,8 @@ def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> s
     if not any(parameter.static for parameter in parameters.values()):
         return step
     inputs = {
-        name: msgspec.structs.replace(given, source=fixed(given.source))
-        for name, given in step.inputs.items()
+        name: msgspec.structs.replace(input_, source=fixed(input_.source))
+        for name, input_ in step.inputs.items()
     }
     return msgspec.structs.replace(step, inputs=inputs)
 
@@ -135,7 +140,7 @@ def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> s
 # --- what runs in the job -----------------------------------------------------------------------
 
 
-def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts) -> _Job:
+def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts) -> _JobParts:
     """Return the job of a step that our launcher starts."""
     launch: dict[str, Any] = {
         "version": 1,
@@ -174,23 +179,25 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
         and context.pipeline.parameters[source.name].type != "data"
     ]
     entrypoint = ["python3", f"{base}/control/{LAUNCH}"]
-    return _Job(entrypoint, arguments, [*first, *mounts.mounts], environment, control=control)
+    return _JobParts(entrypoint, arguments, [*first, *mounts.mounts], environment, control=control)
 
 
 def _program(
     context: Context, plan: StepPlan, step: spec.Step, run: spec.Container, mounts: Mounts
-) -> _Job:
+) -> _JobParts:
     """Return the job of a step that is a program in an image."""
     parts = command(context.pipeline.parameters, plan.kind, step, run, mounts)
     outputs = sorted(step.outputs)
     if len(outputs) >= limits.OUTPUTS.most:
         raise UnsupportedFeatureError(
-            step.name, f"{len(outputs)} outputs of a container step", "sagemaker",
+            step.name,
+            f"{len(outputs)} outputs of a container step",
+            "sagemaker",
             f"A processing job has {limits.OUTPUTS.most} outputs, of which one is Waterflow's. "
             "Write several results into the folder of one output.",
-        )  # fmt: skip
+        )
     variables: dict[str, Any] = dict(sorted(step.environment.variables.items()))
-    return _Job(parts[:1], parts[1:], mounts.mounts, variables, outputs)
+    return _JobParts(parts[:1], parts[1:], mounts.mounts, variables, outputs)
 
 
 def _joined(before: str, parameter: str) -> dict[str, Any]:
@@ -200,31 +207,48 @@ def _joined(before: str, parameter: str) -> dict[str, Any]:
 # --- the request --------------------------------------------------------------------------------
 
 
-def _arguments(context: Context, plan: StepPlan, placed: PlacedStep, job: _Job) -> dict[str, Any]:
+def _arguments(
+    context: Context, plan: StepPlan, placed: PlacedStep, job: _JobParts
+) -> dict[str, Any]:
     step = placed.step
     base = {
         "Std:Join": {
             "On": "/",
             "Values": [
-                context.uri("runs"), {"Get": "Execution.PipelineExecutionId"}, placed.native,
+                context.uri("runs"),
+                {"Get": "Execution.PipelineExecutionId"},
+                placed.native,
             ],
         }
-    }  # fmt: skip
+    }
     stopping = _seconds(step, plan)
     if plan.kind == "processing":
         return requests.processing(
-            plan, job.entrypoint, job.arguments, job.mounts,
-            _processing_outputs(base, job.outputs, placed.native, context), job.environment,
+            plan,
+            job.entrypoint,
+            job.arguments,
+            job.mounts,
+            _processing_outputs(base, job.outputs, placed.native, context),
+            job.environment,
             stopping,
-        )  # fmt: skip
+        )
     checkpoint = None
     if step.resources.spot and job.control is not None:
         checkpoint = context.uri(f"checkpoints/{job.control.digest}")
     return requests.training(
-        plan, job.entrypoint, job.arguments, job.mounts, base, job.environment, stopping,
-        metrics=_metrics(step, plan), instances=step.resources.instances, spot=step.resources.spot,
-        wait=context.settings.spot_wait, checkpoint=checkpoint,
-    )  # fmt: skip
+        plan,
+        job.entrypoint,
+        job.arguments,
+        job.mounts,
+        base,
+        job.environment,
+        stopping,
+        metrics=_metrics(step, plan),
+        instances=step.resources.instances,
+        spot=step.resources.spot,
+        wait=context.settings.spot_wait,
+        checkpoint=checkpoint,
+    )
 
 
 def _metrics(step: spec.Step, plan: StepPlan) -> list[dict[str, str]]:
@@ -237,24 +261,27 @@ def _metrics(step: spec.Step, plan: StepPlan) -> list[dict[str, str]]:
     Raises:
         UnsupportedFeatureError: More metrics, or a longer expression, than a job takes.
     """
-    asked = dict(step.metrics or {})
-    for name, expression in asked.items():
+    metrics = dict(step.metrics or {})
+    for name, expression in metrics.items():
         if len(expression) > limits.EXPRESSION.most:
             raise UnsupportedFeatureError(
-                step.name, f"the expression of metric '{name}' ({len(expression)} characters)",
+                step.name,
+                f"the expression of metric '{name}' ({len(expression)} characters)",
                 "sagemaker",
                 f"An expression has at most {limits.EXPRESSION.most} characters. Shorten it.",
-            )  # fmt: skip
+            )
     ours = {key: f"::waterflow-value:: {key}=([-+0-9.eE]+)" for key in plan.keys.values()}
-    if len(asked) + len(ours) > limits.METRICS.most:
+    if len(metrics) + len(ours) > limits.METRICS.most:
         more = f" and {len(ours)} values that conditions read" if ours else ""
         raise UnsupportedFeatureError(
-            step.name, f"{len(asked)} metrics{more}", "sagemaker",
+            step.name,
+            f"{len(metrics)} metrics{more}",
+            "sagemaker",
             f"A training job takes {limits.METRICS.most}. Define fewer, or log them with "
             "wf.log_metrics.",
-        )  # fmt: skip
+        )
     return [
-        {"Name": name, "Regex": expression} for name, expression in sorted((asked | ours).items())
+        {"Name": name, "Regex": expression} for name, expression in sorted((metrics | ours).items())
     ]
 
 
@@ -274,12 +301,12 @@ def _processing_outputs(
     if not outputs:
         return [output("artifacts", mounting.PROCESSING_OUTPUT, base)]
     execution = {"Get": "Execution.PipelineExecutionId"}
-    found = [output("artifacts", "/opt/ml/processing/artifacts", base)]
+    natives = [output("artifacts", "/opt/ml/processing/artifacts", base)]
     for number, name in enumerate(outputs, 1):
         values = [context.uri("runs"), execution, native, name]
         uri = {"Std:Join": {"On": "/", "Values": values}}
-        found.append(output(f"output-{number}", f"{mounting.PROCESSING_OUTPUT}/{name}", uri))
-    return found
+        natives.append(output(f"output-{number}", f"{mounting.PROCESSING_OUTPUT}/{name}", uri))
+    return natives
 
 
 def _seconds(step: spec.Step, plan: StepPlan) -> int:
@@ -293,21 +320,21 @@ def _seconds(step: spec.Step, plan: StepPlan) -> int:
     retry = step.retry
     try:
         pauses = sum(retry.delay * retry.backoff**number for number in range(retry.retries))
-        wanted = math.ceil(step.timeout * (retry.retries + 1) + pauses + MARGIN)
+        seconds = math.ceil(step.timeout * (retry.retries + 1) + pauses + MARGIN)
     except OverflowError:
-        wanted = limits.TRAINING_SECONDS.most * 1000
+        seconds = limits.TRAINING_SECONDS.most * 1000
     longest = limits.SECONDS[plan.kind].most
-    if wanted <= longest:
-        return wanted
+    if seconds <= longest:
+        return seconds
     other = (
         f" Or {as_training(step.name)}: such a job may run for "
         f"{limits.TRAINING_SECONDS.most // 86_400} days."
-        if wanted <= limits.TRAINING_SECONDS.most
+        if seconds <= limits.TRAINING_SECONDS.most
         else ""
     )
     raise UnsupportedFeatureError(
         step.name,
-        f"timeout={step.timeout:g}s with {retry.retries} retries ({wanted:,}s in one job)",
+        f"timeout={step.timeout:g}s with {retry.retries} retries ({seconds:,}s in one job)",
         "sagemaker",
         f"A {plan.kind} job may run for {longest // 86_400} days. Ask for less, or for fewer "
         f"retries.{other}",
@@ -325,7 +352,7 @@ def _check_arguments(context: Context, step: spec.Step, arguments: list[Any]) ->
             f"{number} arguments, of which a job has {limits.ARGUMENTS.most}",
             "sagemaker",
             "Give several parameters as one: a dict, or a file taken as wf.Data.",
-        )  # fmt: skip
+        )
     for argument in arguments:
         if _has_line_break(argument):
             raise DefinitionError(
@@ -362,9 +389,11 @@ def _check_environment(step: spec.Step, plan: StepPlan, variables: dict[str, Any
     most = limits.VARIABLE[plan.kind].most
     if len(variables) > limits.VARIABLES.most:
         raise UnsupportedFeatureError(
-            step.name, f"{len(variables)} environment variables of a container step", "sagemaker",
+            step.name,
+            f"{len(variables)} environment variables of a container step",
+            "sagemaker",
             f"A job has {limits.VARIABLES.most}. Put them into the image.",
-        )  # fmt: skip
+        )
     for name, value in variables.items():
         if isinstance(value, str) and len(value) > most:
             raise DefinitionError(

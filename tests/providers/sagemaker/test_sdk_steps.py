@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 from waterflow_sagemaker import sdk
+from waterflow_sagemaker.sdk import command
+
+from waterflow.errors import DefinitionError
 
 PROGRAMS = Path(__file__).parent / "programs"
 CODE = "sagemaker-us-east-1-123456789012"
@@ -109,18 +112,31 @@ def test_what_cannot_be_taken_is_named(project, emulator):
         assert "sagemaker" in told[case]
 
 
+def test_outside_a_pipeline_a_step_of_the_sdk_has_no_meaning():
+    with pytest.raises(
+        DefinitionError, match=r"sdk\.step .* inside a function under @wf\.pipeline"
+    ):
+        sdk.step(object())
+
+
 # --- the shell's part -----------------------------------------------------------------------------
 
 
 def shell(run, *arguments):
-    program = [sdk._JOINED, sdk._INPUTS, sdk._OUTPUTS, run]
+    program = [command.JOIN, command.LINK_INPUTS, command.LINK_OUTPUTS, run]
     return subprocess.run(
         ["sh", "-c", *program, *map(str, arguments)], capture_output=True, text=True, check=False
     )
 
 
 def test_each_part_of_the_command_is_one_argument_of_a_job():
-    for part in (sdk._JOINED, sdk._INPUTS, sdk._OUTPUTS, sdk._RUN, sdk._RUN_AND_GATHER):
+    for part in (
+        command.JOIN,
+        command.LINK_INPUTS,
+        command.LINK_OUTPUTS,
+        command.RUN,
+        command.RUN_AND_GATHER,
+    ):
         assert len(part) <= 256
         assert "\n" not in part
 
@@ -134,7 +150,7 @@ def test_inputs_and_outputs_are_where_the_program_expects_them(tmp_path):
     (theirs / "full").mkdir(parents=True)
     (theirs / "full" / "kept").write_text("was there")
     done = shell(
-        sdk._RUN,
+        command.RUN,
         ours / "folder", theirs / "new",
         ours / "file" / "data.csv", theirs / "full", "--",
         ours / "made", theirs / "out" / "made", "--",
@@ -149,7 +165,7 @@ def test_inputs_and_outputs_are_where_the_program_expects_them(tmp_path):
 def test_an_output_where_the_image_has_files_already_ends_the_job(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_text("")
-    done = shell(sdk._RUN, "--", tmp_path / "made", tmp_path / "out", "--", "true")
+    done = shell(command.RUN, "--", tmp_path / "made", tmp_path / "out", "--", "true")
     assert done.returncode == 66
     assert "is not empty" in done.stderr
 
@@ -161,7 +177,7 @@ def test_what_is_written_beside_an_output_is_moved_into_it(tmp_path, made_before
     if made_before:
         (place / "all").mkdir()
     done = shell(
-        sdk._RUN_AND_GATHER, "--", "--", place, "all",
+        command.RUN_AND_GATHER, "--", "--", place, "all",
         "sh", "-c", f"cd {place}; mkdir parts; echo 1 > parts/one; echo 2 > two; exit 3",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (3, "")
@@ -172,6 +188,6 @@ def test_what_is_written_beside_an_output_is_moved_into_it(tmp_path, made_before
 
 def test_a_program_that_wrote_nothing_leaves_an_empty_output(tmp_path):
     (tmp_path / "model").mkdir()
-    done = shell(sdk._RUN_AND_GATHER, "--", "--", tmp_path / "model", "all", "true")
+    done = shell(command.RUN_AND_GATHER, "--", "--", tmp_path / "model", "all", "true")
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in tmp_path.rglob("*")] == ["model", "all"]
