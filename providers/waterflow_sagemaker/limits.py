@@ -38,6 +38,12 @@ def _tagging(what: str, most: int, unit: str) -> Bound:
 DEFINITION: Final = _api("bytes of the definition", 1_048_576, "byte", "CreatePipeline")
 DESCRIPTION: Final = _api("a pipeline's description", 3072, "character", "CreatePipeline")
 PIPELINE_NAME: Final = _api("a pipeline's name", 256, "character", "CreatePipeline")
+EXECUTION_DESCRIPTION: Final = _api(
+    "an execution's description", 3072, "character", "StartPipelineExecution"
+)
+DISPLAY_NAME: Final = _api(
+    "an execution's display name", 82, "character", "StartPipelineExecution"
+)
 PARAMETERS: Final = _quota("parameters", 200, "parameter")
 STEP_NAME: Final = _api("a step's name", 64, "character", "PipelineExecutionStep")
 EXPERIMENT_NAME: Final = _api("an experiment's name", 120, "character", "CreateExperiment")

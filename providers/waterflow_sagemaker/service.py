@@ -21,7 +21,7 @@ from waterflow.errors import (
 from waterflow.project import progress
 from waterflow.provider.state import Status
 from waterflow.spec.quantities import show_size
-from waterflow_sagemaker import readback
+from waterflow_sagemaker import limits, readback
 from waterflow_sagemaker.document import SageMakerDocument
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.translation import naming
@@ -65,10 +65,6 @@ _FIRST: Final = "algo-1-"
 _VALUE: Final = "::waterflow-value:: "
 """What a line begins with that tells SageMaker a metric."""
 _DESCRIBED: Final = re.compile(r"waterflow run (?P<run>\S+)(?P<resumed>(?:, resumed as \S+)*)")
-_DESCRIPTION: Final = 3072
-"""Characters of an execution's description."""
-_DISPLAY: Final = 82
-"""Characters of an execution's display name."""
 
 
 class SageMakerService(Service[SageMakerDocument]):
@@ -289,7 +285,10 @@ class SageMakerService(Service[SageMakerDocument]):
         """Note in an execution's description that it goes on under another id."""
         text = str(self._describe(execution).get("PipelineExecutionDescription", ""))
         more = f"{text}, resumed as {run_id}"
-        if run_id not in _run_ids(execution, text) and len(more) <= _DESCRIPTION:
+        if (
+            run_id not in _run_ids(execution, text)
+            and len(more) <= limits.EXECUTION_DESCRIPTION.most
+        ):
             with translated("UpdatePipelineExecution"):
                 self._connections.sagemaker.update_pipeline_execution(
                     PipelineExecutionArn=execution, PipelineExecutionDescription=more
@@ -529,7 +528,7 @@ def _run_ids(execution: str, description: str) -> tuple[str, ...]:
 
 
 def _display_name(run_id: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", run_id)[:_DISPLAY].strip("-") or "run"
+    return re.sub(r"[^A-Za-z0-9]+", "-", run_id)[: limits.DISPLAY_NAME.most].strip("-") or "run"
 
 
 def _same(pipeline: Mapping[str, Any], request: Mapping[str, Any]) -> bool:

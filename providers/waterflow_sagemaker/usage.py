@@ -25,8 +25,9 @@ def used(document: SageMakerDocument) -> list[Limit]:
     definition = document.definition
     text = json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
     usage = [
-        limits.DEFINITION.used(len(text.encode())), limits.PARAMETERS.used(len(definition["Parameters"])),
-    ]  # fmt: skip
+        limits.DEFINITION.used(len(text.encode())),
+        limits.PARAMETERS.used(len(definition["Parameters"])),
+    ]
     jobs = [
         (place.name, place.source["Type"], place.source["Arguments"])
         for place in places(definition)
@@ -37,7 +38,8 @@ def used(document: SageMakerDocument) -> list[Limit]:
     usage += nearest(
         limits.INPUTS, [(n, len(a.get("ProcessingInputs", ()))) for n, a in processing]
     )
-    usage += nearest(limits.CHANNELS, [(n, len(a.get("InputDataConfig", ()))) for n, a in training])
+    channels = [(name, len(one.get("InputDataConfig", ()))) for name, one in training]
+    usage += nearest(limits.CHANNELS, channels)
     usage += nearest(limits.ARGUMENTS, [(name, _arguments(a)) for name, _, a in jobs])
     usage += nearest(limits.PROCESSING_SECONDS, [(name, _seconds(a)) for name, a in processing])
     usage += nearest(limits.TRAINING_SECONDS, [(name, _seconds(a)) for name, a in training])

@@ -159,6 +159,6 @@ def test_an_exception_that_nothing_needs_any_more_is_told() -> None:
     options = CONTRACTS[DOORS]
     settled = "waterflow_*.provider"
     contract = import_rules.Forbidden(
-        DOORS, {}, {**options, "for_now": [*options["for_now"], settled]}
+        DOORS, {}, {**options, "for_now": [*options.get("for_now", []), settled]}
     )
     assert settled in contract.breaches(import_rules.project_graph())[1]

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from waterflow_sagemaker import checks
+from waterflow_sagemaker import checks, limits
 from waterflow_sagemaker.definition import document, parameters
-from waterflow_sagemaker.definition.limits import BOUNDS
 from waterflow_sagemaker.definition.rules import read
 from waterflow_sagemaker.emulator import definition as emulated
 
 from tests.providers.sagemaker.definitions import definition, get, join, put
+from waterflow.cloud.limits import Bound
 from waterflow.emulation.errors import ServiceError
 
 S0, GATE = "Steps/0", "Steps/3"
@@ -177,8 +177,17 @@ def test_references_are_seen_inside_other_expressions() -> None:
     assert list(document.references(json_get)) == ["Steps.t.PropertyFiles.f"]
 
 
+BOUNDS = {
+    **{name: bound for name, bound in vars(limits).items() if isinstance(bound, Bound)},
+    **limits.RETRIES,
+    **{f"{kind} variable": bound for kind, bound in limits.VARIABLE.items()},
+}
+
+
 @pytest.mark.parametrize("name", BOUNDS)
-def test_every_bound_names_its_source(name: str) -> None:
+def test_every_bound_has_a_unit_and_names_its_source(name: str) -> None:
+    assert BOUNDS[name].most > 0
+    assert BOUNDS[name].unit
     assert BOUNDS[name].source.startswith("https://docs.aws.amazon.com/")
 
 
