@@ -17,9 +17,9 @@ def site(tmp_path_factory):
 
 
 def test_it_is_an_installed_package(site):
-    found = importlib.metadata.distribution("waterflow-sequential")
-    assert found.version == "0.1.0"
-    assert Path(str(found.locate_file("waterflow_sequential"))).parent == site
+    distribution = importlib.metadata.distribution("waterflow-sequential")
+    assert distribution.version == "0.1.0"
+    assert Path(str(distribution.locate_file("waterflow_sequential"))).parent == site
 
 
 def test_the_provider_is_found_beside_the_built_in_ones():

@@ -3,7 +3,7 @@
 | call | SageMaker | Azure ML | Vertex AI and Kubeflow Pipelines |
 |---|---|---|---|
 | `newest` | ListPipelineVersions | nothing | nothing |
-| `deploy` | CreatePipeline or UpdatePipeline; the version's number | nothing is made before a job: components are registered under their digests; no version | nothing is made before a job; no version |
+| `deploy` | CreatePipeline or UpdatePipeline; the version's number | the document goes into the bucket, components are registered, both under their digests; the document's is the version | the document goes into the bucket under its digest, which is the version |
 | `deployed` | DescribePipeline | the document of the newest job of that display name | the document of the newest PipelineJob with that label |
 | `start` | StartPipelineExecution, with the token | PUT of a job whose name is made of the token | CreatePipelineJob, whose id is made of the token |
 | `resume` | RetryPipelineExecution: the same execution goes on | a new job: what was done is reused by its cache | a new PipelineJob: what was done is cached |
@@ -45,8 +45,9 @@ class Deployed:
 
     Attributes:
         address: What a scheduler starts it by.
-        version: The version that holds the very document; "" where a document travels with each
-            start.
+        version: The version that holds the very document. Where a document travels with each start,
+            the digest under which `deploy` has put it into the bucket: whoever starts a run may
+            have nothing but its record.
     """
 
     address: str

@@ -37,7 +37,7 @@ class Faults(RemoteBase):
     @pytest.fixture(scope="class")
     @classmethod
     def hostile(cls) -> Iterator[Emulator]:
-        """An emulator in which jobs meet faults."""
+        """An emulator in which jobs meet the faults that the cloud names."""
         with cls.cloud.start(faults=cls.cloud.faulty_jobs) as running:
             yield running
 

@@ -183,8 +183,8 @@ class _Compiler(Planning):
 
     def _step(self, step: spec.Step) -> dict[str, Any]:
         needs: list[list[str]] = []
-        for given in step.inputs.values():
-            source = given.source
+        for argument in step.inputs.values():
+            source = argument.source
             if isinstance(source, spec.FromFirst):
                 needs.append([option.step for option in source.options])
                 continue

@@ -133,16 +133,9 @@ class ToyService(Service[CloudDocument]):
         """Start an execution, once for each token."""
         answer = call("StartExecution", "POST", "/executions", {
             "document": self._bucket.uri(_name(start.version)),
-            "parameters": self._whole(start), "run": start.run, "token": start.token,
+            "parameters": dict(start.parameters), "run": start.run, "token": start.token,
         })  # fmt: skip
         return str(answer["id"])
-
-    def _whole(self, start: Start) -> dict[str, str]:
-        """Return all parameters' texts, with the defaults of those that were not given."""
-        content = self._bucket.get(_name(start.version)) or b"{}"
-        declared: dict[str, str | None] = json.loads(content)["parameters"]
-        defaults = {name: text for name, text in declared.items() if text is not None}
-        return defaults | dict(start.parameters)
 
     def resume(self, execution: str, start: Start) -> str:
         """Have the same execution go on."""
