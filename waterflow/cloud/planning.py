@@ -10,7 +10,7 @@ from waterflow.data.fingerprints import text_digest
 from waterflow.data.stores import scheme_of
 from waterflow.errors import ConfigurationError
 from waterflow.spec.parameters import to_text
-from waterflow.spec.references import operands, value_name
+from waterflow.spec.references import operands, sources, value_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,11 +91,9 @@ class Planning:
         """
         before: dict[str, spec.Step] = {}
         for argument in step.inputs.values():
-            source = argument.source
-            items = source.items if isinstance(source, spec.FromList) else (source,)
-            for item in items:
-                if isinstance(item, spec.FromStep):
-                    before[item.step] = self.steps[item.step]
+            for source in sources(argument.source):
+                if isinstance(source, spec.FromStep):
+                    before[source.step] = self.steps[source.step]
         return spec.Pipeline(
             name=self.pipeline.name,
             parameters=self.pipeline.parameters,
