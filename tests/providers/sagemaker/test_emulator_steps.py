@@ -205,10 +205,10 @@ def test_nothing_is_started_twice_when_replies_are_lost(aws_at):
             client.start_pipeline_execution(PipelineName="lossy")["PipelineExecutionArn"]
             for _ in range(5)
         }
-        listed = client.list_pipeline_executions(PipelineName="lossy")
-        arns = [one["PipelineExecutionArn"] for one in listed["PipelineExecutionSummaries"]]
-        assert set(arns) == arns
-        assert len(arns) == 5
+        answer = client.list_pipeline_executions(PipelineName="lossy")
+        listed = [one["PipelineExecutionArn"] for one in answer["PipelineExecutionSummaries"]]
+        assert set(listed) == arns
+        assert len(listed) == 5
 
 
 def test_a_kept_state_has_its_pipelines_executions_and_cache(tmp_path, aws_at):

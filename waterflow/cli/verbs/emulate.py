@@ -101,8 +101,9 @@ def command(
         if command_line:
             code = _run(command_line, running, terminated)
         else:
-            _show(name, running, as_json)
-            _stay(name, running)
+            with contextlib.suppress(KeyboardInterrupt):  # whoever has read the end may send it
+                _show(name, running, as_json)
+                _stay(name, running)
             code = 0
     click.get_current_context().exit(code)
 
@@ -175,14 +176,13 @@ def _show(name: str, running: Emulator, as_json: bool) -> None:
 def _stay(name: str, running: Emulator) -> None:
     from waterflow.errors import ProviderError
 
-    with contextlib.suppress(KeyboardInterrupt):
-        while (ended := running.ended()) is None:
-            time.sleep(_LOOK)
-        raise ProviderError(
-            f"The emulator '{name}' has ended by itself: {ended}",
-            provider=name,
-            operation="emulate",
-        )
+    while (ended := running.ended()) is None:
+        time.sleep(_LOOK)
+    raise ProviderError(
+        f"The emulator '{name}' has ended by itself: {ended}",
+        provider=name,
+        operation="emulate",
+    )
 
 
 def _run(command_line: tuple[str, ...], running: Emulator, terminated: threading.Event) -> int:
