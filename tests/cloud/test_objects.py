@@ -8,10 +8,10 @@ import boto3
 import pytest
 from obstore.store import MemoryStore, S3Store
 
-from tests.providers.sagemaker.runs_kit import door
 from waterflow.cloud.lease import Lease
 from waterflow.cloud.objects import RETRIES, Bucket
 from waterflow.errors import ProviderError
+from waterflow.testing.passage import passage as passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,7 +123,7 @@ def test_replies_that_are_lost_are_asked_for_again(endpoint: str, loses: int) ->
         aws_access_key_id="test",
         aws_secret_access_key="test",
     ).create_bucket(Bucket=f"lossy-{loses}")
-    with door(endpoint) as passage:
+    with passing(endpoint) as passage:
         bucket = Bucket(lambda: s3(passage.url, f"lossy-{loses}"), "s3://lossy", refused)
         passage.lose("PUT ", loses)
         assert bucket.put_new("record", b"mine")
@@ -131,7 +131,7 @@ def test_replies_that_are_lost_are_asked_for_again(endpoint: str, loses: int) ->
         assert bucket.get("record") == b"mine"
         passage.lose("HEAD ", loses)
         assert bucket.exists("record")
-        assert sum(line.startswith("PUT") for line in passage.seen) == loses + 1
+        assert sum(line.startswith("PUT") for line in passage.names) == loses + 1
 
 
 @pytest.mark.parametrize(

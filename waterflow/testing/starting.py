@@ -115,9 +115,10 @@ class Starting(RemoteBase):
             seen = [name for name in passage.names if f"{project.bucket}/raw/" in name]
             assert not [name for name in seen if name.startswith("GET ")]
             assert [name for name in seen if name.startswith("HEAD ")]
-        assert {project.finish(run).status for run in runs} == {Status.SUCCEEDED}
-        assert project.values(runs[0]) == {"measure": {"raw/a.csv": 9, "raw/deep/b.csv": 14}}
-        assert project.values(runs[1]) == {"measure": {"a.csv": 9}}
+        whole, single = (project.fresh(run.id) for run in runs)  # the passage is closed
+        assert {project.finish(run).status for run in (whole, single)} == {Status.SUCCEEDED}
+        assert project.values(whole) == {"measure": {"raw/a.csv": 9, "raw/deep/b.csv": 14}}
+        assert project.values(single) == {"measure": {"a.csv": 9}}
 
     def test_what_starts_is_what_this_submit_wrote(
         self, project: RemoteProject, pointing: Emulator

@@ -268,9 +268,8 @@ class _Compiler(Planning):
 
     def _control(self, step: spec.Step, inputs: dict[str, Any], pins: list[str]) -> Control:
         """Return what a job is given besides its inputs."""
-        # The whole pipeline: a part of it lacks the options of what takes the first of several.
         document = step_document(
-            self.pipeline, step, execution={"variable": "WATERFLOW_EXECUTION"}, frames=True
+            self.part(step), step, execution={"variable": "WATERFLOW_EXECUTION"}, frames=True
         )
         launch = {
             "python": self.build.python,
