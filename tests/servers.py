@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["Server", "blank_store", "failing", "free_port", "server", "wait_for"]
+__all__ = ["Server", "blank_store", "failing", "free_port", "served", "server", "wait_for"]
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -119,7 +119,14 @@ def failing() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture(scope="session")
 def server(blank_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
+    """A server that tests of many modules share: its registry may hold the models of others."""
+    with served(blank_store, tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def served(blank_store: Path, folder: Path) -> Iterator[Server]:
+    """Start a server over a new store."""
     shutil.copy(blank_store / "mlflow.db", folder / "mlflow.db")
     with tracking_server(folder) as running:
         yield Server(running.port)

@@ -13,11 +13,6 @@ class TestSageMaker(CloudProviderConformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def server(cls, server):
-        return server  # the session's
-
-    @pytest.fixture(scope="class")
-    @classmethod
     def secret(cls, service):
         boto3.client("secretsmanager").create_secret(Name="conformance-token", SecretString=SECRET)
         return SECRET

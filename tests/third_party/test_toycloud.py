@@ -107,11 +107,6 @@ class TestRemote(RemoteConformance):
 class TestProvider(CloudProviderConformance):
     cloud = CLOUD
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def server(cls, server):
-        return server  # the session's
-
 
 class TestEmulator(EmulatorConformance):
     name = "toycloud"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.servers import free_port
+from tests.servers import free_port, served
 from waterflow.provider.state import Status
 from waterflow.testing.world import World
 
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.servers import Server
+
+
+@pytest.fixture(scope="module")
+def server(blank_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of this file's own.
+
+    The conformance suites register the same bytes under the same name: where one of them has run
+    in this process before, the version that the registry finds is the other's.
+    """
+    with served(blank_store, tmp_path_factory.mktemp("whole")) as running:
+        yield running
 
 
 @pytest.fixture
