@@ -24,9 +24,11 @@ class Context:
     Attributes:
         trusted_types: Dotted names of classes that model files may hold beyond Waterflow's own
             allow-list.
+        declared: What the step that returns the value says of it; Any where nothing is known.
     """
 
     trusted_types: tuple[str, ...] = ()
+    declared: object = Any
 
 
 class Serializer(ABC):

@@ -13,8 +13,9 @@ import tempfile
 import traceback
 import types
 import typing
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
@@ -211,7 +212,9 @@ class _Attempt:
         if argument.source == "first":
             return self._load(self._first(argument), annotation)
         if argument.source == "list":
-            inner = (typing.get_args(annotation) or (Any,))[0]
+            from waterflow.language.signature import without_none
+
+            inner = (typing.get_args(without_none(annotation)[0]) or (Any,))[0]
             return [self._load(item, inner) for item in argument.parts]
         if argument.source == "data":
             return self._data(argument)
@@ -225,13 +228,16 @@ class _Attempt:
         raise Skipped
 
     @staticmethod
-    def _typed(value: Any, annotation: object) -> Any:
-        from waterflow.artifacts.plain import rebuild
+    def _typed(value: Any, annotation: object, *, text: bool = True) -> Any:
+        from waterflow.artifacts.plain import fitted, rebuild
 
-        return None if value is None else rebuild(value, annotation)
+        if value is None:
+            return None
+        return rebuild(value, annotation) if text else fitted(value, annotation)
 
     def _artifact(self, argument: Argument, annotation: object) -> Any:
         from waterflow.artifacts import by_name
+        from waterflow.artifacts.plain import entry
 
         folder = self._folder(argument.name)
         manifest = artifacts.verify(folder)
@@ -242,9 +248,11 @@ class _Attempt:
         value = by_name(kind).load(folder, Any if key is not None else annotation, self.serializers)
         if key is None:
             return value
-        if not isinstance(value, dict) or key not in value:
-            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}")
-        return self._typed(cast("dict[str, Any]", value)[key], annotation)
+        try:
+            part = entry(value, key)
+        except KeyError:
+            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}") from None
+        return self._typed(part, annotation, text=False)
 
     def _data(self, argument: Argument) -> Any:
         from waterflow.language.types import Data
@@ -275,14 +283,12 @@ class _Attempt:
         return getattr(function, "function", function)
 
     def _call(self) -> dict[str, Path]:
-        from waterflow.language.signature import without_none
-
         function = self._function()
         hints = typing.get_type_hints(function)
         over = self.file.work.over
         arguments: dict[str, Any] = {}
         for name, argument in self.file.arguments.items():
-            annotation = without_none(hints.get(name, Any))[0]
+            annotation: Any = hints.get(name, Any)
             whole = list[annotation] if name == over else annotation
             arguments[name] = self._argument(name, argument, whole)
         returned: Any = hints.get("return", Any)
@@ -341,7 +347,7 @@ class _Attempt:
                 f"None was returned where {shown} is declared: a `return` may be missing. Return "
                 f"a value, or declare `{shown} | None`"
             )
-        by_name(kind).save(value, folder, self.serializers)
+        by_name(kind).save(value, folder, replace(self.serializers, declared=declared))
 
     def _track(self, name: str, kind: str, value: Any, folder: Path) -> None:
         """Log what an output itself says: metrics as metrics, figures as pictures."""
@@ -357,8 +363,8 @@ class _Attempt:
     def _map(
         self, function: Callable[..., Any], fixed: dict[str, Any], over: str, returned: Any
     ) -> dict[str, Path]:
-        from waterflow.artifacts import by_name, type_name
-        from waterflow.artifacts.plain import read
+        from waterflow.artifacts import type_name
+        from waterflow.artifacts.plain import encoded, write
         from waterflow.runtime import fan
 
         items: list[Any] = fixed.pop(over)
@@ -377,10 +383,10 @@ class _Attempt:
                 self.file.threads,
             )
             if kind == "json":
-                values = [read(folder / str(index), inner) for index in range(len(items))]
+                values = [encoded(folder / str(index), inner) for index in range(len(items))]
                 shutil.rmtree(folder)
                 folder.mkdir()
-                by_name("json").save(values, folder, self.serializers)
+                write(folder, values)
             artifacts.seal(folder, kind)
         except ArtifactError as error:
             message = f"step '{self.job.step}': {error}"
@@ -417,21 +423,22 @@ class _Attempt:
     # --- results -------------------------------------------------------------------------------
 
     def _publish(self, built: dict[str, Path]) -> None:
-        from waterflow.artifacts.plain import read
+        from waterflow.artifacts import plain
 
         for name, target in self.job.values.items():
             scalar = self.file.values[name]
             folder = built[scalar.output]
-            value = read(folder, self.file.outputs[scalar.output])
+            value = plain.read(folder, self.file.outputs[scalar.output])
             if scalar.key is not None:
                 value = self._entry(value, scalar.output, scalar.key)
-            if not isinstance(value, (bool, int, float, str)):
+            try:
+                value = plain.scalar(value)
+            except ArtifactError as error:
                 raise Failure(
                     contract.BAD_OUTPUT,
                     "ArtifactError",
-                    f"step '{self.job.step}': a condition needs the scalar '{name}', "
-                    f"but found {value!r:.80}",
-                )
+                    f"step '{self.job.step}': a condition needs the scalar '{name}', but {error}",
+                ) from None
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(value))
         for name, folder in built.items():
@@ -442,14 +449,17 @@ class _Attempt:
             artifacts.publish(folder, target)
 
     def _entry(self, value: Any, output: str, key: str) -> Any:
-        if isinstance(value, dict) and key in value:
-            return cast("dict[str, Any]", value)[key]
-        raise Failure(
-            contract.BAD_OUTPUT,
-            "ArtifactError",
-            f"step '{self.job.step}', output '{output}' has no entry {key!r}, which a condition "
-            "needs",
-        )
+        from waterflow.artifacts.plain import entry
+
+        try:
+            return entry(value, key)
+        except KeyError:
+            raise Failure(
+                contract.BAD_OUTPUT,
+                "ArtifactError",
+                f"step '{self.job.step}', output '{output}' has no entry {key!r}, which a "
+                "condition needs",
+            ) from None
 
     def _write_skipped(self) -> None:
         print(
