@@ -40,6 +40,7 @@ ARRAYS = {
     "odd_floats": "np.array([NAN, -0.0, np.inf, -np.inf, 5e-324])",
     "odd_complex": "np.array([complex(NAN, -0.0)])",
     "byte_order": "np.array([1, 2], '>i4')",
+    "byte_order_scalar": "np.array(5, '>i2')",
     "byte_order_float": "np.array([1.5], '>f8')",
     "text": "np.array(['a', 'ßx', ''])",
     "text_big_endian": "np.array(['a'], '>U3')",

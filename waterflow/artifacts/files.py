@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +71,7 @@ class BytesSerializer(Serializer):
     name = "bytes"
     format = "bytes"
     classes = (("builtins", "bytes"),)
+    derived = False
 
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `value.bin`."""
@@ -91,6 +93,7 @@ class ArraySerializer(Serializer):
     format = "npy"
     requires = ("numpy",)
     classes = (("numpy", "ndarray"),)
+    derived = False
 
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `array.npy`, in C order."""
@@ -116,7 +119,9 @@ class ArraySerializer(Serializer):
                 "example array.astype(float) or array.astype('U'), or return a list."
             )
         _refuse_odd_dtype(array.dtype)
-        with (folder / _ARRAY).open("wb") as stream:
+        with (folder / _ARRAY).open("wb") as stream, warnings.catch_warnings():
+            # Field names beyond ASCII need a younger version of the format, of ten years ago.
+            warnings.filterwarnings("ignore", message="Stored array in format")
             numpy.save(stream, without_padding_noise(array), allow_pickle=False)
 
     def load(self, folder: Path, annotation: object, context: Context) -> object:
@@ -137,6 +142,7 @@ class SparseSerializer(Serializer):
     format = "npz"
     requires = ("scipy",)
     classes = (("scipy", "sparray"), ("scipy", "spmatrix"))
+    derived = False
 
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `array.npz`."""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "FILE", "NAMES", "MetricsSerializer", "PlainSerializer", "bare", "clash", "encoded", "entry",
+    "FILE", "NAMES", "MetricsSerializer", "PlainSerializer", "as_constant", "as_value", "bare",
+    "clash", "encoded", "entry",
     "fitted", "item_annotation", "misfit", "plain", "read", "rebuild", "scalar", "write",
 ]  # fmt: skip
 
@@ -127,6 +128,54 @@ def _refuse_other(value: object, name: str) -> None:
     """Refuse a value that is not of the named type; None is of each."""
     if not (value is None or name == "json" or fits_name(value, name)):
         raise wrong_type(value, f"Plain data of type '{name}'")
+
+
+def as_constant(value: object, *, ordered: bool) -> Any:
+    """Return plain data as a spec holds it: JSON, tuples as lists, dataclasses by their fields.
+
+    Args:
+        value: The value.
+        ordered: Whether dicts keep their order. A spec sorts its keys, so that a dict that is not
+            sorted is written as pairs.
+
+    Raises:
+        ArtifactError: It is no plain data.
+    """
+    content = encode(_listed(value))
+    return _with_pairs(content) if ordered else content
+
+
+def _listed(value: object) -> object:
+    """Return a value with lists for its tuples; those within a dataclass stay."""
+    if isinstance(value, (list, tuple)):
+        return [_listed(item) for item in cast("list[object]", value)]
+    if type(value) is dict:
+        return {key: _listed(item) for key, item in cast("dict[str, object]", value).items()}
+    return value
+
+
+def _with_pairs(content: Any) -> Any:
+    """Return JSON whose objects are all sorted: what is not becomes a list of pairs."""
+    if isinstance(content, list):
+        return [_with_pairs(item) for item in cast("list[Any]", content)]
+    if not isinstance(content, dict):
+        return content
+    entries = {key: _with_pairs(item) for key, item in cast("dict[str, Any]", content).items()}
+    if list(entries) == sorted(entries):
+        return entries
+    return {"$dict": [list(pair) for pair in entries.items()]}
+
+
+def as_value(constant: object, annotation: object) -> Any:
+    """Return the value that `as_constant` was given, for `rebuild`.
+
+    Args:
+        constant: What the spec holds.
+        annotation: What may name the user's classes in it.
+    """
+    if constant is None or isinstance(constant, (bool, int, float, str)):
+        return constant
+    return loads(as_text(constant), functools.partial(classes, annotation))
 
 
 def entry(value: Any, key: str) -> Any:

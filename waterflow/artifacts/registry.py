@@ -189,20 +189,20 @@ def _record_name(kind: type) -> str | None:
         names = [type_name(hint) for hint in hints.values()]
     finally:
         _unfinished.discard(kind)
-    return "json" if all(_part_of_plain(name) for name in names) else None
+    return "json" if all(part_of_plain(name) for name in names) else None
 
 
 def _collection_name(word: str, kind: str, arguments: tuple[Any, ...]) -> str | None:
     inner = [type_name(item) for item in arguments if item is not Ellipsis and item != ()]
     if word == "dict" and inner:
         keys, inner = inner[0], inner[1:]
-        if not _part_of_plain(keys):
+        if not part_of_plain(keys):
             return None
     if all(_plain_or_any(name) for name in inner):
         return "json"
     if kind in ("list", "Sequence", "dict", "Mapping") and inner[0] not in (None, "data"):
         return f"{word}[{inner[0]}]"
-    return "json" if all(_part_of_plain(name) for name in inner) else None
+    return "json" if all(part_of_plain(name) for name in inner) else None
 
 
 def _union_name(options: tuple[Any, ...]) -> str | None:
@@ -220,10 +220,10 @@ def _joined(names: list[str | None]) -> str | None:
         return "number"
     if "any" in distinct:
         return "any"
-    return "json" if all(_part_of_plain(name) for name in distinct) else None
+    return "json" if all(part_of_plain(name) for name in distinct) else None
 
 
-def _part_of_plain(name: str | None) -> bool:
+def part_of_plain(name: str | None) -> bool:
     """Say whether values of a type may stand within plain data."""
     return _plain_or_any(name) or name in ("bytes", "metrics")
 

@@ -32,12 +32,14 @@ class DataFrameSerializer(Serializer):
     format = "parquet"
     requires = ("pandas", "pyarrow")
     classes = (("pandas", "DataFrame"),)
+    derived = False
 
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `data.parquet`."""
         del context
         library("pyarrow", "A pandas DataFrame as an artifact")
-        if not self.accepts(type(value)):
+        pandas = library("pandas", "A pandas DataFrame as an artifact")
+        if not isinstance(value, pandas.DataFrame):
             raise wrong_type(value, "A pandas DataFrame")
         pandas_frames.refuse_subclass(value, "DataFrame")
         _write(pandas_frames.encode(value, self.name), folder)
@@ -56,12 +58,14 @@ class SeriesSerializer(Serializer):
     format = "series"
     requires = ("pandas", "pyarrow")
     classes = (("pandas", "Series"),)
+    derived = False
 
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `data.parquet`."""
         del context
         library("pyarrow", "A pandas Series as an artifact")
-        if not self.accepts(type(value)):
+        pandas = library("pandas", "A pandas Series as an artifact")
+        if not isinstance(value, pandas.Series):
             raise wrong_type(value, "A pandas Series")
         pandas_frames.refuse_subclass(value, "Series")
         frame = value.to_frame(value.name if type(value.name) is str else "values")
@@ -86,13 +90,14 @@ class IndexSerializer(Serializer):
     format = "index"
     requires = ("pandas", "pyarrow")
     classes = (("pandas", "Index"),)
+    derived = False
 
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `data.parquet`."""
         del context
         library("pyarrow", "A pandas Index as an artifact")
         pandas = library("pandas", "A pandas Index as an artifact")
-        if not self.accepts(type(value)):
+        if not isinstance(value, pandas.Index):
             raise wrong_type(value, "A pandas Index")
         pandas_frames.refuse_subclass(value, "Index")
         _write(pandas_frames.encode(pandas.DataFrame(index=value), self.name), folder)
@@ -111,13 +116,14 @@ class PolarsSerializer(Serializer):
     format = "parquet"
     requires = ("polars", "pyarrow")
     classes = (("polars", "DataFrame"),)
+    derived = False
 
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `data.parquet`."""
         del context
         arrow = library("pyarrow", "A Polars DataFrame as an artifact")
         polars = library("polars", "A Polars DataFrame as an artifact")
-        if not self.accepts(type(value)):
+        if not isinstance(value, polars.DataFrame):
             raise wrong_type(value, "A Polars DataFrame")
         if type(value) is not polars.DataFrame:
             raise wrong_type(value, "A Polars DataFrame, not one of a subclass,")
@@ -161,12 +167,13 @@ class ArrowSerializer(Serializer):
     format = "parquet"
     requires = ("pyarrow",)
     classes = (("pyarrow", "Table"),)
+    derived = False
 
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `data.parquet`."""
         del context
-        library("pyarrow", "A pyarrow Table as an artifact")
-        if not self.accepts(type(value)):
+        arrow = library("pyarrow", "A pyarrow Table as an artifact")
+        if not isinstance(value, arrow.Table):
             raise wrong_type(value, "A pyarrow Table")
         if value.num_rows and not value.num_columns:
             raise ArtifactError(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
+from waterflow.artifacts.watching import Watch
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
 from waterflow.language.context import Context, enter, resolve_secret
 from waterflow.runtime import contract
@@ -126,6 +127,7 @@ class _Attempt:
         self.file = job.file
         self.rank = contract.rank()
         self.serializers = SerializerContext(self.file.trusted_types)
+        self.watches: dict[str, Watch] = {}
 
     def run(self) -> None:
         """Run the attempt.
@@ -145,6 +147,7 @@ class _Attempt:
         except ArtifactError as error:
             raise Failure(contract.BAD_INPUT, "ArtifactError", str(error)) from None
         if self.rank == 0:
+            self._refuse_changes()
             try:
                 self._publish(results)
             except ArtifactError as error:
@@ -203,8 +206,10 @@ class _Attempt:
             raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
 
     def _load(self, argument: Argument, annotation: object) -> Any:
+        from waterflow.artifacts.plain import as_value
+
         if argument.source == "constant":
-            return self._typed(argument.constant, annotation)
+            return self._typed(as_value(argument.constant, annotation), annotation)
         if argument.source == "parameter":
             if argument.name not in self.job.parameters:
                 raise Failure(contract.USAGE, "UsageError", f"--param {argument.name} is missing")
@@ -241,6 +246,7 @@ class _Attempt:
 
         folder = self._folder(argument.name)
         manifest = artifacts.verify(folder)
+        self.watches[argument.name] = Watch(folder)
         if argument.raw:
             return self._payload(folder)
         key = argument.key
@@ -262,6 +268,8 @@ class _Attempt:
         path = self._folder(argument.name)
         if (path / artifacts.MANIFEST).is_file():
             artifacts.verify(path)
+        self.watches[argument.name] = Watch(path)
+        if (path / artifacts.MANIFEST).is_file():
             path = self._payload(path)
         return path if argument.type == "path" else Data.at(argument.uri, path)
 
@@ -421,6 +429,15 @@ class _Attempt:
         return self._save({"output": result}, {})
 
     # --- results -------------------------------------------------------------------------------
+
+    def _refuse_changes(self) -> None:
+        """Fail a step that has changed what it was given: other steps read it too."""
+        for name, watch in self.watches.items():
+            try:
+                watch.refuse_change(name)
+            except ArtifactError as error:
+                told = f"step '{self.job.step}': {error}"
+                raise Failure(contract.BAD_INPUT, "ArtifactError", told) from None
 
     def _publish(self, built: dict[str, Path]) -> None:
         from waterflow.artifacts import plain

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts, spec
 from waterflow.artifacts import Context, by_name, type_name
-from waterflow.artifacts.plain import entry, fitted, rebuild
+from waterflow.artifacts.plain import as_value, entry, fitted, rebuild
 from waterflow.language.signature import without_none
 from waterflow.spec.conditions import SKIPPED, holds
 from waterflow.spec.parameters import resolve
@@ -118,7 +118,7 @@ class _Reference:
         if isinstance(source, spec.FromParameter):
             value = self.parameters[source.name]
         elif isinstance(source, spec.FromValue):
-            value = source.value
+            value = as_value(source.value, annotation)
         else:
             raise TypeError(f"the reference run does not read {source}")
         return None if value is None else rebuild(value, annotation)
