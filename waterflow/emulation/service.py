@@ -20,7 +20,7 @@ from waterflow.emulation import isolation
 from waterflow.emulation.faults import FaultRules, Faults
 from waterflow.emulation.gate import Gate
 from waterflow.emulation.images import Images, check
-from waterflow.emulation.schedules import Schedules
+from waterflow.emulation.schedules import Scheduler
 from waterflow.emulation.server import Handler, Server
 from waterflow.emulation.site import GRACE, Site, Slots
 from waterflow.emulation.state import Component, State
@@ -80,7 +80,7 @@ class Cloud(ABC):
         """Make the parts of the cloud, in the order in which their state is loaded.
 
         A part may be a `state.Component` (it is kept with the state), `state.Prunable` (it keeps
-        files of its own), `Closable`, and `schedules.Schedules` (it is started, and has the clock
+        files of its own), `Closable`, and `schedules.Scheduler` (it is started, and has the clock
         that the owner moves). They are closed in this order too.
 
         Args:
@@ -187,13 +187,13 @@ class Service:
             self._state.load(self._kept)
         prepared = list(cloud.prepare(options.prepare))
         for part in self._parts.values():
-            if isinstance(part, Schedules):
-                gate.controls["advance"] = lambda request, schedules=part: {
-                    "now": schedules.advance(float(request["seconds"]))
+            if isinstance(part, Scheduler):
+                gate.controls["advance"] = lambda request, scheduler=part: {
+                    "now": scheduler.advance(float(request["seconds"]))
                 }
         cloud.begin(self._parts)
         for part in self._parts.values():
-            if isinstance(part, Schedules):
+            if isinstance(part, Scheduler):
                 part.start()
         self._server.start()
         self.ready: dict[str, Any] = {

@@ -75,7 +75,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Scope:
+class ReferenceTargets:
     """All that expressions of a definition can refer to.
 
     Attributes:

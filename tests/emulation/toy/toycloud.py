@@ -16,7 +16,7 @@ from waterflow.emulation.faults import SpotPlan
 from waterflow.emulation.jobs import Job, JobRefusedError, JobState, JobTable
 from waterflow.emulation.paging import page
 from waterflow.emulation.process import EmulatorProcess
-from waterflow.emulation.schedules import Schedules
+from waterflow.emulation.schedules import Scheduler
 from waterflow.emulation.service import Cloud, main
 from waterflow.emulation.tokens import TokenConflictError, Tokens
 from waterflow.emulation.wire import App, Environ, Reply, Start, json_reply, read_body
@@ -128,7 +128,7 @@ class Every:
         return begin + max(1, (after - begin) // self.seconds + 1) * self.seconds
 
 
-class ToySchedules(Schedules):
+class ToyScheduler(Scheduler):
     """The part that has the schedules."""
 
     def __init__(self, clock: Clock, jobs: ToyJobs) -> None:
@@ -161,7 +161,7 @@ class ToyCloud(Cloud):
 
     def parts(self, site: Any, endpoint: str, state: Path | None) -> dict[str, Any]:
         self.jobs = ToyJobs(site)
-        self.schedules = ToySchedules(Clock(), self.jobs)
+        self.schedules = ToyScheduler(Clock(), self.jobs)
         return {"schedules": self.schedules, "jobs": self.jobs}
 
     def prepare(self, wishes: str) -> Iterator[str]:

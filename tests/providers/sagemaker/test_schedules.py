@@ -16,7 +16,7 @@ from waterflow_sagemaker.connections import Connections
 from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.profile import SageMakerSettings
 from waterflow_sagemaker.provider import SageMakerProvider
-from waterflow_sagemaker.schedules import Schedules
+from waterflow_sagemaker.schedules import EventBridgeSchedules
 
 from tests.unit.test_cron import five_fields
 from waterflow import project, spec
@@ -175,7 +175,7 @@ class World:
             Bucket=self.settings.bucket,
             CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
         )
-        self.schedules = Schedules(
+        self.schedules = EventBridgeSchedules(
             self.connections, self.deploy, SageMakerProvider(root, self.profile).runs_known
         )
         self.deployed: list[str] = []
