@@ -16,7 +16,7 @@ from waterflow.runs import lineage
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands, value_name
 from waterflow_sagemaker import limits
-from waterflow_sagemaker.document import SageMakerDocument, Scheduler
+from waterflow_sagemaker.document import SageMakerDocument, SchedulerSettings
 from waterflow_sagemaker.machines import prices
 from waterflow_sagemaker.translation import naming, steps
 from waterflow_sagemaker.translation.branching import Layout, PlacedGate, copies, place
@@ -68,7 +68,7 @@ def compile_sagemaker(
     definition = translation.whole(profile, kept)
     scheduler = None
     if pipeline.schedule is not None:
-        scheduler = Scheduler(
+        scheduler = SchedulerSettings(
             group=naming.schedule_group(settings.prefix), role=settings.scheduler_role
         )
     document = SageMakerDocument(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from botocore.model import Shape
 
     from waterflow_sagemaker.definition.document import Step
-    from waterflow_sagemaker.definition.references import ReferenceTargets, Target
+    from waterflow_sagemaker.definition.references import ReferenceTarget, ReferenceTargets
     from waterflow_sagemaker.definition.shapes import Path
 
 CREATES: Final = {
@@ -94,7 +94,7 @@ _SCHEMES: Final = ("s3://", "https://")
 
 
 def _referred(
-    targets: ReferenceTargets, text: str, target: Target, shape: Any, path: Path
+    targets: ReferenceTargets, text: str, target: ReferenceTarget, shape: Any, path: Path
 ) -> Iterator[Violation]:
     kind = KINDS.get(shape.type_name)
     fits = {kind, "Integer"} if kind == "Float" else {kind}

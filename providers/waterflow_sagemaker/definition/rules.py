@@ -18,8 +18,8 @@ from waterflow_sagemaker.definition.document import (
     as_object,
     expressions,
     is_expression,
-    places,
     references,
+    step_entries,
     step_path,
 )
 from waterflow_sagemaker.definition.jobs import job_problems
@@ -58,7 +58,9 @@ def read(document: Any) -> Definition:
     violations = list(_outside(source))
     parameters, wrong = read_parameters(source.get("Parameters"))
     violations += wrong
-    placed = tuple(read_step(place) for place in places(source) if isinstance(place.source, dict))
+    placed = tuple(
+        read_step(entry) for entry in step_entries(source) if isinstance(entry.source, dict)
+    )
     steps: dict[str, Step] = {}
     for step in placed:
         if step.name:
@@ -121,10 +123,10 @@ def _entries(source: Json) -> Iterator[str]:
     steps = source.get("Steps")
     if not isinstance(steps, list) or not steps:
         yield f"Steps: found {shown(steps)}; a list of at least one step is required"
-    for place in places(source):
-        if not isinstance(place.source, dict):
-            path = model_shapes.show_path(place.path)
-            yield f"{path}: found {shown(place.source)}; a step is an object"
+    for entry in step_entries(source):
+        if not isinstance(entry.source, dict):
+            path = model_shapes.show_path(entry.path)
+            yield f"{path}: found {shown(entry.source)}; a step is an object"
 
 
 def _beside_steps(targets: ReferenceTargets, source: Json) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from waterflow.emulation.clock import Clock
-from waterflow.emulation.cluster import Cluster, End, Launch
+from waterflow.emulation.cluster import Cluster, End, Workload
 from waterflow.emulation.errors import JobError
 from waterflow.emulation.faults import SpotPlan
 from waterflow.emulation.jobs import Job, JobRefusedError, JobState, JobTable
@@ -40,7 +40,7 @@ class ToyJob(Job):
 
     def work(self) -> str | None:
         plan = SpotPlan(self.site.faults) if self.request.get("spot") else None
-        launch = Launch(
+        workload = Workload(
             command=["sh", "-ec", self.request["command"]],
             environment=self.request.get("environment", {}),
             image=self.request.get("image", "any"),
@@ -51,7 +51,7 @@ class ToyJob(Job):
         attempts = 0
         while True:
             attempts += 1
-            cluster = Cluster(self.site, launch, self.folder / f"attempt-{attempts}")
+            cluster = Cluster(self.site, workload, self.folder / f"attempt-{attempts}")
             if plan:
                 plan.begin()
 
