@@ -137,5 +137,5 @@ class SageMakerProvider(CloudProvider):
         return EventBridgeSchedules(
             self._connections,
             lambda build, document: self.starter.deploy(build, document).address,
-            self.runs_known,
+            self.profile_runs,
         )

@@ -176,7 +176,7 @@ class World:
             CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
         )
         self.schedules = EventBridgeSchedules(
-            self.connections, self.deploy, SageMakerProvider(root, self.profile).runs_known
+            self.connections, self.deploy, SageMakerProvider(root, self.profile).profile_runs
         )
         self.deployed: list[str] = []
 
