@@ -18,7 +18,7 @@ from waterflow.errors import (
     ConfigurationError,
     PermissionDeniedError,
 )
-from waterflow.testing import OutsideStore, VersionedStoreConformance
+from waterflow.testing import VersionedStore, VersionedStoreConformance
 
 _NUMBERS = itertools.count(1)
 
@@ -29,7 +29,7 @@ def _emulated(emulator):
         yield
 
 
-class Bucket(OutsideStore):
+class Bucket(VersionedStore):
     """A bucket of the test's own."""
 
     schemes = ("s3", "s3a")
