@@ -24,8 +24,13 @@ def emulate(*arguments: str, cwd: Path, **more: Any) -> subprocess.CompletedProc
     """Run the verb to its end."""
     return subprocess.run(
         [*_VERB, *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **more,
-    )  # fmt: skip
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **more,
+    )
 
 
 @pytest.fixture
@@ -36,9 +41,14 @@ def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(*arguments: str, **more: Any) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*_VERB, *arguments],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            stdin=subprocess.DEVNULL, start_new_session=True, **more,
-        )  # fmt: skip
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            **more,
+        )
         running.append(process)
         return process
 

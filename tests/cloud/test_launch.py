@@ -114,10 +114,17 @@ def start(job: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     at = [f"--at={name}={job / folder}" for name, folder in paths.items()]
     return subprocess.run(
         [sys.executable, str(job / "control" / "launch.py"), *at, *arguments],
-        env={"PATH": os.environ["PATH"], "TMPDIR": str(job / "tmp"), "NATIVE_ID": "execution-7",
-             "PYTHONSAFEPATH": "1"},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        env={
+            "PATH": os.environ["PATH"],
+            "TMPDIR": str(job / "tmp"),
+            "NATIVE_ID": "execution-7",
+            "PYTHONSAFEPATH": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_a_step_runs_where_its_command_line_says(job: Path) -> None:

@@ -70,10 +70,13 @@ def test_it_ends_with_the_verb_even_when_that_is_killed(started):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_command_ends_with_the_verb(started, tmp_path, number, code):
     process = started(
-        "toy", "--", sys.executable, "-c",
+        "toy",
+        "--",
+        sys.executable,
+        "-c",
         "import os, pathlib, signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); "
         "pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(600)",
-    )  # fmt: skip
+    )
     mark = tmp_path / "pid"
     pid = wait_for(lambda: mark.exists() and mark.read_text())
     process.send_signal(number)

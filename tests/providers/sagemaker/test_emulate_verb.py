@@ -57,8 +57,9 @@ def test_the_state_is_kept_between_two_commands(tmp_path):
     write = "import boto3; boto3.client('s3').create_bucket(Bucket='kept')"
     read = "import boto3; print(boto3.client('s3').list_buckets()['Buckets'][0]['Name'])"
     for program, said in ((write, ""), (read, "kept\n")):
-        done = emulate("sagemaker", "--state", "state", "--", sys.executable, "-c", program,
-                       cwd=tmp_path)  # fmt: skip
+        done = emulate(
+            "sagemaker", "--state", "state", "--", sys.executable, "-c", program, cwd=tmp_path
+        )
         assert (done.returncode, done.stdout) == (0, said), done.stderr
 
 
@@ -69,9 +70,13 @@ def test_a_missing_library_names_the_command_that_installs_it(tmp_path):
         "from waterflow.cli import main; sys.argv = ['waterflow', 'emulate', 'sagemaker']; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 3, done.stderr
     assert 'pip install "waterflow[sagemaker,emulate]"' in done.stderr
 

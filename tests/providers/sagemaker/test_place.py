@@ -86,8 +86,11 @@ def test_a_job_that_sagemaker_has_told_nothing_says_so_in_one_line(
     done = subprocess.run(
         [sys.executable, str(control / "launch.py")],
         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(ml / "tmp"), **variables},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 5, done.stderr
     (line,) = done.stderr.splitlines()
     assert message in line

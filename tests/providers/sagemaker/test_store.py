@@ -140,9 +140,14 @@ except ImportError as error:
 
 def lacking(folder):
     done = subprocess.run(
-        [sys.executable, "-c", LACKING], cwd=folder, capture_output=True, text=True, timeout=60,
-        check=True, env=os.environ | {"PYTHONPATH": str(folder)},
-    )  # fmt: skip
+        [sys.executable, "-c", LACKING],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+    )
     return done.stdout
 
 
