@@ -436,8 +436,8 @@ class _Attempt:
             try:
                 watch.refuse_change(name)
             except ArtifactError as error:
-                told = f"step '{self.job.step}': {error}"
-                raise Failure(contract.BAD_INPUT, "ArtifactError", told) from None
+                message = f"step '{self.job.step}': {error}"
+                raise Failure(contract.BAD_INPUT, "ArtifactError", message) from None
 
     def _publish(self, built: dict[str, Path]) -> None:
         from waterflow.artifacts import plain
