@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -43,7 +43,7 @@ def finish(run: Run, state: RunState, *, again: str | None, as_json: bool) -> in
     models, metrics = _results(run)
     if as_json:
         state = settle(run, state)
-        print_json(run_document(state) | {"models": models, "metrics": metrics})
+        print_json(run_document(state) | {"models": models, "metrics": _in_json(metrics)})
         return _CODES.get(str(state.status), 0)
     root = run.provider.root
     for step in state.steps.values():
@@ -123,6 +123,16 @@ def _results(run: Run) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]
     return models, metrics
 
 
+def _in_json(metrics: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Return metrics as JSON has them: null where one is not a finite number."""
+    return {
+        step: {key: value if math.isfinite(value) else None for key, value in values.items()}
+        for step, values in metrics.items()
+    }
+
+
 def _value(run: Run, artifact: Artifact) -> dict[str, Any]:
+    from waterflow.artifacts.plain import read
+
     folder = run.provider.download(run.id, artifact.step, artifact.output)
-    return json.loads((folder / "value.json").read_bytes())
+    return read(folder, artifact.type)
