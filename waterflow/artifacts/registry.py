@@ -8,7 +8,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.artifacts import estimators, files, plain, tables
+from waterflow.artifacts import files, models, plain, tables
 from waterflow.artifacts.base import Context, Serializer, wrong_type
 from waterflow.artifacts.folder import MANIFEST
 from waterflow.errors import ArtifactError, ConfigurationError
@@ -97,6 +97,7 @@ class AnySerializer(Serializer):
 
 _READERS: Final = {
     "value.json": "json", "data.parquet": "dataframe", "model.skops": "estimator",
+    "lightgbm.txt": "lightgbm", "xgboost.ubj": "xgboost", "catboost.cbm": "catboost",
     "array.npy": "array", "figure.png": "figure", "value.bin": "bytes",
 }  # fmt: skip
 
@@ -109,8 +110,12 @@ _BUILT_IN: Final[dict[str, Serializer]] = {
         tables.PolarsSerializer(),
         tables.ArrowSerializer(),
         files.ArraySerializer(),
-        estimators.EstimatorSerializer(),
-        estimators.ModelSerializer(),
+        # Before scikit-learn's: their estimators derive from its base.
+        models.LightGBMSerializer(),
+        models.XGBoostSerializer(),
+        models.CatBoostSerializer(),
+        models.EstimatorSerializer(),
+        models.ModelSerializer(),
         files.PathSerializer(),
         files.FigureSerializer(),
         files.BytesSerializer(),

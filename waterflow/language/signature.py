@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import operator
@@ -64,6 +65,19 @@ class Signature:
     outputs: dict[str, str]
     annotations: dict[str, Any]
     named: type[tuple[Any, ...]] | None
+
+    def listed(self) -> Signature:
+        """Return the interface of the function called for many items: each output is a list."""
+        from waterflow.artifacts import is_plain
+
+        return dataclasses.replace(
+            self,
+            outputs={
+                name: "json" if is_plain(kind) else f"list[{kind}]"
+                for name, kind in self.outputs.items()
+            },
+            annotations={name: list[kind] for name, kind in self.annotations.items()},
+        )
 
 
 def function_location(function: Callable[..., Any]) -> str:

@@ -141,6 +141,11 @@ class _Reference:
             else:
                 items = arguments.pop(over)
                 result = [function(**arguments, **{over: item}) for item in items]
+                named = self.call.steps[step.name].signature.named
+                if named is not None:
+                    result = named(
+                        *([one[at] for one in result] for at in range(len(step.outputs)))
+                    )
             single = list(step.outputs) == ["output"] and not hasattr(result, "_fields")
             for name, output in step.outputs.items():
                 folder = self._place(step.name, name)

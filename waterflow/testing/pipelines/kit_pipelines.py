@@ -53,6 +53,8 @@ def types(
     known = kit_files.rename(kit_files.record(name))
     frames = wf.map(kit_tables.scaled, kit_plain.count(3), whole=whole)
     kit_tables.gather([halves.left, halves.right, whole], [halves.rows, halves.rows])
+    pieces = wf.map(kit_tables.piece, kit_plain.count.options(name="three")(3), whole=whole)
+    kit_tables.gather.options(name="gather_pieces")(pieces.part, pieces.at)
     kit_models.read_back(
         kit_files.one_file(kit_plain.say(name)),
         kit_files.folder(),

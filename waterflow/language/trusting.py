@@ -1,0 +1,52 @@
+"""The model classes that steps declare: told before training if no model file may hold them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from waterflow.errors import DefinitionError
+from waterflow.language.signature import function_location
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from waterflow.language.trace import Called
+
+
+def check_trusted(steps: Mapping[str, Called], trusted: Sequence[str], location: str) -> None:
+    """Refuse steps that hand on models of a class that the pipeline does not trust.
+
+    Args:
+        steps: Step name -> the function step.
+        trusted: The pipeline's `trusted_types`.
+        location: `file:line` of the pipeline.
+
+    Raises:
+        DefinitionError: All such classes, with the line to add; or one that no other step could
+            import.
+    """
+    from waterflow.artifacts.trust import dotted, untrusted_classes
+
+    missing: dict[str, str] = {}
+    for name, step in steps.items():
+        signature = step.signature
+        declared = {f"argument '{a.name}'": a.annotation for a in signature.arguments.values()}
+        declared |= {f"output '{key}'": kind for key, kind in signature.annotations.items()}
+        for what, annotation in declared.items():
+            for class_ in untrusted_classes(annotation, trusted):
+                if class_.__module__ == "__main__":
+                    raise DefinitionError(
+                        f"Step '{name}', {what}: a model file names its class by module, and "
+                        f"{class_.__qualname__} is defined in the script or notebook itself, which "
+                        "a job cannot import. Move the class into a module of the project.",
+                        function_location(step.function),
+                    )
+                missing.setdefault(dotted(class_), f"step '{name}', {what}")
+    if missing:
+        where = "; ".join(f"{class_} ({place})" for class_, place in missing.items())
+        listed = ", ".join(f'"{class_}"' for class_ in [*trusted, *missing])
+        raise DefinitionError(
+            "Model files hold no class that is not on the allow-list, and steps declare "
+            f"{where}. If you trust the code, say so: @wf.pipeline(trusted_types=[{listed}])",
+            location,
+        )
