@@ -8,7 +8,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.artifacts import files, models, plain, tables
+from waterflow.artifacts import files, models, own, plain, tables
 from waterflow.artifacts.base import Context, Serializer, wrong_type
 from waterflow.artifacts.folder import MANIFEST
 from waterflow.errors import ArtifactError, ConfigurationError
@@ -137,6 +137,8 @@ def by_name(name: str) -> Serializer:
         return serializer
     if name.startswith("list[") and name.endswith("]"):
         return ListSerializer(by_name(name[5:-1]))
+    if ":" in name:
+        return own.by_name(name)
     if serializer := extensions().get(name):
         return serializer
     known = ", ".join([*_BUILT_IN, "list[T]", *extensions()])
@@ -207,6 +209,8 @@ _STANDARD: Final = ("builtins", "collections.abc", "typing")
 def _class_name(kind: type) -> str | None:
     if (kind.__module__, kind.__name__) == ("waterflow.language.types", "Data"):
         return "data"
+    if given := own.of(kind):
+        return given.name
     if typing.is_typeddict(kind):
         return _record_name(kind)
     for serializer in _BUILT_IN.values():

@@ -171,8 +171,7 @@ def _argument(name: str, annotation: Any, default: Any, owner: str, where: str) 
     if type_ is None:
         raise DefinitionError(
             f"{owner}: nothing is known about how to pass '{name}: {show(annotation)}' from step "
-            "to step. Use one of the artifact types, or register a serializer for it (entry point "
-            "group waterflow.serializers).",
+            f"to step. Use one of the artifact types, or say how it is kept: {_way(annotation)}",
             where,
         )
     return Argument(name, annotation, type_, default, optional or default is None, choices, static)
@@ -213,10 +212,25 @@ def _output(annotation: Any, owner: str, where: str) -> str:
         raise DefinitionError(
             f"{owner} returns {show(annotation)}{' or None' if optional else ''}, which does not "
             "say how to store it. Name one artifact type: a DataFrame, an estimator, an array, "
-            "plain data such as dict[str, float], a Path, a Figure.",
+            "plain data such as dict[str, float], a Path, a Figure. Or say how it is kept: "
+            f"{_way(annotation)}",
             where,
         )
     return "json" if optional else type_
+
+
+def _way(annotation: Any) -> str:
+    """Return how a class that no serializer takes may be kept."""
+    if not isinstance(annotation, type):
+        return "wf.serializer(Class, save=..., load=...)"
+    line = f"wf.serializer({annotation.__name__}, save=..., load=...)"
+    bases = {(base.__module__.partition(".")[0], base.__name__) for base in annotation.__mro__}
+    if ("torch", "Module") in bases:
+        return (
+            "return its state, `model.state_dict()`, as dict[str, torch.Tensor], and build the "
+            f"module anew where it is read; or {line}"
+        )
+    return line
 
 
 def _is_plain(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waterflow.errors import DefinitionError
@@ -11,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from waterflow.language.trace import Called
+
+
+def _script() -> str:
+    """Return the name of the script that this process runs; empty where it is none."""
+    return Path(str(getattr(sys.modules["__main__"], "__file__", None) or "")).stem
 
 
 def check_trusted(steps: Mapping[str, Called], trusted: Sequence[str], location: str) -> None:
@@ -34,14 +41,15 @@ def check_trusted(steps: Mapping[str, Called], trusted: Sequence[str], location:
         declared |= {f"output '{key}'": kind for key, kind in signature.annotations.items()}
         for what, annotation in declared.items():
             for class_ in untrusted_classes(annotation, trusted):
-                if class_.__module__ == "__main__":
+                if class_.__module__ == "__main__" and not _script():
                     raise DefinitionError(
                         f"Step '{name}', {what}: a model file names its class by module, and "
-                        f"{class_.__qualname__} is defined in the script or notebook itself, which "
-                        "a job cannot import. Move the class into a module of the project.",
+                        f"{class_.__qualname__} is defined in the notebook itself, which a job "
+                        "cannot import. Move the class into a module of the project.",
                         function_location(step.function),
                     )
-                missing.setdefault(dotted(class_), f"step '{name}', {what}")
+                class_name = dotted(class_).replace("__main__", _script(), 1)
+                missing.setdefault(class_name, f"step '{name}', {what}")
     if missing:
         where = "; ".join(f"{class_} ({place})" for class_, place in missing.items())
         listed = ", ".join(f'"{class_}"' for class_ in [*trusted, *missing])

@@ -264,8 +264,22 @@ class _Attempt:
 
     # --- the call ------------------------------------------------------------------------------
 
+    def _types(self) -> list[str]:
+        """Return the types of all that the step reads and writes."""
+        types = list(self.file.outputs.values())
+        waiting = list(self.file.arguments.values())
+        while waiting:
+            argument = waiting.pop()
+            types.append(argument.type)
+            waiting.extend(argument.parts)
+        return types
+
     def _function(self) -> Callable[..., Any]:
+        from waterflow.artifacts import own
+
         try:
+            for module in own.modules(self._types()):
+                importlib.import_module(module)
             function: Any = importlib.import_module(self.file.work.module)
             for part in self.file.work.name.split("."):
                 function = getattr(function, part)
