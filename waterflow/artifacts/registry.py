@@ -6,9 +6,11 @@ import dataclasses
 import functools
 import types
 import typing
+from collections import OrderedDict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.artifacts import files, models, own, plain, tables
+from waterflow.artifacts import files, models, own, plain, tables, tensors
 from waterflow.artifacts.base import Context, Serializer, wrong_type
 from waterflow.artifacts.folder import MANIFEST
 from waterflow.errors import ArtifactError, ConfigurationError
@@ -99,6 +101,7 @@ _READERS: Final = {
     "value.json": "json", "data.parquet": "dataframe", "model.skops": "estimator",
     "lightgbm.txt": "lightgbm", "xgboost.ubj": "xgboost", "catboost.cbm": "catboost",
     "array.npy": "array", "figure.png": "figure", "value.bin": "bytes",
+    "tensors.safetensors": "tensors",
 }  # fmt: skip
 
 _BUILT_IN: Final[dict[str, Serializer]] = {
@@ -116,6 +119,8 @@ _BUILT_IN: Final[dict[str, Serializer]] = {
         models.CatBoostSerializer(),
         models.EstimatorSerializer(),
         models.ModelSerializer(),
+        tensors.TensorSerializer(),
+        tensors.StateSerializer(),
         files.PathSerializer(),
         files.FigureSerializer(),
         files.BytesSerializer(),
@@ -195,6 +200,8 @@ def type_name(annotation: object) -> str | None:
         return _union_name(typing.get_args(annotation))
     if origin is typing.Literal:
         return _joined([type_name(type(value)) for value in typing.get_args(annotation)])
+    if _is_state(origin, typing.get_args(annotation)):
+        return tensors.StateSerializer.name
     kind = origin or annotation
     if not isinstance(kind, type):
         return None
@@ -203,6 +210,13 @@ def type_name(annotation: object) -> str | None:
     return _class_name(cast("type", kind))
 
 
+def _is_state(origin: object, arguments: tuple[Any, ...]) -> bool:
+    """Say whether an annotation is a dict of tensors by name: one file, and not a folder each."""
+    named = len(arguments) == 2 and arguments[0] is str
+    return named and origin in _STATES and type_name(arguments[1]) == tensors.TensorSerializer.name
+
+
+_STATES: Final = (dict, Mapping, OrderedDict)
 _STANDARD: Final = ("builtins", "collections.abc", "typing")
 
 
