@@ -216,7 +216,7 @@ def _is_state(origin: object, arguments: tuple[Any, ...]) -> bool:
     return named and origin in _STATES and type_name(arguments[1]) == tensors.TensorSerializer.name
 
 
-_STATES: Final = (dict, Mapping, OrderedDict)
+_STATES: Final[tuple[object, ...]] = (dict, Mapping, OrderedDict)
 _STANDARD: Final = ("builtins", "collections.abc", "typing")
 
 

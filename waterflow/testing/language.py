@@ -69,6 +69,8 @@ class Language:
         pieces = run.artifact("gather_pieces").load()
         assert sorted(pieces["x"]) == sorted(table["x"])
         assert set(pieces["extra"]) == {3}
+        assert run.artifact("entries").load() == ["naïve ✓", "second"]
+        assert run.artifact("added").load() == "3/2"
         assert run.artifact("rename").load()["name"] == "NAÏVE ✓"
         assert set(run.artifact("judge").load()) == {"accuracy", "rows"}
         assert run.artifact("fit").load().predict(table[["x", "y"]]).shape == (12,)

@@ -3,6 +3,7 @@
 import importlib.util
 from typing import Any, Literal
 
+import kit_accounts
 import kit_attempts
 import kit_cache
 import kit_coded
@@ -10,6 +11,7 @@ import kit_figures
 import kit_files
 import kit_jobs
 import kit_learning
+import kit_ledger
 import kit_models
 import kit_plain
 import kit_tables
@@ -71,6 +73,8 @@ def types(
         known,
         frames,
     )
+    kit_accounts.entries(kit_ledger.ledger(name))
+    kit_accounts.added(wf.map(kit_ledger.part, kit_plain.count.options(name="two")(2)))
     if importlib.util.find_spec("polars") is not None:
         import kit_polars
 
@@ -223,7 +227,7 @@ def cached(
     kit_coded.coded()
 
 
-@wf.pipeline
+@wf.pipeline(trusted_types=["kit_line.Line"])
 def tracked(
     hold: str,
     slope: float = 2.0,
