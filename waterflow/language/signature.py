@@ -171,7 +171,7 @@ def _argument(name: str, annotation: Any, default: Any, owner: str, where: str) 
     if type_ is None:
         raise DefinitionError(
             f"{owner}: nothing is known about how to pass '{name}: {show(annotation)}' from step "
-            f"to step. Use one of the artifact types, or say how it is kept: {_way(annotation)}",
+            f"to step. {_advice(annotation)}",
             where,
         )
     return Argument(name, annotation, type_, default, optional or default is None, choices, static)
@@ -205,9 +205,14 @@ def _outputs(
 
 def _output(annotation: Any, owner: str, where: str) -> str:
     from waterflow.artifacts import type_name
+    from waterflow.artifacts.advice import advice
 
     annotation, optional = without_none(annotation)
     type_ = type_name(annotation)
+    if type_ is None and (told := advice(annotation)):
+        raise DefinitionError(
+            f"{owner} returns {show(annotation)}, which does not say how to store it. {told}", where
+        )
     if type_ is None or type_ in ("any", "data") or (optional and not _is_plain(type_)):
         raise DefinitionError(
             f"{owner} returns {show(annotation)}{' or None' if optional else ''}, which does not "
@@ -217,6 +222,13 @@ def _output(annotation: Any, owner: str, where: str) -> str:
             where,
         )
     return "json" if optional else type_
+
+
+def _advice(annotation: Any) -> str:
+    from waterflow.artifacts.advice import advice
+
+    way = f"Use one of the artifact types, or say how it is kept: {_way(annotation)}."
+    return advice(annotation) or way
 
 
 def _way(annotation: Any) -> str:

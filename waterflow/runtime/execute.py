@@ -13,13 +13,15 @@ import tempfile
 import traceback
 import types
 import typing
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
+from waterflow.artifacts.watching import Watch
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
 from waterflow.language.context import RunningStep, enter, resolve_secret
-from waterflow.language.signature import SINGLE, without_none
+from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
 from waterflow.runtime.failure import (
     Failure,
@@ -126,6 +128,7 @@ class _Attempt:
         self.file = job.file
         self.rank = contract.rank()
         self.serializers = Context(self.file.trusted_types)
+        self.watches: dict[str, Watch] = {}
 
     def run(self) -> None:
         """Run the attempt.
@@ -145,6 +148,7 @@ class _Attempt:
         except ArtifactError as error:
             raise Failure(contract.BAD_INPUT, "ArtifactError", str(error)) from None
         if self.rank == 0:
+            self._refuse_changes()
             try:
                 self._publish(results)
             except ArtifactError as error:
@@ -203,8 +207,10 @@ class _Attempt:
             raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
 
     def _load(self, argument: Argument, annotation: object) -> Any:
+        from waterflow.artifacts.plain import as_value
+
         if argument.source == "constant":
-            return self._typed(argument.constant, annotation)
+            return self._typed(as_value(argument.constant, annotation), annotation)
         if argument.source == "parameter":
             if argument.name not in self.job.parameters:
                 raise Failure(contract.USAGE, "UsageError", f"--param {argument.name} is missing")
@@ -212,7 +218,9 @@ class _Attempt:
         if argument.source == "first":
             return self._load(self._first(argument), annotation)
         if argument.source == "list":
-            inner = (typing.get_args(annotation) or (Any,))[0]
+            from waterflow.language.signature import without_none
+
+            inner = (typing.get_args(without_none(annotation)[0]) or (Any,))[0]
             return [self._load(item, inner) for item in argument.parts]
         if argument.source == "data":
             return self._data(argument)
@@ -226,16 +234,20 @@ class _Attempt:
         raise Skipped
 
     @staticmethod
-    def _typed(value: Any, annotation: object) -> Any:
-        from waterflow.artifacts.plain import rebuild
+    def _typed(value: Any, annotation: object, *, text: bool = True) -> Any:
+        from waterflow.artifacts.plain import fitted, rebuild
 
-        return None if value is None else rebuild(value, annotation)
+        if value is None:
+            return None
+        return rebuild(value, annotation) if text else fitted(value, annotation)
 
     def _artifact(self, argument: Argument, annotation: object) -> Any:
         from waterflow.artifacts import by_name
+        from waterflow.artifacts.plain import entry
 
         folder = self._folder(argument.name)
         manifest = artifacts.verify(folder)
+        self.watches[argument.name] = Watch(folder)
         if argument.raw:
             return self._payload(folder)
         key = argument.key
@@ -243,9 +255,11 @@ class _Attempt:
         value = by_name(kind).load(folder, Any if key is not None else annotation, self.serializers)
         if key is None:
             return value
-        if not isinstance(value, dict) or key not in value:
-            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}")
-        return self._typed(cast("dict[str, Any]", value)[key], annotation)
+        try:
+            part = entry(value, key)
+        except KeyError:
+            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}") from None
+        return self._typed(part, annotation, text=False)
 
     def _data(self, argument: Argument) -> Any:
         from waterflow.language.types import Data
@@ -255,6 +269,8 @@ class _Attempt:
         path = self._folder(argument.name)
         if (path / artifacts.MANIFEST).is_file():
             artifacts.verify(path)
+        self.watches[argument.name] = Watch(path)
+        if (path / artifacts.MANIFEST).is_file():
             path = self._payload(path)
         return path if argument.type == "path" else Data.at(argument.uri, path)
 
@@ -295,7 +311,7 @@ class _Attempt:
         over = self.file.work.over
         arguments: dict[str, Any] = {}
         for name, argument in self.file.arguments.items():
-            annotation = without_none(hints.get(name, Any))[0]
+            annotation: Any = hints.get(name, Any)
             whole = list[annotation] if name == over else annotation
             arguments[name] = self._argument(name, argument, whole)
         returned: Any = hints.get("return", Any)
@@ -354,7 +370,7 @@ class _Attempt:
                 f"None was returned where {shown} is declared: a `return` may be missing. Return "
                 f"a value, or declare `{shown} | None`"
             )
-        by_name(kind).save(value, folder, self.serializers)
+        by_name(kind).save(value, folder, replace(self.serializers, declared=declared))
 
     def _track(self, name: str, kind: str, value: Any, folder: Path) -> None:
         """Log what an output itself says: metrics as metrics, figures as pictures."""
@@ -403,16 +419,15 @@ class _Attempt:
 
     def _gather(self, output: str, folder: Path, count: int, declared: Mapping[str, Any]) -> None:
         """Make the artifact of a mapped output of its items' folders."""
-        from waterflow.artifacts import by_name
-        from waterflow.artifacts.plain import read
+        from waterflow.artifacts.plain import encoded, write
 
         kind = self.file.outputs[output]
         if kind == "json":
             inner = self._item_type(output, declared)
-            values = [read(folder / str(index), inner) for index in range(count)]
+            values = [encoded(folder / str(index), inner) for index in range(count)]
             shutil.rmtree(folder)
             folder.mkdir()
-            by_name("json").save(values, folder, self.serializers)
+            write(folder, values)
         artifacts.seal(folder, kind)
 
     def _register(self) -> dict[str, Path]:
@@ -444,22 +459,32 @@ class _Attempt:
 
     # --- results -------------------------------------------------------------------------------
 
+    def _refuse_changes(self) -> None:
+        """Fail a step that has changed what it was given: other steps read it too."""
+        for name, watch in self.watches.items():
+            try:
+                watch.refuse_change(name)
+            except ArtifactError as error:
+                told = f"step '{self.job.step}': {error}"
+                raise Failure(contract.BAD_INPUT, "ArtifactError", told) from None
+
     def _publish(self, built: dict[str, Path]) -> None:
-        from waterflow.artifacts.plain import read
+        from waterflow.artifacts import plain
 
         for name, target in self.job.values.items():
             scalar = self.file.values[name]
             folder = built[scalar.output]
-            value = read(folder, self.file.outputs[scalar.output])
+            value = plain.read(folder, self.file.outputs[scalar.output])
             if scalar.key is not None:
                 value = self._entry(value, scalar.output, scalar.key)
-            if not isinstance(value, (bool, int, float, str)):
+            try:
+                value = plain.scalar(value)
+            except ArtifactError as error:
                 raise Failure(
                     contract.BAD_OUTPUT,
                     "ArtifactError",
-                    f"step '{self.job.step}': a condition needs the scalar '{name}', "
-                    f"but found {value!r:.80}",
-                )
+                    f"step '{self.job.step}': a condition needs the scalar '{name}', but {error}",
+                ) from None
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(value))
         for name, folder in built.items():
@@ -470,14 +495,17 @@ class _Attempt:
             artifacts.publish(folder, target)
 
     def _entry(self, value: Any, output: str, key: str) -> Any:
-        if isinstance(value, dict) and key in value:
-            return cast("dict[str, Any]", value)[key]
-        raise Failure(
-            contract.BAD_OUTPUT,
-            "ArtifactError",
-            f"step '{self.job.step}', output '{output}' has no entry {key!r}, which a condition "
-            "needs",
-        )
+        from waterflow.artifacts.plain import entry
+
+        try:
+            return entry(value, key)
+        except KeyError:
+            raise Failure(
+                contract.BAD_OUTPUT,
+                "ArtifactError",
+                f"step '{self.job.step}', output '{output}' has no entry {key!r}, which a "
+                "condition needs",
+            ) from None
 
     def _write_skipped(self) -> None:
         print(
