@@ -21,6 +21,7 @@ from waterflow import artifacts
 from waterflow.artifacts.watching import Watch
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
 from waterflow.language.context import RunningStep, enter, resolve_secret
+from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
 from waterflow.runtime.failure import (
     Failure,
@@ -279,8 +280,22 @@ class _Attempt:
 
     # --- the call ------------------------------------------------------------------------------
 
+    def _types(self) -> list[str]:
+        """Return the types of all that the step reads and writes."""
+        types = list(self.file.outputs.values())
+        waiting = list(self.file.arguments.values())
+        while waiting:
+            argument = waiting.pop()
+            types.append(argument.type)
+            waiting.extend(argument.parts)
+        return types
+
     def _function(self) -> Callable[..., Any]:
+        from waterflow.artifacts import own
+
         try:
+            for module in own.modules(self._types()):
+                importlib.import_module(module)
             function: Any = importlib.import_module(self.file.work.module)
             for part in self.file.work.name.split("."):
                 function = getattr(function, part)
@@ -371,35 +386,49 @@ class _Attempt:
     def _map(
         self, function: Callable[..., Any], fixed: dict[str, Any], over: str, returned: Any
     ) -> dict[str, Path]:
-        from waterflow.artifacts import type_name
-        from waterflow.artifacts.plain import encoded, write
         from waterflow.runtime import fan
 
         items: list[Any] = fixed.pop(over)
-        kind = self.file.outputs["output"]
-        folder = self.scratch / "output"
-        folder.mkdir()
-        inner = kind[5:-1] if kind.startswith("list[") else type_name(returned) or "json"
+        several = hasattr(returned, "_fields")
+        declared = typing.get_type_hints(returned) if several else {SINGLE: returned}
+        folders = {name: self.scratch / name for name in self.file.outputs}
+        for folder in folders.values():
+            folder.mkdir()
+
+        def save(result: Any, index: int) -> None:
+            for name, value in self._named(result).items():
+                place = folders[name] / str(index)
+                place.mkdir()
+                self._write(value, place, self._item_type(name, declared), declared[name])
+
         try:
-            fan.run(
-                function,
-                fixed,
-                over,
-                items,
-                folder,
-                lambda value, place: self._write(value, place, inner, returned),
-                self.file.threads,
-            )
-            if kind == "json":
-                values = [encoded(folder / str(index), inner) for index in range(len(items))]
-                shutil.rmtree(folder)
-                folder.mkdir()
-                write(folder, values)
-            artifacts.seal(folder, kind)
+            fan.run(function, fixed, over, items, save, self.file.threads)
+            for name, folder in folders.items():
+                self._gather(name, folder, len(items), declared)
         except ArtifactError as error:
             message = f"step '{self.job.step}': {error}"
             raise Failure(contract.BAD_OUTPUT, "ArtifactError", message) from None
-        return {"output": folder}
+        return folders
+
+    def _item_type(self, output: str, declared: Mapping[str, Any]) -> str:
+        """Return the type of one item of a mapped output."""
+        from waterflow.artifacts import type_name
+
+        kind = self.file.outputs[output]
+        return kind[5:-1] if kind.startswith("list[") else type_name(declared[output]) or "json"
+
+    def _gather(self, output: str, folder: Path, count: int, declared: Mapping[str, Any]) -> None:
+        """Make the artifact of a mapped output of its items' folders."""
+        from waterflow.artifacts.plain import encoded, write
+
+        kind = self.file.outputs[output]
+        if kind == "json":
+            inner = self._item_type(output, declared)
+            values = [encoded(folder / str(index), inner) for index in range(count)]
+            shutil.rmtree(folder)
+            folder.mkdir()
+            write(folder, values)
+        artifacts.seal(folder, kind)
 
     def _register(self) -> dict[str, Path]:
         try:
