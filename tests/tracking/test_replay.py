@@ -193,7 +193,8 @@ def test_limits_and_names_are_brought_into_mlflows_form(
     assert len([tag for tag in runs["a"]["tags"] if tag.startswith("t")]) == 250
     assert len(runs["a"]["tags"]["long"]) <= 8000
     assert len(runs["a"]["metrics"]["loss"]) == 2500
-    assert {"a_b_1", "_abs__x", "nan", "inf"} <= set(runs["a"]["metrics"])
+    assert {"nan", "inf"} <= set(runs["a"]["metrics"])
+    assert {key[:-13] for key in runs["a"]["metrics"]} >= {"a_b_1", "_abs__x", "k" * 237}
     assert math.isnan(runs["a"]["metrics"]["nan"][0][0])
     assert runs["a"]["metrics"]["inf"][0][0] > 1e300
     assert max(map(len, runs["a"]["metrics"])) == 250

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import tempfile
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow.errors import ConfigurationError, WaterflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
     from waterflow.tracking.spool import Spool
 
@@ -44,12 +45,46 @@ class Context:
 
 
 _current: Context | None = None
+_HANDED_ON: Final = "WATERFLOW_CONTEXT"
+"""Environment variable: the context of the step that started this process, as JSON."""
 
 
 def enter(context: Context | None) -> None:
     """Set the step run under way in this process."""
     global _current  # noqa: PLW0603 - one step run a process
     _current = context
+
+
+def hand_on(context: Context, environ: MutableMapping[str, str]) -> None:
+    """Let processes that the step starts anew, such as spawned workers, be in the same context.
+
+    Args:
+        context: The step run under way in this process.
+        environ: What they inherit.
+    """
+    from waterflow.tracking.spool import spool_uri
+
+    environ[_HANDED_ON] = json.dumps(
+        {
+            "step": context.step,
+            "spool": spool_uri(context.spool),
+            "checkpoint": None if context.checkpoint is None else str(context.checkpoint),
+            "rank": context.rank,
+            "secrets": dict(context.secrets),
+        }
+    )
+
+
+def current() -> Context | None:
+    """Return the step run under way in this process, or in the one that started it."""
+    if _current is None and _HANDED_ON in os.environ:
+        from waterflow.tracking.spool import from_uri
+
+        fields: dict[str, Any] = json.loads(os.environ[_HANDED_ON])
+        checkpoint: str | None = fields.pop("checkpoint")
+        spool = from_uri(fields.pop("spool"))
+        enter(Context(spool=spool, checkpoint=Path(checkpoint) if checkpoint else None, **fields))
+    return _current
 
 
 def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
@@ -61,10 +96,11 @@ def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
 
     Outside a step's job, as in a unit test, it does nothing.
     """
-    if _current is None or _current.rank:
+    context = current()
+    if context is None or context.rank:
         return
     for key, value in values.items():
-        _current.spool.append("metric", key=key, value=float(value), step=step or 0)
+        context.spool.append("metric", key=key, value=float(value), step=step or 0)
 
 
 def log_artifact(path: str | Path, artifact_path: str = "") -> None:
@@ -80,9 +116,10 @@ def log_artifact(path: str | Path, artifact_path: str = "") -> None:
     file = Path(path)
     if not file.exists():
         raise FileNotFoundError(f"log_artifact: {file} does not exist")
-    if _current is None or _current.rank:
+    context = current()
+    if context is None or context.rank:
         return
-    _current.spool.log_artifact(file, artifact_path)
+    context.spool.log_artifact(file, artifact_path)
 
 
 def checkpoint_dir() -> Path:
@@ -90,10 +127,11 @@ def checkpoint_dir() -> Path:
 
     Outside a step's job it is a new temporary folder.
     """
-    if _current is None or _current.checkpoint is None:
+    context = current()
+    if context is None or context.checkpoint is None:
         return Path(tempfile.mkdtemp(prefix="waterflow-checkpoint-"))
-    _current.checkpoint.mkdir(parents=True, exist_ok=True)
-    return _current.checkpoint
+    context.checkpoint.mkdir(parents=True, exist_ok=True)
+    return context.checkpoint
 
 
 def secret_variable(name: str, prefix: str = SECRET_PREFIX) -> str:
@@ -107,7 +145,8 @@ def resolve_secret(name: str) -> str:
     Raises:
         ConfigurationError: It is not there, or what is to read it cannot.
     """
-    how: Mapping[str, str] = _current.secrets if _current is not None else {}
+    context = current()
+    how: Mapping[str, str] = context.secrets if context is not None else {}
     if resolver := how.get("resolver"):
         return _resolved(name, resolver)
     variable = secret_variable(name, how.get("variable_prefix", SECRET_PREFIX))

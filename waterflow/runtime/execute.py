@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from waterflow import artifacts
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
-from waterflow.language.context import Context, enter, resolve_secret
+from waterflow.language.context import Context, enter, hand_on, resolve_secret
 from waterflow.runtime import contract
+from waterflow.runtime.completion import Ending, stand_alone
 from waterflow.runtime.failure import (
     Failure,
     Terminated,
@@ -41,21 +42,34 @@ class Skipped(Exception):  # noqa: N818 - no error
     """An input's step was skipped, so this one is."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run one attempt and return its exit code (runtime/contract.py lists them)."""
+def main(arguments: list[str], *, alone: bool = False) -> int:
+    """Run one attempt and return its exit code (runtime/contract.py lists them).
+
+    Args:
+        arguments: As for `python -m waterflow.runtime`.
+        alone: Whether this process is the attempt's own, and ends with it.
+    """
     try:
         job = contract.parse(arguments)
     except contract.UsageError as error:
         print(f"waterflow: {error}", file=sys.stderr)
         return contract.USAGE
-    return run(job)
+    return run(job, alone=alone)
 
 
-def run(job: Job) -> int:
-    """Run one attempt of a job in this process and return its exit code."""
+def run(job: Job, *, alone: bool = False) -> int:
+    """Run one attempt of a job in this process and return its exit code.
+
+    Args:
+        job: What is to be done.
+        alone: Whether this process is the attempt's own, and ends with it.
+    """
     try:
         signal.signal(signal.SIGTERM, _terminate)
-        return _run(job)
+        ending = Ending(alone=alone)
+        if alone:
+            stand_alone(_terminate)
+        return _run(job, ending)
     except Terminated:
         _remove_outputs(job)
         return 128 + signal.SIGTERM
@@ -68,7 +82,7 @@ def run(job: Job) -> int:
             sys.stderr.flush()
 
 
-def _run(job: Job) -> int:
+def _run(job: Job, ending: Ending) -> int:
     tracks = contract.rank() == 0
     with Spool(
         Path(os.environ.get(contract.SPOOL) or Path.cwd() / "spool.jsonl"),
@@ -79,15 +93,15 @@ def _run(job: Job) -> int:
     ) as spool:
         try:
             with _scratch() as scratch:
-                _Attempt(job, spool, scratch).run()
+                _Attempt(job, spool, scratch, ending).run()
+                ending.mark()
                 return contract.OK
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the log is to tell
             failure = error if isinstance(error, Failure) else unforeseen(error)
             print(failure.detail or f"waterflow: {failure.message}", file=sys.stderr)
-            if tracks:
-                spool.append("failure", **as_event(failure))
+            spool.append("failure", **as_event(failure))
             return failure.code
 
 
@@ -98,13 +112,27 @@ def _scratch() -> Generator[Path]:
     if named:
         yield Path(named)
         return
-    with tempfile.TemporaryDirectory(prefix="waterflow-", ignore_cleanup_errors=True) as folder:
+    # Not tempfile's own context manager: its folder is gone once exit handlers have run.
+    folder = tempfile.mkdtemp(prefix="waterflow-")
+    try:
         yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
+
+
+def _check_terminated() -> None:
+    """Raise again what an exit handler has swallowed.
+
+    Raises:
+        Terminated: SIGTERM came.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        raise Terminated
 
 
 def _remove_outputs(job: Job) -> None:
@@ -118,10 +146,10 @@ def _remove_outputs(job: Job) -> None:
 class _Attempt:
     """The state of one attempt."""
 
-    def __init__(self, job: Job, spool: Spool, scratch: Path) -> None:
+    def __init__(self, job: Job, spool: Spool, scratch: Path, ending: Ending) -> None:
         from waterflow.artifacts import Context as SerializerContext
 
-        self.job, self.spool, self.scratch = job, spool, scratch
+        self.job, self.spool, self.scratch, self.ending = job, spool, scratch, ending
         self.file = job.file
         self.rank = contract.rank()
         self.serializers = SerializerContext(self.file.trusted_types)
@@ -143,6 +171,8 @@ class _Attempt:
             return
         except ArtifactError as error:
             raise Failure(contract.BAD_INPUT, "ArtifactError", str(error)) from None
+        self.ending.run_exit_handlers()
+        _check_terminated()
         if self.rank == 0:
             try:
                 self._publish(results)
@@ -156,7 +186,9 @@ class _Attempt:
         for variable, value in self.file.variables.items():
             os.environ[variable] = value
         secrets = self.file.secrets_from
-        enter(Context(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets))
+        context = Context(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets)
+        enter(context)
+        hand_on(context, os.environ)
         try:
             for variable, name in self.file.secrets.items():
                 os.environ[variable] = resolve_secret(name)
@@ -287,13 +319,16 @@ class _Attempt:
             arguments[name] = self._argument(name, argument, whole)
         returned: Any = hints.get("return", Any)
         if over is not None:
-            return self._map(function, arguments, over, returned)
+            built = self._map(function, arguments, over, returned)
+            self.ending.await_threads()
+            return built
         try:
             result = function(**arguments)
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever the user's code raises ends the step
             raise from_exception(error, contract.FAILED) from None
+        self.ending.await_threads()  # they may still write what was returned
         results = self._named(result)
         several = hasattr(returned, "_fields")
         declared = typing.get_type_hints(returned) if several else dict.fromkeys(results, returned)
@@ -405,6 +440,7 @@ class _Attempt:
             loaded = {
                 name: self._argument(name, argument, Any) for name, argument in arguments.items()
             }
+            self._check_names(loaded)
             result = register(self.file, folder, artifacts.verify(folder), loaded)
         except ArtifactError:
             raise
@@ -413,6 +449,22 @@ class _Attempt:
             code = contract.BAD_CODE if missing else contract.FAILED
             raise Failure(code, type(error).__name__, str(error)) from None
         return self._save({"output": result}, {})
+
+    def _check_names(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse names that only now are known, before anything is sent.
+
+        Raises:
+            ArtifactError: The registry takes none such.
+        """
+        from waterflow.tracking.names import alias_mistake, model_name_mistake
+
+        for key, mistake in (("name", model_name_mistake), ("alias", alias_mistake)):
+            value = arguments.get(key)
+            why = None if value is None else mistake(str(value))
+            if why is not None:
+                raise ArtifactError(
+                    f"step '{self.job.step}': the registry takes no {key} {value!r:.80}: {why}"
+                )
 
     # --- results -------------------------------------------------------------------------------
 
@@ -469,4 +521,4 @@ def _allows_none(annotation: Any) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], alone=True))

@@ -159,6 +159,8 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
     if isinstance(step.run, spec.Register):
         launch["registering"] = context.registering
         environment[REGISTERED_AT] = {"Get": "Execution.StartDateTime"}
+    elif context.tracking is not None and context.build.speaks_to_mlflow(step.name):
+        launch["tracking"] = context.tracking
     document = step_document(
         context.part(step), step, execution=EXECUTION, frames=True,
         secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,

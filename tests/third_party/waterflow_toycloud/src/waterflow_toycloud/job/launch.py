@@ -160,6 +160,12 @@ def environment(
         "MASTER_ADDR": hosts[0], "MASTER_PORT": PORT, "WORLD_SIZE": str(len(hosts)),
         "RANK": str(rank), "WATERFLOW_HOSTS": ",".join(hosts),
     }  # fmt: skip
+    target = settings.get("tracking") or {}
+    speaking = {
+        f"WATERFLOW_{variable}": target[key]
+        for variable, key in (("TRACKING_URI", "uri"), ("EXPERIMENT", "experiment"))
+        if target
+    }
     registering = settings["registering"] or {}
     tracking = {
         "WATERFLOW_TRACKING_URI": registering.get("uri", ""),
@@ -172,6 +178,7 @@ def environment(
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads),
         **(several if len(hosts) > 1 else {}),
         **(tracking if registering else {}),
+        **speaking,
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUNBUFFERED": "1",
