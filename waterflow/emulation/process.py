@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from waterflow.emulation.faults import FaultRules, Faults
-from waterflow.emulation.gate import CONTROL
 from waterflow.emulation.images import check
+from waterflow.emulation.middleware import CONTROL
 from waterflow.emulation.site import GRACE
 from waterflow.errors import ConfigurationError, ProviderError
 from waterflow.provider.emulators import missing

@@ -24,7 +24,7 @@ SECRET_PREFIX: Final = "WATERFLOW_SECRET_"  # noqa: S105 - a name, no secret
 
 
 @dataclass
-class Context:
+class RunningStep:
     """The step run under way in this process.
 
     Attributes:
@@ -44,38 +44,38 @@ class Context:
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-_current: Context | None = None
-_HANDED_ON: Final = "WATERFLOW_CONTEXT"
-"""Environment variable: the context of the step that started this process, as JSON."""
+_current: RunningStep | None = None
+_HANDED_ON: Final = "WATERFLOW_RUNNING_STEP"
+"""Environment variable: the step run that has started this process, as JSON."""
 
 
-def enter(context: Context | None) -> None:
+def enter(step: RunningStep | None) -> None:
     """Set the step run under way in this process."""
     global _current  # noqa: PLW0603 - one step run a process
-    _current = context
+    _current = step
 
 
-def hand_on(context: Context, environ: MutableMapping[str, str]) -> None:
-    """Let processes that the step starts anew, such as spawned workers, be in the same context.
+def hand_on(step: RunningStep, environ: MutableMapping[str, str]) -> None:
+    """Let processes that the step starts anew, such as spawned workers, be of the same step run.
 
     Args:
-        context: The step run under way in this process.
+        step: The step run under way in this process.
         environ: What they inherit.
     """
     from waterflow.tracking.spool import spool_uri
 
     environ[_HANDED_ON] = json.dumps(
         {
-            "step": context.step,
-            "spool": spool_uri(context.spool),
-            "checkpoint": None if context.checkpoint is None else str(context.checkpoint),
-            "rank": context.rank,
-            "secrets": dict(context.secrets),
+            "step": step.step,
+            "spool": spool_uri(step.spool),
+            "checkpoint": None if step.checkpoint is None else str(step.checkpoint),
+            "rank": step.rank,
+            "secrets": dict(step.secrets),
         }
     )
 
 
-def current() -> Context | None:
+def current() -> RunningStep | None:
     """Return the step run under way in this process, or in the one that started it."""
     if _current is None and _HANDED_ON in os.environ:
         from waterflow.tracking.spool import from_uri
@@ -83,7 +83,8 @@ def current() -> Context | None:
         fields: dict[str, Any] = json.loads(os.environ[_HANDED_ON])
         checkpoint: str | None = fields.pop("checkpoint")
         spool = from_uri(fields.pop("spool"))
-        enter(Context(spool=spool, checkpoint=Path(checkpoint) if checkpoint else None, **fields))
+        folder = Path(checkpoint) if checkpoint else None
+        enter(RunningStep(spool=spool, checkpoint=folder, **fields))
     return _current
 
 
@@ -96,11 +97,11 @@ def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
 
     Outside a step's job, as in a unit test, it does nothing.
     """
-    context = current()
-    if context is None or context.rank:
+    running = current()
+    if running is None or running.rank:
         return
     for key, value in values.items():
-        context.spool.append("metric", key=key, value=float(value), step=step or 0)
+        running.spool.append("metric", key=key, value=float(value), step=step or 0)
 
 
 def log_artifact(path: str | Path, artifact_path: str = "") -> None:
@@ -116,10 +117,10 @@ def log_artifact(path: str | Path, artifact_path: str = "") -> None:
     file = Path(path)
     if not file.exists():
         raise FileNotFoundError(f"log_artifact: {file} does not exist")
-    context = current()
-    if context is None or context.rank:
+    running = current()
+    if running is None or running.rank:
         return
-    context.spool.log_artifact(file, artifact_path)
+    running.spool.log_artifact(file, artifact_path)
 
 
 def checkpoint_dir() -> Path:
@@ -127,11 +128,11 @@ def checkpoint_dir() -> Path:
 
     Outside a step's job it is a new temporary folder.
     """
-    context = current()
-    if context is None or context.checkpoint is None:
+    running = current()
+    if running is None or running.checkpoint is None:
         return Path(tempfile.mkdtemp(prefix="waterflow-checkpoint-"))
-    context.checkpoint.mkdir(parents=True, exist_ok=True)
-    return context.checkpoint
+    running.checkpoint.mkdir(parents=True, exist_ok=True)
+    return running.checkpoint
 
 
 def secret_variable(name: str, prefix: str = SECRET_PREFIX) -> str:
@@ -145,8 +146,8 @@ def resolve_secret(name: str) -> str:
     Raises:
         ConfigurationError: It is not there, or what is to read it cannot.
     """
-    context = current()
-    how: Mapping[str, str] = context.secrets if context is not None else {}
+    running = current()
+    how: Mapping[str, str] = running.secrets if running is not None else {}
     if resolver := how.get("resolver"):
         return _resolved(name, resolver)
     variable = secret_variable(name, how.get("variable_prefix", SECRET_PREFIX))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from waterflow import artifacts
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
-from waterflow.language.context import Context, enter, hand_on, resolve_secret
+from waterflow.language.context import RunningStep, enter, hand_on, resolve_secret
 from waterflow.runtime import contract
 from waterflow.runtime.completion import Ending, stand_alone
 from waterflow.runtime.failure import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from types import FrameType
 
-    from waterflow.runtime.contract import Argument, Job
+    from waterflow.runtime.contract import Argument, Invocation
 
 
 class Skipped(Exception):  # noqa: N818 - no error
@@ -57,7 +57,7 @@ def main(arguments: list[str], *, alone: bool = False) -> int:
     return run(job, alone=alone)
 
 
-def run(job: Job, *, alone: bool = False) -> int:
+def run(job: Invocation, *, alone: bool = False) -> int:
     """Run one attempt of a job in this process and return its exit code.
 
     Args:
@@ -82,7 +82,7 @@ def run(job: Job, *, alone: bool = False) -> int:
             sys.stderr.flush()
 
 
-def _run(job: Job, ending: Ending) -> int:
+def _run(job: Invocation, ending: Ending) -> int:
     tracks = contract.rank() == 0
     with Spool(
         Path(os.environ.get(contract.SPOOL) or Path.cwd() / "spool.jsonl"),
@@ -135,7 +135,7 @@ def _check_terminated() -> None:
         raise Terminated
 
 
-def _remove_outputs(job: Job) -> None:
+def _remove_outputs(job: Invocation) -> None:
     """Remove what a terminated attempt has written; checkpoints stay."""
     for folder in job.outputs.values():
         shutil.rmtree(folder, ignore_errors=True)
@@ -146,13 +146,13 @@ def _remove_outputs(job: Job) -> None:
 class _Attempt:
     """The state of one attempt."""
 
-    def __init__(self, job: Job, spool: Spool, scratch: Path, ending: Ending) -> None:
-        from waterflow.artifacts import Context as SerializerContext
+    def __init__(self, job: Invocation, spool: Spool, scratch: Path, ending: Ending) -> None:
+        from waterflow.artifacts import Context
 
         self.job, self.spool, self.scratch, self.ending = job, spool, scratch, ending
         self.file = job.file
         self.rank = contract.rank()
-        self.serializers = SerializerContext(self.file.trusted_types)
+        self.serializers = Context(self.file.trusted_types)
 
     def run(self) -> None:
         """Run the attempt.
@@ -186,9 +186,9 @@ class _Attempt:
         for variable, value in self.file.variables.items():
             os.environ[variable] = value
         secrets = self.file.secrets_from
-        context = Context(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets)
-        enter(context)
-        hand_on(context, os.environ)
+        step = RunningStep(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets)
+        enter(step)
+        hand_on(step, os.environ)
         try:
             for variable, name in self.file.secrets.items():
                 os.environ[variable] = resolve_secret(name)

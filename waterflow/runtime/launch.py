@@ -119,24 +119,24 @@ def main(arguments: list[str]) -> int:
     settings: Settings = json.loads((control / "launch.json").read_bytes())
     paths, others = _paths(arguments)
     place = _place(control, settings, paths)
-    job = Job(control, settings, place)
+    step = LaunchedStep(control, settings, place)
     try:
-        command, environment = job.prepare(others)
+        command, environment = step.prepare(others)
     except (Unprepared, OSError, tarfile.TarError, subprocess.SubprocessError) as error:
         print(f"waterflow: {error}", file=sys.stderr)
         place.tell(str(error))
         return UNPREPARED
     code = _run(command, environment)
     if code == 0:
-        place.publish(job.scalars())
+        place.publish(step.scalars())
         place.drop_checkpoint()
     else:
-        place.tell(job.reason() or f"the step ended with exit code {code}")
+        place.tell(step.reason() or f"the step ended with exit code {code}")
     return code
 
 
-class Job:
-    """One job, seen from inside.
+class LaunchedStep:
+    """One job's command line and environment, and what its step has left behind.
 
     Args:
         control: The folder of the control input.

@@ -19,7 +19,7 @@ from waterflow_sagemaker.emulator.pipeline_operations import (
     operations,
     parallel_steps,
 )
-from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope
+from waterflow_sagemaker.emulator.resolution import ResolutionError, Resolver
 
 if TYPE_CHECKING:
     from waterflow_sagemaker.definition.document import Definition
@@ -82,8 +82,8 @@ class Pipelines(PipelineOperations):
             "StartDateTime": written(now),
             "CurrentDateTime": written(now),
         }
-        scope = Scope(values, variables, {}, _nothing, self._engine.read)
-        execution.experiment = scope.resolve(parsed.experiment)
+        resolver = Resolver(values, variables, {}, _nothing, self._engine.read)
+        execution.experiment = resolver.resolve(parsed.experiment)
         pipeline.last_run, version.last_execution = now, execution.arn
         self._executions[execution.arn] = execution
         self._drive(execution, parsed)

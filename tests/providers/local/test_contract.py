@@ -28,8 +28,8 @@ def add(left: int, right: int = 2) -> dict[str, int]:
 
 
 @wf.step
-def use(found: dict[str, int]) -> int:
-    return found["sum"]
+def use(sums: dict[str, int]) -> int:
+    return sums["sum"]
 
 
 @wf.step
@@ -170,7 +170,7 @@ def test_a_step_on_plain_data_needs_the_standard_library_alone(jobs, tmp_path, i
     assert artifacts.verify(tmp_path / "out").type == "json"
     assert json.loads((tmp_path / "out" / "value.json").read_bytes()) == {"sum": 42}
     code, text = jobs.run(
-        "use", "--input", f"found={tmp_path}/out", "--output", f"output={tmp_path}/used"
+        "use", "--input", f"sums={tmp_path}/out", "--output", f"output={tmp_path}/used"
     )
     assert code == 0, text
     assert json.loads((tmp_path / "used" / "value.json").read_bytes()) == 42
@@ -191,13 +191,13 @@ def test_exit_codes_are_as_documented(jobs, tmp_path):
     assert jobs.run("breaks", "--param", "left=no json", *out)[0] == 2
     assert jobs.run("breaks", "--parameter", "left=1", *out)[0] == 2
     assert jobs.run("add", *out)[0] == 2, "a parameter is missing"
-    assert jobs.run("use", "--input", f"found={tmp_path}/nowhere", *out)[0] == 3
+    assert jobs.run("use", "--input", f"sums={tmp_path}/nowhere", *out)[0] == 3
     assert jobs.run("wrong", "--param", "left=1", *out)[0] == 4
     assert jobs.run("late", "--param", f'note="{tmp_path}/note"', *out)[0] == 124
     half = tmp_path / "half"
     half.mkdir()
     (half / "value.json").write_text("1")
-    code, text = jobs.run("use", "--input", f"found={half}", *out)
+    code, text = jobs.run("use", "--input", f"sums={half}", *out)
     assert code == 3
     assert "not a finished artifact" in text
     assert not (tmp_path / "out" / "manifest.json").exists()

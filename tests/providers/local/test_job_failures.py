@@ -288,17 +288,19 @@ def test_a_forgotten_return_is_told_where_it_happened(jobs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("how", "given", "found"),
+    ("how", "variables", "secrets"),
     [
         (None, {"WATERFLOW_SECRET_DB_PASSWORD": "a", "WATERFLOW_SECRET_OTHER": "b"}, ["a", "b"]),
         ({"variable_prefix": "VAULT_"}, {"VAULT_DB_PASSWORD": "c", "VAULT_OTHER": "d"}, ["c", "d"]),
         ({"resolver": "my_store:read"}, {}, ["hidden", "shh"]),
     ],
 )
-def test_secrets_come_from_where_the_provider_says(jobs, tmp_path, how, given, found):
-    code, text, _ = jobs.run("secretive", tmp_path, "--param", "left=1", secrets_from=how, **given)
+def test_secrets_come_from_where_the_provider_says(jobs, tmp_path, how, variables, secrets):
+    code, text, _ = jobs.run(
+        "secretive", tmp_path, "--param", "left=1", secrets_from=how, **variables
+    )
     assert code == 0, text
-    assert json.loads((tmp_path / "out" / "value.json").read_bytes()) == found
+    assert json.loads((tmp_path / "out" / "value.json").read_bytes()) == secrets
 
 
 @pytest.mark.parametrize(

@@ -151,13 +151,13 @@ provider = "local"
 LOOK = """
 import boto3, json
 ecr = boto3.client("ecr").describe_repositories()
-found = [
+names = [
     [one["Name"] for one in boto3.client("s3").list_buckets()["Buckets"]],
     [one["Arn"] for one in boto3.client("iam").list_roles()["Roles"]],
     [one["AliasName"] for one in boto3.client("kms").list_aliases()["Aliases"]],
     [one["repositoryUri"] for one in ecr["repositories"]],
 ]
-print(json.dumps([sorted(one) for one in found]))
+print(json.dumps([sorted(one) for one in names]))
 """
 
 

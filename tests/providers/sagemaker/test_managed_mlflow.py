@@ -186,9 +186,9 @@ def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, 
     # A managed MLflow keeps artifacts in a bucket, and clients write them there themselves.
     experiment = client.create_experiment("managed", "s3://managed/mlflow")
 
-    told, _ = waterflow(project, "run", "pipelines/managed", "--json", **around)
+    output, _ = waterflow(project, "run", "pipelines/managed", "--json", **around)
 
-    state = json.loads(told)
+    state = json.loads(output)
     assert state["status"] == "succeeded"
     assert state["models"] == [
         {"name": "managed", "version": state["models"][0]["version"], "uri": "models:/managed/1"}
@@ -209,8 +209,8 @@ def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, 
         assert f"x-mlflow-sm-tracking-server-arn: {SERVER}" in head, head
         assert "authorization: aws4-hmac-sha256" in head, head
 
-    told, _ = waterflow(project, "plan", "pipelines/managed", "--json", **around)
-    plan = json.loads(told)
+    output, _ = waterflow(project, "plan", "pipelines/managed", "--json", **around)
+    plan = json.loads(output)
     assert plan["full_seconds"] > 0
     needed = [one for one in plan["permissions"] if one["resources"] == [SERVER]]
     assert {one["who"] for one in needed} == {"arn:aws:iam::123456789012:role/jobs", "submitter"}
@@ -218,25 +218,25 @@ def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, 
 
 
 def test_the_job_that_registers_has_the_plugin_among_its_libraries(project, plugin):
-    told, _ = waterflow(project, "compile", "pipelines/managed", PYTHONPATH=str(plugin))
-    control = json.loads(told)["control"]
+    output, _ = waterflow(project, "compile", "pipelines/managed", PYTHONPATH=str(plugin))
+    control = json.loads(output)["control"]
     assert PLUGIN in control["register"]["launch"]["pins"]
     assert PLUGIN not in control["judge"]["launch"]["pins"]
 
 
 @pytest.mark.parametrize("profile", ["aws", "local"])
 def test_without_the_plugin_nothing_starts_and_the_error_says_how_to_get_it(project, profile):
-    told, error = waterflow(project, "run", "pipelines/managed", "--profile", profile, code=3)
-    assert not told
+    output, error = waterflow(project, "run", "pipelines/managed", "--profile", profile, code=3)
+    assert not output
     assert 'pip install "waterflow[sagemaker-mlflow]"' in error
     assert SERVER in error
 
 
 def test_doctor_and_ui_know_managed_mlflow(project, plugin):
-    told, _ = waterflow(project, "doctor", "--json", code=3)
-    assert "waterflow[sagemaker-mlflow]" in told
-    told, _ = waterflow(project, "ui", "--no-open", PYTHONPATH=str(plugin))
-    assert SERVER in told
+    output, _ = waterflow(project, "doctor", "--json", code=3)
+    assert "waterflow[sagemaker-mlflow]" in output
+    output, _ = waterflow(project, "ui", "--no-open", PYTHONPATH=str(plugin))
+    assert SERVER in output
 
 
 @pytest.mark.parametrize("arn", [SERVER, APP, SERVER.replace("arn:aws:", "arn:aws-us-gov:")])

@@ -29,13 +29,13 @@ def test_a_plain_pipeline(snapshot):
 
 
 def test_the_rest_of_the_settings():
-    found = pipeline(
+    graph = pipeline(
         function("load", {"raw": spec.Input("data", spec.FromData("s3://elsewhere/raw.csv"))},
                  environment=spec.Environment(secrets={"TOKEN": "api/token"})),
         function("fit", {"x": "load"}, resources=spec.Resources(spot=True)),
     )  # fmt: skip
     document = compiled(
-        found,
+        graph,
         {
             "kms_key": "alias/ours", "subnets": ["subnet-1"], "security_groups": ["sg-1"],
             "steps": {"fit": {"role": OTHER}},
@@ -63,8 +63,8 @@ def test_the_rest_of_the_settings():
 
 def test_a_schedule():
     scheduler = "arn:aws:iam::123456789012:role/scheduler"
-    found = msgspec.structs.replace(plain(), schedule="0 3 * * 1")
-    allowed = needed(compiled(found, {"scheduler_role": scheduler, "prefix": "team"}))
+    graph = msgspec.structs.replace(plain(), schedule="0 3 * * 1")
+    allowed = needed(compiled(graph, {"scheduler_role": scheduler, "prefix": "team"}))
     this = {"arn:aws:sagemaker:*:123456789012:pipeline/team-a-pipeline"}
     assert of(allowed, "sagemaker:StartPipelineExecution", scheduler) == this
     assert of(allowed, "iam:PassRole", "submitter") == {ROLE, scheduler}

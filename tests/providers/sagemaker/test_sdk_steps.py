@@ -78,12 +78,12 @@ def test_steps_of_the_sdk_run_between_steps_of_waterflow(project, emulator, aws)
     again = started()
     assert {one["status"] for one in again["steps"]} == {"cached"}
 
-    found = aws.describe(first["steps"][1]["job"])
-    assert found["ProcessingResources"]["ClusterConfig"]["InstanceType"] == "ml.m5.large"
-    assert found["Environment"] == {"NOTE": "noted"}
-    found = aws.describe(first["steps"][2]["job"])
-    assert found["StoppingCondition"]["MaxRuntimeInSeconds"] >= 600
-    assert found["ResourceConfig"]["VolumeSizeInGB"] == 30
+    job = aws.describe(first["steps"][1]["job"])
+    assert job["ProcessingResources"]["ClusterConfig"]["InstanceType"] == "ml.m5.large"
+    assert job["Environment"] == {"NOTE": "noted"}
+    job = aws.describe(first["steps"][2]["job"])
+    assert job["StoppingCondition"]["MaxRuntimeInSeconds"] >= 600
+    assert job["ResourceConfig"]["VolumeSizeInGB"] == 30
 
 
 def test_what_cannot_be_taken_is_named(project, emulator):
@@ -91,7 +91,7 @@ def test_what_cannot_be_taken_is_named(project, emulator):
         emulator, project, str(PROGRAMS / "sdk_refused.py"), str(project / "pipelines" / "mixed")
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    told = json.loads(done.stdout.splitlines()[-1])
+    refusals = json.loads(done.stdout.splitlines()[-1])
     expected = {
         "another kind of step": ("'stop'", "a Fail step", "Give a ProcessingStep"),
         "hyperparameters": ("'learn'", "HyperParameters", "in `environment`"),
@@ -105,11 +105,11 @@ def test_what_cannot_be_taken_is_named(project, emulator):
         "an input that it has not": ("['words']", "letters, code"),
         "outputs in each other": ("an output at /opt/ml/processing/output",),
     }
-    assert set(told) == set(expected)
+    assert set(refusals) == set(expected)
     for case, words in expected.items():
         for word in words:
-            assert word in told[case], f"{case}: {told[case]}"
-        assert "sagemaker" in told[case]
+            assert word in refusals[case], f"{case}: {refusals[case]}"
+        assert "sagemaker" in refusals[case]
 
 
 def test_outside_a_pipeline_a_step_of_the_sdk_has_no_meaning():

@@ -39,7 +39,9 @@ def _append(squares: Any, number: int) -> None:
 
 def _fill(name: str) -> None:
     memory = shared_memory.SharedMemory(name)
-    memory.buf[:3] = bytes(SQUARES)
+    buffer: Any = memory.buf
+    buffer[:3] = bytes(SQUARES)
+    del buffer
     memory.close()
 
 
@@ -80,7 +82,9 @@ def _memory(context: Any) -> list[int]:
     worker = context.Process(target=_fill, args=(memory.name,))
     worker.start()
     worker.join()
-    squares = list(memory.buf[:3])
+    buffer: Any = memory.buf
+    squares = list(buffer[:3])
+    del buffer
     memory.close()
     memory.unlink()
     return squares

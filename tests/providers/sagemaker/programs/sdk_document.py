@@ -64,11 +64,11 @@ def main() -> None:
         image_uri=IMAGE, command=["python3"], role=ROLE, instance_type=machine,
         instance_count=count, sagemaker_session=session,
     )  # fmt: skip
-    given = ProcessingS3Input(
+    letters = ProcessingS3Input(
         s3_uri="s3://bucket/data", local_path="/opt/ml/processing/input/data",
         s3_data_type="S3Prefix", s3_input_mode="File",
     )  # fmt: skip
-    made = ProcessingS3Output(
+    output = ProcessingS3Output(
         s3_uri=Join(on="/", values=["s3://bucket", ExecutionVariables.PIPELINE_EXECUTION_ID]),
         local_path="/opt/ml/processing/output", s3_upload_mode="EndOfJob",
     )  # fmt: skip
@@ -77,8 +77,8 @@ def main() -> None:
         step_args=processor.run(
             code=str(FOLDER / "script.py"),
             arguments=["--count", count.to_string()],
-            inputs=[ProcessingInput(input_name="data", s3_input=given)],
-            outputs=[ProcessingOutput(output_name="out", s3_output=made)],
+            inputs=[ProcessingInput(input_name="data", s3_input=letters)],
+            outputs=[ProcessingOutput(output_name="out", s3_output=output)],
         ),
         property_files=[report],
         cache_config=cache,

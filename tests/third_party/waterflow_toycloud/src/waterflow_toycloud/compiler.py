@@ -17,7 +17,7 @@ from waterflow.cloud.planning import Planning
 from waterflow.cloud.settings import check_steps, of_step
 from waterflow.data.fingerprints import text_digest
 from waterflow.project.leaks import refuse_address
-from waterflow.provider import Job
+from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
 from waterflow.spec.job import leaves, step_document
 from waterflow.spec.parameters import to_text
@@ -96,7 +96,7 @@ class _Compiler(Planning):
             ),
         )
         self.control: dict[str, Control] = {}
-        self.rows: list[Job] = []
+        self.rows: list[PlannedJob] = []
 
     def document(self) -> CloudDocument:
         """Return the document."""
@@ -204,7 +204,9 @@ class _Compiler(Planning):
     def _job(self, step: spec.Step) -> dict[str, Any]:
         own = of_step(self.settings.steps, ToyStepSettings(), self.pipeline.name, step.name)
         machine = self._machine(step, own)
-        self.rows.append(Job(step=step.name, kind="job", machine=machine.type, price=machine.price))
+        self.rows.append(
+            PlannedJob(step=step.name, kind="job", machine=machine.type, price=machine.price)
+        )
         image, python = self.environment(step, own, lambda version: f"python:{version}")
         inputs: dict[str, Any] = {}
         launch: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.artifacts import canonical
 from waterflow.cloud.document import CloudDocument
-from waterflow.cloud.fingerprint import Expression, Fingerprint
+from waterflow.cloud.fingerprint import Fingerprint, NativeExpression
 from waterflow.cloud.objects import CLIENT, RETRIES, Bucket
 from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
 from waterflow.cloud.states import NativeRun, NativeStep, Outcome
@@ -256,14 +256,14 @@ def _uncached(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _marked(part: Any) -> Any:
-    """Return a part of a document with an `Expression` for each reference in it."""
+    """Return a part of a document with an `NativeExpression` for each reference in it."""
     if isinstance(part, list):
         return [_marked(item) for item in part]
     if not isinstance(part, dict):
         return part
     if set(part) in _REFERENCES:
         step = frozenset([part["step"]] if "step" in part else [])
-        return Expression(
+        return NativeExpression(
             json.dumps(part, sort_keys=True),
             frozenset([part["parameter"]] if "parameter" in part else []),
             places=frozenset() if "key" in part else step,
