@@ -13,6 +13,7 @@ import kit_learning
 import kit_models
 import kit_plain
 import kit_processes
+import kit_sweeps
 import kit_tables
 
 import waterflow as wf
@@ -289,3 +290,13 @@ def endings() -> None:
     """End each step's first attempt in a way of its own."""
     for how in kit_processes.ENDS:
         kit_processes.ending.options(name=f"ends_{how}")(how)
+
+
+@wf.pipeline
+def sweeps(name: str, looking: bool = False) -> None:
+    """Use MLflow in steps as a script does; look at what others have made."""
+    kit_sweeps.sweep(3)
+    with wf.when(looking == True) as gate:  # noqa: E712 - a symbol
+        kit_sweeps.look(name)
+    with gate.otherwise():
+        kit_sweeps.keep(name)
