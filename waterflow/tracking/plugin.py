@@ -15,7 +15,6 @@ import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import quote
 
 from mlflow.entities import (
     Experiment,
@@ -38,11 +37,10 @@ from mlflow.protos.databricks_pb2 import (
 )
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
-from mlflow.utils.uri import append_to_uri_path
 
 from waterflow.tracking.client import ATTEMPT, EXECUTION, NESTED_RUN, STEP, nested_tag
 from waterflow.tracking.recorded import NAME, PARENT, Recorded, RecordedRuns
-from waterflow.tracking.spool import NESTED, from_uri, in_run, inner, step_run_id
+from waterflow.tracking.spool import NESTED, artifact_uri, from_uri, inner, step_run_id
 from waterflow.tracking.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -179,11 +177,7 @@ class SpoolTrackingStore(AbstractStore):
         ).startswith(nested_tag(spool.step, spool.attempt, ""))
 
     def _to_run(self, run: Recorded) -> Run:
-        return self._runs.to_run(run, self._active(), self._artifacts_of(run.run_id))
-
-    def _artifacts_of(self, run_id: str, path: str = "") -> str:
-        uri = in_run(self._uri, run_id)
-        return append_to_uri_path(uri, quote(path)) if path else uri
+        return self._runs.to_run(run, self._active(), artifact_uri(self._spool, run.run_id))
 
     def _writable(self, run_id: str) -> Recorded:
         run = self._runs.find(run_id)
@@ -356,13 +350,13 @@ class SpoolTrackingStore(AbstractStore):
             number = len(self._models) + 1
             under = str(inner(name or f"model-{number}"))
             places = {one.artifact_location for one in self._models.values()}
-            if self._artifacts_of(run.run_id, under) in places:
+            if artifact_uri(self._spool, run.run_id, under) in places:
                 under = f"{under}-{number}"  # two models of one name are two
             model = LoggedModel(
                 experiment_id=self._active(),
                 model_id=f"m-{step_run_id(self._spool.run_id, under, time.time_ns())}",
                 name=name or f"model-{number}",
-                artifact_location=self._artifacts_of(run.run_id, under),
+                artifact_location=artifact_uri(self._spool, run.run_id, under),
                 creation_timestamp=now,
                 last_updated_timestamp=now,
                 model_type=model_type,

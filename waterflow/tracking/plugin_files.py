@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path, PurePosixPath
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from pathlib import Path
 
 from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
@@ -12,7 +11,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 from waterflow.errors import TrackingError
-from waterflow.tracking.spool import Spool, from_uri, inner, run_of
+from waterflow.tracking.spool import from_artifact_uri, inner
 
 
 class SpoolArtifactRepository(ArtifactRepository):
@@ -22,7 +21,7 @@ class SpoolArtifactRepository(ArtifactRepository):
         self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
     ) -> None:
         super().__init__(artifact_uri, tracking_uri, registry_uri)
-        self._spool, self._run, self._under = _parted(artifact_uri)
+        self._spool, self._run, self._under = from_artifact_uri(artifact_uri)
         self._top = self._spool.files(self._run) / self._under
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
@@ -68,17 +67,6 @@ class SpoolArtifactRepository(ArtifactRepository):
 
 def folder_of(artifact_uri: str) -> Path:
     """Return where the files are that an artifact URI of a spool names."""
-    spool, run, under = _parted(artifact_uri)
+    spool, run, under = from_artifact_uri(artifact_uri)
     spool.close()
     return spool.files(run) / under
-
-
-def _parted(artifact_uri: str) -> tuple[Spool, str, PurePosixPath]:
-    """Return the spool that a URI names, the run within the step's, and the path below that."""
-    # MLflow puts a slash and the artifact's path behind the spool's own.
-    parts = urlsplit(artifact_uri)
-    path = whole = PurePosixPath(unquote(parts.path))
-    while not Path(path).is_file() and path != path.parent:
-        path = path.parent
-    spool = from_uri(urlunsplit(parts._replace(path=quote(str(path)))))
-    return spool, run_of(artifact_uri), inner(str(whole.relative_to(path)))

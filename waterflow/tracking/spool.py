@@ -340,14 +340,32 @@ def spool_uri(spool: Spool) -> str:
     return f"{SCHEME}://{quote(str(spool.path))}?{urlencode(query)}"
 
 
-def in_run(uri: str, run: str) -> str:
-    """Return a spool's URI that means a run within the step's; "" for the step's own."""
-    return f"{uri}&{urlencode({'run': run})}" if run else uri
+def artifact_uri(spool: Spool, run: str = "", path: str = "") -> str:
+    """Return the URI under which MLflow finds artifacts: it ends in a path, as users add to it.
+
+    Args:
+        spool: The spool.
+        run: The run within the step's that they are of; "" for the step's own.
+        path: What is meant of them; "" for all.
+    """
+    query = urlencode({"execution": spool.execution, "step": spool.step, "attempt": spool.attempt,
+                       "run": run, "frames": "1" if spool.frames is not None else ""})  # fmt: skip
+    return f"{SCHEME}://{quote(str(spool.path))}/{quote(query, safe='')}/{quote(path)}".rstrip("/")
 
 
-def run_of(uri: str) -> str:
-    """Return the run within the step's that a URI means; "" for the step's own."""
-    return next(iter(parse_qs(urlsplit(uri).query).get("run", ())), "")
+def from_artifact_uri(uri: str) -> tuple[Spool, str, PurePosixPath]:
+    """Return the spool of an artifact URI, the run within the step's or "", and the path.
+
+    Raises:
+        TrackingError: It is none.
+    """
+    whole = PurePosixPath(unquote(urlsplit(uri).path))
+    place = next((one for one in whole.parents if Path(one).is_file()), None)
+    if place is None:
+        raise TrackingError(f"There is no spool at {uri}.")
+    query, *path = whole.relative_to(place).parts
+    run = next(iter(parse_qs(query).get("run", ())), "")
+    return from_uri(f"{SCHEME}://{quote(str(place))}?{query}"), run, inner("/".join(path))
 
 
 def from_uri(uri: str) -> Spool:

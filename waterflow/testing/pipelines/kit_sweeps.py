@@ -3,8 +3,10 @@
 from typing import Any
 
 import mlflow
-import mlflow.sklearn
+import mlflow.artifacts
+import mlflow.pyfunc
 import numpy as np
+from mlflow import sklearn as flavour  # pyright: ignore[reportPrivateImportUsage]
 from sklearn.linear_model import LinearRegression
 
 import waterflow as wf
@@ -37,12 +39,12 @@ def keep(name: str) -> list[Any]:
     """Register a model in each way, and read it from the registry."""
     model = LinearRegression().fit(ROWS, ROWS[:, 0] * 2)
     pins = ["scikit-learn"]
-    logged = mlflow.sklearn.log_model(
+    logged = flavour.log_model(
         model, name="logged", registered_model_name=name, pip_requirements=pins
     )
     mlflow.register_model(logged.model_uri, name)
     with mlflow.start_run(nested=True, run_name="saving") as run:
-        mlflow.sklearn.save_model(model, "saved", pip_requirements=pins)
+        flavour.save_model(model, "saved", pip_requirements=pins)
         mlflow.log_artifacts("saved", "saved")
     mlflow.register_model(f"runs:/{run.info.run_id}/saved", name)
     mlflow.register_model("saved", name)
