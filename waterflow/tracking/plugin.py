@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import uuid
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from mlflow.entities import (
@@ -59,11 +60,11 @@ _NOTE: Final = "mlflow.note.content"
 class SpoolTrackingStore(AbstractStore):
     """MLflow's tracking store inside a step: what it writes goes to the spool.
 
-    The step's run is the one that is there from the start; a run that is started within it, or
-    after it, becomes a run of its own below the step's. Runs of others are read from the store
-    itself, if the job was told where that is. The experiment is the pipeline's to choose: one that
-    the step's code sets is the same under another name. What a step cannot do here (delete,
-    rename) is refused.
+    The step's run is there from the start: it gets what is logged without a run, and the first run
+    that a script starts. Any other, and one with `nested=True`, becomes a run of its own below it.
+    Runs of others are read from the store itself, if the job was told where that is. The experiment
+    is the pipeline's to choose: one that the step's code sets is the same under another name. What
+    a step cannot do here (delete, rename) is refused.
     """
 
     def __init__(self, store_uri: str, artifact_uri: str | None = None) -> None:
@@ -73,6 +74,7 @@ class SpoolTrackingStore(AbstractStore):
         self._spool = from_uri(store_uri)
         self._lock = threading.RLock()
         self._runs = RecordedRuns(self._spool, time.time_ns() // 1_000_000)
+        self._opened = False
         self._models: dict[str, LoggedModel] = {}
         self._upstream = Upstream(self._spool)
 
@@ -86,10 +88,10 @@ class SpoolTrackingStore(AbstractStore):
         tags: Sequence[RunTag],
         run_name: str,
     ) -> Run:
-        """Start a run below the step's; what is logged without any goes to the step's own."""
+        """Start a run: the step's own for what is logged without any, and for a script's first."""
         del experiment_id, user_id
         values = {tag.key: tag.value for tag in tags or []}
-        if PARENT not in values and _is_implied():
+        if PARENT not in values and self._means_own():
             return self.get_run(self._spool.run_id)
         run_id = uuid.uuid4().hex
         with self._lock:
@@ -107,6 +109,17 @@ class SpoolTrackingStore(AbstractStore):
             if not key.startswith("mlflow.") or key == _NOTE:
                 self._write("tag", run_id, key, value=value)
         return self.get_run(run_id)
+
+    def _means_own(self) -> bool:
+        """Say whether the run that MLflow is starting is the step's own.
+
+        Stores are not told whether something is logged without a run, nor of `nested=True` where
+        no run is active: `mlflow.start_run` knows. Runs that workers start are their own.
+        """
+        implied, how = _calls("_get_or_start_run") is not None, _calls("start_run") or {}
+        first = not self._opened and how.get("nested") is False and parent_process() is None
+        self._opened = self._opened or implied or first
+        return implied or first
 
     def get_run(self, run_id: str) -> Run:
         """Return a run: as the spool has it, or another's as the store has it."""
@@ -431,14 +444,12 @@ class SpoolTrackingStore(AbstractStore):
         )
 
 
-def _is_implied() -> bool:
-    """Say whether MLflow starts a run by itself, for something that is logged without any.
-
-    MLflow's stores are not told; without it each such entry would be in a run of its own.
-    """
+def _calls(function: str) -> dict[str, Any] | None:
+    """Return the variables of the call of one of MLflow's functions that is under way, if any."""
     frame = inspect.currentframe()
     while frame is not None:
-        if frame.f_code.co_name == "_get_or_start_run":
-            return True
+        code = frame.f_code
+        if code.co_name == function and code.co_filename.endswith("fluent.py"):
+            return frame.f_locals
         frame = frame.f_back
-    return False
+    return None

@@ -323,7 +323,6 @@ def point_mlflow_at(spool: Spool, environ: MutableMapping[str, str]) -> None:
     """Let plain `mlflow` calls of this process and its children land in the spool."""
     ours = {
         "MLFLOW_TRACKING_URI": spool_uri(spool),
-        "MLFLOW_RUN_ID": spool.run_id,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }

@@ -4,7 +4,6 @@ from typing import Any
 
 import mlflow
 import mlflow.artifacts
-import mlflow.pyfunc
 import numpy as np
 from mlflow import sklearn as flavour  # pyright: ignore[reportPrivateImportUsage]
 from sklearn.linear_model import LinearRegression
@@ -48,16 +47,20 @@ def keep(name: str) -> list[Any]:
         mlflow.log_artifacts("saved", "saved")
     mlflow.register_model(f"runs:/{run.info.run_id}/saved", name)
     mlflow.register_model("saved", name)
+    from mlflow import pyfunc
+
     client = mlflow.MlflowClient()
     client.set_registered_model_alias(name, "best", "2")
     uris = [*(f"models:/{name}/{version}" for version in range(1, 5)), f"models:/{name}@best"]
-    loaded: Any = [mlflow.pyfunc.load_model(uri).predict(ROWS) for uri in uris]
+    loaded: Any = [pyfunc.load_model(uri).predict(ROWS) for uri in uris]
     return [[round(float(number), 6) for number in numbers] for numbers in loaded]
 
 
 @wf.step(cpu=0.2, cache=False)
 def look(name: str) -> dict[str, Any]:
     """Return what the store has of other runs, and of this one."""
+    from mlflow import pyfunc
+
     mlflow.log_metric("loss", 0.25)
     swept: Any = mlflow.search_runs(
         filter_string="tags.swept = 'yes'", order_by=["metrics.loss DESC"], output_format="list"
@@ -71,5 +74,5 @@ def look(name: str) -> dict[str, Any]:
         "best": [run.info.run_name for run in best],
         "note": mlflow.artifacts.load_text(f"{swept[0].info.artifact_uri}/notes/depth.txt"),
         "again": mlflow.get_run(swept[0].info.run_id).data.metrics["loss"],
-        "model": len(mlflow.pyfunc.load_model(f"models:/{name}/1").predict(ROWS)),
+        "model": len(pyfunc.load_model(f"models:/{name}/1").predict(ROWS)),
     }
