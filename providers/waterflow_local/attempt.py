@@ -239,9 +239,8 @@ class Attempt:
         """Return what the exit code of its process counts for."""
         if self.step.job.file.work.program or self.submitted.inline:
             return code
-        self._code, returned = code, self._mark.exists()
-        failure = spool.failure(self._spool, self.number) is not None
-        return completion.exit_code(code, returned=returned, failure=failure)
+        self._code = code
+        return completion.exit_code(code, self._mark, self._spool, self.number)
 
     def collect(self, seconds: float) -> Result:
         """Take a successful attempt's artifacts into the store.

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.runtime.contract import BAD_CODE, FAILED, OK
+from waterflow.tracking.spool import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -39,18 +40,19 @@ CUT_SHORT: Final = (
 # --- seen from outside ---------------------------------------------------------------------------
 
 
-def exit_code(code: int, *, returned: bool, failure: bool) -> int:
+def exit_code(code: int, mark: Path, spool: Path, attempt: int) -> int:
     """Return the exit code that an attempt's end counts for.
 
     Args:
         code: The process's own.
-        returned: Whether the attempt has left its mark.
-        failure: Whether it has told of a failure. A process that the step's own code has ended
-            can end with any number, also one by which the runtime means something else.
+        mark: The file that it makes when it has ended well.
+        spool: The attempt's spool, in which it tells of its failure. A process that the step's own
+            code has ended can end with any number, also one by which the runtime means something.
+        attempt: The attempt's number.
     """
     if code == OK:
-        return OK if returned else FAILED
-    return FAILED if code <= BAD_CODE and not failure else code
+        return OK if mark.exists() else FAILED
+    return FAILED if code <= BAD_CODE and failure(spool, attempt) is None else code
 
 
 # --- inside the process --------------------------------------------------------------------------

@@ -109,8 +109,7 @@ class _Supervisor:
             mark = Path(folder, "returned")
             code = self._process(attempt, spool, mark)
             self._code = code
-            failure = spools.failure(spool.path, attempt) is not None
-            return completion.exit_code(code, returned=mark.exists(), failure=failure)
+            return completion.exit_code(code, mark, spool.path, attempt)
 
     def _process(self, attempt: int, spool: spools.Spool, mark: Path) -> int:
         """Run the attempt's process, its output read where metrics are looked for in it."""
