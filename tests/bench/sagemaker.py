@@ -209,9 +209,14 @@ def _program(folder: Path, text: str, *arguments: int, env: dict[str, str] | Non
     """Run a program in the project and return what it printed last."""
     command = [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)]
     done = subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, check=False,
+        command,
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     if done.returncode:
         raise RuntimeError(f"a measured program failed:\n{done.stdout}{done.stderr}")
     return done.stdout.splitlines()[-1]

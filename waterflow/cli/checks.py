@@ -30,8 +30,15 @@ if TYPE_CHECKING:
     from waterflow.project.profile import Profile
 
 LIBRARIES: Final = (
-    "click", "mlflow", "msgspec", "pandas", "pyarrow", "rich", "scikit-learn", "skops",
-)  # fmt: skip
+    "click",
+    "mlflow",
+    "msgspec",
+    "pandas",
+    "pyarrow",
+    "rich",
+    "scikit-learn",
+    "skops",
+)
 OLDEST: Final = (3, 11)
 LITTLE: Final = 2 * 1024**3
 TOO_LITTLE: Final = 200 * 1024**2

@@ -211,12 +211,20 @@ class EmulatorProcess(ABC):
         # A session of its own: Ctrl-C is the caller's to handle, and its jobs can be found by it.
         self._process = subprocess.Popen(
             [
-                sys.executable, "-m", self.MODULE, "--attached",
-                "--work", str(self._folder), *self._options, *images,
+                sys.executable,
+                "-m",
+                self.MODULE,
+                "--attached",
+                "--work",
+                str(self._folder),
+                *self._options,
+                *images,
             ],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
             start_new_session=True,
-        )  # fmt: skip
+        )
         try:
             self._ready = self._await(self._process)
         except BaseException:

@@ -271,8 +271,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--image", type=_image, action="append", default=[], help="NAME=DIR")
     add("--jobs", type=int, default=max(8, 2 * (os.cpu_count() or 1)), help="jobs at once")
     add("--grace", type=float, default=GRACE, help="seconds between SIGTERM and SIGKILL")
-    add("--isolation", type=isolation.Level, choices=list(isolation.Level),
-        help="use this isolation instead of the best one")  # fmt: skip
+    add(
+        "--isolation",
+        type=isolation.Level,
+        choices=list(isolation.Level),
+        help="use this isolation instead of the best one",
+    )
     add("--tls", action="store_true", help="answer over TLS, certified by an authority of its own")
     add("--attached", action="store_true", help="end when standard input does")
     return parser.parse_args(arguments)

@@ -52,8 +52,12 @@ _OWN: Final = {
 _ADDRESSES: Final = {"Lambda": "FunctionArn", "Callback": "SqsQueueUrl"}
 """Step type -> the member that says what is called."""
 _POLICY: Final = (
-    "ExceptionType", "BackoffRate", "IntervalSeconds", "MaxAttempts", "ExpireAfterMin",
-)  # fmt: skip
+    "ExceptionType",
+    "BackoffRate",
+    "IntervalSeconds",
+    "MaxAttempts",
+    "ExpireAfterMin",
+)
 
 
 def allowed_members(kind: str) -> tuple[str, ...] | None:

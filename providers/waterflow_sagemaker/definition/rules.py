@@ -35,8 +35,13 @@ if TYPE_CHECKING:
     from waterflow_sagemaker.definition.document import Json, Problem
 
 _MEMBERS: Final = (
-    "Version", "Metadata", "Parameters", "PipelineExperimentConfig", "MlflowConfig", "Steps",
-)  # fmt: skip
+    "Version",
+    "Metadata",
+    "Parameters",
+    "PipelineExperimentConfig",
+    "MlflowConfig",
+    "Steps",
+)
 _EXPERIMENT: Final = ("ExperimentName", "TrialName")
 _NAMED: Final = {
     "Name": "StepName",

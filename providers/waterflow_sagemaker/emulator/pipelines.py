@@ -34,12 +34,18 @@ class Pipelines(PipelineOperations):
     """All pipelines of the emulator's account, with their executions."""
 
     OPERATIONS: ClassVar[dict[str, str]] = PipelineOperations.OPERATIONS | operations(
-        "DescribePipelineDefinitionForExecution", "StartPipelineExecution",
-        "DescribePipelineExecution", "ListPipelineExecutions", "UpdatePipelineExecution",
-        "ListPipelineParametersForExecution", "ListPipelineExecutionSteps",
-        "StopPipelineExecution", "RetryPipelineExecution", "SendPipelineExecutionStepSuccess",
+        "DescribePipelineDefinitionForExecution",
+        "StartPipelineExecution",
+        "DescribePipelineExecution",
+        "ListPipelineExecutions",
+        "UpdatePipelineExecution",
+        "ListPipelineParametersForExecution",
+        "ListPipelineExecutionSteps",
+        "StopPipelineExecution",
+        "RetryPipelineExecution",
+        "SendPipelineExecutionStepSuccess",
         "SendPipelineExecutionStepFailure",
-    )  # fmt: skip
+    )
     """The service's operations -> our methods."""
 
     def start_pipeline_execution(self, request: Request) -> Response:

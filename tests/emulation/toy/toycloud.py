@@ -78,8 +78,13 @@ class ToyJob(Job):
 
     def describe(self) -> dict[str, Any]:
         with self.lock:
-            return {"name": self.name, "state": str(self.state), "reason": self.reason,
-                    "log": list(self.log), "result": self.result}  # fmt: skip
+            return {
+                "name": self.name,
+                "state": str(self.state),
+                "reason": self.reason,
+                "log": list(self.log),
+                "result": self.result,
+            }
 
 
 class ToyJobs:

@@ -101,9 +101,10 @@ def framed(text):
 def metrics(events, name, attempt=1):
     """Return the history of a metric."""
     return [
-        (event["at"], event["value"]) for event in events
+        (event["at"], event["value"])
+        for event in events
         if event["kind"] == "metric" and (event["key"], event["attempt"]) == (name, attempt)
-    ]  # fmt: skip
+    ]
 
 
 class Jobs:
@@ -146,9 +147,13 @@ class Jobs:
             "PYTHONPATH": str(self.bundle),
         }
         return subprocess.Popen(
-            self.command(step, *arguments, **options), cwd=work, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            self.command(step, *arguments, **options),
+            cwd=work,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def run(self, step, *arguments, **options):
         process = self.start(step, *arguments, **options)
@@ -218,9 +223,14 @@ def test_an_import_that_fails_is_told_apart(jobs, tmp_path):
 def test_sigterm_ends_the_job_soon_and_keeps_the_checkpoint(jobs, tmp_path, step):
     note = tmp_path / "note"
     process = jobs.start(
-        step, "--param", f'note="{note}"', "--output", f"output={tmp_path}/out",
-        "--checkpoint", tmp_path / "checkpoint",
-    )  # fmt: skip
+        step,
+        "--param",
+        f'note="{note}"',
+        "--output",
+        f"output={tmp_path}/out",
+        "--checkpoint",
+        tmp_path / "checkpoint",
+    )
     child = int(until(lambda: note.exists() and note.read_text(), what="the step"))
     process.send_signal(signal.SIGTERM)
     text, _ = process.communicate(timeout=8)

@@ -77,8 +77,9 @@ def test_a_cancelled_run_is_gone_on_from(configured, tmp_path):
     run = project.submit("printed", {"resume": stopped.id, "cache": False}, note=str(note))
     steps = project.finish(run).steps
     assert {name: step.status for name, step in steps.items()} == {
-        "prints": Status.SUCCEEDED, "program": Status.CACHED,
-    }  # fmt: skip
+        "prints": Status.SUCCEEDED,
+        "program": Status.CACHED,
+    }
 
 
 def test_a_run_that_cannot_be_gone_on_from_is_refused(project, tmp_path):
@@ -131,11 +132,11 @@ def histories(run, metric="loss"):
     )
     return {
         child.data.tags["waterflow.step"]: [
-            (one.step, one.value)
-            for one in client.get_metric_history(child.info.run_id, metric)
+            (one.step, one.value) for one in client.get_metric_history(child.info.run_id, metric)
         ]
-        for child in entries if "waterflow.step" in child.data.tags
-    }  # fmt: skip
+        for child in entries
+        if "waterflow.step" in child.data.tags
+    }
 
 
 @pytest.mark.parametrize(

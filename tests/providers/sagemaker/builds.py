@@ -73,9 +73,12 @@ def source(origin):
 
 def pipeline(*steps, gates=(), parameters=None, name="a_pipeline"):
     return spec.Pipeline(
-        name=name, steps=steps, gates=tuple(gates), parameters=parameters or {},
+        name=name,
+        steps=steps,
+        gates=tuple(gates),
+        parameters=parameters or {},
         description="What it is for.",
-    )  # fmt: skip
+    )
 
 
 def build(graph, *, python="3.12", versions=None, data=(), uri=None, experiment=None):
@@ -145,10 +148,11 @@ def stable(content):
     def walk(part):
         if isinstance(part, dict):
             return {
-                walk(key): "<libraries>" if key in ("pins", "requirements", "tags") and value
+                walk(key): "<libraries>"
+                if key in ("pins", "requirements", "tags") and value
                 else walk(value)
                 for key, value in part.items()
-            }  # fmt: skip
+            }
         if isinstance(part, list):
             return [walk(one) for one in part]
         return re.sub(r"\b[0-9a-f]{64}\b", number, part) if isinstance(part, str) else part

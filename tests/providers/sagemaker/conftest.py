@@ -142,7 +142,8 @@ class Aws:
                     _channel(key, uri) for key, uri in {"code": code, **(channels or {})}.items()
                 ],
                 "OutputDataConfig": {
-                    "S3OutputPath": self.uri("models"), "CompressionType": compression,
+                    "S3OutputPath": self.uri("models"),
+                    "CompressionType": compression,
                 },
                 "ResourceConfig": {
                     "InstanceCount": instances,
@@ -152,7 +153,7 @@ class Aws:
                 "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
                 **more,
             }
-        )  # fmt: skip
+        )
         return name
 
     def describe(self, name):

@@ -180,8 +180,9 @@ def test_waiting_for_a_gated_step_without_needing_it():
     )
     layout = both_ways(graph)
     assert {p.native: p.after for p in layout.steps() if p.step.name == "b"} == {
-        "b": ("a",), "b-2": (),
-    }  # fmt: skip
+        "b": ("a",),
+        "b-2": (),
+    }
 
 
 def test_an_undecided_gate_has_no_steps():

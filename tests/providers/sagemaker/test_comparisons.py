@@ -85,9 +85,11 @@ def answer(condition, outputs, values, parameters, declared):
         function(TRAINING, outputs=outputs),
     ]
     graph = pipeline(
-        *producers, function("behind", branch=("gate", True)),
-        gates=[spec.Gate("gate", condition)], parameters=declared,
-    )  # fmt: skip
+        *producers,
+        function("behind", branch=("gate", True)),
+        gates=[spec.Gate("gate", condition)],
+        parameters=declared,
+    )
     document = compiled(graph, training(TRAINING))
     conditions = native_steps(document)["gate"]["Arguments"]["Conditions"]
     resolve = resolver(document, values, parameters)
@@ -111,8 +113,11 @@ INTEGERS = st.integers(-2, 2)
 FLOATS = st.sampled_from([-1.5, -0.0, 0.0, 0.5, 1.0, 2.0])
 TEXTS = st.sampled_from(["", "1", "true", "null", 'say "ü"', "0.0"])
 BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
-    "integer": INTEGERS, "number": FLOATS, "boolean": st.booleans(), "string": TEXTS,
-}  # fmt: skip
+    "integer": INTEGERS,
+    "number": FLOATS,
+    "boolean": st.booleans(),
+    "string": TEXTS,
+}
 ANY = st.one_of(*BY_TYPE.values())
 OUTPUTS = {**{kind: kind for kind in BY_TYPE}, "metrics": "metrics", "plain": "json"}
 PARAMETERS = {

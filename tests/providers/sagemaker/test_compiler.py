@@ -144,19 +144,33 @@ def test_the_profiles_settings(snapshot):
         function("load", resources=spec.Resources(disk=100 * 2**30)),
         function("fit", {"x": "load"}, resources=spec.Resources(gpu=spec.Gpu())),
     )
-    document = valid(compiled(
-        graph,
-        {
-            "subnets": ["subnet-1"], "security_groups": ["sg-1"], "network_isolation": True,
-            "encrypt_traffic": True, "kms_key": "alias/ours", "tags": {"team": "risk"},
-            "parallel": 4, "cache_days": 7, "prefix": "team/ours",
-            "steps": {"fit": {
-                "job": "training", "role": OTHER, "subnets": [], "security_groups": [],
-                "network_isolation": False, "kms_key": "alias/other",
-            }},
-        },
-        experiment="Card fraud / 2026",
-    ))  # fmt: skip
+    document = valid(
+        compiled(
+            graph,
+            {
+                "subnets": ["subnet-1"],
+                "security_groups": ["sg-1"],
+                "network_isolation": True,
+                "encrypt_traffic": True,
+                "kms_key": "alias/ours",
+                "tags": {"team": "risk"},
+                "parallel": 4,
+                "cache_days": 7,
+                "prefix": "team/ours",
+                "steps": {
+                    "fit": {
+                        "job": "training",
+                        "role": OTHER,
+                        "subnets": [],
+                        "security_groups": [],
+                        "network_isolation": False,
+                        "kms_key": "alias/other",
+                    }
+                },
+            },
+            experiment="Card fraud / 2026",
+        )
+    )
     assert stable(document.content["request"]) == snapshot
     assert document.pipeline == "team-ours-a-pipeline"
     assert "encrypted by hardware" in document.jobs[1].notes[0]
@@ -172,8 +186,9 @@ def test_all_forms_of_gates(monkeypatch, snapshot):
     document = valid(compiled(assembled(module.plain(**values))))
     conditions = {
         name: step["Arguments"]["Conditions"]
-        for name, step in native_steps(document).items() if step["Type"] == "Condition"
-    }  # fmt: skip
+        for name, step in native_steps(document).items()
+        if step["Type"] == "Condition"
+    }
     assert conditions == snapshot
     spread = {job.step: job.notes for job in document.jobs if job.notes}
     assert spread.keys() >= {"equal_first", "unequal_first", "neither"}
@@ -207,10 +222,13 @@ def test_what_is_cached():
         function("no", cache=False),
         function("pinned", {"x": spec.Input("data", spec.FromData("raw.csv"))}),
         function("unpinned", {"x": spec.Input("data", spec.FromData(unpinned.uri))}),
-        spec.Step(name="register", run=spec.Register(),
-                  inputs={"model": spec.Input("model", spec.FromStep("yes", "output"))},
-                  outputs={"output": spec.Output("json")}),
-    )  # fmt: skip
+        spec.Step(
+            name="register",
+            run=spec.Register(),
+            inputs={"model": spec.Input("model", spec.FromStep("yes", "output"))},
+            outputs={"output": spec.Output("json")},
+        ),
+    )
     document = compiled(graph, build_options={"data": [local_data("raw.csv"), unpinned]})
     enabled = {name: step["CacheConfig"] for name, step in native_steps(document).items()}
     assert enabled.pop("yes") == enabled.pop("pinned") == {"Enabled": True, "ExpireAfter": "P30D"}
@@ -292,11 +310,18 @@ def test_names_of_steps_and_of_values():
         function("a.b", outputs={"m": "metrics"}),
         function("x" * 80),
         function("use", {"x": "a_b.m"}, branch=("gate", True)),
-        gates=[spec.Gate("gate", spec.All(tuple(
-            spec.Compare(spec.FromStep("a_b", "m", key), ">", spec.FromValue(0))
-            for key in ("p 1", "p-1", "p_1")
-        )))],
-    )  # fmt: skip
+        gates=[
+            spec.Gate(
+                "gate",
+                spec.All(
+                    tuple(
+                        spec.Compare(spec.FromStep("a_b", "m", key), ">", spec.FromValue(0))
+                        for key in ("p 1", "p-1", "p_1")
+                    )
+                ),
+            )
+        ],
+    )
     document = valid(compiled(graph))
     names = definition(document)["Metadata"]["waterflow"]["steps"]
     assert [name for name, step in names.items() if step in ("a_b", "a.b")] == ["a-b", "a-b-2"]
@@ -309,14 +334,23 @@ def test_a_register_step_is_told_of_the_registry():
     graph = pipeline(
         function("fit", outputs="model"),
         function("load", outputs="dataframe"),
-        spec.Step(name="register", run=spec.Register(),
-                  inputs={"model": spec.Input("model", spec.FromStep("fit", "output")),
-                          "example": spec.Input("any", spec.FromStep("load", "output"))},
-                  outputs={"output": spec.Output("json")}),
-    )  # fmt: skip
+        spec.Step(
+            name="register",
+            run=spec.Register(),
+            inputs={
+                "model": spec.Input("model", spec.FromStep("fit", "output")),
+                "example": spec.Input("any", spec.FromStep("load", "output")),
+            },
+            outputs={"output": spec.Output("json")},
+        ),
+    )
     uri = "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/app"
-    inputs = build(graph, versions={"fit": {"xgboost": "2.1.0"}, "register": {"skops": "0.16.0"}},
-        uri=uri, experiment="ours")  # fmt: skip
+    inputs = build(
+        graph,
+        versions={"fit": {"xgboost": "2.1.0"}, "register": {"skops": "0.16.0"}},
+        uri=uri,
+        experiment="ours",
+    )
     document = valid(compiled(inputs, uri=uri, experiment="ours"))
     launch = document.control["register"].launch
     assert launch["registering"]["uri"] == uri
@@ -351,8 +385,9 @@ def test_the_libraries_of_a_step():
     )
     assert document.content["wheelhouses"][digest]["requirements"] == ["pandas==2.2.3"]
     assert [one["InputName"] for one in arguments(document, "fit")["ProcessingInputs"]] == [
-        "control", "wheels",
-    ]  # fmt: skip
+        "control",
+        "wheels",
+    ]
     assert document.control["nothing"].launch["wheels"] is False
     of_image = compiled(build(graph, versions=versions), {"libraries": "image"})
     assert of_image.wheelhouses == {}

@@ -305,11 +305,18 @@ def test_refusals(aws):
         lambda: aws.processing(
             "",
             ProcessingInputs=[
-                {"InputName": "x", "S3Input": {"S3Uri": aws.uri("code"), "LocalPath": "/etc",
-                                               "S3DataType": "S3Prefix", "S3InputMode": "File"}}
+                {
+                    "InputName": "x",
+                    "S3Input": {
+                        "S3Uri": aws.uri("code"),
+                        "LocalPath": "/etc",
+                        "S3DataType": "S3Prefix",
+                        "S3InputMode": "File",
+                    },
+                }
             ],
         )
-    )  # fmt: skip
+    )
     assert "Could not find" in failing(
         lambda: client.describe_processing_job(ProcessingJobName="nobody")
     )
@@ -381,10 +388,12 @@ def test_lesser_isolation(aws_at, level):
         names = [
             aws.processing(
                 "import sys; open(sys.argv[1], 'w').write(sys.argv[2])",
-                f"{ROOT}/out/x", letter, outputs={"out": aws.uri(f"out/{letter}")},
+                f"{ROOT}/out/x",
+                letter,
+                outputs={"out": aws.uri(f"out/{letter}")},
             )
             for letter in "ab"
-        ]  # fmt: skip
+        ]
         for name in names:
             assert aws.wait(name)["ProcessingJobStatus"] == "Completed", aws.lines(name)
         assert [aws.get(f"out/{letter}/x") for letter in "ab"] == [b"a", b"b"]

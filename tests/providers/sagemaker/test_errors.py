@@ -17,10 +17,12 @@ from waterflow import errors
 
 def answered(code: str, message: str = "It says no.", status: int = 400) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code, "Message": message},
-         "ResponseMetadata": {"HTTPStatusCode": status}},
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },
         "DescribePipeline",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,10 +109,13 @@ def test_a_service_that_does_not_answer() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound, never listening
         client = boto3.client(
-            "sagemaker", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y",
+            "sagemaker",
+            region_name="eu-west-1",
+            aws_access_key_id="x",
+            aws_secret_access_key="y",
             endpoint_url=f"http://127.0.0.1:{unused.getsockname()[1]}",
             config=Config(retries={"max_attempts": 0}),
-        )  # fmt: skip
+        )
         network = pytest.raises(errors.TransientError, match="Check the network")
         with network as raised, translated("ListPipelines"):
             client.list_pipelines()

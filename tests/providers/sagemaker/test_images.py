@@ -28,9 +28,13 @@ def test_every_address_is_the_one_that_the_sdk_gives():
     for region in images.ACCOUNTS:
         for version in images.VERSIONS:
             published = image_uris.retrieve(
-                "sklearn", region, version=version, py_version="py3", instance_type="ml.m5.large",
+                "sklearn",
+                region,
+                version=version,
+                py_version="py3",
+                instance_type="ml.m5.large",
                 image_scope="training",
-            )  # fmt: skip
+            )
             assert images.uri(region, version) == published
 
 

@@ -105,16 +105,21 @@ def test_a_machine_that_the_profile_names(name, resources, said):
 
 
 @given(
-    st.floats(0.1, 200), st.integers(1, 2048), st.integers(0, 8),
+    st.floats(0.1, 200),
+    st.integers(1, 2048),
+    st.integers(0, 8),
     st.sampled_from(["processing", "training"]),
-)  # fmt: skip
+)
 def test_what_is_chosen_offers_what_is_asked_and_none_is_cheaper(cpu, memory, gpus, kind):
     resources = spec.Resources(cpu=cpu, memory=memory * GIB, gpu=spec.Gpu(gpus) if gpus else None)
     fitting = [
-        one for one in machines.table().values()
-        if one.vcpu >= cpu and one.memory >= memory and one.gpus >= gpus
+        one
+        for one in machines.table().values()
+        if one.vcpu >= cpu
+        and one.memory >= memory
+        and one.gpus >= gpus
         and (kind == "training" or not one.training_only)
-    ]  # fmt: skip
+    ]
     if not fitting:
         with pytest.raises(UnsupportedFeatureError, match="The nearest"):
             machines.choose(resources, [], kind)

@@ -65,8 +65,9 @@ class Heard(socketserver.ThreadingTCPServer):
         text = b"".join(part for parts in self.said for part in parts).decode("latin-1").lower()
         starts = ("get /api/", "post /api/", "patch /api/", "delete /api/")
         heads = text.replace("\r\n\r\n", "\n\0").split("\0")
-        return [start + head.split(start, 1)[1] for head in heads for start in starts
-                if start in head]  # fmt: skip
+        return [
+            start + head.split(start, 1)[1] for head in heads for start in starts if start in head
+        ]
 
 
 class _Listening(socketserver.BaseRequestHandler):
@@ -108,10 +109,20 @@ def plugin(tmp_path_factory):
     place = tmp_path_factory.mktemp("plugin")
     subprocess.run([sys.executable, "-m", "venv", str(place / "tool")], check=True)
     subprocess.run(
-        [place / "tool/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check",
-         "install", "--no-deps", "--target", place / "libraries", PLUGIN],
+        [
+            place / "tool/bin/python",
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "install",
+            "--no-deps",
+            "--target",
+            place / "libraries",
+            PLUGIN,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     return place / "libraries"
 
 
@@ -165,9 +176,13 @@ def project(tmp_path):
 def waterflow(project, *words, code=0, **variables):
     done = subprocess.run(
         [sys.executable, "-m", "waterflow.cli", *words],
-        cwd=project, capture_output=True, text=True, timeout=180, check=False,
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
         env={**os.environ, **variables},
-    )  # fmt: skip
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout, done.stderr
 
@@ -179,9 +194,12 @@ def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, 
         "SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT": endpoint.url,
     }
     boto3.client(
-        "s3", endpoint_url=service.endpoint, region_name="us-east-1",
-        aws_access_key_id="test", aws_secret_access_key="test",
-    ).create_bucket(Bucket="managed")  # fmt: skip
+        "s3",
+        endpoint_url=service.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    ).create_bucket(Bucket="managed")
     client = MlflowClient(tracking_uri=server.url, registry_uri=server.url)
     # A managed MLflow keeps artifacts in a bucket, and clients write them there themselves.
     experiment = client.create_experiment("managed", "s3://managed/mlflow")

@@ -30,18 +30,23 @@ def test_a_plain_pipeline(snapshot):
 
 def test_the_rest_of_the_settings():
     graph = pipeline(
-        function("load", {"raw": spec.Input("data", spec.FromData("s3://elsewhere/raw.csv"))},
-                 environment=spec.Environment(secrets={"TOKEN": "api/token"})),
+        function(
+            "load",
+            {"raw": spec.Input("data", spec.FromData("s3://elsewhere/raw.csv"))},
+            environment=spec.Environment(secrets={"TOKEN": "api/token"}),
+        ),
         function("fit", {"x": "load"}, resources=spec.Resources(spot=True)),
-    )  # fmt: skip
+    )
     document = compiled(
         graph,
         {
-            "kms_key": "alias/ours", "subnets": ["subnet-1"], "security_groups": ["sg-1"],
+            "kms_key": "alias/ours",
+            "subnets": ["subnet-1"],
+            "security_groups": ["sg-1"],
             "steps": {"fit": {"role": OTHER}},
         },
         build_options={"data": [Pinned("s3://elsewhere/raw.csv")]},
-    )  # fmt: skip
+    )
     allowed = needed(document)
     assert of(allowed, "kms:GenerateDataKey") == {"arn:aws:kms:*:123456789012:key/*"}
     assert of(allowed, "kms:Decrypt", "submitter") == {"arn:aws:kms:*:123456789012:key/*"}

@@ -145,9 +145,12 @@ def test_the_translation_means_the_same(schedule: str) -> None:
 def endpoint() -> Iterator[str]:
     """Moto's server, in a process of its own that ends with its input."""
     with subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    ) as server:  # fmt: skip
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         try:
@@ -185,10 +188,17 @@ class World:
     ) -> tuple[Build, SageMakerDocument]:
         pipeline = spec.Pipeline(name=name, schedule=schedule, parameters=parameters)
         build = Build(
-            spec=pipeline, digest=spec.digest(pipeline), root=self.root, bundles={}, versions={},
-            data={}, lock=lockfile.read(self.root), git=project.git_state(self.root), python="3.11",
+            spec=pipeline,
+            digest=spec.digest(pipeline),
+            root=self.root,
+            bundles={},
+            versions={},
+            data={},
+            lock=lockfile.read(self.root),
+            git=project.git_state(self.root),
+            python="3.11",
             tracking=TrackingTarget(uri="https://mlflow.example", experiment=name),
-        )  # fmt: skip
+        )
         return build, compile_sagemaker(build, self.settings, self.profile)
 
     def deploy(self, build: Build, document: SageMakerDocument) -> str:
@@ -203,9 +213,11 @@ class World:
             arn = sagemaker.update_pipeline(PipelineName=native, PipelineDefinition=text)
         else:
             arn = sagemaker.create_pipeline(
-                PipelineName=native, PipelineDefinition=text, RoleArn=ROLE,
+                PipelineName=native,
+                PipelineDefinition=text,
+                RoleArn=ROLE,
                 ClientRequestToken="t" * 32,
-            )  # fmt: skip
+            )
         self.deployed.append(native)
         return str(arn["PipelineArn"])
 
@@ -281,11 +293,14 @@ def test_what_others_set_survives_an_update(world: World) -> None:
     retry = {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 600}
     letters = {"Arn": "arn:aws:sqs:eu-west-1:123456789012:dead"}
     world.connections.scheduler.update_schedule(
-        Name=name, GroupName=world.schedules.group, EndDate=end,
+        Name=name,
+        GroupName=world.schedules.group,
+        EndDate=end,
         ScheduleExpression=native["ScheduleExpression"],
-        FlexibleTimeWindow=native["FlexibleTimeWindow"], Description=native["Description"],
+        FlexibleTimeWindow=native["FlexibleTimeWindow"],
+        Description=native["Description"],
         Target={**native["Target"], "RetryPolicy": retry, "DeadLetterConfig": letters},
-    )  # fmt: skip
+    )
     assert world.apply() == "unchanged"
     assert world.apply(schedule="2 2 * * *") == "updated"
     world.schedules.pause(name)
@@ -349,8 +364,9 @@ def test_a_group_of_somebody_else_is_left_alone(world: World, tmp_path: Path) ->
     arn = world.connections.scheduler.get_schedule_group(Name=world.schedules.group)["Arn"]
     tags = world.connections.scheduler.list_tags_for_resource(ResourceArn=arn)["Tags"]
     assert {tag["Key"]: tag["Value"] for tag in tags} == {
-        "team": "fraud", "waterflow": world.settings.prefix
-    }  # fmt: skip
+        "team": "fraud",
+        "waterflow": world.settings.prefix,
+    }
     assert world.schedules.group == f"waterflow-{world.settings.prefix.replace('/', '-')}"
 
 

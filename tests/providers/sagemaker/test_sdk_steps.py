@@ -26,9 +26,13 @@ CODE = "sagemaker-us-east-1-123456789012"
 def run(emulator, folder, *command):
     kept = {name: value for name, value in os.environ.items() if name not in emulator.unset}
     return subprocess.run(
-        [sys.executable, *command], env=kept | emulator.environment, cwd=folder,
-        capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+        [sys.executable, *command],
+        env=kept | emulator.environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
 
 
 @pytest.fixture
@@ -69,8 +73,11 @@ def test_steps_of_the_sdk_run_between_steps_of_waterflow(project, emulator, aws)
 
     first = started()
     assert {one["name"]: one["status"] for one in first["steps"]} == {
-        "write": "succeeded", "prepare": "succeeded", "learn": "succeeded", "report": "succeeded",
-    }  # fmt: skip
+        "write": "succeeded",
+        "prepare": "succeeded",
+        "learn": "succeeded",
+        "report": "succeeded",
+    }
     [key] = [key for key in aws.keys() if key.endswith("report/output/value.json")]  # noqa: SIM118
     assert json.loads(aws.get(key)) == "noted: 12 letters, depth 3"
 
@@ -151,13 +158,19 @@ def test_inputs_and_outputs_are_where_the_program_expects_them(tmp_path):
     (theirs / "full" / "kept").write_text("was there")
     done = shell(
         command.RUN,
-        ours / "folder", theirs / "new",
-        ours / "file" / "data.csv", theirs / "full", "--",
-        ours / "made", theirs / "out" / "made", "--",
-        "sh", "-c",
+        ours / "folder",
+        theirs / "new",
+        ours / "file" / "data.csv",
+        theirs / "full",
+        "--",
+        ours / "made",
+        theirs / "out" / "made",
+        "--",
+        "sh",
+        "-c",
         f"cat '{theirs}/new/a b.txt' {theirs}/full/data.csv {theirs}/full/kept;"
         f"echo done > {theirs}/out/made/result; exit 7",
-    )  # fmt: skip
+    )
     assert (done.stdout, done.returncode) == ("in a foldera filewas there", 7), done.stderr
     assert (ours / "made" / "result").read_text() == "done\n"
 
@@ -177,13 +190,22 @@ def test_what_is_written_beside_an_output_is_moved_into_it(tmp_path, made_before
     if made_before:
         (place / "all").mkdir()
     done = shell(
-        command.RUN_AND_GATHER, "--", "--", place, "all",
-        "sh", "-c", f"cd {place}; mkdir parts; echo 1 > parts/one; echo 2 > two; exit 3",
-    )  # fmt: skip
+        command.RUN_AND_GATHER,
+        "--",
+        "--",
+        place,
+        "all",
+        "sh",
+        "-c",
+        f"cd {place}; mkdir parts; echo 1 > parts/one; echo 2 > two; exit 3",
+    )
     assert (done.returncode, done.stderr) == (3, "")
     assert sorted(str(p.relative_to(place)) for p in place.rglob("*")) == [
-        "all", "all/parts", "all/parts/one", "all/two",
-    ]  # fmt: skip
+        "all",
+        "all/parts",
+        "all/parts/one",
+        "all/two",
+    ]
 
 
 def test_a_program_that_wrote_nothing_leaves_an_empty_output(tmp_path):

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 from waterflow import spec
 from waterflow.cloud import machines
-from waterflow.cloud.control import control_digest, programs_digest
+from waterflow.cloud.control import LAUNCH, control_digest, job_programs, programs_digest
 from waterflow.cloud.document import CloudDocument, Control
-from waterflow.cloud.libraries import Pinner, Shipping
+from waterflow.cloud.libraries import Libraries, Pinner, Shipping
 from waterflow.cloud.planning import Planning
 from waterflow.cloud.settings import check_steps, of_step
 from waterflow.data.fingerprints import text_digest
@@ -41,7 +41,7 @@ _DAY: Final = 86_400
 @cache
 def programs() -> Mapping[str, bytes]:
     """Return the programs that travel with every step."""
-    return {"launch.py": (Path(__file__).parent / "job" / "launch.py").read_bytes()}
+    return job_programs(Path(__file__).parent / "job" / "place.py", {})
 
 
 def pipeline_name(prefix: str, pipeline: str) -> str:
@@ -218,17 +218,19 @@ class _Compiler(Planning):
                 launch[name] = {"from": source.step, "output": source.output, "type": kind}
             elif isinstance(source, spec.FromData):
                 inputs[f"data/{name}"] = {"addresses": [{"address": self.data(source.uri)}]}
-                launch[name] = {"data": name}
+                launch[name] = {"data": name, "optional": False}
             elif self.pipeline.parameters[source.name].type == "data":
                 inputs[f"data/{name}"] = {"addresses": [self._parameter(source.name)]}
-                launch[name] = {"data": name}
+                optional = self.pipeline.parameters[source.name].optional
+                launch[name] = {"data": name, "optional": optional}
             elif self.pipeline.parameters[source.name].static:
                 text = to_text(self.pipeline.parameters[source.name].default)
                 arguments.append(f"--param={name}={text}")
             else:
                 arguments.append({"text": f"--param={name}=", "parameter": source.name})
-        libraries = self.pinner.of(step, python or self.build.python)
-        control = self._control(step, launch, list(libraries.pins))
+        python = python or self.build.python
+        libraries = self.pinner.of(step, python)
+        control = self._control(step, launch, libraries, python)
         self.control[step.name] = control
         inputs["control"] = {"addresses": [{"address": self.uri(f"control/{control.digest}")}]}
         if libraries.wheels is not None:
@@ -236,7 +238,7 @@ class _Compiler(Planning):
         return {
             "image": image,
             "machine": machine.type,
-            "command": ["python3", "/toy/in/control/launch.py", *arguments],
+            "command": ["python3", f"/toy/in/control/{LAUNCH}", *arguments],
             "inputs": inputs,
             "hosts": step.resources.instances,
             "spot": step.resources.spot,
@@ -268,18 +270,25 @@ class _Compiler(Planning):
 
     # --- control --------------------------------------------------------------------------------
 
-    def _control(self, step: spec.Step, inputs: dict[str, Any], pins: list[str]) -> Control:
+    def _control(
+        self, step: spec.Step, inputs: dict[str, Any], libraries: Libraries, python: str
+    ) -> Control:
         """Return what a job is given besides its inputs."""
         document = step_document(
             self.part(step), step, execution={"variable": "WATERFLOW_EXECUTION"}, frames=True
         )
         launch = {
-            "python": self.build.python,
+            "version": 1,
+            "python": python,
             "inputs": inputs,
+            "mounts": {
+                entry["from"]: entry["from"] for entry in inputs.values() if "from" in entry
+            },
             "outputs": sorted(step.outputs),
-            "values": sorted(document["values"]),
+            "values": self.keys(step.name),
             "checkpoint": step.resources.spot,
-            "pins": pins,
+            "wheels": libraries.wheels is not None,
+            "pins": list(libraries.pins),
             "registering": self._registering() if isinstance(step.run, spec.Register) else None,
         }
         target = self.build.tracking
@@ -317,6 +326,7 @@ class _Compiler(Planning):
         if isinstance(operand, spec.FromValue):
             return {"value": operand.value}
         if isinstance(operand, spec.FromStep):
-            return {"step": operand.step, "key": value_name(operand)}
+            key = self.keys(operand.step)[value_name(operand)]
+            return {"step": operand.step, "key": key}
         parameter = self.pipeline.parameters[operand.name]
         return {"value": parameter.default} if parameter.static else {"parameter": operand.name}

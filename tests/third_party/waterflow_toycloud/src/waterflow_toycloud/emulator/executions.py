@@ -173,10 +173,11 @@ class Executions:
     def newest_first(self, pipeline: str | None, prefix: str) -> list[Execution]:
         """Return the executions of a pipeline, or of all whose names begin with a prefix."""
         return [
-            execution for execution in reversed(self._executions.values())
+            execution
+            for execution in reversed(self._executions.values())
             if execution.document["pipeline"].startswith(prefix)
             and pipeline in (None, execution.document["pipeline"])
-        ]  # fmt: skip
+        ]
 
     # --- going through the steps ----------------------------------------------------------------
 
