@@ -8,6 +8,7 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from waterflow import spec
 from waterflow.cloud.document import CloudDocument
 from waterflow.project import state_folder
 from waterflow.project.leaks import refuse_address
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from waterflow import spec
     from waterflow.cloud.events import Events
     from waterflow.cloud.logs import Logs
     from waterflow.cloud.objects import Bucket
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from waterflow.cloud.starting import Starter
     from waterflow.cloud.tracking import Tracking
     from waterflow.provider import Artifact, Build, Document, LogLine, Sent, Submission
+    from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
 
@@ -195,7 +196,19 @@ class CloudProvider(Provider):
         """Return the pipeline that the cloud holds now."""
         pipeline = own(document).pipeline
         deployed = self.runs_known.deployed(pipeline)
-        return None if deployed is None else (f"the deployed pipeline {pipeline}", deployed)
+        if deployed is None:
+            return None
+        return f"the deployed pipeline {pipeline}", spec.decode(deployed.spec)
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from."""
+        execution = self.runs_known.execution(run_id)
+        return execution.build.run_basis(self.runs_known.parameters(execution))
+
+    def deployed_basis(self, document: Document) -> RunBasis | None:
+        """Return what the pipeline that the cloud holds now was made from."""
+        deployed = self.runs_known.deployed(own(document).pipeline)
+        return None if deployed is None else deployed.run_basis()
 
     def durations(self, pipeline: spec.Pipeline) -> dict[str, list[float]]:
         """Return how long steps took on the cloud lately, as MLflow knows."""

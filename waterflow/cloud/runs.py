@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -235,8 +234,8 @@ class Runs:
             record=record,
         )
 
-    def deployed(self, pipeline: str) -> spec.Pipeline | None:
-        """Return the spec that a native pipeline has now; None where there is none of ours.
+    def deployed(self, pipeline: str) -> BuildRecord | None:
+        """Return what is kept of what a native pipeline is now; None where there is none of ours.
 
         Raises:
             ProviderError: The cloud cannot be asked.
@@ -245,7 +244,7 @@ class Runs:
         origin = None if definition is None else self.service.origin(definition)
         name = None if origin is None else self.bucket.name(origin.build)
         content = None if name is None else self.bucket.get(name)
-        return None if content is None else spec.decode(json.loads(content)["spec"])
+        return None if content is None else BuildRecord.from_json(content)
 
     def runs(self) -> Iterator[Look]:
         """Yield the runs of the profile's pipelines, newest first."""

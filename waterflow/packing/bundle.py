@@ -48,6 +48,7 @@ class Bundle:
         hashes: The sha256 of each file.
         programs: The paths that keep their executable bit.
         libraries: The modules of `third_party` by their full dotted names, to import beforehand.
+        modules: The project's modules by their dotted names -> their paths.
     """
 
     digest: str
@@ -57,6 +58,7 @@ class Bundle:
     hashes: dict[str, str] = field(repr=False, default_factory=dict[str, str])
     programs: frozenset[str] = frozenset()
     libraries: tuple[str, ...] = ()
+    modules: dict[str, str] = field(repr=False, default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Bundler:
     def _build(self, module: str, include: tuple[str, ...], generated: Mapping[str, str]) -> Bundle:
         sources, outside = self._closure(module, generated)
         included = self._include(include)
-        self._check_size(sources, included)
+        self._check_size(sources.values(), included)
         files: dict[str, Content] = dict(jobparts.files())
         hashes = dict(jobparts.hashes())
         programs: set[str] = set()
@@ -131,7 +133,7 @@ class Bundler:
             files[path], hashes[path] = file, self._hash(file)
             if file.stat().st_mode & 0o100:
                 programs.add(path)
-        for source in sources:
+        for source in sources.values():
             files[source.path], hashes[source.path] = source.content, source.digest
         ordered = {path: files[path] for path in sorted(files)}
         libraries = tuple(
@@ -148,13 +150,14 @@ class Bundler:
             hashes,
             frozenset(programs),
             libraries,
+            {name: source.path for name, source in sorted(sources.items())},
         )
 
     # --- the import closure ---------------------------------------------------------------------
 
     def _closure(
         self, module: str, generated: Mapping[str, str]
-    ) -> tuple[list[_Source], frozenset[str]]:
+    ) -> tuple[dict[str, _Source], frozenset[str]]:
         exported = {name: _generated(name, text) for name, text in generated.items()}
         sources: dict[str, _Source] = {}
         outside: set[str] = set()
@@ -180,7 +183,7 @@ class Bundler:
                 waiting.extend(self._names(source.scan, exported))
             elif self._is_outside(name):
                 outside.add(name)
-        return list(sources.values()), frozenset(outside)
+        return sources, frozenset(outside)
 
     def _names(self, scanned: Scan, exported: Mapping[str, _Source]) -> Iterator[str]:
         for one in scanned.imports:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from waterflow import data, project, spec
 from waterflow.errors import ConfigurationError, DefinitionError
-from waterflow.packing import libraries, lockfile
+from waterflow.packing import installed, libraries, lockfile
 from waterflow.packing.bundle import Bundle, Bundler
+from waterflow.packing.code_key import CodeKey, CodeKeys
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
 from waterflow.spec.parameters import check_length, resolve
@@ -76,18 +77,32 @@ def assemble(call: Call, root: Path, profile: Profile) -> Build:
     pipeline, bundles = _with_code(call, root)
     uris = _uris(pipeline, call.parameters)
     state = project.state_folder(root) if uris else root / project.STATE
+    versions = _versions(pipeline, bundles)
+    contents = installed.Contents(state)
     return Build(
         spec=pipeline,
         digest=spec.digest(pipeline),
         root=root,
         bundles=bundles,
-        versions=_versions(pipeline, bundles),
+        versions=versions,
+        contents={step: contents.of(pins) for step, pins in versions.items()},
         data={uri: data.pin(uri, root, state) for uri in uris},
         lock=lockfile.read(root),
         git=project.git_state(root),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         tracking=tracking_target(pipeline, profile, root),
+        codes=_codes(pipeline, bundles),
     )
+
+
+def _codes(pipeline: spec.Pipeline, bundles: Mapping[str, Bundle]) -> dict[str, CodeKey]:
+    """Return what caches know each function's code by."""
+    keys = CodeKeys()
+    return {
+        step.name: keys.of(bundles[step.name], step.run.name, pipeline.trusted_types)
+        for step in pipeline.steps
+        if isinstance(step.run, spec.Function)
+    }
 
 
 def _versions(

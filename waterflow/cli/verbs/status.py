@@ -37,13 +37,14 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         click.echo(f"  {state.url}")
     now = int(time.time() * 1000)
     output.table(
-        ("step", "state", "attempt", "time", "error"),
+        ("step", "state", "attempt", "time", "why", "error"),
         [
             (
                 step.name,
                 str(step.status),
                 str(step.attempt) if step.attempt else "",
                 output.show_seconds(output.step_seconds(step, now)),
+                "; ".join(step.why),
                 (step.error or "").partition("\n")[0],
             )
             for step in state.steps.values()

@@ -280,13 +280,8 @@ class _Compiler(Planning):
             "pins": pins,
             "registering": self._registering() if isinstance(step.run, spec.Register) else None,
         }
-        bundle = self.build.bundles.get(step.name)
-        digest = control_digest(
-            launch,
-            document,
-            bundle.digest if bundle else None,
-            programs_digest(programs().values()),
-        )
+        code = self.build.code(step.name)
+        digest = control_digest(launch, document, code, programs_digest(programs().values()))
         return Control(digest=digest, source=step.name, launch=launch, step=document)
 
     def _registering(self) -> dict[str, Any]:
