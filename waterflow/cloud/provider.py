@@ -8,7 +8,6 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from waterflow import spec
 from waterflow.cloud.document import CloudDocument
 from waterflow.project import state_folder
 from waterflow.project.leaks import refuse_address
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from waterflow import spec
     from waterflow.cloud.events import Events
     from waterflow.cloud.logs import Logs
     from waterflow.cloud.objects import Bucket
@@ -96,7 +96,7 @@ class CloudProvider(Provider):
         return Starter(self.service, self.bucket, self._records, upload)
 
     @cached_property
-    def runs_known(self) -> Runs:
+    def profile_runs(self) -> Runs:
         """The runs of the profile."""
         from waterflow.cloud.runs import Runs
 
@@ -106,19 +106,19 @@ class CloudProvider(Provider):
     def _logs(self) -> Logs:
         from waterflow.cloud.logs import Logs
 
-        return Logs(self.runs_known)
+        return Logs(self.profile_runs)
 
     @cached_property
     def _results(self) -> Results:
         from waterflow.cloud.results import Results
 
-        return Results(self.runs_known, self._state_folder / self.name)
+        return Results(self.profile_runs, self._state_folder / self.name)
 
     @cached_property
     def _events(self) -> Events:
         from waterflow.cloud.events import Events
 
-        return Events(self.runs_known, self._results, self._logs)
+        return Events(self.profile_runs, self._results, self._logs)
 
     @cached_property
     def _tracking(self) -> Tracking:
@@ -129,7 +129,7 @@ class CloudProvider(Provider):
         state = self._state_folder
         uri = resolve_uri(self.profile.tracking_uri, os.environ, state)
         need_plugin(uri)
-        return Tracking(self.runs_known, self._events, uri, self.profile.experiment, state)
+        return Tracking(self.profile_runs, self._events, uri, self.profile.experiment, state)
 
     # --- the contract ---------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class CloudProvider(Provider):
         target = build.tracking
         need_plugin(target.uri)
         refuse_address(target.uri, "MLflow")
-        self.runs_known.submit(
+        self.profile_runs.submit(
             Order(
                 build=build,
                 document=own(document),
@@ -153,7 +153,7 @@ class CloudProvider(Provider):
 
     def status(self, run_id: str) -> RunState:
         """Return a run's state."""
-        return self._refined(self.runs_known.look(run_id))
+        return self._refined(self.profile_runs.look(run_id))
 
     def _refined(self, look: Look) -> RunState:
         """Return a run's state with what its steps and its tracking tell."""
@@ -166,7 +166,7 @@ class CloudProvider(Provider):
 
     def runs(self) -> Iterator[RunState]:
         """Yield the runs of the profile's pipelines, newest first."""
-        return map(self._refined, self.runs_known.runs())
+        return map(self._refined, self.profile_runs.runs())
 
     def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[LogLine]:
         """Yield log lines."""
@@ -174,7 +174,7 @@ class CloudProvider(Provider):
 
     def cancel(self, run_id: str) -> None:
         """Stop a run."""
-        self.runs_known.cancel(run_id)
+        self.profile_runs.cancel(run_id)
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Return what a run has made."""
@@ -186,7 +186,7 @@ class CloudProvider(Provider):
 
     def run_spec(self, run_id: str) -> spec.Pipeline | None:
         """Return the spec that a run was started with."""
-        return self.runs_known.execution(run_id).spec
+        return self.profile_runs.execution(run_id).spec
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run."""
@@ -195,19 +195,17 @@ class CloudProvider(Provider):
     def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
         """Return the pipeline that the cloud holds now."""
         pipeline = own(document).pipeline
-        deployed = self.runs_known.deployed(pipeline)
-        if deployed is None:
-            return None
-        return f"the deployed pipeline {pipeline}", spec.decode(deployed.spec)
+        deployed = self.profile_runs.deployed(pipeline)
+        return None if deployed is None else (f"the deployed pipeline {pipeline}", deployed)
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""
-        execution = self.runs_known.execution(run_id)
-        return execution.build.run_basis(self.runs_known.parameters(execution))
+        execution = self.profile_runs.execution(run_id)
+        return execution.build.run_basis(self.profile_runs.parameters(execution))
 
     def deployed_basis(self, document: Document) -> RunBasis | None:
         """Return what the pipeline that the cloud holds now was made from."""
-        deployed = self.runs_known.deployed(own(document).pipeline)
+        deployed = self.profile_runs.deployed_build(own(document).pipeline)
         return None if deployed is None else deployed.run_basis()
 
     def durations(self, pipeline: spec.Pipeline) -> dict[str, list[float]]:

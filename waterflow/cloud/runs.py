@@ -234,8 +234,17 @@ class Runs:
             record=record,
         )
 
-    def deployed(self, pipeline: str) -> BuildRecord | None:
-        """Return what is kept of what a native pipeline is now; None where there is none of ours.
+    def deployed(self, pipeline: str) -> spec.Pipeline | None:
+        """Return the spec that a native pipeline has now; None where there is none of ours.
+
+        Raises:
+            ProviderError: The cloud cannot be asked.
+        """
+        build = self.deployed_build(pipeline)
+        return None if build is None else spec.decode(build.spec)
+
+    def deployed_build(self, pipeline: str) -> BuildRecord | None:
+        """Return what is kept of the build that a native pipeline is now; None for others' ones.
 
         Raises:
             ProviderError: The cloud cannot be asked.
