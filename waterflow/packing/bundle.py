@@ -49,6 +49,7 @@ class Bundle:
         programs: The paths that keep their executable bit.
         libraries: The modules of `third_party` by their full dotted names, to import beforehand.
         modules: The project's modules by their dotted names -> their paths.
+        included: The paths that were asked for by `include=`.
     """
 
     digest: str
@@ -59,6 +60,7 @@ class Bundle:
     programs: frozenset[str] = frozenset()
     libraries: tuple[str, ...] = ()
     modules: dict[str, str] = field(repr=False, default_factory=dict[str, str])
+    included: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class Bundler:
             frozenset(programs),
             libraries,
             {name: source.path for name, source in sorted(sources.items())},
+            frozenset(included),
         )
 
     # --- the import closure ---------------------------------------------------------------------

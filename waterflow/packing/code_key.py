@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +13,7 @@ from waterflow.packing.reach import Hidden, Reach
 from waterflow.packing.sources import parse, text_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from waterflow.packing.bundle import Bundle
     from waterflow.packing.sources import Source
@@ -30,11 +32,14 @@ class CodeKey:
         digest: sha256 over all that the step's function can reach, in hex.
         parts: What that is: "train() in steps.py" -> the digest of what it says.
         whole: Why the whole bundle counts, where what the function reaches cannot be told.
+        classes: Full names of the classes of the project that values which the step returns may
+            be instances of: who reads them finds the classes by these names.
     """
 
     digest: str
     parts: dict[str, str] = field(default_factory=dict[str, str])
     whole: str | None = None
+    classes: frozenset[str] = frozenset()
 
 
 class CodeKeys:
@@ -60,14 +65,15 @@ class CodeKeys:
         reach = Reach(project.sources, project.effects)
         try:
             reach.root(bundle.module, name)
-            for one in types:
-                module, _, cls = one.rpartition(".")
-                if module in project.sources:
-                    reach.root(module, cls)
+            for one in sorted(types):
+                for module, rest in _splits(one):
+                    if module in project.sources:
+                        reach.take(module, rest.partition(".")[0])
+                        break
         except Hidden as reason:
-            return whole_bundle(bundle, str(reason))
+            return replace(whole_bundle(bundle, str(reason)), classes=project.classes)
         except RecursionError:
-            return whole_bundle(bundle, "the code is nested too deeply")
+            return replace(whole_bundle(bundle, "it is nested too deeply"), classes=project.classes)
         lines = [*_others(bundle).items(), *((line, "") for line in reach.lines())]
         parts = dict(_others(bundle))
         for statement, source in reach.reached.items():
@@ -77,7 +83,19 @@ class CodeKeys:
         if reach.libraries:
             parts["imported libraries"] = text_sha256("\n".join(reach.libraries))
         text = "\n".join(f"{name}\0{digest}" for name, digest in lines)
-        return CodeKey(text_sha256(text), _shortened(parts))
+        classes = frozenset(
+            f"{source.name}.{name}"
+            for statement, source in reach.reached.items()
+            for name in statement.classes
+        )
+        return CodeKey(text_sha256(text), _shortened(parts), classes=classes)
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the ways to read a dotted name as a module and what is in it, longest module first."""
+    parts = name.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        yield ".".join(parts[:end]), ".".join(parts[end:])
 
 
 @dataclass(frozen=True)
@@ -86,6 +104,16 @@ class _Project:
 
     sources: dict[str, Source]
     effects: Effects
+
+    @cached_property
+    def classes(self) -> frozenset[str]:
+        """The full names of all its classes."""
+        return frozenset(
+            f"{source.name}.{name}"
+            for source in self.sources.values()
+            for statement in source.statements
+            for name in statement.classes
+        )
 
 
 def _project(bundle: Bundle) -> _Project | None:
@@ -111,10 +139,19 @@ def whole_bundle(bundle: Bundle, reason: str | None = None) -> CodeKey:
 
 
 def _others(bundle: Bundle) -> dict[str, str]:
-    """Return the digests of what is no Python module of the project: all of it always counts."""
+    """Return the digests of the files of which all always counts: those that may be read as data.
+
+    So does a module by the name of one of Python's: libraries too import it instead.
+    """
     ours: list[str] = []
     others: dict[str, str] = {}
-    python = {path for path in bundle.modules.values() if path.endswith(".py")}
+    python = {
+        path
+        for name, path in bundle.modules.items()
+        if path.endswith(".py")
+        and path not in bundle.included
+        and name.partition(".")[0] not in sys.stdlib_module_names
+    }
     for path in bundle.files:
         digest = f"{bundle.hashes[path]}{' x' if path in bundle.programs else ''}"
         if path in python:

@@ -7,68 +7,13 @@ import builtins
 import sys
 from typing import TYPE_CHECKING, Final
 
+from waterflow.packing.harmless import BASES, CALLS, CHANGING, DECORATORS, METHODS
 from waterflow.packing.references import Comprehension, arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from waterflow.packing.sources import Source, Statement
-
-STEP: Final = frozenset({"waterflow.step", "waterflow.pipeline"})
-
-_DECORATORS: Final = STEP | {
-    "abc.abstractmethod", "classmethod", "contextlib.asynccontextmanager",
-    "contextlib.contextmanager", "dataclasses.dataclass", "enum.unique", "functools.cache",
-    "functools.cached_property", "functools.lru_cache", "functools.singledispatch",
-    "functools.total_ordering", "functools.wraps", "property", "staticmethod", "typing.final",
-    "typing.no_type_check", "typing.overload", "typing.override", "typing.runtime_checkable",
-    "typing_extensions.override",
-}  # fmt: skip
-"""Decorators that do nothing but make something of what they are given."""
-
-_CALLS: Final = frozenset(
-    {
-        "bool", "bytes", "collections.Counter", "collections.OrderedDict",
-        "collections.defaultdict", "collections.deque", "collections.namedtuple", "complex",
-        "dataclasses.field", "datetime.date", "datetime.datetime", "datetime.time",
-        "datetime.timedelta", "decimal.Decimal", "dict", "enum.auto", "float",
-        "fractions.Fraction", "frozenset", "int", "len", "list", "logging.getLogger", "max", "min",
-        "numpy.array", "object", "operator.attrgetter", "operator.itemgetter", "pathlib.Path",
-        "pathlib.PurePath", "pathlib.PurePosixPath", "range", "re.compile", "round", "set", "slice",
-        "sorted", "str", "string.Template", "sum", "textwrap.dedent", "tuple",
-        "types.MappingProxyType", "types.SimpleNamespace", "typing.NewType", "typing.ParamSpec",
-        "typing.TypeVar", "uuid.UUID", "waterflow.Data", "waterflow.secret",
-    }
-)  # fmt: skip
-"""Calls that read their arguments, which are plain data here, and make a value."""
-
-_BASES: Final = frozenset(
-    {
-        "abc.ABC", "collections.OrderedDict", "collections.UserDict", "collections.UserList",
-        "enum.Enum", "enum.Flag", "enum.IntEnum", "enum.IntFlag", "enum.StrEnum", "typing.Generic",
-        "typing.NamedTuple", "typing.Protocol", "typing.TypedDict", "torch.nn.Module",
-        "torch.utils.data.Dataset", "sklearn.base.BaseEstimator", "sklearn.base.ClassifierMixin",
-        "sklearn.base.RegressorMixin", "sklearn.base.TransformerMixin",
-    }
-)  # fmt: skip
-"""Classes of libraries that take no note of their subclasses."""
-
-_METHODS: Final = frozenset(
-    {
-        "capitalize", "casefold", "copy", "count", "decode", "encode", "endswith", "format", "get",
-        "index", "items", "join", "keys", "lower", "lstrip", "removeprefix", "removesuffix",
-        "replace", "rstrip", "split", "splitlines", "startswith", "strip", "title", "union",
-        "upper", "values", "zfill",
-    }
-)  # fmt: skip
-"""Methods of plain data that change nothing."""
-_CHANGING: Final = frozenset(
-    {
-        "add", "append", "clear", "discard", "extend", "insert", "pop", "remove", "reverse",
-        "setdefault", "sort", "update",
-    }
-)  # fmt: skip
-"""Methods of plain data that change it."""
 
 _OWN_MAKING: Final = frozenset(
     {"__class_getitem__", "__init_subclass__", "__mro_entries__", "__set_name__"}
@@ -205,7 +150,7 @@ class Effects:
         while waiting:
             star = waiting.pop()
             inner = self._sources.get(star)
-            if inner is None or name in inner.by_name:
+            if inner is None or name in inner.by_name or f"{star}.{name}" in self._sources:
                 return True
             if star not in seen:
                 seen.add(star)
@@ -233,7 +178,7 @@ class Effects:
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             called = node.value.func
             given = [*node.value.args, *(one.value for one in node.value.keywords)]
-            if isinstance(called, ast.Attribute) and called.attr in _CHANGING:
+            if isinstance(called, ast.Attribute) and called.attr in CHANGING:
                 place = called.value
         if isinstance(place, ast.Subscript):
             given.append(place.slice)
@@ -286,7 +231,8 @@ class Effects:
         if isinstance(node, ast.ClassDef):
             return self._is_class(source, node)
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
-            return self._is_assignment(source, node, frozenset())
+            inert = self._is_assignment(source, node, frozenset())
+            return inert or bool(self.changes(source, statement))
         if type(node).__name__ == "TypeAlias" or self.changes(source, statement):
             return True
         return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
@@ -335,7 +281,7 @@ class Effects:
             node = node.func
         if not all(self._is_inert(source, one, own) for one in given):
             return False
-        if self.resolve(source, node) in _DECORATORS:
+        if self.resolve(source, node) in DECORATORS:
             return calls <= 1
         bound = source.by_name.get(node.id) if isinstance(node, ast.Name) else None
         if bound is None or not isinstance(node, ast.Name) or not self._is_single(source, node.id):
@@ -377,7 +323,7 @@ class Effects:
             return self._is_base(source, node.value) and self._is_annotation(source, node.slice)
         name = self.resolve(source, node)
         if name is not None:
-            return name in _BASES or isinstance(getattr(builtins, name, None), type)
+            return name in BASES or isinstance(getattr(builtins, name, None), type)
         if not isinstance(node, ast.Name) or not self._is_single(source, node.id):
             return False
         statement = source.by_name[node.id][0]
@@ -441,7 +387,7 @@ class Effects:
             return self.resolve(source, node) is not None
         if isinstance(node, ast.Call):
             given = [*node.args, *(one.value for one in node.keywords)]
-            known = self.resolve(source, node.func) in _CALLS or self._is_method(source, node.func)
+            known = self.resolve(source, node.func) in CALLS or self._is_method(source, node.func)
             return known and all(
                 self._is_plain_loop(source, one)
                 if isinstance(one, ast.GeneratorExp)
@@ -495,7 +441,7 @@ class Effects:
 
     def _is_method(self, source: Source, node: ast.expr) -> bool:
         """Say whether what is called is a method of plain data that changes nothing."""
-        if not isinstance(node, ast.Attribute) or node.attr not in _METHODS:
+        if not isinstance(node, ast.Attribute) or node.attr not in METHODS:
             return False
         names = {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
         return self._is_plain(source, node.value) and all(

@@ -6,7 +6,8 @@ import ast
 import copy
 from typing import TYPE_CHECKING, Final
 
-from waterflow.packing.effects import STEP, Effects, is_library
+from waterflow.packing.effects import Effects, is_library
+from waterflow.packing.harmless import STEP
 from waterflow.packing.references import EVERYTHING, references
 from waterflow.packing.sources import canonical, text_sha256
 
@@ -82,6 +83,16 @@ class Reach:
         self._name(source, (name,))
         self._drain()
 
+    def take(self, module: str, name: str) -> None:
+        """Add a name of a module that is found by its name when the step runs.
+
+        Raises:
+            Hidden: What it reaches cannot be told.
+        """
+        self._execute(module)
+        self._name(self._sources[module], (name,))
+        self._drain()
+
     # --- modules --------------------------------------------------------------------------------
 
     def _is_project(self, module: str) -> bool:
@@ -110,8 +121,10 @@ class Reach:
             if name is not None:
                 self._execute(f"{module}.{name}")
             if name == "*":
-                for one in self._source_statements(module, "__all__"):
-                    self._reach(*one)
+                for inner, one in self._source_statements(module, "__all__"):
+                    self._reach(inner, one)
+                    for text in texts(one.node):
+                        self._execute(f"{module}.{text}")
             return
         if name == "*":  # any name of the module may be the library's
             self._take_whole(source.name)
@@ -119,8 +132,8 @@ class Reach:
             # A library that was imported for a name runs when it is first imported. One imported
             # for nothing else is imported for what that does.
             used = any(one in source.used for one in statement.binds)
-            top = module.partition(".")[0]
-            self.libraries[top if used else f"{module} {name or ''}"] = None
+            short = used and name is not None
+            self.libraries[module.partition(".")[0] if short else f"{module} {name or ''}"] = None
 
     def _source_statements(self, module: str, name: str) -> Iterator[tuple[Source, Statement]]:
         source = self._sources.get(module)
@@ -174,6 +187,8 @@ class Reach:
             inner = self._sources.get(star)
             if inner is not None and star not in seen:
                 self._name(inner, chain, seen | {source.name, star})
+            if self._is_project(f"{star}.{name}"):  # which its __all__ may name
+                self._module(source, f"{star}.{name}", chain[1:])
         if bound or seen:
             return
         if name in _BUILTINS_ALL:
@@ -313,6 +328,13 @@ class Reach:
         for one in self._sources[module].statements:
             if one.imports is not None and not one.checking:
                 yield from _targets(*one.imports)
+
+
+def texts(node: ast.AST) -> Iterator[str]:
+    """Yield the texts that are written down in a piece of code."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            yield one.value
 
 
 def code_of(effects: Effects, source: Source, statement: Statement) -> tuple[str, References]:

@@ -79,6 +79,15 @@ class Statement:
         return self.alias.name, None
 
     @cached_property
+    def classes(self) -> frozenset[str]:
+        """The names that it may bind to a class."""
+        if isinstance(self.node, ast.ClassDef):
+            return self.binds
+        calls = any(isinstance(one, (ast.ClassDef, ast.Call)) for one in ast.walk(self.node))
+        defines = isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        return self.binds if calls and not defines and self.alias is None else frozenset()
+
+    @cached_property
     def references(self) -> References:
         """What it refers to."""
         return references(self._parts, self.package)
@@ -176,6 +185,7 @@ def parse(name: str, content: bytes, *, package: bool) -> Source:
         warnings.simplefilter("ignore")  # as when its imports are read
         tree = ast.parse(content)
     here = name if package else name.rpartition(".")[0]
+    meaning = _meaning(tree)
     names, stored, declared, bases = set[ast.Name](), set[str](), set[str](), set[ast.Name]()
     sets = holds = future = False
     for node in ast.walk(tree):
@@ -201,7 +211,7 @@ def parse(name: str, content: bytes, *, package: bool) -> Source:
                 future = future or any(one.name == "annotations" for one in node.names)
     return Source(
         name,
-        tuple(one for one in _split(tree.body, here) if not _says_nothing(one.node, tree)),
+        tuple(one for one in _split(tree.body, here, meaning) if not _says_nothing(one.node, tree)),
         future,
         frozenset(one.id for one in names),
         frozenset(stored),
@@ -232,18 +242,46 @@ def _says_nothing(node: ast.stmt, tree: ast.Module) -> bool:
     return _is_text(node) and node is not tree.body[0]
 
 
-def _split(body: Iterable[ast.stmt], package: str) -> Iterator[Statement]:
+@dataclass(frozen=True)
+class _Meaning:
+    """What two names mean in a module: whether they are Python's own there.
+
+    Attributes:
+        checking: Whether TYPE_CHECKING is that of `typing`.
+        name: Whether `__name__` is the module's.
+    """
+
+    checking: bool
+    name: bool
+
+
+def _meaning(tree: ast.Module) -> _Meaning:
+    bound = [
+        name
+        for node in ast.walk(tree)
+        if not isinstance(node, ast.ImportFrom)
+        or node.module not in ("typing", "typing_extensions")
+        for name in bound_by(node)
+    ]
+    return _Meaning("TYPE_CHECKING" not in bound, "__name__" not in bound)
+
+
+def _split(body: Iterable[ast.stmt], package: str, meaning: _Meaning) -> Iterator[Statement]:
     for node in body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             for alias in node.names:
                 yield Statement(node, package, alias)
-        elif isinstance(node, ast.If) and (checked := type_checking(node.test)) is not None:
+        elif (
+            isinstance(node, ast.If)
+            and meaning.checking
+            and (checked := type_checking(node.test)) is not None
+        ):
             hidden, run = (node.body, node.orelse) if checked else (node.orelse, node.body)
-            for one in _split(hidden, package):
+            for one in _split(hidden, package, meaning):
                 one.checking = True
                 yield one
-            yield from _split(run, package)
-        elif not isinstance(node, ast.Pass) and not _is_main(node):
+            yield from _split(run, package, meaning)
+        elif not isinstance(node, ast.Pass) and not (meaning.name and _is_main(node)):
             yield Statement(node, package)
 
 
