@@ -37,7 +37,7 @@ MODULES = {
         def read(source: wf.Data) -> str:
             return source.path.read_text()
 
-        @wf.step(variables={"LEVEL": "1"})
+        @wf.step(env={"LEVEL": "1"})
         def limit(unused: int = 1) -> int:
             return LIMIT
 
