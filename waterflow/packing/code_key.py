@@ -46,6 +46,7 @@ class CodeKeys:
     """Finds the code keys of steps, parsing each module once."""
 
     def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str, frozenset[str]], CodeKey] = {}
         self._projects: dict[tuple[str, str], _Project | None] = {}
 
     def of(self, bundle: Bundle, name: str, types: Iterable[str] = ()) -> CodeKey:
@@ -56,6 +57,12 @@ class CodeKeys:
             name: Its function's name in the bundle's module.
             types: Full names of classes that are found by their names in what the step reads.
         """
+        key = bundle.digest, bundle.module, name, frozenset(types)
+        if key not in self._known:
+            self._known[key] = self._of(bundle, name, key[-1])
+        return self._known[key]
+
+    def _of(self, bundle: Bundle, name: str, types: frozenset[str]) -> CodeKey:
         at = bundle.digest, bundle.module
         if at not in self._projects:
             self._projects[at] = _project(bundle)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import dropwhile, islice
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
-from waterflow.runs.why import code_reasons, library_reasons, shown
+from waterflow import spec
+from waterflow.provider.state import Status
+from waterflow.runs.why import NO_RESULT, code_reasons, library_reasons, never, shown
+from waterflow.spec.job import leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from waterflow import spec
+    from waterflow.provider import Provider
     from waterflow.provider.basis import RunBasis
+    from waterflow.provider.state import RunState
 
 
 class Change(Struct, kw_only=True, frozen=True):
@@ -63,6 +68,81 @@ def compare_bases(before: RunBasis, after: RunBasis) -> Iterator[Change]:
     if before.profile != after.profile:
         fields = (f"{before.profile} -> {after.profile}",)
         yield Change(what="profile", name=after.profile, change="changed", fields=fields)
+
+
+def step_reasons(
+    step: spec.Step,
+    before: RunBasis | None,
+    after: RunBasis,
+    anew: Collection[str],
+) -> Iterator[str]:
+    """Yield why a step runs, as far as what two runs are made from tells.
+
+    Args:
+        step: The step.
+        before: Of the earlier run; None where there is none.
+        after: Of the run that is meant.
+        anew: The steps that run in it too: what they make may be other than before.
+    """
+    if (reason := never(step)) is not None:
+        yield reason
+        return
+    old = None if before is None else before.steps.get(step.name)
+    new = after.steps.get(step.name)
+    if before is None or old is None or new is None:
+        yield NO_RESULT
+        return
+    yield from code_reasons(old.code, old.parts, new.code, new.parts)
+    yield from library_reasons(old.libraries, new.libraries)
+    taken = [source for _, source in leaves(step)]
+    values, others = before.parameters, after.parameters
+    if values is not None and others is not None:
+        for name in sorted({one.name for one in taken if isinstance(one, spec.FromParameter)}):
+            if values.get(name) != others.get(name):
+                yield f"parameter {name} {shown(values.get(name))} -> {shown(others.get(name))}"
+    for uri in sorted({one.uri for one in taken if isinstance(one, spec.FromData)}):
+        if before.data.get(uri) != after.data.get(uri):
+            yield f"input {uri}: other content"
+    ran = {one.step for one in taken if isinstance(one, spec.FromStep)} & {*anew}
+    if ran:
+        yield f"it takes what {', '.join(sorted(ran))} makes anew"
+
+
+def explain(provider: Provider, state: RunState) -> None:
+    """Note in a run's state why its steps ran, where the provider does not say so itself.
+
+    The run is compared with the one of its pipeline before it.
+
+    Args:
+        provider: The provider.
+        state: The run's state.
+
+    Raises:
+        ProviderError: The service cannot be asked.
+    """
+    ran = {
+        name
+        for name, step in state.steps.items()
+        if step.status in (Status.RUNNING, Status.SUCCEEDED, Status.FAILED)
+    }
+    if not ran or any(step.why for step in state.steps.values()):
+        return
+    after, pipeline = provider.run_basis(state.run), provider.run_spec(state.run)
+    if after is None or pipeline is None:
+        return
+    earlier = dropwhile(lambda one: one.run != state.run, islice(provider.runs(), _LOOKED_AT))
+    former = next(
+        (one.run for one in islice(earlier, 1, None) if one.pipeline == state.pipeline), None
+    )
+    before = None if former is None else provider.run_basis(former)
+    for step in pipeline.steps:
+        if step.name in ran:
+            why = step_reasons(step, before, after, ran)
+            state.steps[step.name].why = tuple(why)
+
+
+_LOOKED_AT: Final = 20
+"""How many of the newest runs are looked through for a run and the one before it."""
 
 
 def _libraries(basis: RunBasis) -> dict[str, str]:

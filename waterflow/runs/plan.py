@@ -21,9 +21,9 @@ from waterflow.provider.capabilities import unsupported
 from waterflow.provider.discovery import open_provider
 from waterflow.provider.expectation import Expectation, Foreseen
 from waterflow.provider.state import Status
-from waterflow.runs.changes import Change, compare, compare_bases
+from waterflow.runs.changes import Change, compare, compare_bases, step_reasons
 from waterflow.runs.submit import Call, assemble
-from waterflow.runs.why import NO_RESULT, code_reasons, library_reasons, never
+from waterflow.runs.why import never
 from waterflow.spec.references import upstream
 
 if TYPE_CHECKING:
@@ -212,28 +212,14 @@ def _explained(
     For a provider that says itself why a step will run there is nothing to add.
     """
     explained = dict(expected)
-    before = None if past.basis is None else past.basis.steps
     for step in pipeline.steps:
         one = expected[step.name]
         if one.cache != "will run" or one.why:
             continue
-        why: list[str] = []
-        if (reason := never(step)) is not None:
-            why = [reason]
-        elif before is None or step.name not in before:
-            why = [NO_RESULT] if past.complete else []
-        else:
-            old, new = before[step.name], basis.steps[step.name]
-            why = [
-                *code_reasons(old.code, old.parts, new.code, new.parts),
-                *library_reasons(old.libraries, new.libraries),
-            ]
-        anew = [
-            name for name in sorted(upstream(pipeline, step)) if expected[name].cache == "will run"
-        ]
-        if anew:
-            why.append(f"{', '.join(anew)} will run")
-        explained[step.name] = replace(one, why=tuple(why))
+        anew = {name for name, other in expected.items() if other.cache == "will run"}
+        if past.basis is not None or past.complete:
+            why = tuple(step_reasons(step, past.basis, basis, anew))
+            explained[step.name] = replace(one, why=why)
     return explained
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from waterflow.provider.state import Status
+from waterflow.runs.changes import explain
 from waterflow.testing.language import GIVEN
 
 if TYPE_CHECKING:
@@ -171,6 +172,17 @@ class Caching:
         assert {one.name: one.fields for one in changed.changes if one.what == "code"} == {
             "coded": ("SUFFIX in kit_coded_helper.py changed",)
         }
+
+    def test_a_run_says_why_its_steps_ran(self, world: World) -> None:
+        run = self._changed(world)
+        world.finish(run)
+        state = world.provider.status(run.id)
+        explain(world.provider, state)
+        assert state.steps["dice"].why == ("never cached: cache=False",)
+        assert state.steps["coded"].why == ("code: SUFFIX in kit_coded_helper.py changed",)
+        assert "parameter number 3 -> 5" in state.steps["parity"].why
+        cached = [step for step in state.steps.values() if step.status is Status.CACHED]
+        assert not [step for step in cached if step.why]
 
 
 def _edit(path: Path, old: str, new: str) -> None:
