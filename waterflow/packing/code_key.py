@@ -72,6 +72,8 @@ class CodeKeys:
         reach = Reach(project.sources, project.effects)
         try:
             reach.root(bundle.module, name)
+            for module in bundle.beside:
+                reach.run(module)
             for one in sorted(types):
                 for module, rest in _splits(one):
                     if module in project.sources:

@@ -83,6 +83,15 @@ class Reach:
         self._name(source, (name,))
         self._drain()
 
+    def run(self, module: str) -> None:
+        """Add a module that is imported whatever the function itself imports.
+
+        Raises:
+            Hidden: What it reaches cannot be told.
+        """
+        self._execute(module)
+        self._drain()
+
     def take(self, module: str, name: str) -> None:
         """Add a name of a module that is found by its name when the step runs.
 

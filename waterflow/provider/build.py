@@ -90,6 +90,11 @@ class Build:
             return self.codes[step].digest
         return self.bundles[step].digest if step in self.bundles else None
 
+    def speaks_to_mlflow(self, step: str) -> bool:
+        """Say whether a step's own code imports MLflow, so that its job is told where it is."""
+        bundle = self.bundles.get(step)
+        return bundle is not None and "mlflow" in bundle.third_party
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedJob:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from waterflow.data.fingerprints import text_digest
+from waterflow.spec.parameters import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ class Basis:
         code: What caches know its code by; None for a container step.
         step: What counts of STEP.json.
         inputs: Input name -> artifact digest, with its type.
-        parameters: Input name -> JSON value.
+        parameters: Input name -> JSON text: the order of a dict's entries is part of the value.
         requirements: What the step's environment is made of: versions, image, Python.
         parts: What the code is made of: name -> digest. It tells people what differs, and is no
             part of the key.
@@ -35,7 +36,7 @@ class Basis:
     code: str | None
     step: dict[str, Any]
     inputs: dict[str, str]
-    parameters: dict[str, Any]
+    parameters: dict[str, str]
     requirements: dict[str, Any]
     parts: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -65,7 +66,7 @@ class Basis:
             code=code,
             step={name: step[name] for name in _COUNTED if name in step},
             inputs=dict(inputs),
-            parameters=dict(parameters),
+            parameters={name: to_text(value) for name, value in parameters.items()},
             requirements=dict(requirements),
             parts=dict(parts or {}),
         )

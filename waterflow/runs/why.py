@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
 from waterflow.runs.cache import Basis
+from waterflow.spec.parameters import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -137,18 +138,18 @@ def _parameters(before: Basis, after: Basis) -> Iterator[str]:
     old, new = _plain(before), _plain(after)
     for name in sorted({*old, *new}):
         if name not in old:
-            yield f"parameter {name} {shown(new[name])} is new"
+            yield f"parameter {name} {_short(new[name])} is new"
         elif name not in new:
             yield f"parameter {name} is gone"
-        elif old[name] != new[name] or type(old[name]) is not type(new[name]):
-            yield f"parameter {name} {shown(old[name])} -> {shown(new[name])}"
+        elif old[name] != new[name]:
+            yield f"parameter {name} {_short(old[name])} -> {_short(new[name])}"
 
 
-def _plain(basis: Basis) -> dict[str, Any]:
-    """Return the plain values that a step is given: constants and parameters."""
+def _plain(basis: Basis) -> dict[str, str]:
+    """Return the plain values that a step is given, constants and parameters, as JSON text."""
     arguments: Mapping[str, Any] = basis.step.get("arguments", {})
     constants = {
-        name: one["constant"]
+        name: to_text(one["constant"])
         for name, one in arguments.items()
         if isinstance(one, dict) and "constant" in one
     }
@@ -157,7 +158,10 @@ def _plain(basis: Basis) -> dict[str, Any]:
 
 def shown(value: Any) -> str:
     """Return a value as short JSON."""
-    text = json.dumps(value, ensure_ascii=False)
+    return _short(json.dumps(value, ensure_ascii=False))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= _VALUE else f"{text[: _VALUE - 3]}..."
 
 

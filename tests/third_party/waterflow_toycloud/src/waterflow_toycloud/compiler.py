@@ -291,6 +291,9 @@ class _Compiler(Planning):
             "pins": list(libraries.pins),
             "registering": self._registering() if isinstance(step.run, spec.Register) else None,
         }
+        target = self.build.tracking
+        if self.build.speaks_to_mlflow(step.name) and target.uri.startswith("http"):
+            launch["tracking"] = {"uri": target.uri, "experiment": target.experiment}
         code = self.build.code(step.name)
         digest = control_digest(launch, document, code, programs_digest(programs().values()))
         return Control(digest=digest, source=step.name, launch=launch, step=document)
