@@ -6,9 +6,11 @@ import dataclasses
 import functools
 import types
 import typing
+from collections import OrderedDict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.artifacts import annotations, containers, estimators, files, plain, tables
+from waterflow.artifacts import annotations, containers, files, models, own, plain, tables, tensors
 from waterflow.artifacts.base import Context, Serializer
 from waterflow.errors import ArtifactError, ConfigurationError
 
@@ -53,7 +55,9 @@ class AnySerializer(Serializer):
 
 _READERS: Final = {
     "value.json": "json", "data.parquet": "dataframe", "model.skops": "estimator",
+    "lightgbm.txt": "lightgbm", "xgboost.ubj": "xgboost", "catboost.cbm": "catboost",
     "array.npy": "array", "array.npz": "sparse", "figure.png": "figure", "value.bin": "bytes",
+    "tensors.safetensors": "tensors",
 }  # fmt: skip
 
 _BUILT_IN: Final[dict[str, Serializer]] = {
@@ -68,8 +72,14 @@ _BUILT_IN: Final[dict[str, Serializer]] = {
         tables.ArrowSerializer(),
         files.ArraySerializer(),
         files.SparseSerializer(),
-        estimators.EstimatorSerializer(),
-        estimators.ModelSerializer(),
+        # Before scikit-learn's: their estimators derive from its base.
+        models.LightGBMSerializer(),
+        models.XGBoostSerializer(),
+        models.CatBoostSerializer(),
+        models.EstimatorSerializer(),
+        models.ModelSerializer(),
+        tensors.TensorSerializer(),
+        tensors.StateSerializer(),
         files.PathSerializer(),
         files.FigureSerializer(),
         files.BytesSerializer(),
@@ -93,6 +103,8 @@ def by_name(name: str) -> Serializer:
     for kind in (containers.ListSerializer, containers.DictSerializer):
         if name.startswith(f"{kind.word}[") and name.endswith("]"):
             return kind(by_name(name[5:-1]))
+    if ":" in name:
+        return own.by_name(name)
     if serializer := extensions().get(name):
         return serializer
     known = ", ".join([*_BUILT_IN, "list[T]", "dict[T]", *extensions()])
@@ -149,6 +161,8 @@ def type_name(annotation: object) -> str | None:
         return _union_name(typing.get_args(annotation))
     if origin is typing.Literal:
         return _joined([type_name(type(value)) for value in typing.get_args(annotation)])
+    if _is_state(origin, typing.get_args(annotation)):
+        return tensors.StateSerializer.name
     kind = origin or annotation
     if not isinstance(kind, type):
         return "any" if isinstance(annotation, typing.TypeVar) else None
@@ -157,9 +171,20 @@ def type_name(annotation: object) -> str | None:
     return _class_name(cast("type", kind))
 
 
+def _is_state(origin: object, arguments: tuple[Any, ...]) -> bool:
+    """Say whether an annotation is a dict of tensors by name: one file, and not a folder each."""
+    named = len(arguments) == 2 and arguments[0] is str
+    return named and origin in _STATES and type_name(arguments[1]) == tensors.TensorSerializer.name
+
+
+_STATES: Final[tuple[object, ...]] = (dict, Mapping, OrderedDict)
+
+
 def _class_name(kind: type) -> str | None:
     if (kind.__module__, kind.__name__) == ("waterflow.language.types", "Data"):
         return "data"
+    if given := own.of(kind):
+        return given.name
     if typing.is_typeddict(kind) or annotations.is_named_tuple(kind):
         return _record_name(kind)
     if annotations.is_atom(kind):

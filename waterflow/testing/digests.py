@@ -142,6 +142,11 @@ class _Reference:
             else:
                 items = arguments.pop(over)
                 result = [function(**arguments, **{over: item}) for item in items]
+                named = self.call.steps[step.name].signature.named
+                if named is not None:
+                    result = named(
+                        *([one[at] for one in result] for at in range(len(step.outputs)))
+                    )
             declared = self._declared(step, over)
             single = list(step.outputs) == ["output"] and not hasattr(result, "_fields")
             for name, output in step.outputs.items():
@@ -155,6 +160,6 @@ class _Reference:
     def _declared(self, step: spec.Step, over: str | None) -> dict[str, Any]:
         """Return what the function says of each output."""
         returned: Any = typing.get_type_hints(self._function(step)).get("return", Any)
-        if hasattr(returned, "_fields"):
-            return typing.get_type_hints(returned)
-        return dict.fromkeys(step.outputs, returned if over is None else list[returned])
+        several = hasattr(returned, "_fields")
+        said = typing.get_type_hints(returned) if several else dict.fromkeys(step.outputs, returned)
+        return said if over is None else {name: list[one] for name, one in said.items()}
