@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
-from waterflow.errors import ArtifactError
+from waterflow.errors import ArtifactError, LocalStorageError
 from waterflow.language.context import resolve_secret
 from waterflow.runtime import contract, registering
 from waterflow.runtime.supervisor import ending
@@ -179,6 +179,7 @@ class Attempt:
             contract.SCRATCH: str(self.place / "scratch"),
             "PYTHONHASHSEED": "0",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         if bundle is not None or inherited:
             path = inherited if bundle is None else [str(bundle), *inherited]
@@ -262,6 +263,9 @@ class Attempt:
             for event, _ in read(self.place / "spool.jsonl"):
                 if event["kind"] == "failure":
                     return {name: event[name] for name in ("type", "message", "traceback")}
+        if code == contract.BAD_STORAGE:  # not even the spool could be written
+            fault = LocalStorageError(str(self.place), ending(code), full=True)
+            return {"type": type(fault).__name__, "message": str(fault), "traceback": ""}
         message = ending(code)
         if code == contract.TIMED_OUT:
             message = f"it took longer than its timeout of {self.step.job.file.timeout:g}s"

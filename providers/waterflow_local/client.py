@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from waterflow import artifacts, data, spec
-from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
+from waterflow.errors import (
+    ConfigurationError,
+    ConflictError,
+    NotFoundError,
+    ProviderError,
+    UnknownNameError,
+)
 from waterflow.packing import bundle
 from waterflow.provider import RUN_ID, Artifact, CacheSize, LogLine, Sent
 from waterflow.tracking.writer import Tail
@@ -250,8 +256,10 @@ class Client:
     def _known(self, run_id: str) -> RunFolder:
         folder = self.state.run(run_id)
         if not RUN_ID.fullmatch(run_id) or not folder.submission.is_file():
-            raise NotFoundError(
-                f"There is no run '{run_id}' in {self.state.runs}. List them: waterflow runs",
+            raise UnknownNameError(
+                f"There is no run '{run_id}' in {self.state.runs}. List them: waterflow runs.",
+                name=run_id,
+                known=(one.name for one in self.state.runs.glob("[!.]*")),
                 provider="local",
                 operation="find run",
             )
@@ -292,8 +300,10 @@ class Client:
         folder = self._known(run_id)
         state = self.status(run_id)
         if step is not None and step not in state.steps:
-            raise NotFoundError(
+            raise UnknownNameError(
                 f"Run '{run_id}' has no step '{step}'; it has: {', '.join(state.steps)}.",
+                name=step,
+                known=state.steps,
                 provider="local",
                 operation="read logs",
             )
@@ -347,7 +357,7 @@ class Client:
         known = {(a.step, a.output): a for a in self.artifacts(run_id)}
         artifact = known.get((step, output))
         if artifact is None or artifact.sha256 is None:
-            raise NotFoundError(
+            raise UnknownNameError(
                 f"Run '{run_id}' has no artifact '{step}.{output}'. "
                 f"List them: waterflow artifacts {run_id}",
                 provider="local",

@@ -6,7 +6,7 @@ import shutil
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from waterflow.project import state_folder
+from waterflow.project import STATE, state_folder
 from waterflow.provider import Capabilities, Provider
 from waterflow.provider.capabilities import check_capabilities
 from waterflow_local.compiler import compile_local
@@ -73,7 +73,8 @@ class LocalProvider(Provider):
     def _client(self) -> Client:
         from waterflow_local.client import Client
 
-        return Client(self.root, State(state_folder(self.root)), self.settings)
+        # Not made here: who only looks at runs need not be able to write.
+        return Client(self.root, State(self.root / STATE), self.settings)
 
     def compile(self, build: Build) -> Document:
         """Translate a pipeline for the local runner."""
@@ -85,6 +86,7 @@ class LocalProvider(Provider):
         from waterflow.runs.lineage import tracking_record
 
         self.check_submission(submission)
+        state_folder(self.root)
         self._client.submit(
             build, document, submission, tracking_record(build, document, self.profile)
         )
@@ -133,4 +135,5 @@ class LocalProvider(Provider):
 
     def clear_cache(self, older_than: float | None) -> tuple[int, int]:
         """Forget cached results, and remove artifacts that nothing names any more."""
+        state_folder(self.root)
         return self._client.clear_cache(older_than)

@@ -9,9 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from waterflow.cloud.document import CloudDocument
-from waterflow.project import state_folder
+from waterflow.errors import ConfigurationError
+from waterflow.project import STATE, state_folder
 from waterflow.project.leaks import refuse_address
 from waterflow.provider import Provider
+from waterflow.provider.state import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,7 +79,10 @@ class CloudProvider(Provider):
 
     @cached_property
     def _state_folder(self) -> Path:
-        return state_folder(self.root)
+        try:
+            return state_folder(self.root)
+        except ConfigurationError:  # who only looks at runs need not be able to write
+            return self.root / STATE
 
     @cached_property
     def _records(self) -> Records:
@@ -152,7 +157,13 @@ class CloudProvider(Provider):
 
     def status(self, run_id: str) -> RunState:
         """Return a run's state."""
-        return self._refined(self.runs_known.look(run_id))
+        look = self.runs_known.look(run_id)
+        state = self._refined(look)
+        for run in look.steps.values():
+            step = look.execution.step_of(run)
+            if step is not None and run.status is Status.CACHED:
+                state.steps[step.name].origin = self.runs_known.origin(look.execution, run)
+        return state
 
     def _refined(self, look: Look) -> RunState:
         """Return a run's state with what its steps and its tracking tell."""

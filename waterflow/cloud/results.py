@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts, spec
-from waterflow.errors import ArtifactError, NotFoundError, ProviderError
+from waterflow.errors import ArtifactError, ProviderError, UnknownNameError
 from waterflow.provider import Artifact
 from waterflow.provider.state import Status
+from waterflow.spec.conditions import SKIPPED
+from waterflow.spec.references import branches, sources
 from waterflow.tracking import spool
 from waterflow.tracking.spool import parse_frames
 
@@ -51,6 +54,7 @@ class Results:
         self._runs, self._bucket, self._local = runs, runs.bucket, local
         self._artifacts: dict[str, list[Artifact]] = {}
         self._events: dict[str, list[dict[str, Any]]] = {}
+        self._reasons: dict[str, str] = {}
 
     def of(self, step: spec.Step, run: NativeRun) -> Result:
         """Return a step with the place of what it has written."""
@@ -133,7 +137,7 @@ class Results:
             None,
         )
         if artifact is None:
-            raise NotFoundError(
+            raise UnknownNameError(
                 f"Run '{run_id}' has no artifact '{step}.{output}' (yet). "
                 f"List them: waterflow artifacts {run_id}",
                 provider=self._runs.service.provider,
@@ -196,6 +200,9 @@ class Results:
             state: Its state, to be added to.
             logs: The logs.
         """
+        for name, one in state.steps.items():
+            if one.status is Status.SKIPPED:
+                one.reason = self._reason(look, name)
         for run in look.steps.values():
             step = look.execution.step_of(run)
             if step is None or not run.status.final or run.status is Status.CACHED:
@@ -213,6 +220,51 @@ class Results:
                 except ProviderError:
                     continue  # what the cloud itself says of the step stands
             _refine(state.steps[step.name], self._events[key])
+
+    def _reason(self, look: Look, name: str) -> str:
+        """Return why a step was skipped."""
+        key = f"{look.execution.native}/{name}"
+        if key not in self._reasons:
+            self._reasons[key] = self._found_reason(look, name)
+        return self._reasons[key]
+
+    def _found_reason(self, look: Look, name: str) -> str:
+        from waterflow.graph import closing_text
+
+        pipeline = look.execution.spec
+        step = pipeline.step(name)
+        gates = {gate.name: gate.condition for gate in pipeline.gates}
+        chain = [(gates[one.gate], one.then) for one in branches(pipeline, step.branch)]
+        text = closing_text(chain, lambda operand: self._scalar(look, operand))
+        if text is not None:
+            return text
+        before = (
+            source.step
+            for argument in step.inputs.values()
+            for source in sources(argument.source)
+            if isinstance(source, spec.FromStep)
+            and look.state.steps[source.step].status is Status.SKIPPED
+        )
+        return f"its input from '{next(before, 'a step before it')}' was skipped"
+
+    def _scalar(self, look: Look, operand: spec.Operand) -> Any:
+        """Return a condition's operand; KeyError for one that cannot be read here."""
+        if isinstance(operand, spec.FromValue):
+            return operand.value
+        if isinstance(operand, spec.FromParameter):
+            return self._runs.parameters(look.execution)[operand.name]
+        run = look.native_run(operand.step)
+        if run is None:
+            if look.state.steps[operand.step].status is Status.SKIPPED:
+                return SKIPPED
+            raise KeyError(operand.step)
+        folder = self.of(look.execution.spec.step(operand.step), run).folder
+        try:
+            text = self._bucket.get(f"{folder}{operand.output}/value.json")
+            value: Any = json.loads(text or b"")
+        except (ProviderError, ValueError):
+            raise KeyError(operand.step) from None
+        return value if operand.key is None else value[operand.key]
 
 
 def _refine(step: StepState, events: list[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from waterflow import data, project, spec
-from waterflow.errors import ConfigurationError, DefinitionError
+from waterflow.errors import ConfigurationError, DefinitionError, Gathering
 from waterflow.packing import libraries, lockfile
 from waterflow.packing.bundle import Bundle, Bundler
 from waterflow.provider import RUN_ID, Build, Submission, discovery
@@ -61,28 +61,38 @@ def project_root(source: Path) -> Path:
     return project.find_root(source if source.is_file() else Path.cwd())
 
 
-def assemble(call: Call, root: Path, profile: Profile) -> Build:
+def assemble(call: Call, root: Path, profile: Profile, gathered: Gathering | None = None) -> Build:
     """Find out all that a compiler needs to know about a pipeline's code and data.
 
     Args:
         call: The pipeline with parameters.
         root: The project's folder.
         profile: The settings in force, which say where runs are tracked.
+        gathered: Takes what is wrong in place of raising it: the build is then fit for checks
+            alone, with nothing where code or data cannot be had.
 
     Raises:
         DefinitionError: Code that cannot be bundled or exported.
         ConfigurationError: Data that is not there, secrets in the code, and so on.
     """
-    pipeline, bundles = _with_code(call, root)
+    errors = Gathering() if gathered is None else gathered
+    pipeline, bundles = _with_code(call, root, errors)
     uris = _uris(pipeline, call.parameters)
     state = project.state_folder(root) if uris else root / project.STATE
+    pinned: dict[str, data.Pinned] = {}
+    for uri in uris:
+        pinned[uri] = data.Pinned(uri, None)
+        with errors:
+            pinned[uri] = data.pin(uri, root, state)
+    if gathered is None:
+        errors.check()
     return Build(
         spec=pipeline,
         digest=spec.digest(pipeline),
         root=root,
         bundles=bundles,
         versions=_versions(pipeline, bundles),
-        data={uri: data.pin(uri, root, state) for uri in uris},
+        data=pinned,
         lock=lockfile.read(root),
         git=project.git_state(root),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -116,7 +126,9 @@ def _required(step: spec.Step) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]]:
+def _with_code(
+    call: Call, root: Path, errors: Gathering
+) -> tuple[spec.Pipeline, dict[str, Bundle]]:
     """Return the spec and the bundle of each step that runs Python.
 
     Steps of a notebook or a script are exported to a generated module, whose name then stands in
@@ -127,14 +139,17 @@ def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]
     steps: list[spec.Step] = []
     for step in call.spec.steps:
         run = step.run
-        if isinstance(run, spec.Function):
-            generated: Mapping[str, str] = {}
-            if run.module == "__main__":
-                run, generated = _importable(call, step.name, run)
-                step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
-            bundles[step.name] = bundler.build(run.module, run.include, generated=generated)
-        elif isinstance(run, spec.Register):
-            bundles[step.name] = bundler.build(RUNTIME_MODULE)
+        if not isinstance(run, spec.Container):
+            bundles[step.name] = Bundle("", {}, (), "")
+        with errors:
+            if isinstance(run, spec.Function):
+                generated: Mapping[str, str] = {}
+                if run.module == "__main__":
+                    run, generated = _importable(call, step.name, run)
+                    step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
+                bundles[step.name] = bundler.build(run.module, run.include, generated=generated)
+            elif isinstance(run, spec.Register):
+                bundles[step.name] = bundler.build(RUNTIME_MODULE)
         steps.append(step)
     return _replace(call.spec, steps=tuple(steps)), bundles
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from waterflow.cli import options
+
+if TYPE_CHECKING:
+    from waterflow.provider.state import StepState
 
 
 @click.command("status")
@@ -31,23 +36,32 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         f"{state.run} ({state.pipeline}) {state.status}{f' in {took}' if took else ''}, "
         f"started {output.show_time(state.started)}"
     )
-    if state.error:
+    if state.error and not any(step.error for step in state.steps.values()):
         click.echo(f"  {state.error}")
     if state.url:
         click.echo(f"  {state.url}")
     now = int(time.time() * 1000)
     output.table(
-        ("step", "state", "attempt", "time", "error"),
+        ("step", "state", "attempt", "time", "why"),
         [
             (
                 step.name,
                 str(step.status),
                 str(step.attempt) if step.attempt else "",
                 output.show_seconds(output.step_seconds(step, now)),
-                (step.error or "").partition("\n")[0],
+                _why(step),
             )
             for step in state.steps.values()
         ],
     )
     if state.unsent and not state.sending:
         click.echo(f"MLflow has not got {state.unsent} events yet. Send them: waterflow sync")
+
+
+def _why(step: StepState) -> str:
+    """Return what made a step end as it did: its error, a condition, the run that did the work."""
+    if step.reason:
+        return step.reason
+    if str(step.status) == "cached":
+        return f"from {step.origin}" if step.origin else ""
+    return (step.error or "").partition("\n")[0]
