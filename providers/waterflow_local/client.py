@@ -26,7 +26,7 @@ from waterflow.errors import (
     UnknownNameError,
 )
 from waterflow.packing import bundle
-from waterflow.provider import RUN_ID, Artifact, CacheSize, LogLine, Sent
+from waterflow.provider import RUN_ID, Artifact, CacheSize, Code, LogLine, Sent
 from waterflow.tracking.writer import Tail
 from waterflow_local import environments, runner
 from waterflow_local.document import (
@@ -184,7 +184,7 @@ class Client:
     ) -> None:
         write_json(folder.document, document.content)
         for name, text in tracking["files"].items():
-            (folder.folder / name).write_text(text)
+            (folder.folder / name).write_text(text, encoding="utf-8", newline="")
         write_json(
             folder.folder / "tracking-settings.json",
             {
@@ -373,6 +373,22 @@ class Client:
         """Return the spec that a run was started with."""
         kept = self._known(run_id).folder / "spec.json"
         return spec.decode(kept.read_bytes()) if kept.is_file() else None
+
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given."""
+        folder = self._known(run_id)
+        jobs = read_document(folder).jobs
+        digests = {name: job.bundle for name, job in jobs.items() if job.bundle is not None}
+        folders = {digest: self.state.bundles / digest for digest in digests.values()}
+        gone = [place for place in folders.values() if not place.is_dir()]
+        if gone:
+            raise NotFoundError(
+                f"The code of run '{run_id}' is no longer in {gone[0]}. Its commit and its patch "
+                "are in MLflow: waterflow ui",
+                provider="local",
+                operation="read code",
+            )
+        return Code.of(digests, folders, read_submitted(folder).tags)
 
     def foretell(
         self, build: Build, document: Document, parameters: Mapping[str, Any]

@@ -218,6 +218,7 @@ def test_artifacts_are_listed_and_copied(
         (("status", "ba"), 2, "Did you mean 'bad'?"),
         (("cancel", "badd"), 2, "Did you mean 'bad'?"),
         (("sync", "badd"), 2, "Did you mean 'bad'?"),
+        (("code", "badd"), 2, "Did you mean 'bad'?"),
         (("run", ".", "--resume", "badd"), 2, "Did you mean 'bad'?"),
         (("submit", ".", "--resume", "badd"), 2, "Did you mean 'bad'?"),
         (("artifacts", "badd"), 2, "Did you mean 'bad'?"),

@@ -35,6 +35,7 @@ VERBS: Final = {
     "logs": "Print what a run's steps have written.",
     "cancel": "Stop a run.",
     "artifacts": "List or fetch what a run has made.",
+    "code": "Bring back the code of a run.",
     "validate": "Check a pipeline without running it.",
     "graph": "Draw a pipeline.",
     "compile": "Print what a pipeline becomes on a provider.",

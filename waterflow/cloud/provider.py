@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from waterflow.cloud.service import Service
     from waterflow.cloud.starting import Starter
     from waterflow.cloud.tracking import Tracking
-    from waterflow.provider import Artifact, Build, Document, LogLine, Sent, Submission
+    from waterflow.provider import Artifact, Build, Check, Code, Document, LogLine, Sent, Submission
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
 
@@ -137,6 +137,12 @@ class CloudProvider(Provider):
 
     # --- the contract ---------------------------------------------------------------------------
 
+    def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
+        """Look at what runs on the cloud need."""
+        from waterflow.cloud.examining import examine
+
+        yield from examine(self.service, self.bucket, pipeline)
+
     def submit(self, build: Build, document: Document, submission: Submission) -> None:
         """Start a run."""
         from waterflow.cloud.starting import Order
@@ -197,6 +203,10 @@ class CloudProvider(Provider):
     def run_spec(self, run_id: str) -> spec.Pipeline | None:
         """Return the spec that a run was started with."""
         return self.runs_known.execution(run_id).spec
+
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given."""
+        return self._results.code(run_id)
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from waterflow import spec
+from waterflow.runs import lineage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ class Record:
         resumed: The id of the failed run that it goes on from.
         execution: The execution; None until the cloud has answered.
         tags: Its lineage.
+        files: What is kept with it: name -> the name of the object.
     """
 
     run: str
@@ -44,6 +46,7 @@ class Record:
     resumed: str | None = None
     execution: str | None = None
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    files: dict[str, str] = field(default_factory=dict[str, str])
 
     def to_json(self) -> bytes:
         """Return it as text."""
@@ -80,6 +83,16 @@ class Records:
         self._bucket.delete(_name(run_id))
 
 
+def bundle_name(digest: str) -> str:
+    """Return the name of the object that is a code bundle, as a .tar.gz."""
+    return f"code/{digest}.tar.gz"
+
+
+def file_name(run_id: str, name: str) -> str:
+    """Return the name of the object that is a file kept with a run."""
+    return f"submissions/{run_id}/{name}"
+
+
 def _name(run_id: str) -> str:
     return f"submissions/{run_id}.json"
 
@@ -94,6 +107,7 @@ class BuildRecord:
         tags: The lineage of its runs.
         lock: The project's lock file.
         data: URI of outside data -> what it was pinned to, or "unpinned".
+        code: Step -> the digest of its code bundle, which lies under `bundle_name`.
     """
 
     spec: str
@@ -101,6 +115,7 @@ class BuildRecord:
     tags: dict[str, str]
     lock: str
     data: dict[str, str]
+    code: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def of(cls, build: Build, tags: Mapping[str, str]) -> BuildRecord:
@@ -119,6 +134,7 @@ class BuildRecord:
                 pinned.uri: pinned.sha256 or pinned.version or "unpinned"
                 for pinned in build.data.values()
             },
+            code=lineage.code(build),
         )
 
     @classmethod

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shutil
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts, spec
-from waterflow.errors import ArtifactError, ProviderError, UnknownNameError
-from waterflow.provider import Artifact
+from waterflow.cloud.records import bundle_name
+from waterflow.errors import ArtifactError, NotFoundError, ProviderError, UnknownNameError
+from waterflow.provider import Artifact, Code
 from waterflow.provider.state import Status
 from waterflow.spec.conditions import SKIPPED
 from waterflow.spec.references import branches, sources
@@ -172,6 +176,40 @@ class Results:
         except ArtifactError as error:
             shown = f"'{artifact.step}.{artifact.output}' at {artifact.uri}"
             raise ArtifactError(str(error).replace(str(target), shown)) from None
+
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given, fetched where it is not here yet.
+
+        Raises:
+            NotFoundError: There is no such run, or its code is no longer in the bucket.
+        """
+        execution = self._runs.execution(run_id)
+        build, record = execution.build, execution.record
+        folders = {digest: self._bundle(run_id, digest) for digest in {*build.code.values()}}
+        return Code.of(build.code, folders, record.tags if record is not None else build.tags)
+
+    def _bundle(self, run_id: str, digest: str) -> Path:
+        target = self._local / "code" / digest
+        if target.is_dir():
+            return target
+        content = self._bucket.get(bundle_name(digest))
+        if content is None:
+            raise NotFoundError(
+                f"The code of run '{run_id}' is no longer at "
+                f"{self._bucket.uri(bundle_name(digest))}. Its commit and its patch are in MLflow",
+                provider=self._runs.service.provider,
+                operation="read code",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+        try:
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                archive.extractall(building / "code", filter="data")
+            with contextlib.suppress(FileExistsError):
+                (building / "code").rename(target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return target
 
     # --- events ---------------------------------------------------------------------------------
 

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     from waterflow import spec
     from waterflow.project.profile import Profile
-    from waterflow.provider.answers import Artifact, CacheSize, Limit, LogLine, Permission, Sent
+    from waterflow.provider.answers import (
+        Artifact,
+        CacheSize,
+        Check,
+        Code,
+        Limit,
+        LogLine,
+        Permission,
+        Sent,
+    )
     from waterflow.provider.build import Build, Document, Submission
     from waterflow.provider.capabilities import Capabilities
     from waterflow.provider.expectation import Expectation
@@ -139,6 +148,17 @@ class Provider(ABC):
         del build, document
         return []
 
+    def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
+        """Look at what runs with this profile need beside this machine: for `waterflow doctor`.
+
+        Makes nothing that stays, and raises nothing: what is wrong is a finding.
+
+        Args:
+            pipeline: A pipeline, whose own needs, such as its secrets, are looked at too.
+        """
+        del pipeline
+        yield from ()
+
     def limits(self, document: Document) -> Sequence[Limit]:
         """Return how much of the service's limits a pipeline uses; offline, like `compile`."""
         del document
@@ -215,6 +235,18 @@ class Provider(ABC):
         """
         del run_id
         return None
+
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given.
+
+        Raises:
+            ConfigurationError: The provider keeps no code of runs.
+            NotFoundError: There is no such run, or its code is no longer kept.
+        """
+        raise ConfigurationError(
+            f"Provider '{self.name}' keeps no code of run '{run_id}'. What MLflow has of it: "
+            "waterflow ui"
+        )
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run.

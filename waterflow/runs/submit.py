@@ -14,6 +14,7 @@ from waterflow.packing import libraries, lockfile
 from waterflow.packing.bundle import Bundle, Bundler
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
+from waterflow.runs.origin import changes, origin
 from waterflow.spec.parameters import check_length, resolve
 
 if TYPE_CHECKING:
@@ -268,6 +269,7 @@ def submit(
     limit = provider.capabilities.parameter_length
     check_length(call.spec.name, parameters, limit, provider.name)
     check_document(provider, build, document)
+    differences, files = changes(build)
     submission = Submission(
         run_id=new_run_id(call.spec.name) if run_id is None else run_id,
         parameters=parameters,
@@ -276,6 +278,8 @@ def submit(
         inline=inline,
         attached=attached,
         fresh=run_id is None,
+        tags=origin(build, call.source, sys.argv) | differences,
+        files=files,
     )
     provider.submit(build, document, submission)
     return Run(submission.run_id, provider, build.spec.trusted_types)

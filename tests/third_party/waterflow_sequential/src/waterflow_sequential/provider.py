@@ -101,7 +101,7 @@ class SequentialProvider(Provider):
             place.mkdir(parents=True)
             data.fetch(pinned, place)
             artifacts.seal(place, "data")
-        tracking = tracking_record(build, document, self.profile)
+        tracking = tracking_record(build, document, self.profile, submission)
         started = int(time.time() * 1000)
         state = RunState(
             run=submission.run_id, pipeline=build.spec.name, started=started,
