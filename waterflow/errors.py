@@ -37,6 +37,8 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _STORAGE: Final = (*_FULL, errno.EROFS)
 _REFUSED: Final = (errno.EACCES, errno.EPERM)
 """What the system answers where a place is not to be written or read."""
+_BUILDING: Final = (".run-", ".tmp", ".waterflow-")
+"""How names of what is being built begin."""
 _CLOSE: Final = 3
 """Names that are proposed for one that is not there, at most."""
 
@@ -118,6 +120,9 @@ class LocalStorageError(ConfigurationError):
             if isinstance(cause, OSError) and cause.errno in (*_STORAGE, *_REFUSED):
                 named = cause.filename if cause.filename2 is None else cause.filename2
                 shown = os.fsdecode(named) if isinstance(named, (str, bytes)) else None
+                folder, _, name = (shown or "").rpartition("/")
+                if name.startswith(_BUILDING):
+                    shown = folder or "."  # what is being built there is nothing that people know
                 # Signals and sockets are refused with the same numbers, and name no file.
                 if shown is not None or cause.errno in _STORAGE:
                     reason = cause.strerror or str(cause)

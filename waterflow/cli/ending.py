@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CANCELLED: Final = 130
+_RAW: Final = ("strict", "surrogateescape")
+"""Ways of a stream to fail of text, or to pass on bytes that are none."""
 ANSWERED: Final = "waterflow.answered"
 """What a context remembers once the verb has printed its answer: an error then goes elsewhere."""
 
@@ -30,7 +32,7 @@ def bear_any_text() -> None:
     """Let the streams write what their encoding lacks as escapes: no text is a reason to fail."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)  # a stream put in their place has none
-        if reconfigure is not None and getattr(stream, "errors", "") == "strict":
+        if reconfigure is not None and getattr(stream, "errors", "") in _RAW:
             reconfigure(errors="backslashreplace")
 
 

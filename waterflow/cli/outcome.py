@@ -132,6 +132,9 @@ def _uncached(run: Run, steps: list[str]) -> bool:
 
 def _tell_failure(run: Run, root: Path, step: StepState, *, logged: bool) -> None:
     attempts = f" (attempt {step.attempt})" if step.attempt > 1 else ""
+    if not logged and step.detail:  # it was printed here when it happened
+        click.echo(f"\n{click.style(f'{step.name} failed', fg='red', bold=True)}, as told above")
+        return
     head = click.style(f"{step.name} failed{attempts}:", fg="red", bold=True)
     error, text = step.error or "", step.detail or ""
     if not text:

@@ -37,7 +37,7 @@ def command(run: str, folder: str | None, profile: str | None, as_json: bool) ->
     from waterflow.cli.project import open_here
 
     code = open_here(profile).code(run)
-    target = Path(folder or f"{run}-code")
+    target = Path.cwd() / (folder or f"{run}-code")
     files = _write(code, target)
     if as_json:
         print_json(
