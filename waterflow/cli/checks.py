@@ -30,8 +30,15 @@ if TYPE_CHECKING:
     from waterflow.project.profile import Profile
 
 LIBRARIES: Final = (
-    "click", "mlflow", "msgspec", "pandas", "pyarrow", "rich", "scikit-learn", "skops",
-)  # fmt: skip
+    "click",
+    "mlflow",
+    "msgspec",
+    "pandas",
+    "pyarrow",
+    "rich",
+    "scikit-learn",
+    "skops",
+)
 OLDEST: Final = (3, 11)
 LITTLE: Final = 2 * 1024**3
 TOO_LITTLE: Final = 200 * 1024**2
@@ -53,7 +60,7 @@ def examine(root: Path, profile: str | None, pipeline: spec.Pipeline | None) -> 
     try:
         chosen = profiles.load(root, profile)
         provider = discovery.provider(chosen.provider)(root, chosen)
-        _ = provider.capabilities  # checks its settings
+        provider.check_settings()
     except WaterflowError as error:
         return [*checks, Check("profile", "broken", "cannot be used", str(error))]
     checks.append(Check("profile", "ok", f"{chosen.name} (provider {chosen.provider})"))

@@ -53,13 +53,13 @@ def looked_at(
             be looked at is a warning.
     """
     try:
-        found = look()
+        finding = look()
     except PermissionDeniedError as error:
         yield Check.of(name, error, "broken" if needed else "warning")
     except WaterflowError as error:
         yield Check.of(name, error, "broken")
     else:
-        yield found if isinstance(found, Check) else Check(name, "ok", found)
+        yield finding if isinstance(finding, Check) else Check(name, "ok", finding)
 
 
 def _used(bucket: Bucket) -> str:

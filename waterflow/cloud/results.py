@@ -263,10 +263,10 @@ class Results:
         """Return why a step was skipped."""
         key = f"{look.execution.native}/{name}"
         if key not in self._reasons:
-            self._reasons[key] = self._found_reason(look, name)
+            self._reasons[key] = self._read_reason(look, name)
         return self._reasons[key]
 
-    def _found_reason(self, look: Look, name: str) -> str:
+    def _read_reason(self, look: Look, name: str) -> str:
         from waterflow.graph import closing_text
 
         pipeline = look.execution.spec

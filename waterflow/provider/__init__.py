@@ -11,7 +11,7 @@ from waterflow.provider.answers import (
     Sent,
 )
 from waterflow.provider.base import Provider
-from waterflow.provider.build import RUN_ID, Build, Document, Job, Submission, TrackingTarget
+from waterflow.provider.build import RUN_ID, Build, Document, PlannedJob, Submission, TrackingTarget
 from waterflow.provider.capabilities import Capabilities, check_capabilities, unsupported
 
 __all__ = [
@@ -23,10 +23,10 @@ __all__ = [
     "Check",
     "Code",
     "Document",
-    "Job",
     "Limit",
     "LogLine",
     "Permission",
+    "PlannedJob",
     "Provider",
     "Sent",
     "Submission",

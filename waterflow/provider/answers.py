@@ -57,13 +57,13 @@ class Check:
     Attributes:
         name: What was looked at.
         state: "broken" when a run needs it, "warning" when it may, or could not be looked at.
-        found: What was found.
+        finding: What was found.
         hint: What to do, unless all is well.
     """
 
     name: str
     state: Literal["ok", "warning", "broken"]
-    found: str
+    finding: str
     hint: str = ""
 
     @classmethod
@@ -78,8 +78,8 @@ class Check:
         text = " ".join(str(error).split())
         code = error.native_code if isinstance(error, ProviderError) else ""
         end = f" ({code}). " if code else ". "
-        found, dot, hint = text.partition(end)
-        return cls(name, state, f"{found}{end.rstrip('. ')}" if dot else text, hint)
+        finding, dot, hint = text.partition(end)
+        return cls(name, state, f"{finding}{end.rstrip('. ')}" if dot else text, hint)
 
 
 @dataclass(frozen=True, kw_only=True)

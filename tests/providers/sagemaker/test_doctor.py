@@ -183,12 +183,12 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_each_fault_is_told_with_the_way_out(project, monkeypatch, fault):
-    make, name, found, hint = fault
+    make, name, finding, hint = fault
     make(project, monkeypatch)
     code, checks = project.examined()
     assert code == 3
     assert checks[name]["state"] == "broken"
-    assert found in checks[name]["found"], checks[name]
+    assert finding in checks[name]["found"], checks[name]
     assert hint in checks[name]["hint"], checks[name]
     broken = [key for key, one in checks.items() if one["state"] == "broken"]
     assert broken == [name], "nothing else is wrong"

@@ -53,7 +53,7 @@ def show(name: str | None, as_json: bool) -> None:
 
     root = here()
     chosen = load(root, name)
-    _ = provider(chosen.provider)(root, chosen).capabilities  # checks the settings
+    provider(chosen.provider)(root, chosen).check_settings()
     if as_json:
         output.print_json(_document(chosen))
         return
@@ -86,13 +86,13 @@ def import_(source: str, name: str | None, as_json: bool) -> None:
     from waterflow.errors import ConfigurationError
     from waterflow.project.profile import import_profile
 
-    shown = "Standard input" if source == "-" else source
+    origin = "Standard input" if source == "-" else source
     content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise ConfigurationError(
-            f"{shown} is no text in UTF-8: {error.reason} at byte {error.start}. Export it again: "
+            f"{origin} is no text in UTF-8: {error.reason} at byte {error.start}. Export it again: "
             "pulumi stack output profile --json"
         ) from None
     path = import_profile(here(), text, name)

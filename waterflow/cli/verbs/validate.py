@@ -86,7 +86,7 @@ def _check(target: Target, call: Call | None, profile: str | None, errors: Gathe
     provider: Provider | None = None
     with errors:
         provider = open_provider(target.root, profile)
-        _ = provider.capabilities  # reads the settings
+        provider.check_settings()
     if provider is not None and call is not None:
         _check_build(target, call, provider, errors)
 
