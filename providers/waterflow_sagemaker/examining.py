@@ -104,10 +104,12 @@ class Examination:
         here = f"{sys.version_info.major}.{sys.version_info.minor}"
         if settings.image is None:
             region = settings.region
-            python: str = settings.python or here
+            its_python: str = settings.python or here
             yield from looked_at(
                 "image",
-                lambda: python_check("image", images.for_python(region, python), python, profile),
+                lambda: python_check(
+                    "image", images.for_python(region, its_python), its_python, profile
+                ),
             )
         else:
             yield from self._image("image", settings.image, settings.python, profile)

@@ -85,7 +85,7 @@ class Provider(ABC):
         """Return a run's state, as the service itself tells it.
 
         Raises:
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
 
     @abstractmethod
@@ -102,7 +102,7 @@ class Provider(ABC):
             follow: Go on until the run ends.
 
         Raises:
-            NotFoundError: There is no such run, or no such step in it.
+            UnknownNameError: There is no such run, or no such step in it.
         """
 
     @abstractmethod
@@ -110,7 +110,7 @@ class Provider(ABC):
         """Stop a run; one that has ended stays as it is.
 
         Raises:
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
 
     @abstractmethod
@@ -118,7 +118,7 @@ class Provider(ABC):
         """Return the outputs that a run's steps have made so far.
 
         Raises:
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
 
     @abstractmethod
@@ -126,7 +126,7 @@ class Provider(ABC):
         """Return a local folder with an artifact, verified.
 
         Raises:
-            NotFoundError: There is no such run, step or output.
+            UnknownNameError: There is no such run, step or output.
             ArtifactError: Its bytes are not what was recorded.
         """
 
@@ -246,7 +246,7 @@ class Provider(ABC):
         """Return the spec that a run was started with; None where it is not kept.
 
         Raises:
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
         del run_id
         return None
@@ -268,7 +268,7 @@ class Provider(ABC):
 
         Raises:
             ConfigurationError: The provider keeps no events here.
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
         raise ConfigurationError(
             f"Provider '{self.name}' keeps no events of run '{run_id}' here. "
