@@ -282,7 +282,9 @@ def test_what_mlflow_has_not_got_stays_and_is_told(
     (entry,) = json.loads(result.stdout)
     assert entry["left"] > 0
     assert entry["sent"] == 0
-    assert REFUSED in result.stderr
+    assert REFUSED in entry["error"]
+    assert result.stderr == ""
+    assert REFUSED in invoke("sync", "bad").stderr
 
 
 def test_a_run_ends_well_whose_results_cannot_be_read(ran: dict[str, Any], tmp_path: Path) -> None:
@@ -341,7 +343,8 @@ def test_an_inline_run_is_not_gone_on_from(project: Path, monkeypatch: pytest.Mo
     arguments = ("run", ".", "-p", "n=200")
     done = waterflow(*arguments, "--inline", "--run-id", "bad", cwd=project)
     assert done.returncode == 1, done.stderr
-    assert "ValueError: 201 is too much" in done.stdout
+    assert "ValueError: 201 is too much" in done.stderr
+    assert "ValueError" not in done.stdout, "it was told when it happened"
     assert "its whole log:" not in done.stdout
     assert "go on from here:" not in done.stdout
     again = waterflow(*arguments, "--resume", "bad", cwd=project)

@@ -11,7 +11,7 @@ Exit codes of `python -m waterflow.runtime`:
 | 4 | a result is missing, or could not be written as its declared type |
 | 5 | the step's code or a library could not be imported, or a secret is missing |
 | 6 | something that nobody foresaw: the log holds the whole traceback |
-| 7 | a disk is full, or a place of the machine cannot be written or read |
+| 74 | a disk is full, or a place of the machine cannot be written or read (EX_IOERR) |
 | 124 | an attempt took longer than its timeout |
 | 128 + n | ended by signal n: 137 is a kill, most often for want of memory; 143 is SIGTERM |
 
@@ -36,7 +36,7 @@ BAD_INPUT: Final = 3
 BAD_OUTPUT: Final = 4
 BAD_CODE: Final = 5
 UNFORESEEN: Final = 6
-BAD_STORAGE: Final = 7
+BAD_STORAGE: Final = 74
 TIMED_OUT: Final = 124
 
 FINAL: Final = (USAGE, BAD_INPUT)
