@@ -15,7 +15,7 @@ from waterflow.errors import (
     Gathering,
     UnsupportedFeatureError,
 )
-from waterflow.project.leaks import refuse_address
+from waterflow.project.leaks import in_address, refuse_address
 from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
 from waterflow.spec.parameters import to_text
@@ -75,7 +75,7 @@ def compile_sagemaker(
         encodings = _encodings(pipeline)
     parts: tuple[SageMakerPlanning, Layout] | None = None
     with errors:
-        parts = SageMakerPlanning(build, settings, registering), place(pipeline)
+        parts = SageMakerPlanning(build, settings, registering, _tracking(build)), place(pipeline)
     if parts is None:
         raise errors.together()
     planning, layout = parts
@@ -203,6 +203,17 @@ def _registering(build: Build, tags: Mapping[str, str]) -> dict[str, Any] | None
         "experiment": build.tracking.experiment,
         "tags": dict(tags),
     }
+
+
+def _tracking(build: Build) -> dict[str, Any] | None:
+    """Return what steps are told of MLflow whose code imports it; None where no job reaches it.
+
+    Nothing of the build is in it, so that a commit loses no cache.
+    """
+    uri = build.tracking.uri
+    if not uri.startswith(_ELSEWHERE) or in_address(uri):
+        return None
+    return {"uri": uri, "experiment": build.tracking.experiment}
 
 
 # --- parameters ---------------------------------------------------------------------------------

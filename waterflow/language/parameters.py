@@ -59,12 +59,20 @@ def _declared(pipeline: str, name: str, argument: Argument, location: str) -> sp
     import msgspec
 
     from waterflow import spec
+    from waterflow.artifacts.annotations import beyond_text
 
     kind = "json" if argument.type in ("any", "metrics", "null") else argument.type
     if kind not in TYPES:
         raise DefinitionError(
             f"Pipeline '{pipeline}': parameter '{name}' has type {kind}. A parameter is a "
             "number, text, a boolean, plain data or wf.Data; artifacts are made by steps.",
+            location,
+        )
+    if odd := beyond_text(argument.annotation):
+        raise DefinitionError(
+            f"Pipeline '{pipeline}': parameter '{name}' has type {show(argument.annotation)}. "
+            f"A parameter is given as text, and nobody can give a {odd} so: take a str, and "
+            "make it in the step that needs it.",
             location,
         )
     required = argument.default is NO_DEFAULT
