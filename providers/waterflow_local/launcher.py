@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _OWN: Final = (
     "waterflow.language.pipeline", "waterflow.artifacts.plain", "waterflow.artifacts.tables",
-    "waterflow.artifacts.estimators", "waterflow.artifacts.files", "waterflow.runtime.fan",
+    "waterflow.artifacts.models", "waterflow.artifacts.files", "waterflow.runtime.fan",
 )  # fmt: skip
 """Waterflow's own modules that a step's process needs."""
 

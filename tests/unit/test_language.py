@@ -279,8 +279,29 @@ def test_map_over_a_list_made_at_run_time() -> None:
     assert pipeline.step("add-2").inputs["a"].source == spec.FromValue([1, 2])
 
 
+def test_map_over_a_step_with_several_outputs_gives_a_list_for_each() -> None:
+    def example() -> None:
+        parts = wf.map(steps.split, steps.tables(2))
+        wf.map(steps.height, parts.train)
+        wf.map(steps.height, parts.test)
+
+    pipeline = traced(example)
+    assert pipeline.step("split").outputs == {
+        "train": spec.Output("list[dataframe]"),
+        "test": spec.Output("list[dataframe]"),
+    }
+    assert pipeline.step("height-2").inputs["table"] == spec.Input(
+        "list[dataframe]", spec.FromStep("split", "test")
+    )
+
+
 def test_map_outside_a_pipeline_calls_the_function() -> None:
     assert wf.map(steps.add, [1, 2], b=10) == [11, 12]
+    frames = [pd.DataFrame({"x": range(rows)}) for rows in (2, 4)]
+    parts = wf.map(steps.split, frames)
+    assert isinstance(parts, steps.Split)
+    assert [[len(part) for part in field] for field in parts] == [[1, 2], [1, 2]]
+    assert wf.map(steps.split, []) == steps.Split([], [])
     assert wf.map(steps.add, [1, 2], a=10) == [11, 12]
 
 

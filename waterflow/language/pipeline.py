@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V")
+Fields = TypeVar("Fields", bound=tuple[Any, ...])
 
 
 class Pipeline(Generic[P]):
@@ -152,6 +153,7 @@ class Call:
     ) -> tuple[spec.Pipeline, dict[str, Called]]:
         from waterflow import artifacts, spec
         from waterflow.language.parameters import bake
+        from waterflow.language.trusting import check_trusted
         from waterflow.spec.validate import check_graph
 
         pipeline = self.pipeline
@@ -181,6 +183,7 @@ class Call:
             trusted_types=pipeline.trusted_types,
         )
         check_graph(document, artifacts)
+        check_trusted(trace.functions, pipeline.trusted_types, pipeline.location)
         return document, trace.functions
 
     def _check_registering(self, declared: Declared, values: Mapping[str, object]) -> None:
@@ -333,6 +336,18 @@ def first(*values: V) -> V:
     return cast("V", require("wf.first").first(values))
 
 
+@overload
+def map_step(
+    step: Step[..., Fields],
+    over: Iterable[object],
+    /,
+    *more: Never,
+    fan_out: str = "processes",
+    **fixed: object,
+) -> Any: ...
+
+
+@overload
 def map_step(
     step: Step[..., R],
     over: Iterable[object],
@@ -340,21 +355,32 @@ def map_step(
     *more: Never,
     fan_out: str = "processes",
     **fixed: object,
-) -> list[R]:
+) -> list[R]: ...
+
+
+def map_step(
+    step: Step[..., Any],
+    over: Iterable[object],
+    /,
+    *more: Never,
+    fan_out: str = "processes",
+    **fixed: object,
+) -> Any:
     """Call a step once for each item of a list made at run time.
 
     Args:
-        step: A step with one output. Its first argument that is not in `fixed` takes the items.
+        step: A step. Its first argument that is not in `fixed` takes the items.
         over: A list output of another step, or a plain list.
         more: Nothing: the step's other arguments go by name.
         fan_out: "processes" (of one job, `cpu` at a time) or "jobs" (where the provider can).
         fixed: The other arguments, the same for each call.
 
     Returns:
-        The results, in the items' order.
+        The results, in the items' order. Where the step returns a `NamedTuple`: one of that class,
+        whose fields are lists, each of one output.
 
     Raises:
-        DefinitionError: `over` is no list, the step has not one output, and so on.
+        DefinitionError: `over` is no list, an argument does not fit, and so on.
     """
     if not isinstance(step, Step):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise definition_error(f"wf.map takes a step, not {step!r}. Put @wf.step on the function.")
@@ -368,8 +394,14 @@ def map_step(
     trace = current()
     if trace is None:
         free = next(name for name in step.signature.arguments if name not in fixed)
-        return [step.function(**{**fixed, free: item}) for item in over]
-    return cast("list[R]", trace.map(step, over, fixed, fan_out))
+        results = [step.function(**{**fixed, free: item}) for item in over]
+        named = step.signature.named
+        if named is None:
+            return results
+        return named(
+            *([result[at] for result in results] for at in range(len(step.signature.outputs)))
+        )
+    return trace.map(step, over, fixed, fan_out)
 
 
 map_step.__name__ = map_step.__qualname__ = "wf.map"  # as Python's own messages are to name it

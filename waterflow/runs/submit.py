@@ -6,14 +6,16 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow import data, project, spec
 from waterflow.errors import ConfigurationError, DefinitionError
-from waterflow.packing import libraries, lockfile
+from waterflow.packing import installed, libraries, lockfile
 from waterflow.packing.bundle import Bundle, Bundler
+from waterflow.packing.code_key import CodeKey, CodeKeys
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
+from waterflow.spec.job import leaves
 from waterflow.spec.parameters import check_length, resolve
 
 if TYPE_CHECKING:
@@ -76,17 +78,56 @@ def assemble(call: Call, root: Path, profile: Profile) -> Build:
     pipeline, bundles = _with_code(call, root)
     uris = _uris(pipeline, call.parameters)
     state = project.state_folder(root) if uris else root / project.STATE
+    versions = _versions(pipeline, bundles)
+    contents = installed.Contents(state)
     return Build(
         spec=pipeline,
         digest=spec.digest(pipeline),
         root=root,
         bundles=bundles,
-        versions=_versions(pipeline, bundles),
+        versions=versions,
+        contents={step: contents.of(pins) for step, pins in versions.items()},
         data={uri: data.pin(uri, root, state) for uri in uris},
         lock=lockfile.read(root),
         git=project.git_state(root),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         tracking=tracking_target(pipeline, profile, root),
+        codes=_codes(pipeline, bundles),
+    )
+
+
+def _codes(pipeline: spec.Pipeline, bundles: Mapping[str, Bundle]) -> dict[str, CodeKey]:
+    """Return what caches know each function's code by."""
+    keys = CodeKeys()
+    codes: dict[str, CodeKey] = {}
+    carried: dict[str, frozenset[str]] = {}
+    for step in pipeline.steps:
+        # A value of a class of the project's own brings the class, which is found by its name.
+        types = frozenset(pipeline.trusted_types) | _own_types(step)
+        for _, source in leaves(step):
+            if isinstance(source, spec.FromStep) and _may_carry(pipeline, source):
+                types |= carried.get(source.step, frozenset())
+        carried[step.name] = types
+        if isinstance(step.run, spec.Function):
+            code = codes[step.name] = keys.of(bundles[step.name], step.run.name, types)
+            carried[step.name] = types | code.classes
+    return codes
+
+
+_CLOSED: Final = frozenset({"array", "arrow", "bytes", "data", "dataframe", "figure", "path"})
+"""Types whose values hold no instances of the project's own classes."""
+
+
+def _may_carry(pipeline: spec.Pipeline, source: spec.FromStep) -> bool:
+    kind = pipeline.step(source.step).outputs[source.output].type
+    return kind.rpartition("[")[2].partition("]")[0] not in _CLOSED
+
+
+def _own_types(step: spec.Step) -> frozenset[str]:
+    """Return the classes that a step's types name: `module:Class`."""
+    kinds = [*(one.type for one in step.inputs.values()), *(o.type for o in step.outputs.values())]
+    return frozenset(
+        kind.rpartition("[")[2].partition("]")[0].replace(":", ".") for kind in kinds if ":" in kind
     )
 
 
@@ -132,11 +173,33 @@ def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]
             if run.module == "__main__":
                 run, generated = _importable(call, step.name, run)
                 step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
-            bundles[step.name] = bundler.build(run.module, run.include, generated=generated)
+            bundles[step.name] = bundler.build(
+                run.module,
+                run.include,
+                generated=generated,
+                beside=_beside(bundler, call.spec, step),
+            )
         elif isinstance(run, spec.Register):
-            bundles[step.name] = bundler.build(RUNTIME_MODULE)
+            beside = _beside(bundler, call.spec, step)
+            bundles[step.name] = bundler.build(RUNTIME_MODULE, beside=beside)
         steps.append(step)
     return _replace(call.spec, steps=tuple(steps)), bundles
+
+
+def _beside(bundler: Bundler, pipeline: spec.Pipeline, step: spec.Step) -> list[str]:
+    """Return the modules that a step's values are read and written with, whatever its own imports.
+
+    They are those that give the serializers of its types, and, where it reads a model, those of the
+    classes that the pipeline trusts in one.
+    """
+    from waterflow.artifacts import by_name, own
+    from waterflow.artifacts.models import FORMAT
+
+    read = {input_.type for input_ in step.inputs.values()}
+    modules = own.modules([*read, *(output.type for output in step.outputs.values())])
+    if any(FORMAT in by_name(kind).format or kind == "any" for kind in read - {"data"}):
+        modules += filter(None, map(bundler.module_of, pipeline.trusted_types))
+    return modules
 
 
 def _importable(

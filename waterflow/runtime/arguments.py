@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
+from waterflow.artifacts.watching import Watch
 from waterflow.errors import ArtifactError
 from waterflow.runtime import contract
 from waterflow.runtime.failure import Failure, from_serializer
@@ -28,10 +29,14 @@ class Arguments:
         job: What the job was started with.
         scratch: A folder to build in.
         serializers: What serializers are given.
+
+    Attributes:
+        watches: Input name -> what tells whether the step has changed it.
     """
 
     def __init__(self, job: Invocation, scratch: Path, serializers: Context) -> None:
         self._job, self._scratch, self._serializers = job, scratch, serializers
+        self.watches: dict[str, Watch] = {}
 
     def certain(self) -> list[Path]:
         """Return the folders without which the step cannot run: all but alternatives and data."""
@@ -74,8 +79,10 @@ class Arguments:
             raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
 
     def _load(self, argument: Argument, annotation: object) -> Any:
+        from waterflow.artifacts.plain import as_value
+
         if argument.source == "constant":
-            return self._typed(argument.constant, annotation)
+            return self._typed(as_value(argument.constant, annotation), annotation)
         if argument.source == "parameter":
             if argument.name not in self._job.parameters:
                 raise Failure(contract.USAGE, "UsageError", f"--param {argument.name} is missing")
@@ -83,7 +90,9 @@ class Arguments:
         if argument.source == "first":
             return self._load(self.first(argument), annotation)
         if argument.source == "list":
-            inner = (typing.get_args(annotation) or (Any,))[0]
+            from waterflow.language.signature import without_none
+
+            inner = (typing.get_args(without_none(annotation)[0]) or (Any,))[0]
             return [self._load(item, inner) for item in argument.parts]
         if argument.source == "data":
             return self._data(argument)
@@ -101,16 +110,20 @@ class Arguments:
         raise Skipped
 
     @staticmethod
-    def _typed(value: Any, annotation: object) -> Any:
-        from waterflow.artifacts.plain import rebuild
+    def _typed(value: Any, annotation: object, *, text: bool = True) -> Any:
+        from waterflow.artifacts.plain import fitted, rebuild
 
-        return None if value is None else rebuild(value, annotation)
+        if value is None:
+            return None
+        return rebuild(value, annotation) if text else fitted(value, annotation)
 
     def _artifact(self, argument: Argument, annotation: object) -> Any:
         from waterflow.artifacts import by_name
+        from waterflow.artifacts.plain import entry
 
         folder = self.folder(argument.name)
         manifest = artifacts.verify(folder)
+        self.watches[argument.name] = Watch(folder)
         if argument.raw:
             return self._payload(folder)
         key = argument.key
@@ -120,9 +133,11 @@ class Arguments:
         )
         if key is None:
             return value
-        if not isinstance(value, dict) or key not in value:
-            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}")
-        return self._typed(cast("dict[str, Any]", value)[key], annotation)
+        try:
+            part = entry(value, key)
+        except KeyError:
+            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}") from None
+        return self._typed(part, annotation, text=False)
 
     def _data(self, argument: Argument) -> Any:
         from waterflow.language.types import Data
@@ -132,6 +147,8 @@ class Arguments:
         path = self.folder(argument.name)
         if (path / artifacts.MANIFEST).is_file():
             artifacts.verify(path)
+        self.watches[argument.name] = Watch(path)
+        if (path / artifacts.MANIFEST).is_file():
             path = self._payload(path)
         return path if argument.type == "path" else Data.at(argument.uri, path)
 

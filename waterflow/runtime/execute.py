@@ -14,12 +14,14 @@ import threading
 import traceback
 import types
 import typing
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
 from waterflow.language.context import RunningStep, enter, hand_on, resolve_secret
+from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
 from waterflow.runtime.arguments import Arguments, Skipped
 from waterflow.runtime.completion import Ending, stand_alone
@@ -179,6 +181,7 @@ class _Attempt:
         self.ending.run_exit_handlers()
         _check_terminated()
         if self.rank == 0:
+            self._refuse_changes()
             try:
                 self._publish(results)
             except ArtifactError as error:
@@ -203,8 +206,22 @@ class _Attempt:
 
     # --- the call ------------------------------------------------------------------------------
 
+    def _types(self) -> list[str]:
+        """Return the types of all that the step reads and writes."""
+        types = list(self.file.outputs.values())
+        waiting = list(self.file.arguments.values())
+        while waiting:
+            argument = waiting.pop()
+            types.append(argument.type)
+            waiting.extend(argument.parts)
+        return types
+
     def _function(self) -> Callable[..., Any]:
+        from waterflow.artifacts import own
+
         try:
+            for module in own.modules(self._types()):
+                importlib.import_module(module)
             function: Any = importlib.import_module(self.file.work.module)
             for part in self.file.work.name.split("."):
                 function = getattr(function, part)
@@ -215,14 +232,12 @@ class _Attempt:
         return getattr(function, "function", function)
 
     def _call(self) -> dict[str, Path]:
-        from waterflow.language.signature import without_none
-
         function = self._function()
         hints = typing.get_type_hints(function)
         over = self.file.work.over
         arguments: dict[str, Any] = {}
         for name, argument in self.file.arguments.items():
-            annotation = without_none(hints.get(name, Any))[0]
+            annotation: Any = hints.get(name, Any)
             whole = list[annotation] if name == over else annotation
             arguments[name] = self.arguments.load(name, argument, whole)
         returned: Any = hints.get("return", Any)
@@ -284,7 +299,7 @@ class _Attempt:
                 f"None was returned where {shown} is declared: a `return` may be missing. Return "
                 f"a value, or declare `{shown} | None`"
             )
-        by_name(kind).save(value, folder, self.serializers)
+        by_name(kind).save(value, folder, replace(self.serializers, declared=declared))
 
     def _track(self, name: str, kind: str, value: Any, folder: Path) -> None:
         """Log what an output itself says: metrics as metrics, figures as pictures."""
@@ -300,35 +315,49 @@ class _Attempt:
     def _map(
         self, function: Callable[..., Any], fixed: dict[str, Any], over: str, returned: Any
     ) -> dict[str, Path]:
-        from waterflow.artifacts import by_name, type_name
-        from waterflow.artifacts.plain import read
         from waterflow.runtime import fan
 
         items: list[Any] = fixed.pop(over)
-        kind = self.file.outputs["output"]
-        folder = self.scratch / "output"
-        folder.mkdir()
-        inner = kind[5:-1] if kind.startswith("list[") else type_name(returned) or "json"
+        several = hasattr(returned, "_fields")
+        declared = typing.get_type_hints(returned) if several else {SINGLE: returned}
+        folders = {name: self.scratch / name for name in self.file.outputs}
+        for folder in folders.values():
+            folder.mkdir()
+
+        def save(result: Any, index: int) -> None:
+            for name, value in self._named(result).items():
+                place = folders[name] / str(index)
+                place.mkdir()
+                self._write(value, place, self._item_type(name, declared), declared[name])
+
         try:
-            fan.run(
-                function,
-                fixed,
-                over,
-                items,
-                folder,
-                lambda value, place: self._write(value, place, inner, returned),
-                self.file.threads,
-            )
-            if kind == "json":
-                values = [read(folder / str(index), inner) for index in range(len(items))]
-                shutil.rmtree(folder)
-                folder.mkdir()
-                by_name("json").save(values, folder, self.serializers)
-            artifacts.seal(folder, kind)
+            fan.run(function, fixed, over, items, save, self.file.threads)
+            for name, folder in folders.items():
+                self._gather(name, folder, len(items), declared)
         except ArtifactError as error:
             message = f"step '{self.job.step}': {error}"
             raise Failure(contract.BAD_OUTPUT, "ArtifactError", message) from None
-        return {"output": folder}
+        return folders
+
+    def _item_type(self, output: str, declared: Mapping[str, Any]) -> str:
+        """Return the type of one item of a mapped output."""
+        from waterflow.artifacts import type_name
+
+        kind = self.file.outputs[output]
+        return kind[5:-1] if kind.startswith("list[") else type_name(declared[output]) or "json"
+
+    def _gather(self, output: str, folder: Path, count: int, declared: Mapping[str, Any]) -> None:
+        """Make the artifact of a mapped output of its items' folders."""
+        from waterflow.artifacts.plain import encoded, write
+
+        kind = self.file.outputs[output]
+        if kind == "json":
+            inner = self._item_type(output, declared)
+            values = [encoded(folder / str(index), inner) for index in range(count)]
+            shutil.rmtree(folder)
+            folder.mkdir()
+            write(folder, values)
+        artifacts.seal(folder, kind)
 
     def _register(self) -> dict[str, Path]:
         try:
@@ -377,22 +406,32 @@ class _Attempt:
 
     # --- results -------------------------------------------------------------------------------
 
+    def _refuse_changes(self) -> None:
+        """Fail a step that has changed what it was given: other steps read it too."""
+        for name, watch in self.arguments.watches.items():
+            try:
+                watch.refuse_change(name)
+            except ArtifactError as error:
+                message = f"step '{self.job.step}': {error}"
+                raise Failure(contract.BAD_INPUT, "ArtifactError", message) from None
+
     def _publish(self, built: dict[str, Path]) -> None:
-        from waterflow.artifacts.plain import read
+        from waterflow.artifacts import plain
 
         for name, target in self.job.values.items():
             scalar = self.file.values[name]
             folder = built[scalar.output]
-            value = read(folder, self.file.outputs[scalar.output])
+            value = plain.read(folder, self.file.outputs[scalar.output])
             if scalar.key is not None:
                 value = self._entry(value, scalar.output, scalar.key)
-            if not isinstance(value, (bool, int, float, str)):
+            try:
+                value = plain.scalar(value)
+            except ArtifactError as error:
                 raise Failure(
                     contract.BAD_OUTPUT,
                     "ArtifactError",
-                    f"step '{self.job.step}': a condition needs the scalar '{name}', "
-                    f"but found {value!r:.80}",
-                )
+                    f"step '{self.job.step}': a condition needs the scalar '{name}', but {error}",
+                ) from None
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(value))
         for name, folder in built.items():
@@ -403,14 +442,17 @@ class _Attempt:
             artifacts.publish(folder, target)
 
     def _entry(self, value: Any, output: str, key: str) -> Any:
-        if isinstance(value, dict) and key in value:
-            return cast("dict[str, Any]", value)[key]
-        raise Failure(
-            contract.BAD_OUTPUT,
-            "ArtifactError",
-            f"step '{self.job.step}', output '{output}' has no entry {key!r}, which a condition "
-            "needs",
-        )
+        from waterflow.artifacts.plain import entry
+
+        try:
+            return entry(value, key)
+        except KeyError:
+            raise Failure(
+                contract.BAD_OUTPUT,
+                "ArtifactError",
+                f"step '{self.job.step}', output '{output}' has no entry {key!r}, which a "
+                "condition needs",
+            ) from None
 
     def _write_skipped(self) -> None:
         print(

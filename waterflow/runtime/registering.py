@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import TrackingError
@@ -12,7 +13,6 @@ from waterflow.tracking.upstream import EXPERIMENT, STARTED, URI
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from waterflow.artifacts.folder import Manifest
 
@@ -44,6 +44,7 @@ def register(
             f"The job knows no registry: {URI} is not set. Name one in the profile: "
             "[tracking] uri = ..."
         )
+    bundle, _ = contract.source_folders()
     version = make_version(
         model,
         name=arguments["name"],
@@ -59,5 +60,6 @@ def register(
         run_started_ms=int(os.environ.get(STARTED, "0")),
         artifact_sha256=manifest.sha256 or "",
         tags=json.loads(os.environ.get(TAGS, "{}")),
+        code=Path(bundle) if bundle else None,
     )
     return {name: version[name] for name in ("name", "version", "uri")}

@@ -3,6 +3,7 @@
 import importlib.util
 from typing import Any, Literal
 
+import kit_accounts
 import kit_attempts
 import kit_cache
 import kit_coded
@@ -10,6 +11,7 @@ import kit_figures
 import kit_files
 import kit_jobs
 import kit_learning
+import kit_ledger
 import kit_models
 import kit_plain
 import kit_processes
@@ -62,6 +64,8 @@ def types(
     known = kit_files.rename(kit_files.record(name))
     frames = wf.map(kit_tables.scaled, kit_plain.count(3), whole=whole)
     kit_tables.gather([halves.left, halves.right, whole], [halves.rows, halves.rows])
+    pieces = wf.map(kit_tables.piece, kit_plain.count.options(name="three")(3), whole=whole)
+    kit_tables.gather.options(name="gather_pieces")(pieces.part, pieces.at)
     kit_models.read_back(
         kit_files.one_file(kit_plain.say(name)),
         kit_files.folder(),
@@ -71,6 +75,8 @@ def types(
         known,
         frames,
     )
+    kit_accounts.entries(kit_ledger.ledger(name))
+    kit_accounts.added(wf.map(kit_ledger.part, kit_plain.count.options(name="two")(2)))
     if importlib.util.find_spec("polars") is not None:
         import kit_polars
 
@@ -223,7 +229,7 @@ def cached(
     kit_coded.coded()
 
 
-@wf.pipeline
+@wf.pipeline(trusted_types=["kit_line.Line"])
 def tracked(
     hold: str,
     slope: float = 2.0,
