@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -193,7 +194,11 @@ class Launcher:
                     os._exit(127)
             sys.path[:0] = request["path"]
             threads.limit(request["threads"], request["variables"])
-            code = execute.main(request["arguments"])
+            # What this server has made, such as a temporary folder, is not the step's to remove.
+            registry: dict[Any, Any] = getattr(weakref.finalize, "_registry", {})
+            for finalizer in list(registry):
+                finalizer.atexit = False
+            code = execute.main(request["arguments"], alone=True)
         finally:
             with contextlib.suppress(Exception):
                 sys.stdout.flush()

@@ -33,7 +33,7 @@ def difference(one: Any, other: Any, where: str = "value") -> str | None:
 
 
 def _parts(pairs: Any) -> str | None:
-    return next((told for told in (difference(*pair) for pair in pairs) if told), None)
+    return next((reason for reason in (difference(*pair) for pair in pairs) if reason), None)
 
 
 def _text(one: Any, other: Any, where: str) -> str | None:
@@ -174,9 +174,9 @@ def _cells(one: Any, other: Any, where: str) -> str | None:
 
 
 def _index(one: pd.Index, other: pd.Index, where: str) -> str | None:
-    told = difference(list(one.names), list(other.names), f"the names of {where}")
-    if told:
-        return told
+    reason = difference(list(one.names), list(other.names), f"the names of {where}")
+    if reason:
+        return reason
     if isinstance(one, pd.RangeIndex):
         ranges = [(i.start, i.stop, i.step) for i in (one, other)]
         return difference(*ranges, where)

@@ -48,8 +48,8 @@ def arrives(workers: tuple[Worker, Worker], folder: Path, kind: str, declared: A
     refused = writer.ask(kind, declared, str(place), value)
     event("refused" if refused else "kept")
     if refused is None:
-        told = difference(value, reader.ask(kind, declared, str(place), None))
-        assert told is None, told
+        reason = difference(value, reader.ask(kind, declared, str(place), None))
+        assert reason is None, reason
     return refused
 
 

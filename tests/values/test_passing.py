@@ -39,11 +39,11 @@ class Colour(enum.Enum):
 class Config:
     rate: float
     layers: tuple[int, ...] = (1,)
-    made: int = dataclasses.field(init=False, default=0)
+    calls: int = dataclasses.field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.rate = self.rate / 2
-        self.made += 1
+        self.calls += 1
 
 
 class Both(NamedTuple):
@@ -84,7 +84,7 @@ def same(value: dict[str, Any]) -> bool:
 
 @wf.step
 def constant(config: Config, order: dict[str, int], tagged: dict[str, Any]) -> str:
-    return f"{config.rate} {config.made} {config.layers} {list(order)} {tagged}"
+    return f"{config.rate} {config.calls} {config.layers} {list(order)} {tagged}"
 
 
 @wf.step
@@ -103,10 +103,10 @@ def kept(order: dict[str, int]) -> None:
 
 @wf.step
 def folder() -> Path:
-    Path("told").mkdir()
-    Path("told/a.txt").write_text("as it was")
-    Path("told/b.txt").write_text("as it was")
-    return Path("told")
+    Path("notes").mkdir()
+    Path("notes/a.txt").write_text("as it was")
+    Path("notes/b.txt").write_text("as it was")
+    return Path("notes")
 
 
 @wf.step
@@ -116,16 +116,16 @@ def source() -> Path:
 
 
 @wf.step
-def changes(told: Path, how: str) -> int:
+def changes(notes: Path, how: str) -> int:
     if how == "writes":
-        (told / "a.txt").chmod(0o644)
-        (told / "a.txt").write_text("as it is!")
+        (notes / "a.txt").chmod(0o644)
+        (notes / "a.txt").write_text("as it is!")
     elif how == "adds":
-        (told / "c.txt").write_text("new")
+        (notes / "c.txt").write_text("new")
     elif how == "removes":
-        (told / "b.txt").unlink()
+        (notes / "b.txt").unlink()
     elif how == "reads":
-        (told / "a.txt").read_text()
+        (notes / "a.txt").read_text()
     return 1
 
 
@@ -135,8 +135,8 @@ def changing(how: str) -> None:
 
 
 @wf.step
-def reads(told: Path, salt: int) -> str:
-    return told.read_text()
+def reads(notes: Path, salt: int) -> str:
+    return notes.read_text()
 
 
 @wf.pipeline
@@ -239,7 +239,7 @@ def test_values_arrive_as_they_were_returned(project: Project):
     assert run.artifact("constant").load() == "2.0 1 (2, 3) ['b', 'a'] {'$tuple': [1]}"
     assert run.artifact("parameter").load() == ["z", "a"]
     with project.code() as module:
-        assert run.artifact("plain").load()["config"].made == 1
+        assert run.artifact("plain").load()["config"].calls == 1
         assert isinstance(run.artifact("plain").load()["config"], module.Config)
 
 
@@ -251,9 +251,9 @@ def test_another_order_of_a_parameter_is_another_value(project: Project):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("writes", "altered 'told/a.txt'"),
-        ("adds", "not in the manifest 'told/c.txt'"),
-        ("removes", "missing 'told/b.txt'"),
+        ("writes", "altered 'notes/a.txt'"),
+        ("adds", "not in the manifest 'notes/c.txt'"),
+        ("removes", "missing 'notes/b.txt'"),
         ("reads", None),
     ],
 )
@@ -265,7 +265,7 @@ def test_an_input_that_a_step_changes_fails_that_step(project: Project, how: str
     assert run.status is Status.FAILED
     error = run.state.steps["changes"].error
     assert error is not None
-    assert f"step 'changes': it changed its input 'told': {said}" in error
+    assert f"step 'changes': it changed its input 'notes': {said}" in error
     assert "Copy it first" in error
     # What it has spoilt is made again, and nothing read from it.
     again = project.run("changing", how="reads")

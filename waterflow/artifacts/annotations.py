@@ -438,13 +438,13 @@ def _misfit(value: Any, expected: str, where: str) -> MisfitError:
 
 def classes(annotation: object) -> Iterable[type]:
     """Yield the records and enums that an annotation names, with their subclasses and fields."""
-    seen: set[int] = set()
+    visited: set[int] = set()
     waiting: list[Any] = [annotation]
     while waiting:
         current = bare(waiting.pop())
-        if id(current) in seen:
+        if id(current) in visited:
             continue
-        seen.add(id(current))
+        visited.add(id(current))
         waiting.extend(typing.get_args(current))
         kind = typing.get_origin(current) or current
         if not isinstance(kind, type):
@@ -460,6 +460,23 @@ def classes(annotation: object) -> Iterable[type]:
                 waiting.extend(hints(kind).values())
             except (NameError, TypeError):
                 continue
+
+
+def beyond_text(annotation: object) -> str | None:
+    """Return the first class in an annotation whose values nobody can give as JSON text.
+
+    Args:
+        annotation: What a pipeline's parameter is. Unions are not looked into.
+    """
+    annotation = bare(annotation)
+    kind = typing.get_origin(annotation) or annotation
+    if isinstance(kind, type) and is_atom(kind):
+        return kind.__qualname__
+    word = collection(annotation)
+    arguments = typing.get_args(annotation) if word else ()
+    if word == "dict" and arguments and bare(arguments[0]) not in (str, Any):
+        return "dict whose keys are not text"
+    return next(filter(None, map(beyond_text, arguments)), None)
 
 
 # --- from one annotation to another ------------------------------------------------------------

@@ -235,10 +235,10 @@ def verify(folder: Path) -> Manifest:
     Raises:
         ArtifactError: There is no valid manifest, or files are missing, extra or altered.
     """
-    if told := faults(folder):
+    if differences := faults(folder):
         raise ArtifactError(
-            f"The artifact in {folder} is not what its step wrote: {told}. Run the step that makes "
-            "it again."
+            f"The artifact in {folder} is not what its step wrote: {differences}. Run the "
+            "step that makes it again."
         )
     return read(folder)
 
@@ -251,18 +251,18 @@ def faults(folder: Path) -> str:
     """
     manifest = read(folder)
     files = _payload(folder)
-    told: list[str] = []
+    differences: list[str] = []
     if missing := manifest.files.keys() - files.keys():
-        told.append(f"missing {_some(sorted(missing))}")
+        differences.append(f"missing {_some(sorted(missing))}")
     if extra := files.keys() - manifest.files.keys():
-        told.append(f"not in the manifest {_some(sorted(extra))}")
+        differences.append(f"not in the manifest {_some(sorted(extra))}")
     if altered := [
         name
         for name, entry in manifest.files.items()
         if name in files and not _matches(files[name], entry)
     ]:
-        told.append(f"altered {_some(altered)}")
-    return "; ".join(told)
+        differences.append(f"altered {_some(altered)}")
+    return "; ".join(differences)
 
 
 def complete(folder: Path) -> Manifest | None:

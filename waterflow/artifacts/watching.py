@@ -41,14 +41,14 @@ class Watch:
         if now == self._before:
             return
         if (self.folder / MANIFEST).is_file():
-            told = faults(self.folder)
+            differences = faults(self.folder)
         else:
             names = sorted(self._before.keys() ^ now.keys())
             names += [n for n in self._before.keys() & now.keys() if self._before[n] != now[n]]
-            told = f"changed {', '.join(repr(n) for n in names)}"
-        if told:
+            differences = f"changed {', '.join(repr(n) for n in names)}"
+        if differences:
             raise ArtifactError(
-                f"it changed its input '{name}': {told}. An input is for reading only, and "
+                f"it changed its input '{name}': {differences}. An input is for reading only, and "
                 "other steps read it too. Copy it first: shutil.copy(path, 'mine'), or "
                 "shutil.copytree for a folder"
             )
@@ -65,8 +65,8 @@ def _stamps(folder: Path) -> dict[str, _Stamp]:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append((entry.path, f"{prefix}{entry.name}/"))
                     continue
-                seen = entry.stat(follow_symlinks=False)
+                status = entry.stat(follow_symlinks=False)
                 stamps[prefix + entry.name] = (
-                    seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino,
+                    status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino,
                 )  # fmt: skip
     return stamps

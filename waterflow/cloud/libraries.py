@@ -40,7 +40,7 @@ class Shipping:
         provider: The provider's name.
         wheels: Whether jobs bring their libraries as wheels; otherwise the image has them.
         platform: The platform of the wheels, such as "manylinux_2_28_x86_64".
-        tracking: The distributions that a register step speaks to MLflow with.
+        tracking: The distributions that steps speak to MLflow with.
         secrets: The distributions that a job reads its secrets with.
     """
 
@@ -115,6 +115,7 @@ class Pinner:
         types: set[str] = set()
         needed: dict[str, str] = {}
         registers = isinstance(step.run, spec.Register)
+        speaks = registers or self._build.speaks_to_mlflow(step.name)
         for name, argument in step.inputs.items():
             source = argument.source
             if not isinstance(source, spec.FromStep):
@@ -130,8 +131,8 @@ class Pinner:
         required = {one for kind in types - {"data", "any"} for one in by_name(kind).requires}
         if step.environment.secrets:
             required.update(self._shipping.secrets)
-        if registers or required:
-            if registers:
+        if speaks or required:
+            if speaks:
                 required.update(self._shipping.tracking)
             needed |= versions((), tuple(sorted(required)))
         return needed

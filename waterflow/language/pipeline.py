@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar,
 
 from waterflow.errors import DefinitionError
 from waterflow.language.cron import check_schedule
-from waterflow.language.options import Options, check_name, check_texts, make_options
+from waterflow.language.options import (
+    REGISTRY_NAMES,
+    Options,
+    check_name,
+    check_registry_name,
+    check_texts,
+    make_options,
+)
 from waterflow.language.signature import Argument, function_location, read_arguments
 from waterflow.language.step import Step, check_plain
 from waterflow.language.trace import Called, Trace, current, require
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from waterflow import spec
+    from waterflow.language.parameters import Declared
     from waterflow.runs.run import Run
 
 P = ParamSpec("P")
@@ -136,6 +144,7 @@ class Call:
         declared = declare(pipeline.name, pipeline.arguments, pipeline.location)
         arguments = check_arguments(pipeline.name, declared, values)
         self.spec, self.steps = self._trace(declared, arguments)
+        self._check_registering(declared, arguments)
         static = {name for name, parameter in declared.items() if parameter.static}
         self.parameters = {name: value for name, value in arguments.items() if name not in static}
 
@@ -176,6 +185,22 @@ class Call:
         check_graph(document, artifacts)
         check_trusted(trace.functions, pipeline.trusted_types, pipeline.location)
         return document, trace.functions
+
+    def _check_registering(self, declared: Declared, values: Mapping[str, object]) -> None:
+        """Refuse names and aliases of models, given as parameters, that no registry takes."""
+        from waterflow import spec
+
+        for step in self.spec.steps:
+            for key in REGISTRY_NAMES if isinstance(step.run, spec.Register) else ():
+                source = step.inputs[key].source if key in step.inputs else None
+                if not isinstance(source, spec.FromParameter):
+                    continue
+                where = f"Pipeline '{self.pipeline.name}', parameter '{source.name}'"
+                if source.name in values:
+                    check_registry_name(key, values[source.name], where)
+                elif not declared[source.name].required:
+                    default = declared[source.name].default
+                    check_registry_name(key, default, f"{where}, default", self.pipeline.location)
 
     @property
     def source(self) -> Path:
@@ -398,7 +423,8 @@ def register(
         name: The registered model's name.
         example: Rows of its input, for the signature and the input example.
         metrics: Metrics to write on the version.
-        alias: The alias to move to the version; it never moves back to an older run.
+        alias: The alias to move to the version, such as "champion"; it never moves back to an
+            older run.
         options: `name` is the model's; the step takes `retries`, `timeout`, `cpu`, `memory` and
             the others of `@wf.step`, but is never cached.
 
@@ -406,9 +432,12 @@ def register(
         A symbol for `{"name", "version", "uri"}`.
 
     Raises:
-        DefinitionError: Used outside a pipeline, or with something that is no model.
+        DefinitionError: Used outside a pipeline, with something that is no model, or with a name
+            or an alias that MLflow's registry does not take.
     """
     trace = require("wf.register")
+    for key, value in (("name", name), ("alias", alias)):
+        check_registry_name(key, value, "wf.register")
     settings = make_options(Options(retries=2, retry_delay=2), {**options, "cache": False})
     arguments: dict[str, tuple[str, object]] = {
         "model": ("model", model),

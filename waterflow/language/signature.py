@@ -209,9 +209,9 @@ def _output(annotation: Any, owner: str, where: str) -> str:
 
     annotation, optional = without_none(annotation)
     type_ = type_name(annotation)
-    if type_ is None and (told := advice(annotation)):
+    if type_ is None and (hint := advice(annotation)):
         raise DefinitionError(
-            f"{owner} returns {show(annotation)}, which does not say how to store it. {told}", where
+            f"{owner} returns {show(annotation)}, which does not say how to store it. {hint}", where
         )
     if type_ is None or type_ in ("any", "data") or (optional and not _is_plain(type_)):
         raise DefinitionError(

@@ -217,7 +217,7 @@ class Trace:
             resources=settings.to_resources(),
             retry=settings.to_retry(),
             timeout=settings.seconds(),
-            cache=settings.cache,
+            cache=settings.to_cache(outputs=bool(outputs)),
             environment=settings.to_environment(),
             after=tuple(self._step_of(item) for item in settings.after),
             branch=branch,

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from waterflow import artifacts
 from waterflow.artifacts.watching import Watch
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
-from waterflow.language.context import RunningStep, enter, resolve_secret
+from waterflow.language.context import RunningStep, enter, hand_on, resolve_secret
 from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
+from waterflow.runtime.completion import Ending, stand_alone
 from waterflow.runtime.failure import (
     Failure,
     Terminated,
@@ -44,21 +45,34 @@ class Skipped(Exception):  # noqa: N818 - no error
     """An input's step was skipped, so this one is."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run one attempt and return its exit code (runtime/contract.py lists them)."""
+def main(arguments: list[str], *, alone: bool = False) -> int:
+    """Run one attempt and return its exit code (runtime/contract.py lists them).
+
+    Args:
+        arguments: As for `python -m waterflow.runtime`.
+        alone: Whether this process is the attempt's own, and ends with it.
+    """
     try:
         job = contract.parse(arguments)
     except contract.UsageError as error:
         print(f"waterflow: {error}", file=sys.stderr)
         return contract.USAGE
-    return run(job)
+    return run(job, alone=alone)
 
 
-def run(job: Invocation) -> int:
-    """Run one attempt of a job in this process and return its exit code."""
+def run(job: Invocation, *, alone: bool = False) -> int:
+    """Run one attempt of a job in this process and return its exit code.
+
+    Args:
+        job: What is to be done.
+        alone: Whether this process is the attempt's own, and ends with it.
+    """
     try:
         signal.signal(signal.SIGTERM, _terminate)
-        return _run(job)
+        ending = Ending(alone=alone)
+        if alone:
+            stand_alone(_terminate)
+        return _run(job, ending)
     except Terminated:
         _remove_outputs(job)
         return 128 + signal.SIGTERM
@@ -71,7 +85,7 @@ def run(job: Invocation) -> int:
             sys.stderr.flush()
 
 
-def _run(job: Invocation) -> int:
+def _run(job: Invocation, ending: Ending) -> int:
     tracks = contract.rank() == 0
     with Spool(
         Path(os.environ.get(contract.SPOOL) or Path.cwd() / "spool.jsonl"),
@@ -82,15 +96,15 @@ def _run(job: Invocation) -> int:
     ) as spool:
         try:
             with _scratch() as scratch:
-                _Attempt(job, spool, scratch).run()
+                _Attempt(job, spool, scratch, ending).run()
+                ending.mark()
                 return contract.OK
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the log is to tell
             failure = error if isinstance(error, Failure) else unforeseen(error)
             print(failure.detail or f"waterflow: {failure.message}", file=sys.stderr)
-            if tracks:
-                spool.append("failure", **as_event(failure))
+            spool.append("failure", **as_event(failure))
             return failure.code
 
 
@@ -101,13 +115,27 @@ def _scratch() -> Generator[Path]:
     if named:
         yield Path(named)
         return
-    with tempfile.TemporaryDirectory(prefix="waterflow-", ignore_cleanup_errors=True) as folder:
+    # Not tempfile's own context manager: its folder is gone once exit handlers have run.
+    folder = tempfile.mkdtemp(prefix="waterflow-")
+    try:
         yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
+
+
+def _check_terminated() -> None:
+    """Raise again what an exit handler has swallowed.
+
+    Raises:
+        Terminated: SIGTERM came.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        raise Terminated
 
 
 def _remove_outputs(job: Invocation) -> None:
@@ -121,10 +149,10 @@ def _remove_outputs(job: Invocation) -> None:
 class _Attempt:
     """The state of one attempt."""
 
-    def __init__(self, job: Invocation, spool: Spool, scratch: Path) -> None:
+    def __init__(self, job: Invocation, spool: Spool, scratch: Path, ending: Ending) -> None:
         from waterflow.artifacts import Context
 
-        self.job, self.spool, self.scratch = job, spool, scratch
+        self.job, self.spool, self.scratch, self.ending = job, spool, scratch, ending
         self.file = job.file
         self.rank = contract.rank()
         self.serializers = Context(self.file.trusted_types)
@@ -147,6 +175,8 @@ class _Attempt:
             return
         except ArtifactError as error:
             raise Failure(contract.BAD_INPUT, "ArtifactError", str(error)) from None
+        self.ending.run_exit_handlers()
+        _check_terminated()
         if self.rank == 0:
             self._refuse_changes()
             try:
@@ -161,7 +191,9 @@ class _Attempt:
         for variable, value in self.file.variables.items():
             os.environ[variable] = value
         secrets = self.file.secrets_from
-        enter(RunningStep(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets))
+        step = RunningStep(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets)
+        enter(step)
+        hand_on(step, os.environ)
         try:
             for variable, name in self.file.secrets.items():
                 os.environ[variable] = resolve_secret(name)
@@ -316,13 +348,16 @@ class _Attempt:
             arguments[name] = self._argument(name, argument, whole)
         returned: Any = hints.get("return", Any)
         if over is not None:
-            return self._map(function, arguments, over, returned)
+            built = self._map(function, arguments, over, returned)
+            self.ending.await_threads()
+            return built
         try:
             result = function(**arguments)
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever the user's code raises ends the step
             raise from_exception(error, contract.FAILED) from None
+        self.ending.await_threads()  # they may still write what was returned
         results = self._named(result)
         several = hasattr(returned, "_fields")
         declared = typing.get_type_hints(returned) if several else dict.fromkeys(results, returned)
@@ -448,6 +483,7 @@ class _Attempt:
             loaded = {
                 name: self._argument(name, argument, Any) for name, argument in arguments.items()
             }
+            self._check_names(loaded)
             result = register(self.file, folder, artifacts.verify(folder), loaded)
         except ArtifactError:
             raise
@@ -457,6 +493,22 @@ class _Attempt:
             raise Failure(code, type(error).__name__, str(error)) from None
         return self._save({"output": result}, {})
 
+    def _check_names(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse names that only now are known, before anything is sent.
+
+        Raises:
+            ArtifactError: The registry takes none such.
+        """
+        from waterflow.tracking.names import alias_mistake, model_name_mistake
+
+        for key, mistake in (("name", model_name_mistake), ("alias", alias_mistake)):
+            value = arguments.get(key)
+            why = None if value is None else mistake(str(value))
+            if why is not None:
+                raise ArtifactError(
+                    f"step '{self.job.step}': the registry takes no {key} {value!r:.80}: {why}"
+                )
+
     # --- results -------------------------------------------------------------------------------
 
     def _refuse_changes(self) -> None:
@@ -465,8 +517,8 @@ class _Attempt:
             try:
                 watch.refuse_change(name)
             except ArtifactError as error:
-                told = f"step '{self.job.step}': {error}"
-                raise Failure(contract.BAD_INPUT, "ArtifactError", told) from None
+                message = f"step '{self.job.step}': {error}"
+                raise Failure(contract.BAD_INPUT, "ArtifactError", message) from None
 
     def _publish(self, built: dict[str, Path]) -> None:
         from waterflow.artifacts import plain
@@ -525,4 +577,4 @@ def _allows_none(annotation: Any) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], alone=True))

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import TrackingError
 from waterflow.runtime import contract
+from waterflow.tracking.upstream import EXPERIMENT, STARTED, URI
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from waterflow.artifacts.folder import Manifest
 
-URI: Final = "WATERFLOW_TRACKING_URI"
-EXPERIMENT: Final = "WATERFLOW_EXPERIMENT"
-STARTED: Final = "WATERFLOW_RUN_STARTED"
 TAGS: Final = "WATERFLOW_RUN_TAGS"
+
+__all__ = ["EXPERIMENT", "STARTED", "TAGS", "URI", "register"]
 
 
 def register(

@@ -14,6 +14,8 @@ import kit_learning
 import kit_ledger
 import kit_models
 import kit_plain
+import kit_processes
+import kit_sweeps
 import kit_tables
 
 import waterflow as wf
@@ -272,3 +274,35 @@ def asks(what: wf.Static[str]) -> None:
         wf.container(name="asking", image=OPTIONS["image"]["image"], command=["true"])
     else:
         kit_plain.nothing.options(name="asking", **OPTIONS[what])()
+
+
+@wf.pipeline
+def processes() -> None:
+    """Start processes in each way, and leave some running."""
+    for way in kit_processes.WAYS:
+        for method in kit_processes.METHODS:
+            kit_processes.by_method.options(name=f"{way}_{method}")(way, method)
+    kit_processes.by_joblib()
+    kit_processes.by_command()
+    kit_processes.reporting()
+    kit_processes.names.options(name="of_thread")(kit_processes.leaves_a_thread())
+    kit_processes.names.options(name="of_pools")(kit_processes.leaves_work_in_pools())
+    kit_processes.leaves_processes()
+    kit_processes.leaves_an_exit_handler()
+
+
+@wf.pipeline
+def endings() -> None:
+    """End each step's first attempt in a way of its own."""
+    for how in kit_processes.ENDS:
+        kit_processes.ending.options(name=f"ends_{how}")(how)
+
+
+@wf.pipeline
+def sweeps(name: str, looking: bool = False) -> None:
+    """Use MLflow in steps as a script does; look at what others have made."""
+    kit_sweeps.sweep(3)
+    with wf.when(looking == True) as gate:  # noqa: E712 - a symbol
+        kit_sweeps.look(name)
+    with gate.otherwise():
+        kit_sweeps.keep(name)
