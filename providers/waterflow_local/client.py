@@ -21,6 +21,7 @@ from waterflow import artifacts, data, spec
 from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
 from waterflow.packing import bundle
 from waterflow.provider import RUN_ID, Artifact, CacheSize, LogLine, Sent
+from waterflow.provider.basis import RunBasis
 from waterflow.tracking.writer import Tail
 from waterflow_local import environments, runner
 from waterflow_local.document import (
@@ -58,10 +59,13 @@ class Client:
         root: The project's folder.
         state: Its state folder.
         settings: The profile's settings.
+        profile: The profile's name.
     """
 
-    def __init__(self, root: Path, state: State, settings: LocalSettings) -> None:
-        self.root, self.state, self.settings = root, state, settings
+    def __init__(
+        self, root: Path, state: State, settings: LocalSettings, profile: str = ""
+    ) -> None:
+        self.root, self.state, self.settings, self.profile = root, state, settings, profile
         self.store = Store(state)
         self._readers: dict[str, Reader] = {}
         self._attached: list[int] = []
@@ -209,6 +213,7 @@ class Client:
             tracking=Tracking(tracking["uri"], tracking["experiment"]),
             tags=tracking["tags"],
             files={name: name for name in tracking["files"]},
+            basis=RunBasis.of(build, self.profile, submission.parameters),
         )
         write_json(folder.submission, msgspec.to_builtins(submitted))
 
@@ -363,6 +368,10 @@ class Client:
         """Return the spec that a run was started with."""
         kept = self._known(run_id).folder / "spec.json"
         return spec.decode(kept.read_bytes()) if kept.is_file() else None
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from."""
+        return read_submitted(self._known(run_id)).basis
 
     def foretell(
         self, build: Build, document: Document, parameters: Mapping[str, Any]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from waterflow import spec
     from waterflow.provider import Artifact, Build, CacheSize, Document, LogLine, Sent, Submission
+    from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
     from waterflow_local.client import Client
@@ -73,7 +74,8 @@ class LocalProvider(Provider):
     def _client(self) -> Client:
         from waterflow_local.client import Client
 
-        return Client(self.root, State(state_folder(self.root)), self.settings)
+        state = State(state_folder(self.root))
+        return Client(self.root, state, self.settings, self.profile.name)
 
     def compile(self, build: Build) -> Document:
         """Translate a pipeline for the local runner."""
@@ -116,6 +118,10 @@ class LocalProvider(Provider):
     def run_spec(self, run_id: str) -> spec.Pipeline | None:
         """Return the spec that a run was started with."""
         return self._client.run_spec(run_id)
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from."""
+        return self._client.run_basis(run_id)
 
     def foretell(
         self, build: Build, document: Document, parameters: Mapping[str, Any]

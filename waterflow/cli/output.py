@@ -150,6 +150,7 @@ def run_document(state: RunState) -> dict[str, Any]:
                 "detail": step.detail,
                 "job": step.job,
                 "url": step.url,
+                "why": list(step.why),
             }
             for step in state.steps.values()
         ],

@@ -6,7 +6,10 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from waterflow import spec
+from waterflow.provider.basis import RunBasis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +97,8 @@ class BuildRecord:
         tags: The lineage of its runs.
         lock: The project's lock file.
         data: URI of outside data -> what it was pinned to, or "unpinned".
+        basis: What its runs are made from, parameters aside; None where an earlier version of
+            Waterflow wrote this.
     """
 
     spec: str
@@ -101,6 +106,7 @@ class BuildRecord:
     tags: dict[str, str]
     lock: str
     data: dict[str, str]
+    basis: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, build: Build, tags: Mapping[str, str]) -> BuildRecord:
@@ -119,12 +125,24 @@ class BuildRecord:
                 pinned.uri: pinned.sha256 or pinned.version or "unpinned"
                 for pinned in build.data.values()
             },
+            basis=msgspec.to_builtins(RunBasis.of(build, tags.get("waterflow.profile", ""))),
         )
 
     @classmethod
     def from_json(cls, content: bytes) -> BuildRecord:
         """Return what was kept."""
         return cls(**json.loads(content))
+
+    def run_basis(self, parameters: Mapping[str, Any] | None = None) -> RunBasis | None:
+        """Return what its runs are made from.
+
+        Args:
+            parameters: Those of the run that is meant.
+        """
+        if self.basis is None:
+            return None
+        given = None if parameters is None else dict(parameters)
+        return msgspec.convert({**self.basis, "parameters": given}, RunBasis)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""

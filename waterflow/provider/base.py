@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from waterflow import spec
     from waterflow.project.profile import Profile
     from waterflow.provider.answers import Artifact, CacheSize, Limit, LogLine, Permission, Sent
+    from waterflow.provider.basis import RunBasis
     from waterflow.provider.build import Build, Document, Submission
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.schedules import Schedules
@@ -229,6 +230,25 @@ class Provider(ABC):
             NotFoundError: There is no such run.
         """
         del run_id
+        return None
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from; None where it is not kept.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return None
+
+    def deployed_basis(self, document: Document) -> RunBasis | None:
+        """Return what a deployed pipeline was made from; None where that is not kept.
+
+        Raises:
+            ProviderError: The service cannot be asked.
+        """
+        del document
         return None
 
     def sync(self, run_id: str) -> Sent:

@@ -43,6 +43,7 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
         detail: The user's own traceback, when there is one.
         job: The native job's id.
         url: Where to look at it.
+        why: Why it ran, and no earlier result stood for it, where that is known.
     """
 
     name: str
@@ -54,6 +55,7 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
     detail: str | None = None
     job: str | None = None
     url: str | None = None
+    why: tuple[str, ...] = ()
 
     def move(self, status: Status) -> None:
         """Take another status; a final one is never left."""

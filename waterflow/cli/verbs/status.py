@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from waterflow.cli import options
@@ -17,12 +19,16 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
 
     from waterflow.cli import output
     from waterflow.cli.project import latest, open_here
+    from waterflow.errors import ProviderError
+    from waterflow.runs.changes import explain
     from waterflow.runs.run import Run
 
     provider = open_here(profile)
     state = provider.status(run) if run else latest(provider)
     if state.status.final:
         state = Run(state.run, provider).settle(state)
+    with contextlib.suppress(ProviderError):  # the state is told all the same
+        explain(provider, state)
     if as_json:
         output.print_json(output.run_document(state))
         return
@@ -37,13 +43,14 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         click.echo(f"  {state.url}")
     now = int(time.time() * 1000)
     output.table(
-        ("step", "state", "attempt", "time", "error"),
+        ("step", "state", "attempt", "time", "why", "error"),
         [
             (
                 step.name,
                 str(step.status),
                 str(step.attempt) if step.attempt else "",
                 output.show_seconds(output.step_seconds(step, now)),
+                "; ".join(step.why),
                 (step.error or "").partition("\n")[0],
             )
             for step in state.steps.values()
