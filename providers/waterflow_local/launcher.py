@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from waterflow.errors import LocalStorageError
 from waterflow.runtime import descendants as reaping
 from waterflow.runtime import execute
-from waterflow.runtime.contract import UNFORESEEN
+from waterflow.runtime.contract import BAD_STORAGE, UNFORESEEN
 from waterflow.tracking import lean
 from waterflow_local import descendants, following, paths, threads
 
@@ -198,6 +199,9 @@ class Launcher:
             for finalizer in list(registry):
                 finalizer.atexit = False
             code = execute.main(request["arguments"], alone=True)
+        except OSError as error:  # its log cannot even be written
+            if LocalStorageError.of(error) is not None:
+                code = BAD_STORAGE
         finally:
             with contextlib.suppress(Exception):
                 sys.stdout.flush()
@@ -313,7 +317,10 @@ def _redirect(log: str) -> None:
     os.dup2(fd, 2)
     os.close(fd)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
+        # Logs are read as UTF-8, whatever the terminal that the run was started from can show.
+        stream.reconfigure(  # pyright: ignore[reportAttributeAccessIssue]
+            encoding="utf-8", errors="backslashreplace", line_buffering=True
+        )
 
 
 def main() -> None:

@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
-from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
+from waterflow.errors import (
+    ArtifactError,
+    LocalStorageError,
+    MissingDependencyError,
+    WaterflowError,
+)
 from waterflow.language.context import RunningStep, enter, hand_on, resolve_secret
 from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
@@ -74,9 +79,10 @@ def run(job: Invocation, *, alone: bool = False) -> int:
     except Terminated:
         _remove_outputs(job)
         return 128 + signal.SIGTERM
-    except BaseException:  # noqa: BLE001 - not even the failure could be told, as on a full disk
-        traceback.print_exc()
-        return contract.UNFORESEEN
+    except BaseException as error:  # noqa: BLE001 - not even the failure could be told
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        return contract.BAD_STORAGE if LocalStorageError.of(error) else contract.UNFORESEEN
     finally:
         with contextlib.suppress(OSError):
             sys.stdout.flush()

@@ -228,4 +228,6 @@ def ending(code: int) -> str:
             return f"it was ended by {signal.Signals(code - 128).name}"
         except ValueError:
             return f"it was ended by signal {code - 128}"
+    if code == contract.BAD_STORAGE:
+        return "its disk is full, or a place that it writes to cannot be written"
     return f"it ended with exit code {code}"
