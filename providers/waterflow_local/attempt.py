@@ -27,6 +27,7 @@ from waterflow_local.store import Result, Store, Stored
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from waterflow.runs.cache import Basis
     from waterflow_local.document import LocalJob, Submitted
     from waterflow_local.folders import RunFolder, State
 
@@ -50,14 +51,21 @@ class StepRun:
         job: Its part of the compiled document.
         inputs: Input name -> artifact; None where the step that makes it was skipped.
         parameters: Input name -> JSON value.
-        key: The content key of its result.
+        basis: What its result depends on.
+        why: Why it runs.
     """
 
     name: str
     job: LocalJob
     inputs: dict[str, Stored | None]
     parameters: dict[str, Any]
-    key: str
+    basis: Basis
+    why: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The content key of its result."""
+        return self.basis.key
 
     @property
     def shown(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from waterflow.errors import (
 )
 from waterflow.packing import bundle
 from waterflow.provider import RUN_ID, Artifact, CacheSize, Code, LogLine, Sent
+from waterflow.provider.basis import RunBasis
 from waterflow.tracking.writer import Tail
 from waterflow_local import environments, runner
 from waterflow_local.document import (
@@ -64,10 +65,13 @@ class Client:
         root: The project's folder.
         state: Its state folder.
         settings: The profile's settings.
+        profile: The profile's name.
     """
 
-    def __init__(self, root: Path, state: State, settings: LocalSettings) -> None:
-        self.root, self.state, self.settings = root, state, settings
+    def __init__(
+        self, root: Path, state: State, settings: LocalSettings, profile: str = ""
+    ) -> None:
+        self.root, self.state, self.settings, self.profile = root, state, settings, profile
         self.store = Store(state)
         self._readers: dict[str, Reader] = {}
         self._attached: list[int] = []
@@ -215,6 +219,7 @@ class Client:
             tracking=Tracking(tracking["uri"], tracking["experiment"]),
             tags=tracking["tags"],
             files={name: name for name in tracking["files"]},
+            basis=RunBasis.of(build, self.profile, submission.parameters),
         )
         write_json(folder.submission, msgspec.to_builtins(submitted))
 
@@ -389,6 +394,10 @@ class Client:
                 operation="read code",
             )
         return Code.of(digests, folders, read_submitted(folder).tags)
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from."""
+        return read_submitted(self._known(run_id)).basis
 
     def foretell(
         self, build: Build, document: Document, parameters: Mapping[str, Any]

@@ -35,6 +35,11 @@ class State:
         return self.folder / "cache"
 
     @property
+    def latest(self) -> Path:
+        """Which result each step had last."""
+        return self.folder / "latest"
+
+    @property
     def bundles(self) -> Path:
         """Code bundles by their digest."""
         return self.folder / "bundles"

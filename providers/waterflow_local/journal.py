@@ -160,6 +160,7 @@ def _apply_step(step: StepState, event: dict[str, Any]) -> None:
         step.move(Status.RUNNING)
         step.attempt = event["attempt"]
         step.started = step.started or event["time"]
+        step.why = tuple(event.get("why", ()))
         step.error = step.detail = None
     elif kind == "step.cached":
         step.started = step.ended = event["time"]

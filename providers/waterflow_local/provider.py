@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Sent,
         Submission,
     )
+    from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
     from waterflow_local.client import Client
@@ -84,7 +85,8 @@ class LocalProvider(Provider):
         from waterflow_local.client import Client
 
         # Not made here: who only looks at runs need not be able to write.
-        return Client(self.root, State(self.root / STATE), self.settings)
+        state = State(self.root / STATE)
+        return Client(self.root, state, self.settings, self.profile.name)
 
     def compile(self, build: Build) -> Document:
         """Translate a pipeline for the local runner."""
@@ -156,6 +158,10 @@ class LocalProvider(Provider):
     def code(self, run_id: str) -> Code:
         """Return the code that a run's steps were given."""
         return self._client.code(run_id)
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from."""
+        return self._client.run_basis(run_id)
 
     def foretell(
         self, build: Build, document: Document, parameters: Mapping[str, Any]

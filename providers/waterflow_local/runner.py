@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import LocalStorageError, WaterflowError
+from waterflow.runs.why import NO_CACHE
 from waterflow.runtime import contract
 from waterflow_local import forkserver
 from waterflow_local.attempt import Attempt, StepRun
 from waterflow_local.compiler import REGISTRY, STEPS
-from waterflow_local.decisions import Decisions, Known, Outcome
+from waterflow_local.decisions import Decisions, Known, Outcome, why_it_runs
 from waterflow_local.document import read_document, read_submitted
 from waterflow_local.folders import Lock, RunFolder, State, write_json
 from waterflow_local.journal import Journal, finished
@@ -205,14 +206,27 @@ class Runner:
             )
             return Outcome(skipped=True)
         inputs, parameters = self.decisions.bind(job)
-        key = self.decisions.key(job, inputs, parameters)
+        basis = self.decisions.basis(job, inputs, parameters)
+        key = basis.key
         result = self._remembered(name, job, key)
         if result is not None:
             self.journal.append(
                 "step.cached", name, 1, origin=result.origin, key=key, **_record(result)
             )
+            self._note_latest(name, job, key)
             return Outcome(result.outputs, result.values)
-        return await self._attempts(StepRun(name, job, inputs, parameters, key))
+        why = (
+            (NO_CACHE,)
+            if job.cache and not self.submitted.cache
+            else why_it_runs(self.store, self.document.pipeline, name, job, basis)
+        )
+        return await self._attempts(StepRun(name, job, inputs, parameters, basis, why))
+
+    def _note_latest(self, name: str, job: LocalJob, key: str) -> None:
+        """Note which result a step has now; a disk that is full then only costs the reason."""
+        if job.cache:
+            with contextlib.suppress(OSError):
+                self.store.note_latest(self.document.pipeline, name, key)
 
     def _remembered(self, name: str, job: LocalJob, key: str) -> Result | None:
         event = self.earlier.get(name)
@@ -296,6 +310,7 @@ class Runner:
                 parameters=step.shown,
                 inputs=step.digests,
                 tags={"waterflow.kind": step.job.file.work.kind},
+                why=list(step.why),
             )
             began = time.monotonic()
             code = await self.launch.run(attempt.request(), step.job.file.timeout)
@@ -318,7 +333,8 @@ class Runner:
         result = attempt.collect(seconds)
         # What ran inline came from the live tree, which the key knows nothing of.
         if step.job.cache and not self.submitted.inline:
-            self.store.put(step.key, result)
+            self.store.put(step.key, result, step.basis)
+            self._note_latest(step.name, step.job, step.key)
         return result
 
     def _succeed(self, step: StepRun, number: int, result: Result) -> Outcome:

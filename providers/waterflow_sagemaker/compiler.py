@@ -124,6 +124,7 @@ def _content(build: Build, document: SageMakerDocument) -> dict[str, Any]:
             "launch": control.launch,
             "step": control.step,
             "bundle": bundle.digest if (bundle := build.bundles.get(control.source)) else None,
+            "code": build.code(control.source),
             "source": control.source,
         }
         for native, control in document.control.items()

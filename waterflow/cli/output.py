@@ -159,6 +159,7 @@ def run_document(state: RunState) -> dict[str, Any]:
                 "origin": step.origin,
                 "job": step.job,
                 "url": step.url,
+                "why": list(step.why),
             }
             for step in state.steps.values()
         ],

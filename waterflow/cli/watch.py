@@ -146,12 +146,20 @@ class Lines:
             for attempt in range(attempts + 1, step.attempt + 1):
                 first = attempt == 1
                 moment = step.started if first else step.ended
-                yield moment or now, "running" if first else f"running (attempt {attempt})"
+                yield moment or now, running(step) if first else f"running (attempt {attempt})"
         if step.status != before and step.status.final and step.status is not Status.NOT_RUN:
             yield step.ended or now, ended(step)
 
     def close(self) -> None:
         """Leave the lines as they are."""
+
+
+def running(step: StepState) -> str:
+    """Return that a step runs, and what differs from the earlier result of it, if there is one."""
+    from waterflow.runs.why import is_difference
+
+    why = [one for one in step.why if is_difference(one)]
+    return f"running ({'; '.join(why)})" if why else "running"
 
 
 def ended(step: StepState) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from waterflow.cloud.starting import Starter
     from waterflow.cloud.tracking import Tracking
     from waterflow.provider import Artifact, Build, Check, Code, Document, LogLine, Sent, Submission
+    from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
 
@@ -217,6 +218,16 @@ class CloudProvider(Provider):
         pipeline = own(document).pipeline
         deployed = self.profile_runs.deployed(pipeline)
         return None if deployed is None else (f"the deployed pipeline {pipeline}", deployed)
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from."""
+        execution = self.profile_runs.execution(run_id)
+        return execution.build.run_basis(self.profile_runs.parameters(execution))
+
+    def deployed_basis(self, document: Document) -> RunBasis | None:
+        """Return what the pipeline that the cloud holds now was made from."""
+        deployed = self.profile_runs.deployed_build(own(document).pipeline)
+        return None if deployed is None else deployed.run_basis()
 
     def durations(self, pipeline: spec.Pipeline) -> dict[str, list[float]]:
         """Return how long steps took on the cloud lately, as MLflow knows."""

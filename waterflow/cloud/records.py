@@ -6,7 +6,10 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from waterflow import spec
+from waterflow.provider.basis import RunBasis
 from waterflow.runs import lineage
 
 if TYPE_CHECKING:
@@ -108,6 +111,8 @@ class BuildRecord:
         lock: The project's lock file.
         data: URI of outside data -> what it was pinned to, or "unpinned".
         code: Step -> the digest of its code bundle, which lies under `bundle_name`.
+        basis: What its runs are made from, parameters aside; None where an earlier version of
+            Waterflow wrote this.
     """
 
     spec: str
@@ -116,6 +121,7 @@ class BuildRecord:
     lock: str
     data: dict[str, str]
     code: dict[str, str] = field(default_factory=dict[str, str])
+    basis: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, build: Build, tags: Mapping[str, str]) -> BuildRecord:
@@ -135,12 +141,24 @@ class BuildRecord:
                 for pinned in build.data.values()
             },
             code=lineage.code(build),
+            basis=msgspec.to_builtins(RunBasis.of(build, tags.get("waterflow.profile", ""))),
         )
 
     @classmethod
     def from_json(cls, content: bytes) -> BuildRecord:
         """Return what was kept."""
         return cls(**json.loads(content))
+
+    def run_basis(self, parameters: Mapping[str, Any] | None = None) -> RunBasis | None:
+        """Return what its runs are made from.
+
+        Args:
+            parameters: Those of the run that is meant.
+        """
+        if self.basis is None:
+            return None
+        given = None if parameters is None else dict(parameters)
+        return msgspec.convert({**self.basis, "parameters": given}, RunBasis)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""

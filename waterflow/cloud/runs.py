@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -251,11 +250,20 @@ class Runs:
         Raises:
             ProviderError: The cloud cannot be asked.
         """
+        build = self.deployed_build(pipeline)
+        return None if build is None else spec.decode(build.spec)
+
+    def deployed_build(self, pipeline: str) -> BuildRecord | None:
+        """Return what is kept of the build that a native pipeline is now; None for others' ones.
+
+        Raises:
+            ProviderError: The cloud cannot be asked.
+        """
         definition = self.service.deployed(pipeline)
         origin = None if definition is None else self.service.origin(definition)
         name = None if origin is None else self.bucket.name(origin.build)
         content = None if name is None else self.bucket.get(name)
-        return None if content is None else spec.decode(json.loads(content)["spec"])
+        return None if content is None else BuildRecord.from_json(content)
 
     def runs(self) -> Iterator[Look]:
         """Yield the runs of the profile's pipelines, newest first."""

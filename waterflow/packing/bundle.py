@@ -48,6 +48,8 @@ class Bundle:
         hashes: The sha256 of each file.
         programs: The paths that keep their executable bit.
         libraries: The modules of `third_party` by their full dotted names, to import beforehand.
+        modules: The project's modules by their dotted names -> their paths.
+        included: The paths that were asked for by `include=`.
         beside: Modules that a job needs whatever the step's module imports: those that its values
             are read and written with.
     """
@@ -59,6 +61,8 @@ class Bundle:
     hashes: dict[str, str] = field(repr=False, default_factory=dict[str, str])
     programs: frozenset[str] = frozenset()
     libraries: tuple[str, ...] = ()
+    modules: dict[str, str] = field(repr=False, default_factory=dict[str, str])
+    included: frozenset[str] = frozenset()
     beside: tuple[str, ...] = ()
 
 
@@ -152,7 +156,7 @@ class Bundler:
     ) -> Bundle:
         sources, outside = self._closure(module, generated, beside)
         included = self._include(include)
-        self._check_size(sources, included)
+        self._check_size(sources.values(), included)
         files: dict[str, Content] = dict(jobparts.files())
         hashes = dict(jobparts.hashes())
         programs: set[str] = set()
@@ -161,7 +165,7 @@ class Bundler:
             files[path], hashes[path] = file, self._hash(file)
             if file.stat().st_mode & 0o100:
                 programs.add(path)
-        for source in sources:
+        for source in sources.values():
             files[source.path], hashes[source.path] = source.content, source.digest
         ordered = {path: files[path] for path in sorted(files)}
         libraries = tuple(
@@ -178,6 +182,8 @@ class Bundler:
             hashes,
             frozenset(programs),
             libraries,
+            {name: source.path for name, source in sorted(sources.items())},
+            frozenset(included),
             beside,
         )
 
@@ -185,7 +191,7 @@ class Bundler:
 
     def _closure(
         self, module: str, generated: Mapping[str, str], beside: tuple[str, ...]
-    ) -> tuple[list[_Source], frozenset[str]]:
+    ) -> tuple[dict[str, _Source], frozenset[str]]:
         exported = {name: _generated(name, text) for name, text in generated.items()}
         sources: dict[str, _Source] = {}
         outside: set[str] = set()
@@ -211,7 +217,7 @@ class Bundler:
                 waiting.extend(self._names(source.scan, exported))
             elif self._is_outside(name):
                 outside.add(name)
-        return list(sources.values()), frozenset(outside)
+        return sources, frozenset(outside)
 
     def _names(self, scanned: Scan, exported: Mapping[str, _Source]) -> Iterator[str]:
         for one in scanned.imports:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Permission,
         Sent,
     )
+    from waterflow.provider.basis import RunBasis
     from waterflow.provider.build import Build, Document, Submission
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.schedules import Schedules
@@ -262,6 +263,25 @@ class Provider(ABC):
             f"Provider '{self.name}' keeps no code of run '{run_id}'. What MLflow has of it: "
             "waterflow ui"
         )
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from; None where it is not kept.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return None
+
+    def deployed_basis(self, document: Document) -> RunBasis | None:
+        """Return what a deployed pipeline was made from; None where that is not kept.
+
+        Raises:
+            ProviderError: The service cannot be asked.
+        """
+        del document
+        return None
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run.

@@ -45,6 +45,7 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
         origin: For a cached one the run that did the work, where that is known.
         job: The native job's id.
         url: Where to look at it.
+        why: Why it ran, and no earlier result stood for it, where that is known.
     """
 
     name: str
@@ -58,6 +59,7 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
     origin: str | None = None
     job: str | None = None
     url: str | None = None
+    why: tuple[str, ...] = ()
 
     def move(self, status: Status) -> None:
         """Take another status; a final one is never left."""

@@ -6,15 +6,17 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow import data, project, spec
 from waterflow.errors import ConfigurationError, DefinitionError, Gathering
-from waterflow.packing import libraries, lockfile
+from waterflow.packing import installed, libraries, lockfile
 from waterflow.packing.bundle import Bundle, Bundler
+from waterflow.packing.code_key import CodeKey, CodeKeys
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
 from waterflow.runs.origin import changes, origin
+from waterflow.spec.job import leaves
 from waterflow.spec.parameters import check_length, resolve
 
 if TYPE_CHECKING:
@@ -87,17 +89,58 @@ def assemble(call: Call, root: Path, profile: Profile, gathered: Gathering | Non
             pinned[uri] = data.pin(uri, root, state)
     if gathered is None:
         errors.check()
+    versions = _versions(pipeline, bundles)
+    contents = installed.Contents(state)
     return Build(
         spec=pipeline,
         digest=spec.digest(pipeline),
         root=root,
         bundles=bundles,
-        versions=_versions(pipeline, bundles),
+        versions=versions,
+        contents={step: contents.of(pins) for step, pins in versions.items()},
         data=pinned,
         lock=lockfile.read(root),
         git=project.git_state(root),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         tracking=tracking_target(pipeline, profile, root),
+        codes=_codes(pipeline, bundles),
+    )
+
+
+def _codes(pipeline: spec.Pipeline, bundles: Mapping[str, Bundle]) -> dict[str, CodeKey]:
+    """Return what caches know each function's code by."""
+    keys = CodeKeys()
+    codes: dict[str, CodeKey] = {}
+    carried: dict[str, frozenset[str]] = {}
+    for step in pipeline.steps:
+        # A value of a class of the project's own brings the class, which is found by its name.
+        types = frozenset(pipeline.trusted_types) | _own_types(step)
+        for _, source in leaves(step):
+            if isinstance(source, spec.FromStep) and _may_carry(pipeline, source):
+                types |= carried.get(source.step, frozenset())
+        carried[step.name] = types
+        if isinstance(step.run, spec.Function) and not bundles[step.name].digest:
+            codes[step.name] = CodeKey("")  # its code is among what is wrong
+        elif isinstance(step.run, spec.Function):
+            code = codes[step.name] = keys.of(bundles[step.name], step.run.name, types)
+            carried[step.name] = types | code.classes
+    return codes
+
+
+_CLOSED: Final = frozenset({"array", "arrow", "bytes", "data", "dataframe", "figure", "path"})
+"""Types whose values hold no instances of the project's own classes."""
+
+
+def _may_carry(pipeline: spec.Pipeline, source: spec.FromStep) -> bool:
+    kind = pipeline.step(source.step).outputs[source.output].type
+    return kind.rpartition("[")[2].partition("]")[0] not in _CLOSED
+
+
+def _own_types(step: spec.Step) -> frozenset[str]:
+    """Return the classes that a step's types name: `module:Class`."""
+    kinds = [*(one.type for one in step.inputs.values()), *(o.type for o in step.outputs.values())]
+    return frozenset(
+        kind.rpartition("[")[2].partition("]")[0].replace(":", ".") for kind in kinds if ":" in kind
     )
 
 

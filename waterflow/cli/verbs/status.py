@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -22,12 +23,16 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
 
     from waterflow.cli import output
     from waterflow.cli.project import latest, open_here
+    from waterflow.errors import ProviderError
+    from waterflow.runs.changes import explain
     from waterflow.runs.run import Run
 
     provider = open_here(profile)
     state = provider.status(run) if run else latest(provider)
     if state.status.final:
         state = Run(state.run, provider).settle(state)
+    with contextlib.suppress(ProviderError):  # the state is told all the same
+        explain(provider, state)
     if as_json:
         output.print_json(output.run_document(state))
         return
@@ -42,7 +47,7 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         click.echo(f"  {state.url}")
     now = int(time.time() * 1000)
     output.table(
-        ("step", "state", "attempt", "time", "why"),
+        ("step", "state", "attempt", "time", "why", "error"),
         [
             (
                 step.name,
@@ -50,6 +55,7 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
                 str(step.attempt) if step.attempt else "",
                 output.show_seconds(output.step_seconds(step, now)),
                 _why(step),
+                (step.error or "").partition("\n")[0],
             )
             for step in state.steps.values()
         ],
@@ -59,9 +65,9 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
 
 
 def _why(step: StepState) -> str:
-    """Return what made a step end as it did: its error, a condition, the run that did the work."""
+    """Return why a step ran or did not: what differs, a condition, the run that did the work."""
     if step.reason:
         return step.reason
     if str(step.status) == "cached":
         return f"from {step.origin}" if step.origin else ""
-    return (step.error or "").partition("\n")[0]
+    return "; ".join(step.why)

@@ -73,6 +73,7 @@ class SequentialProvider(Provider):
                 ),
                 "sources": {name: msgspec.to_builtins(source) for name, source in leaves(step)},
                 "bundle": build.bundles[step.name].digest,
+                "code": build.code(step.name),
                 "versions": dict(build.versions[step.name]),
                 "cache": step.cache and not isinstance(step.run, spec.Register),
             }
