@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import DefinitionError, MissingDependencyError, WaterflowError
+from waterflow.packing.script import import_definitions
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -177,7 +178,7 @@ def _import(root: Path, name: str, file: Path | None) -> ModuleType:
     shown = _short(file) if file is not None else f"Module '{name}'"
     with user_code(shown, "imported"):
         try:
-            module = importlib.import_module(name)
+            module = import_definitions(name)
         except ModuleNotFoundError as error:
             raise _missing(root, name, file, shown, error) from error
     origin = getattr(module, "__file__", None)

@@ -12,6 +12,7 @@ from waterflow import data, project, spec
 from waterflow.errors import ConfigurationError, DefinitionError
 from waterflow.packing import libraries, lockfile
 from waterflow.packing.bundle import Bundle, Bundler
+from waterflow.packing.submits import is_notebook, note_submit
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
 from waterflow.spec.parameters import check_length, resolve
@@ -19,6 +20,7 @@ from waterflow.spec.parameters import check_length, resolve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from waterflow.packing import script
     from waterflow.project.profile import Profile
     from waterflow.provider import Document, Provider
     from waterflow.runs.run import Run
@@ -119,18 +121,19 @@ def _required(step: spec.Step) -> tuple[str, ...]:
 def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]]:
     """Return the spec and the bundle of each step that runs Python.
 
-    Steps of a notebook or a script are exported to a generated module, whose name then stands in
-    the spec.
+    A script's steps are given the name by which a job imports the script; those of a notebook are
+    exported to a generated module, whose name then stands in the spec.
     """
     bundler = Bundler(root)
+    modules = _Modules(call, root)
     bundles: dict[str, Bundle] = {}
     steps: list[spec.Step] = []
     for step in call.spec.steps:
         run = step.run
         if isinstance(run, spec.Function):
-            generated: Mapping[str, str] = {}
-            if run.module == "__main__":
-                run, generated = _importable(call, step.name, run)
+            module, generated = modules.of(step.name, run)
+            if module != run.module:
+                run = _replace(run, module=module)
                 step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
             bundles[step.name] = bundler.build(run.module, run.include, generated=generated)
         elif isinstance(run, spec.Register):
@@ -139,18 +142,44 @@ def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]
     return _replace(call.spec, steps=tuple(steps)), bundles
 
 
-def _importable(
-    call: Call, name: str, run: spec.Function
-) -> tuple[spec.Function, Mapping[str, str]]:
-    """Return a step of `__main__` under a name that a job can import, and generated modules."""
-    from waterflow.packing.export import export
+class _Modules:
+    """Under which name, and with which source, a job imports the module of each step."""
 
-    started_as = getattr(sys.modules["__main__"], "__spec__", None)
-    if started_as is not None and started_as.name != "__main__":  # python -m package.module
-        return _replace(run, module=started_as.name.removesuffix(".__main__")), {}
-    module = f"waterflow_exported_{run.name}"
-    source = export(call.steps[name], module_name=module)
-    return _replace(run, module=module), {module: source}
+    def __init__(self, call: Call, root: Path) -> None:
+        from waterflow.packing import script
+
+        self.call, self.root = call, root
+        self.submitting = script.shipped_modules()
+        self._scripts: dict[str, script.Shipped | None] = {}
+
+    def of(self, name: str, run: spec.Function) -> tuple[str, Mapping[str, str]]:
+        """Return the name of a step's module in its job, and the modules given by their source."""
+        if run.module not in self._scripts:
+            self._scripts[run.module] = self._script(name, run.module)
+        shipped = self._scripts[run.module]
+        if shipped is not None:
+            text = {} if shipped.text is None else {shipped.module: shipped.text}
+            return shipped.module, self.submitting | text
+        function = getattr(self.call.steps.get(name), "function", None)
+        if run.module == "__main__" or is_notebook(getattr(function, "__globals__", {})):
+            from waterflow.packing.export import export
+
+            module = f"waterflow_exported_{run.name}"
+            return module, {**self.submitting, module: export(function, module_name=module)}
+        return run.module, self.submitting
+
+    def _script(self, name: str, module: str) -> script.Shipped | None:
+        from waterflow.packing import script
+
+        function = getattr(self.call.steps.get(name), "function", None)
+        if function is None:
+            return None  # a step of YAML's, which has no source but its module's
+        together = [
+            step.run.name
+            for step in self.call.spec.steps
+            if isinstance(step.run, spec.Function) and step.run.module == module
+        ]
+        return script.ship(function, together, self.root)
 
 
 def _replace(struct: Any, **changes: Any) -> Any:
@@ -243,6 +272,7 @@ def submit(
     """
     from waterflow.runs.run import Run
 
+    note_submit()
     if run_id is not None and not RUN_ID.fullmatch(run_id):
         raise DefinitionError(
             f"{run_id!r} cannot be a run's id: at most 127 letters, digits, '.', '_' and '-', of "
