@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from waterflow.errors import ConfigurationError, DefinitionError
-from waterflow.packing import jobparts
+from waterflow.packing import distribution, jobparts
+from waterflow.packing.beside import Beside
 from waterflow.packing.ignore import NEVER, Ignore
 from waterflow.packing.imports import Finder, Located, Scan, scan, search_path
 from waterflow.project import leaks
@@ -90,6 +91,7 @@ class Bundler:
         self.size_limit = size_limit
         self._finder = Finder(chosen)
         self._ignore = Ignore(self.root)
+        self._beside = Beside(self.root, self._finder, self._ignore, self._scan)
         self._sources: dict[str, _Source | None] = {}
         self._bundles: dict[_Key, Bundle] = {}
         self._included: dict[tuple[str, ...], dict[str, Path]] = {}
@@ -121,17 +123,23 @@ class Bundler:
 
     def _build(self, module: str, include: tuple[str, ...], generated: Mapping[str, str]) -> Bundle:
         sources, outside = self._closure(module, generated)
-        included = self._include(include)
-        self._check_size(sources, included)
+        included = self._beside_files(sources) | self._include(include)
+        self._beside.tell_relative(
+            {source.path: source.scan for source in sources.values()}, included.values()
+        )
+        self._check_size(sources.values(), included)
         files: dict[str, Content] = dict(jobparts.files())
         hashes = dict(jobparts.hashes())
+        if any(source.scan.reach.metadata for source in sources.values()):
+            for path, content in distribution.files(self.root).items():
+                files[path], hashes[path] = content, hashlib.sha256(content).hexdigest()
         programs: set[str] = set()
         for path, file in included.items():
             _refuse_secret(path, file.name, file.read_bytes())
             files[path], hashes[path] = file, self._hash(file)
             if file.stat().st_mode & 0o100:
                 programs.add(path)
-        for source in sources:
+        for source in sources.values():
             files[source.path], hashes[source.path] = source.content, source.digest
         ordered = {path: files[path] for path in sorted(files)}
         libraries = tuple(
@@ -154,7 +162,7 @@ class Bundler:
 
     def _closure(
         self, module: str, generated: Mapping[str, str]
-    ) -> tuple[list[_Source], frozenset[str]]:
+    ) -> tuple[dict[str, _Source], frozenset[str]]:
         exported = {name: _generated(name, text) for name, text in generated.items()}
         sources: dict[str, _Source] = {}
         outside: set[str] = set()
@@ -178,9 +186,11 @@ class Bundler:
             if source is not None:
                 sources[name] = source
                 waiting.extend(self._names(source.scan, exported))
+                waiting.extend(self._beside.modules(source.scan))
+                waiting.extend(self._beside.walked_modules(name, source.path, source.scan))
             elif self._is_outside(name):
                 outside.add(name)
-        return list(sources.values()), frozenset(outside)
+        return sources, frozenset(outside)
 
     def _names(self, scanned: Scan, exported: Mapping[str, _Source]) -> Iterator[str]:
         for one in scanned.imports:
@@ -188,10 +198,25 @@ class Bundler:
             names = one.names
             if one.star and (source := exported.get(one.module) or self._source(one.module)):
                 names = (*names, *source.scan.exported)
+                yield from self._beside.modules(source.scan)
             for name in names:
                 submodule = f"{one.module}.{name}"
                 if submodule in exported or self._finder.locate(submodule) is not None:
                     yield submodule
+
+    def _scan(self, name: str) -> Scan | None:
+        source = self._source(name)
+        return None if source is None else source.scan
+
+    def _beside_files(self, sources: Mapping[str, _Source]) -> dict[str, Path]:
+        """Return the files that modules name by their place: path in the bundle -> file."""
+        modules = {source.path for source in sources.values()}
+        return {
+            path: file
+            for name, source in sources.items()
+            for path, file in self._beside.files(name, source.path, source.scan)
+            if path not in modules
+        }
 
     def _source(self, name: str) -> _Source | None:
         """Return a module of the project; None for a namespace package and for others' modules."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from waterflow.errors import MissingDependencyError, WaterflowError
-from waterflow.runtime import lines
+from waterflow.runtime import lines, missing
 from waterflow.runtime.contract import BAD_CODE, UNFORESEEN, source_folders
 
 _HOME: Final = str(Path(__file__).resolve().parent.parent) + os.sep
@@ -48,7 +48,11 @@ def from_exception(error: BaseException, code: int, what: str = "") -> Failure:
     """
     stack = traceback.TracebackException.from_exception(error)
     _clean(stack)
-    return Failure(code, *_said(error, what), "".join(stack.format()).rstrip())
+    kind, message = _said(error, what)
+    detail = "".join(stack.format()).rstrip()
+    if way_out := missing.advice(error):
+        message, detail = f"{message}. {way_out}", f"{detail}\n{way_out}"
+    return Failure(code, kind, message, detail)
 
 
 def from_serializer(error: Exception, code: int, what: str) -> Failure:
