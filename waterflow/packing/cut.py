@@ -407,3 +407,11 @@ def source_text(source: bytes) -> str:
         if line.lstrip().startswith("#") and "coding" in line:
             lines[index] = "#"
     return "\n".join(lines)
+
+
+def line_note(line: int, name: str, origin: int) -> str:
+    """Return the comment at a module's end which says where its lines from `line` on come from.
+
+    waterflow/runtime/lines.py reads it.
+    """
+    return f"# waterflow-lines: {line} {origin} {name}"

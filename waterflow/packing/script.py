@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow.errors import DefinitionError
-from waterflow.packing.cut import Cut, source_text
+from waterflow.packing.cut import Cut, line_note, source_text
 from waterflow.packing.submits import PLACE, Stopped, is_notebook, stopping_at_submit
 
 if TYPE_CHECKING:
@@ -123,14 +123,6 @@ def _mapped(text: str, path: Path, root: Path) -> str:
     """Return a module's text with a note on where its lines come from, for tracebacks."""
     shown = path.relative_to(root) if path.is_relative_to(root) else path.name
     return f"{text.rstrip()}\n{line_note(1, str(shown), 1)}\n"
-
-
-def line_note(line: int, name: str, origin: int) -> str:
-    """Return the comment at a module's end which says where its lines from `line` on come from.
-
-    waterflow/runtime/lines.py reads it.
-    """
-    return f"# waterflow-lines: {line} {origin} {name}"
 
 
 def import_definitions(name: str) -> ModuleType:

@@ -71,8 +71,8 @@ def _member(error: ImportError, bundle: Path, root: Path) -> str:
     if live is None:
         return ""
     return (
-        f"Module '{package}.{member[1]}' is in the project, but not in the step's code bundle. Take "
-        f'it along: @wf.step(include=["{live}"])'
+        f"Module '{package}.{member[1]}' is in the project, but not in the step's code bundle. "
+        f'Take it along: @wf.step(include=["{live}"])'
     )
 
 
