@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import DefinitionError, MissingDependencyError, WaterflowError
-from waterflow.packing.script import import_definitions
+from waterflow.packing.script import import_definitions, linked
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -113,7 +113,7 @@ def load(text: str) -> Target:
             raise DefinitionError(_nothing_at(before or text))
     path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as the user named them
     root = find_root(path)
-    file = _file_in(path) if path.is_dir() else path
+    file = _file_in(path) if path.is_dir() else linked(path, root)
     if file.suffix in _YAML:
         return _from_yaml(text, root, file, name)
     if file.suffix != ".py":

@@ -8,6 +8,7 @@ import importlib.util
 import io
 import logging
 import tokenize
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,7 @@ from waterflow.packing.statements import Effects, effects, functions_of, is_guar
 from waterflow.packing.submits import PLACE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 LOGGER: Final = logging.getLogger("waterflow.packing")
 """Tells what of a script or a notebook does not reach its jobs, and is no mistake for sure."""
@@ -133,8 +134,8 @@ class Cut:
             return f"uses '{name}', whose statement {lacking[name]}"
         return ""
 
-    def _reached(self, steps: frozenset[str]) -> set[str]:
-        """Return the names of the module that the steps use, and what these use in turn."""
+    def _reached(self, steps: frozenset[str]) -> dict[str, int]:
+        """Return the names of the module that the steps use, directly or in turn, in that order."""
         from waterflow.packing.free_names import free_names
 
         bound: dict[str, list[_Statement]] = {}
@@ -143,26 +144,27 @@ class Cut:
                 continue
             for name in one.effects.binds:
                 bound.setdefault(name, []).append(one)
-        reached: set[str] = set()
-        waiting = list(steps)
+        reached: dict[str, int] = {}
+        waiting = deque(sorted(steps))
         while waiting:
-            name = waiting.pop()
+            name = waiting.popleft()
             if name in reached:
                 continue
-            reached.add(name)
+            reached[name] = len(reached)
             for one in bound.get(name, ()):
                 tree = ast.Module([one.node], [])
                 code, _ = free_names(ast.unparse(tree), tree)
-                waiting.extend(code)
+                waiting.extend(sorted(code))
         return reached
 
     # --- what is told -------------------------------------------------------------------------
 
-    def _check(self, steps: frozenset[str], reached: set[str]) -> None:
+    def _check(self, steps: frozenset[str], reached: Mapping[str, int]) -> None:
         whose = (
             f"Step '{min(steps)}'" if len(steps) == 1 else f"A step of {', '.join(sorted(steps))}"
         )
         later = self._is_later(steps)
+        problems: list[tuple[int, DefinitionError]] = []
         kept: dict[str, int] = {}
         for index, one in enumerate(self.statements):
             if not one.why:
@@ -175,11 +177,14 @@ class Cut:
                 continue
             if not steps or (after and not is_guard(one.node) and not later):
                 continue
-            self._check_names(index, one, reached, kept, whose)
-            if one.effects.settings and not is_guard(one.node) and not after:
-                self._check_settings(index, one)
-            if is_guard(one.node):
+            problems += self._problems(index, one, reached, kept, whose)
+            if is_guard(one.node) or after:
                 self._tell_settings(one, reached)
+            elif index != self.first:
+                self._check_settings(one)
+        if problems:
+            # What the step itself names tells its author more than what that is made of.
+            raise min(problems, key=lambda problem: problem[0])[1]
         if steps:
             self._check_literals(reached, whose)
 
@@ -190,18 +195,27 @@ class Cut:
         above = {name for one in self.statements[: self.first] for name in one.effects.binds}
         return not steps <= above
 
-    def _check_names(
-        self, index: int, one: _Statement, reached: set[str], kept: Mapping[str, int], whose: str
-    ) -> None:
-        for name in sorted(reached & one.effects.binds):
+    def _problems(
+        self,
+        index: int,
+        one: _Statement,
+        reached: Mapping[str, int],
+        kept: Mapping[str, int],
+        whose: str,
+    ) -> Iterator[tuple[int, DefinitionError]]:
+        """Yield what a statement that is left out makes or changes of what the steps use."""
+        for name in sorted(reached.keys() & one.effects.binds):
             if kept.get(name, -1) > index:
                 continue  # it is bound again
             if name in kept and isinstance(self.scope.get(name), ModuleType):
                 continue  # imported twice
-            raise DefinitionError(
-                f"{whose} uses '{name}', but the statement that makes it {one.why}. "
-                + self._advice(one, name),
-                self._place(one.node),
+            yield (
+                reached[name],
+                DefinitionError(
+                    f"{whose} uses '{name}', but the statement that makes it {one.why}. "
+                    + self._advice(one, name),
+                    self._place(one.node),
+                ),
             )
         for name, node in sorted(one.effects.changes.items()):
             changed = self.scope.get(name)
@@ -209,15 +223,16 @@ class Cut:
                 continue
             if _only_called(node, name):
                 continue
-            raise DefinitionError(
-                f"{whose} uses '{name}', and `{_shown(node)}` changes it in a statement that "
-                f"{one.why}. {self._advice(one, name)}",
-                self._place(node),
+            yield (
+                reached[name],
+                DefinitionError(
+                    f"{whose} uses '{name}', and `{_shown(node)}` changes it in a statement that "
+                    f"{one.why}. {self._advice(one, name)}",
+                    self._place(node),
+                ),
             )
 
-    def _check_settings(self, index: int, one: _Statement) -> None:
-        if index == self.first:
-            return
+    def _check_settings(self, one: _Statement) -> None:
         for name, node in one.effects.settings.items():
             if name in _OF_COMMAND_LINES or not is_foreign(self.scope.get(name), self.scope):
                 continue
@@ -227,18 +242,18 @@ class Cut:
                 self._place(node),
             )
 
-    def _tell_settings(self, one: _Statement, reached: set[str]) -> None:
+    def _tell_settings(self, one: _Statement, reached: Mapping[str, int]) -> None:
         for name, node in one.effects.settings.items():
             value = self.scope.get(name)
             if name in reached and isinstance(value, ModuleType) and value.__name__ not in _QUIET:
                 LOGGER.warning(
-                    "waterflow: %s: `%s` is %s. Put it above, or into the step that needs it",
+                    "waterflow: %s: `%s` %s. Put it above, or into the step that needs it",
                     self._place(node),
                     _shown(node),
-                    _GUARD,
+                    one.why,
                 )
 
-    def _check_twice(self, one: _Statement, reached: set[str]) -> None:
+    def _check_twice(self, one: _Statement, reached: Mapping[str, int]) -> None:
         assert self.first is not None  # noqa: S101 - the caller's condition, for the type checker
         above = {
             name
@@ -248,7 +263,7 @@ class Cut:
         }
         if isinstance(one.node, (ast.Import, ast.ImportFrom)):
             return
-        for name in sorted(reached & above & one.effects.binds):
+        for name in sorted(reached.keys() & above & one.effects.binds):
             raise DefinitionError(
                 f"'{name}' is defined a second time after the first submit, in line "
                 f"{self.statements[self.first].node.lineno}: a job could not tell which one is "
@@ -256,7 +271,7 @@ class Cut:
                 self._place(one.node),
             )
 
-    def _check_literals(self, reached: set[str], whose: str) -> None:
+    def _check_literals(self, reached: Mapping[str, int], whose: str) -> None:
         """Refuse constants which something that no job runs, such as `main()`, has changed."""
         for name in sorted(reached):
             binding = [one for one in self.statements if name in one.effects.binds]
@@ -294,7 +309,7 @@ class Cut:
             )
         if is_guard(one.node):
             return f"Move it to the top of the script{', or make it a parameter' if name else ''}"
-        return "Move it above the submit, to a line of its own"
+        return "Move it above the submit, or make it a parameter of the step"
 
     def _place(self, node: ast.AST) -> str:
         path = self.path
@@ -304,14 +319,14 @@ class Cut:
 
     # --- the text -----------------------------------------------------------------------------
 
-    def _without(self, left: list[_Statement], reached: set[str]) -> str:
+    def _without(self, left: list[_Statement], reached: Mapping[str, int]) -> str:
         lines = [f"{line}\n" for line in source_text(self.source).split("\n")]
         gone = list(left)
         if self.first is not None:
             gone += [
                 one
                 for one in self.statements[self.first :]
-                if is_guard(one.node) or not (one.effects.binds & reached)
+                if is_guard(one.node) or not (one.effects.binds & reached.keys())
             ]
         for one in reversed(self.statements):
             if any(one is other for other in gone):

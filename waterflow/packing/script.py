@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def ship(function: Any, names: Iterable[str], root: Path) -> Shipped | None:
     file, name = scope.get("__file__"), str(scope.get("__name__"))
     if not isinstance(file, str) or is_notebook(scope):
         return None
-    path = Path(file).absolute()
+    path = Path(os.path.abspath(file))  # noqa: PTH100 - without "..", links as they are
     if not path.is_file() or path.suffix == ".pyc":
         return None
     started = name == "__main__" or not all(part.isidentifier() for part in name.split("."))
@@ -89,7 +90,7 @@ def module_name(scope: Mapping[str, Any], path: Path, root: Path) -> str | None:
     given = str(getattr(spec, "name", ""))
     if "." in given and not given.startswith("__main__"):
         return given
-    file = path if path.is_relative_to(root) else path.resolve()
+    file = linked(path, root)
     if not file.is_relative_to(root):
         return None
     base = root / "src" if file.is_relative_to(root / "src") else root
@@ -97,6 +98,12 @@ def module_name(scope: Mapping[str, Any], path: Path, root: Path) -> str | None:
     if not all(part.isidentifier() for part in parts) or parts[0] in sys.stdlib_module_names:
         return None
     return ".".join(parts) if _is_free(parts[0], root) else None
+
+
+def linked(path: Path, root: Path) -> Path:
+    """Return the file that a script is: of a link to a file of the project, that file."""
+    target = path.resolve()
+    return target if target.is_relative_to(root) else path
 
 
 def _is_free(top: str, root: Path) -> bool:
