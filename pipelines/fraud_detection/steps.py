@@ -233,8 +233,8 @@ def evaluate(model: wf.Model, validation: pd.DataFrame, test: pd.DataFrame) -> E
     )
     print(", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
 
-    false_alarms, found, _ = roc_curve(label, score)
-    roc = curve(false_alarms, found, "False alarm rate", "Recall", f"AUC {metrics['roc_auc']:.3f}")
+    false_alarms, recall, _ = roc_curve(label, score)
+    roc = curve(false_alarms, recall, "False alarm rate", "Recall", f"AUC {metrics['roc_auc']:.3f}")
     precision, recall, _ = precision_recall_curve(label, score)
     title = f"Average precision {metrics['pr_auc']:.3f}"
     precision_recall = curve(recall, precision, "Recall", "Precision", title)

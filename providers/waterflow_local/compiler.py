@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from waterflow import spec
-from waterflow.provider import Document, Job
+from waterflow.provider import Document, PlannedJob
 from waterflow.runtime.contract import EXECUTION
 from waterflow.spec.job import leaves, step_document
 from waterflow.spec.references import branches, upstream, value_name
@@ -138,7 +138,7 @@ def _preload(build: Build) -> list[str]:
     return sorted(modules)
 
 
-def _row(step: spec.Step, machine: Machine) -> Job:
+def _row(step: spec.Step, machine: Machine) -> PlannedJob:
     _, _, notes = share(machine, step.resources)
     kind = "process" if not isinstance(step.run, spec.Container) else "program"
-    return Job(step=step.name, kind=kind, machine=str(machine), price=None, notes=notes)
+    return PlannedJob(step=step.name, kind=kind, machine=str(machine), price=None, notes=notes)

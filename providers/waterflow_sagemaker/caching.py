@@ -25,8 +25,14 @@ _DURATION: Final = re.compile(
 )
 _DAY: Final = 86400
 _UNITS: Final = {
-    "y": 365 * _DAY, "mo": 30 * _DAY, "w": 7 * _DAY, "d": _DAY, "h": 3600, "m": 60, "s": 1,
-}  # fmt: skip
+    "y": 365 * _DAY,
+    "mo": 30 * _DAY,
+    "w": 7 * _DAY,
+    "d": _DAY,
+    "h": 3600,
+    "m": 60,
+    "s": 1,
+}
 
 
 def duration(text: str) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from waterflow_sagemaker.definition import shapes as model_shapes
 from waterflow_sagemaker.definition.parameters import values_of
-from waterflow_sagemaker.definition.references import Scope
+from waterflow_sagemaker.definition.references import ReferenceTargets
 from waterflow_sagemaker.definition.rules import read, step_violations
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def submission_errors(definition: Mapping[str, Any], parameters: Mapping[str, An
     values, errors = values_of(document.parameters, parameters)
     if errors:
         return errors
-    plain, filled = Scope(document), Scope(document, values)
+    plain, filled = ReferenceTargets(document), ReferenceTargets(document, values)
     for step in document.placed:
         before = set(step_violations(plain, step))
         errors += [text for text in step_violations(filled, step) if text not in before]

@@ -11,17 +11,17 @@ from waterflow.cloud.settings import check_steps
 from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
 from waterflow.project.leaks import refuse_address
-from waterflow.provider import Job
+from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands, value_name
 from waterflow_sagemaker import limits
-from waterflow_sagemaker.document import SageMakerDocument, Scheduler
+from waterflow_sagemaker.document import SageMakerDocument, SchedulerSettings
 from waterflow_sagemaker.machines import prices
 from waterflow_sagemaker.translation import naming, steps
 from waterflow_sagemaker.translation.branching import Layout, PlacedGate, copies, place
 from waterflow_sagemaker.translation.comparisons import Term, constant, translate
-from waterflow_sagemaker.translation.context import Context
+from waterflow_sagemaker.translation.planning import SageMakerPlanning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,32 +59,32 @@ def compile_sagemaker(
     _refuse_job_maps(pipeline)
     name = naming.pipeline_name(settings.prefix, pipeline.name)
     tags = lineage.tags(build, "sagemaker", profile.name)
-    context = Context(build, settings, _registering(build, tags))
+    planning = SageMakerPlanning(build, settings, _registering(build, tags))
     layout = place(pipeline)
     encodings = _encodings(pipeline)
     # The same digest for the same spec, code, lock and data: nothing of a run is in it.
     kept = f"builds/{text_digest(json.dumps(tags, sort_keys=True))}.json"
-    translation = _Definition(context, layout, encodings)
+    translation = _Definition(planning, layout, encodings)
     definition = translation.whole(profile, kept)
     scheduler = None
     if pipeline.schedule is not None:
-        scheduler = Scheduler(
+        scheduler = SchedulerSettings(
             group=naming.schedule_group(settings.prefix), role=settings.scheduler_role
         )
     document = SageMakerDocument(
         provider="sagemaker",
         content={},
-        jobs=tuple(_jobs(context, layout)),
-        notes=tuple(_notes(context)),
+        jobs=tuple(_jobs(planning, layout)),
+        notes=tuple(_notes(planning)),
         pipeline=name,
         definition=definition,
         tags=tags | {"waterflow.native_pipeline": name, "waterflow.role": settings.role},
         build=kept,
         control=translation.control,
-        wheelhouses=context.pinner.wheelhouses,
-        data={uri: context.data(uri) for uri in build.data},
-        copies={uri: key for uri in build.data if (key := context.copy_of(uri)) is not None},
-        none=context.none,
+        wheelhouses=planning.pinner.wheelhouses,
+        data={uri: planning.data(uri) for uri in build.data},
+        copies={uri: key for uri in build.data if (key := planning.copy_of(uri)) is not None},
+        none=planning.none,
         encodings=encodings,
         region=settings.region,
         bucket=settings.bucket,
@@ -249,17 +249,21 @@ def _shown_to_programs(pipeline: spec.Pipeline) -> dict[str, str | None]:
     return {name: None if name in others else step for name, step in programs.items()}
 
 
-def _parameters(context: Context, encodings: dict[str, Encoding]) -> list[dict[str, Any]]:
+def _parameters(
+    planning: SageMakerPlanning, encodings: dict[str, Encoding]
+) -> list[dict[str, Any]]:
     natives: list[dict[str, Any]] = []
     for name, encoding in encodings.items():
-        parameter = context.pipeline.parameters[name]
+        parameter = planning.pipeline.parameters[name]
         native: dict[str, Any] = {"Name": name, "Type": _ENCODED.get(encoding, "String")}
         default = parameter.default
         if encoding == "data":
-            if parameter.required or (default is not None and default not in context.build.data):
+            if parameter.required or (default is not None and default not in planning.build.data):
                 pass  # given at submit; what was not given was not pinned
             else:
-                native["DefaultValue"] = context.none if default is None else context.data(default)
+                native["DefaultValue"] = (
+                    planning.none if default is None else planning.data(default)
+                )
         elif not parameter.required:
             if encoding == "number":
                 default = float(default)
@@ -276,8 +280,10 @@ def _parameters(context: Context, encodings: dict[str, Encoding]) -> list[dict[s
 class _Definition:
     """Makes the steps of a definition, level by level."""
 
-    def __init__(self, context: Context, layout: Layout, encodings: dict[str, Encoding]) -> None:
-        self._context, self._layout, self._encodings = context, layout, encodings
+    def __init__(
+        self, planning: SageMakerPlanning, layout: Layout, encodings: dict[str, Encoding]
+    ) -> None:
+        self._planning, self._layout, self._encodings = planning, layout, encodings
         self.control: dict[str, Control] = {}
 
     def whole(self, profile: Profile, build: str) -> dict[str, Any]:
@@ -287,22 +293,22 @@ class _Definition:
             profile: The profile.
             build: The key of what is kept of the build.
         """
-        context, layout = self._context, self._layout
-        pipeline, level = context.pipeline, self.level(())
+        planning, layout = self._planning, self._layout
+        pipeline, level = planning.pipeline, self.level(())
         experiment = {"Get": "Execution.PipelineName"}
         return {
             "Version": VERSION,
             "Metadata": {
                 "waterflow": {
-                    "spec": context.build.digest,
-                    "build": context.uri(build),
+                    "spec": planning.build.digest,
+                    "build": planning.uri(build),
                     "pipeline": pipeline.name,
-                    "tags": sorted(context.settings.tags),
+                    "tags": sorted(planning.settings.tags),
                     "steps": {one.native: one.step.name for one in layout.steps()},
                     "gates": {one.native: one.gate.name for one in layout.gates()},
                 }
             },
-            "Parameters": _parameters(context, self._encodings),
+            "Parameters": _parameters(planning, self._encodings),
             "PipelineExperimentConfig": {
                 "ExperimentName": (
                     naming.entity(profile.experiment, limits.EXPERIMENT_NAME.most)
@@ -321,7 +327,7 @@ class _Definition:
             if isinstance(placed, PlacedGate):
                 level.append(self._condition(placed))
             else:
-                native = steps.native_step(self._context, placed)
+                native = steps.native_step(self._planning, placed)
                 level.append(native.step)
                 if native.control is not None:
                     self.control[placed.native] = native.control
@@ -344,7 +350,7 @@ class _Definition:
 
     def _behind(self, gate: str) -> str:
         """Return a step that stands behind a gate, for messages."""
-        steps = self._context.pipeline.steps
+        steps = self._planning.pipeline.steps
         return next((s.name for s in steps if s.branch and s.branch.gate == gate), gate)
 
     def _term(self, operand: spec.Operand, placed: PlacedGate, behind: str) -> Term:
@@ -356,7 +362,7 @@ class _Definition:
         return self._output(operand, placed, behind)
 
     def _parameter(self, name: str) -> Term:
-        parameter = self._context.pipeline.parameters[name]
+        parameter = self._planning.pipeline.parameters[name]
         if parameter.static:
             return constant(parameter.default)
         get = {"Get": f"Parameters.{name}"}
@@ -368,7 +374,7 @@ class _Definition:
         return Term(kind, shown, text=get, whole=whole, optional=parameter.optional)
 
     def _output(self, operand: spec.FromStep, placed: PlacedGate, behind: str) -> Term:
-        step = self._context.steps[operand.step]
+        step = self._planning.steps[operand.step]
         if isinstance(step.run, spec.Container):
             raise UnsupportedFeatureError(
                 behind,
@@ -377,7 +383,7 @@ class _Definition:
                 "Let a Python step read it and return the value, and use that in the condition.",
             )
         name = value_name(operand)
-        key = self._context.keys(step.name)[name]
+        key = self._planning.keys(step.name)[name]
         native = placed.sources[step.name]
         value_type = step.outputs[operand.output].type
         if operand.key is not None:
@@ -386,7 +392,7 @@ class _Definition:
         if kind not in ("number", "boolean", "string"):
             kind = "any"
         shown = f"{step.name}.{name}"
-        if self._context.kind_of(step.name) == "training":
+        if self._planning.kind_of(step.name) == "training":
             number = {"Get": f"Steps.{native}.FinalMetricDataList['{key}'].Value"}
             return Term(kind, shown, number=None if kind == "string" else number)
         file = {"Get": f"Steps.{native}.PropertyFiles.values"}
@@ -401,19 +407,19 @@ class _Definition:
 # --- the plan -----------------------------------------------------------------------------------
 
 
-def _jobs(context: Context, layout: Layout) -> list[Job]:
+def _jobs(planning: SageMakerPlanning, layout: Layout) -> list[PlannedJob]:
     natives = copies(layout)
-    rows: list[Job] = []
-    for step in context.pipeline.steps:
+    rows: list[PlannedJob] = []
+    for step in planning.pipeline.steps:
         if step.name not in natives:
             continue
-        plan = context.plan(step.name)
+        plan = planning.plan(step.name)
         notes = list(plan.notes)
         times = len(natives[step.name])
         if times > 1:
             notes.append(f"compiled {times} times, into each branch in which it can run")
         rows.append(
-            Job(
+            PlannedJob(
                 step=step.name,
                 kind=plan.kind,
                 machine=plan.machine.type,
@@ -424,9 +430,9 @@ def _jobs(context: Context, layout: Layout) -> list[Job]:
     return rows
 
 
-def _notes(context: Context) -> list[str]:
+def _notes(planning: SageMakerPlanning) -> list[str]:
     table = prices()
     note = f"prices on demand of {table.region}, {table.date}"
-    if context.settings.region != table.region:
-        note += f"; those of {context.settings.region} differ"
-    return [note, *context.unpinned_note()]
+    if planning.settings.region != table.region:
+        note += f"; those of {planning.settings.region} differ"
+    return [note, *planning.unpinned_note()]

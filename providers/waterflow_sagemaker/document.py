@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scheduler:
+class SchedulerSettings:
     """What keeps a pipeline's schedule.
 
     Attributes:
@@ -48,7 +48,7 @@ class SageMakerDocument(CloudDocument):
     resource_tags: Mapping[str, str]
     description: str
     parallel: int | None
-    scheduler: Scheduler | None
+    scheduler: SchedulerSettings | None
 
     def request(self, definition: Any) -> dict[str, Any]:
         """Return the request of CreatePipeline.

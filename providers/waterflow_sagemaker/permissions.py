@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.data.stores import scheme_of
 from waterflow.provider import Permission
-from waterflow_sagemaker.definition.document import places
+from waterflow_sagemaker.definition.document import step_entries
 from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from waterflow.cloud.document import Control
-    from waterflow_sagemaker.document import SageMakerDocument, Scheduler
+    from waterflow_sagemaker.document import SageMakerDocument, SchedulerSettings
 
 SUBMITTER: Final = "submitter"
 """Whoever runs `waterflow run`."""
@@ -66,9 +66,9 @@ class _Needs:
         self.document = document
         self.pipeline_role = document.role
         self.jobs = [
-            place.source
-            for place in places(document.definition)
-            if place.source["Type"] != "Condition"
+            entry.source
+            for entry in step_entries(document.definition)
+            if entry.source["Type"] != "Condition"
         ]
         self.bucket, self.prefix = document.bucket, document.prefix
         images = [uri for job in self.jobs for uri in [_image(job["Arguments"])]]
@@ -298,7 +298,7 @@ class _Needs:
             buckets = dict.fromkeys(self._s3(key.partition("/")[0]) for key in keys)
             yield _allowed(SUBMITTER, ("s3:ListBucket",), tuple(buckets), "to find that data")
 
-    def _of_schedule(self, scheduler: Scheduler) -> Iterator[Permission]:
+    def _of_schedule(self, scheduler: SchedulerSettings) -> Iterator[Permission]:
         """Yield what `waterflow schedule` wants of whoever calls it, and of the scheduler's role.
 
         https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html

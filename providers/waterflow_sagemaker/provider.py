@@ -132,10 +132,10 @@ class SageMakerProvider(CloudProvider):
 
     def schedules(self) -> Schedules:
         """Return the profile's schedules, which EventBridge Scheduler keeps."""
-        from waterflow_sagemaker.schedules import Schedules
+        from waterflow_sagemaker.schedules import EventBridgeSchedules
 
-        return Schedules(
+        return EventBridgeSchedules(
             self._connections,
             lambda build, document: self.starter.deploy(build, document).address,
-            self.runs_known,
+            self.profile_runs,
         )

@@ -6,11 +6,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.cloud.fingerprint import Expression, Fingerprint
+from waterflow.cloud.fingerprint import Fingerprint, NativeExpression
 from waterflow.cloud.service import Origin
 from waterflow.cloud.states import NativeStep
 from waterflow_sagemaker.caching import KEYS, duration
-from waterflow_sagemaker.definition.document import is_expression, places, step_path
+from waterflow_sagemaker.definition.document import is_expression, step_entries, step_path
 from waterflow_sagemaker.translation.naming import REGISTERED_AT
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def natives(definition: Mapping[str, Any]) -> dict[str, NativeStep]:
     steps: Mapping[str, str] = own.get("steps", {})
     gates: Mapping[str, str] = own.get("gates", {})
     return {
-        place.name: NativeStep(
-            place.name, steps.get(place.name), gates.get(place.name), place.chain
+        entry.name: NativeStep(
+            entry.name, steps.get(entry.name), gates.get(entry.name), entry.chain
         )
-        for place in places(definition)
+        for entry in step_entries(definition)
     }
 
 
@@ -56,7 +56,7 @@ def fingerprints(definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-default-keys.html
     """
-    return {place.name: _fingerprint(place.source) for place in places(definition)}
+    return {entry.name: _fingerprint(entry.source) for entry in step_entries(definition)}
 
 
 def _fingerprint(step: Mapping[str, Any]) -> Fingerprint:
@@ -72,7 +72,7 @@ def _fingerprint(step: Mapping[str, Any]) -> Fingerprint:
 
 
 def _marked(part: Any) -> Any:
-    """Return a part of a definition with an `Expression` for each expression in it."""
+    """Return a part of a definition with an `NativeExpression` for each expression in it."""
     if isinstance(part, list):
         return [_marked(item) for item in cast("list[Any]", part)]
     if not isinstance(part, dict):
@@ -83,7 +83,7 @@ def _marked(part: Any) -> Any:
     return {key: _marked(value) for key, value in fields.items()}
 
 
-def _expression(fields: dict[str, Any]) -> Expression:
+def _expression(fields: dict[str, Any]) -> NativeExpression:
     parameters: set[str] = set()
     addresses: set[str] = set()
     contents: set[str] = set()
@@ -98,7 +98,7 @@ def _expression(fields: dict[str, Any]) -> Expression:
             (addresses if address else contents).add(name)
         elif path not in _STABLE:
             opaque = True
-    return Expression(
+    return NativeExpression(
         json.dumps(fields, sort_keys=True),
         frozenset(parameters),
         frozenset(addresses - contents),

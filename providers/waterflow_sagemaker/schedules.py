@@ -38,7 +38,7 @@ _KEPT: Final = ("KmsKeyArn", "StartDate", "EndDate", "ActionAfterCompletion")
 _KEPT_OF_TARGET: Final = ("RetryPolicy", "DeadLetterConfig")
 
 
-class Schedules:
+class EventBridgeSchedules:
     """The schedules of one profile: all in one group, named after its prefix.
 
     Args:

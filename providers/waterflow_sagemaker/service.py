@@ -21,7 +21,7 @@ from waterflow.errors import (
 from waterflow.project import progress
 from waterflow.provider.state import Status
 from waterflow.spec.quantities import show_size
-from waterflow_sagemaker import limits, readback
+from waterflow_sagemaker import limits, logs, readback
 from waterflow_sagemaker.document import SageMakerDocument
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.translation import naming
@@ -55,15 +55,6 @@ _JOB: Final = re.compile(r"pipelines-([a-z0-9]+)-")
 """What the names of pipelines' jobs begin with: the short id of their execution."""
 _PAGES: Final = {"ProcessingJob": "processing-jobs", "TrainingJob": "jobs"}
 """Kind of a job -> its page in the console."""
-_GROUPS: Final = {
-    "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
-    "TrainingJob": "/aws/sagemaker/TrainingJobs",
-}
-"""Kind of a job -> its log group."""
-_FIRST: Final = "algo-1-"
-"""What the log streams of a job's first machine are called, after the job."""
-_VALUE: Final = "::waterflow-value:: "
-"""What a line begins with that tells SageMaker a metric."""
 _DESCRIBED: Final = re.compile(r"waterflow run (?P<run>\S+)(?P<resumed>(?:, resumed as \S+)*)")
 
 
@@ -131,10 +122,6 @@ class SageMakerService(Service[SageMakerDocument]):
     def declared(self, definition: Mapping[str, Any]) -> Mapping[str, str | None]:
         """Return the texts of the defaults of a definition's parameters."""
         return readback.declared(definition)
-
-    def shows(self, line: str) -> bool:
-        """Say whether a line is for people, and no metric for SageMaker."""
-        return not line.startswith(_VALUE)
 
     # --- deploying ------------------------------------------------------------------------------
 
@@ -419,43 +406,11 @@ class SageMakerService(Service[SageMakerDocument]):
         self, run: NativeRun, cursor: dict[str, str], *, first_machine: bool = False
     ) -> Iterator[tuple[int, str]]:
         """Yield the lines of a job's log streams, one stream after the other."""
-        group = _GROUPS.get(run.kind)
-        if group is None or not run.job:
-            return
-        host = _FIRST if first_machine else ""
-        for stream in self._streams(group, f"{run.job}/{host}"):
-            yield from self._stream(group, stream, cursor)
+        yield from logs.lines(self._connections.logs, run, cursor, first_machine=first_machine)
 
-    def _streams(self, group: str, prefix: str) -> list[str]:
-        from botocore.exceptions import ClientError
-
-        pages = self._connections.logs.get_paginator("describe_log_streams").paginate(
-            logGroupName=group, logStreamNamePrefix=prefix
-        )
-        with translated("DescribeLogStreams"):
-            try:
-                streams = [stream for page in pages for stream in page["logStreams"]]
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
-                    return []  # the group comes with the first job that writes
-                raise
-        return [stream.get("logStreamName", "") for stream in streams]
-
-    def _stream(self, group: str, stream: str, cursor: dict[str, str]) -> Iterator[tuple[int, str]]:
-        key = f"{group} {stream}"
-        token = cursor.get(key)
-        while True:
-            with translated("GetLogEvents"):
-                start: Any = {"nextToken": token} if token is not None else {}
-                page = self._connections.logs.get_log_events(
-                    logGroupName=group, logStreamName=stream, startFromHead=True, **start
-                )
-            for event in page["events"]:
-                yield event.get("timestamp", 0), event.get("message", "")
-            following = page["nextForwardToken"]
-            if following == token:
-                return
-            token = cursor[key] = following
+    def shows(self, line: str) -> bool:
+        """Say whether a line is for people, and no metric for SageMaker."""
+        return logs.shows(line)
 
     # --- data -----------------------------------------------------------------------------------
 

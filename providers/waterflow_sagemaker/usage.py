@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from waterflow.cloud.limits import nearest
 from waterflow_sagemaker import limits
-from waterflow_sagemaker.definition.document import places
+from waterflow_sagemaker.definition.document import step_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +29,9 @@ def used(document: SageMakerDocument) -> list[Limit]:
         limits.PARAMETERS.used(len(definition["Parameters"])),
     ]
     jobs = [
-        (place.name, place.source["Type"], place.source["Arguments"])
-        for place in places(definition)
-        if place.source["Type"] != "Condition"
+        (entry.name, entry.source["Type"], entry.source["Arguments"])
+        for entry in step_entries(definition)
+        if entry.source["Type"] != "Condition"
     ]
     processing = [(name, arguments) for name, kind, arguments in jobs if kind == "Processing"]
     training = [(name, arguments) for name, kind, arguments in jobs if kind == "Training"]

@@ -50,8 +50,8 @@ def root(data: pd.DataFrame) -> float:
 
 @wf.pipeline
 def roots(count: int = 4):
-    found = parts(numbers(count))
-    root(found.even)
+    halves = parts(numbers(count))
+    root(halves.even)
 """
 
 USE = """

@@ -17,12 +17,12 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         del os.environ[name]
     rows: list[measures.Row] = []
-    wanted = sys.argv[1:]
+    names = sys.argv[1:]
     known = {measure.__name__: measure for measure in (*measures.ALL, *sagemaker.ALL)}
-    if unknown := set(wanted) - known.keys():
+    if unknown := set(names) - known.keys():
         sys.exit(f"No measure {', '.join(sorted(unknown))}. There are: {', '.join(known)}")
     for measure in known.values():
-        if wanted and measure.__name__ not in wanted:
+        if names and measure.__name__ not in names:
             continue
         with tempfile.TemporaryDirectory(prefix="waterflow-bench-") as name:
             folder = Path(name)

@@ -63,8 +63,8 @@ def in_turn(
     """
     for action in actions:
         action()
-    found = [[action() for action in actions] for _ in range(rounds)]
-    return [of(values) for values in zip(*found, strict=True)]
+    rounds_of_values = [[action() for action in actions] for _ in range(rounds)]
+    return [of(values) for values in zip(*rounds_of_values, strict=True)]
 
 
 def help_text(folder: Path) -> list[Row]:
@@ -129,10 +129,14 @@ def branches(folder: Path) -> list[Row]:
     def pool() -> float:
         return _time([sys.executable, "pool.py"], folder)
 
-    found, base = in_turn(5, ours, pool)
+    seconds, base = in_turn(5, ours, pool)
     return [
         Row(
-            "32 sleeping branches on 8 slots / process pool", _s(found), _s(base), found / base, 1.3
+            "32 sleeping branches on 8 slots / process pool",
+            _s(seconds),
+            _s(base),
+            seconds / base,
+            1.3,
         )
     ]
 
@@ -150,8 +154,9 @@ def definition(folder: Path) -> list[Row]:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
         return float(done.stdout)
 
-    (found,) = in_turn(5, ours)
-    return [Row("definition to spec, 1,000 steps / 0.3 s", _s(found), "0.30 s", found / 0.3, 1.0)]
+    (seconds,) = in_turn(5, ours)
+    name = "definition to spec, 1,000 steps / 0.3 s"
+    return [Row(name, _s(seconds), "0.30 s", seconds / 0.3, 1.0)]
 
 
 RUNNER: Final = "waterflow_local"
@@ -199,7 +204,7 @@ def _steps_sent(folder: Path) -> int:
 
 def _resident(folder: str) -> dict[str, int]:
     """Return the resident bytes of this project's background processes by module."""
-    found: dict[str, int] = {}
+    memory: dict[str, int] = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -209,8 +214,8 @@ def _resident(folder: str) -> dict[str, int]:
         except (OSError, IndexError):
             continue
         if "-m" in words and any(folder in word for word in words):
-            found[words[words.index("-m") + 1]] = pages * os.sysconf("SC_PAGE_SIZE")
-    return found
+            memory[words[words.index("-m") + 1]] = pages * os.sysconf("SC_PAGE_SIZE")
+    return memory
 
 
 def _ms(seconds: float) -> str:

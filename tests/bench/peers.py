@@ -121,10 +121,19 @@ def _install(peer: Peer, folder: Path) -> str:
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     common = ("pandas", "pyarrow", "numpy")
     subprocess.run(
-        [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python),
-         *peer.packages, *common],
+        [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            str(python),
+            *peer.packages,
+            *common,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     return str(python)
 
 
@@ -138,20 +147,29 @@ def _prepare(folder: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "ZENML_"))}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | {
-        "HOME": str(folder), "USERNAME": "bench",
-        "ZENML_CONFIG_PATH": str(folder / "zenml"), "ZENML_ANALYTICS_OPT_IN": "false",
-        "ZENML_LOGGING_VERBOSITY": "ERROR", "AUTO_OPEN_DASHBOARD": "false",
-        "KEDRO_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1",
-    }  # fmt: skip
+        "HOME": str(folder),
+        "USERNAME": "bench",
+        "ZENML_CONFIG_PATH": str(folder / "zenml"),
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_LOGGING_VERBOSITY": "ERROR",
+        "AUTO_OPEN_DASHBOARD": "false",
+        "KEDRO_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+    }
 
 
 def _seconds(command: list[str], folder: Path, environment: dict[str, str]) -> float:
     def once() -> float:
         begun = time.perf_counter()
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False,
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return time.perf_counter() - begun

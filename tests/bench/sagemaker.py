@@ -115,10 +115,10 @@ def ours(number):
     provider.submit(build, document, how)
     state = provider.status(how.run_id)
     seconds = time.perf_counter() - begun
-    made = list(calls)
+    requests = list(calls)
     assert len(state.steps) == STEPS
-    stop(provider.runs_known.execution(how.run_id).native)
-    return seconds, made
+    stop(provider.profile_runs.execution(how.run_id).native)
+    return seconds, requests
 
 
 def base(number):
@@ -149,13 +149,13 @@ def base(number):
 
 for action in (ours, base):
     action(0)
-found = [(ours(number), base(number)) for number in range(1, ROUNDS + 1)]
-counts = {name: found[-1][0][1].count(name) for name in sorted(set(found[-1][0][1]))}
+rounds = [(ours(number), base(number)) for number in range(1, ROUNDS + 1)]
+counts = {name: rounds[-1][0][1].count(name) for name in sorted(set(rounds[-1][0][1]))}
 print(json.dumps({
-    "ours": statistics.median(one[0][0] for one in found),
-    "base": statistics.median(one[1][0] for one in found),
-    "ratio": statistics.median(one[0][0] / one[1][0] for one in found),
-    "calls": counts, "base_calls": found[-1][1][1],
+    "ours": statistics.median(one[0][0] for one in rounds),
+    "base": statistics.median(one[1][0] for one in rounds),
+    "ratio": statistics.median(one[0][0] / one[1][0] for one in rounds),
+    "calls": counts, "base_calls": rounds[-1][1][1],
 }))
 """
 
@@ -166,10 +166,10 @@ def sagemaker_compile(folder: Path) -> list[Row]:
     A compiler has no baseline but its promise: the vendor's SDK takes minutes for it.
     """
     _write(folder)
-    (found,) = in_turn(3, lambda: float(_program(folder, _COMPILE)))
+    (seconds,) = in_turn(3, lambda: float(_program(folder, _COMPILE)))
     limit = 0.5
     name = "SageMaker: compile a chain of 1,000 steps, without boto3 / 0.5 s"
-    return [Row(name, f"{found:.2f} s", f"{limit:.2f} s", found / limit, 1.0)]
+    return [Row(name, f"{seconds:.2f} s", f"{limit:.2f} s", seconds / limit, 1.0)]
 
 
 def sagemaker_submit(folder: Path) -> list[Row]:
@@ -185,14 +185,14 @@ def sagemaker_submit(folder: Path) -> list[Row]:
         environment = {k: v for k, v in os.environ.items() if k not in emulator.unset}
         for steps in (1, 10):
             text = _program(folder, _SUBMIT, steps, 9, env=environment | emulator.environment)
-            found: dict[str, Any] = json.loads(text)
-            print(f"calls for {steps} steps: {found['calls']}", file=sys.stderr)
+            row: dict[str, Any] = json.loads(text)
+            print(f"calls for {steps} steps: {row['calls']}", file=sys.stderr)
             rows.append(
                 Row(
                     f"SageMaker: submit {steps} new steps to the first status / bare boto3",
-                    f"{found['ours'] * 1000:.0f} ms, {sum(found['calls'].values())} calls",
-                    f"{found['base'] * 1000:.0f} ms, {found['base_calls']} calls",
-                    found["ratio"],
+                    f"{row['ours'] * 1000:.0f} ms, {sum(row['calls'].values())} calls",
+                    f"{row['base'] * 1000:.0f} ms, {row['base_calls']} calls",
+                    row["ratio"],
                     1.3,
                 )
             )
@@ -209,9 +209,14 @@ def _program(folder: Path, text: str, *arguments: int, env: dict[str, str] | Non
     """Run a program in the project and return what it printed last."""
     command = [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)]
     done = subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, check=False,
+        command,
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     if done.returncode:
         raise RuntimeError(f"a measured program failed:\n{done.stdout}{done.stderr}")
     return done.stdout.splitlines()[-1]

@@ -93,5 +93,10 @@ def waterflow(*arguments: str, cwd: Path, **options: object) -> subprocess.Compl
     """Call the command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "waterflow.cli", *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **options,  # type: ignore[call-overload]
-    )  # fmt: skip
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )

@@ -36,8 +36,11 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 def loaded(arguments: list[str], **environment: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", LOADED.format(arguments=arguments)],
-        env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(json.loads(done.stderr))
 
 

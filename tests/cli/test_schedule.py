@@ -43,17 +43,26 @@ class FileSchedules:
         if build.spec.schedule is None:
             self._write(kept)
             return "none" if there is None else "deleted"
-        entry = {"when": build.spec.schedule, "parameters": dict(parameters),
-                  "state": there["state"] if there else "enabled"}  # fmt: skip
+        entry = {
+            "when": build.spec.schedule,
+            "parameters": dict(parameters),
+            "state": there["state"] if there else "enabled",
+        }
         self._write({**kept, name: entry})
         return "created" if there is None else "unchanged" if there == entry else "updated"
 
     def list(self) -> Sequence[Schedule]:
         return [
-            Schedule(name=name, pipeline=name, expression=one["when"], state=one["state"],
-                     next=1_767_582_000_000, orphan=name == "old")
+            Schedule(
+                name=name,
+                pipeline=name,
+                expression=one["when"],
+                state=one["state"],
+                next=1_767_582_000_000,
+                orphan=name == "old",
+            )
             for name, one in sorted(self._read().items())
-        ]  # fmt: skip
+        ]
 
     def delete(self, name: str) -> None:
         self._set(name, None)
@@ -109,10 +118,18 @@ def test_a_schedule_from_apply_to_delete(strict: Path, invoke: Callable[..., Res
     assert "paused" in invoke("schedule", "list").stdout
     assert "changed" in invoke("schedule", "apply", ".", "-p", "n=3").stdout
     (entry,) = json.loads(invoke("schedule", "list", "--json").stdout)
-    assert entry == {"name": "tiny", "pipeline": "tiny", "expression": "0 3 * * 1",
-                    "state": "paused", "next": 1_767_582_000_000, "orphan": False}  # fmt: skip
+    assert entry == {
+        "name": "tiny",
+        "pipeline": "tiny",
+        "expression": "0 3 * * 1",
+        "state": "paused",
+        "next": 1_767_582_000_000,
+        "orphan": False,
+    }
     assert json.loads(invoke("schedule", "resume", "tiny", "--json").stdout) == {
-        "name": "tiny", "state": "enabled"}  # fmt: skip
+        "name": "tiny",
+        "state": "enabled",
+    }
     assert invoke("schedule", "delete", "tiny").stdout == "tiny deleted\n"
     for verb in ("delete", "pause", "resume"):
         gone = invoke("schedule", verb, "tiny")
@@ -122,8 +139,13 @@ def test_a_schedule_from_apply_to_delete(strict: Path, invoke: Callable[..., Res
 
 def test_apply_answers_in_json(strict: Path, invoke: Callable[..., Result]) -> None:
     report = json.loads(invoke("schedule", "apply", ".", "--json").stdout)
-    assert report == {"pipeline": "tiny", "profile": "local", "provider": "local",
-                    "schedule": "0 3 * * 1", "result": "created"}  # fmt: skip
+    assert report == {
+        "pipeline": "tiny",
+        "profile": "local",
+        "provider": "local",
+        "schedule": "0 3 * * 1",
+        "result": "created",
+    }
     written = strict / "later.py"
     written.write_text(TINY)
     assert (

@@ -90,9 +90,11 @@ def test_what_a_module_prints_is_no_part_of_the_answer(
 
 
 def test_a_relative_path_is_seen_from_the_working_folder(
-    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch,
+    project: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
     invoke: Callable[..., Result],
-) -> None:  # fmt: skip
+) -> None:
     write(project, {"pipeline.py": DATA, "sub/a.txt": "a"})
     outside = tmp_path_factory.mktemp("outside")
     (outside / "b.txt").write_text("b")
@@ -118,8 +120,10 @@ def test_all_problems_are_told_at_once(project: Path, invoke: Callable[..., Resu
         assert named in result.stderr
     report = json.loads(invoke("validate", ".", "--json").stdout)
     assert [one["kind"] for one in report["problems"]] == [
-        "UnsupportedFeatureError", "UnsupportedFeatureError", "ConfigurationError",
-    ]  # fmt: skip
+        "UnsupportedFeatureError",
+        "UnsupportedFeatureError",
+        "ConfigurationError",
+    ]
 
 
 def test_the_plan_lists_what_the_provider_cannot_do(
@@ -252,8 +256,11 @@ def test_a_new_project_runs_and_tests_itself(tmp_path: Path) -> None:
     assert "tracking events" not in run.stdout, "all was sent"
     tests = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=root, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "2 passed" in tests.stdout, tests.stdout
     ui_shows_runs_and_leaves_no_process(root)
 
@@ -262,8 +269,11 @@ def ui_shows_runs_and_leaves_no_process(root: Path) -> None:
     """Called on a project that has runs: making another one takes long."""
     with subprocess.Popen(
         [sys.executable, "-m", "waterflow.cli", "ui", "--no-open"],
-        cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as ui:  # fmt: skip
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as ui:
         assert ui.stdout is not None
         line = ui.stdout.readline()
         assert line.startswith("MLflow UI on http://127.0.0.1:"), line + ui.communicate()[1]

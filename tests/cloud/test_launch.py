@@ -16,6 +16,7 @@ from waterflow.cloud.control import job_programs
 from waterflow.packing import bundle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 STEPS = """
@@ -113,10 +114,17 @@ def start(job: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     at = [f"--at={name}={job / folder}" for name, folder in paths.items()]
     return subprocess.run(
         [sys.executable, str(job / "control" / "launch.py"), *at, *arguments],
-        env={"PATH": os.environ["PATH"], "TMPDIR": str(job / "tmp"), "NATIVE_ID": "execution-7",
-             "PYTHONSAFEPATH": "1"},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        env={
+            "PATH": os.environ["PATH"],
+            "TMPDIR": str(job / "tmp"),
+            "NATIVE_ID": "execution-7",
+            "PYTHONSAFEPATH": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_a_step_runs_where_its_command_line_says(job: Path) -> None:
@@ -143,3 +151,95 @@ def test_what_the_launcher_does_not_know_is_refused(job: Path) -> None:
     done = start(job, "--share=2.0")
     assert done.returncode == 5
     assert "unknown argument '--share=2.0'" in done.stderr
+
+
+# --- what the cloud has not said ------------------------------------------------------------------
+
+SILENT = """
+from cloud_place import Place as Whole
+
+
+class Place(Whole):
+    @property
+    def execution(self):
+        raise LookupError("nobody has said what execution this is")
+
+    @execution.setter
+    def execution(self, name):
+        pass
+"""
+NAMELESS = """
+import os
+
+
+class Place:
+    def __init__(self, settings, paths):
+        self.output = paths[settings["place"]]
+"""
+
+
+def without_settings(control: Path) -> None:
+    (control / "launch.json").unlink()
+
+
+def broken_settings(control: Path) -> None:
+    (control / "launch.json").write_text("{")
+
+
+def settings_of_another_kind(control: Path) -> None:
+    (control / "launch.json").write_text("[]")
+
+
+def settings_without_inputs(control: Path) -> None:
+    settings = {key: value for key, value in LAUNCH.items() if key != "inputs"}
+    (control / "launch.json").write_bytes(canonical(settings))
+
+
+def without_the_code(control: Path) -> None:
+    (control / "bundle.tar.gz").unlink()
+
+
+def without_the_id(control: Path) -> None:
+    place = control / "waterflow_place.py"
+    place.rename(control / "cloud_place.py")
+    place.write_text(SILENT)
+
+
+def without_a_setting_of_the_place(control: Path) -> None:
+    (control / "waterflow_place.py").write_text(NAMELESS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "shown"),
+    [
+        (without_settings, "launch.json", False),
+        (broken_settings, "launch.json is no JSON: ", False),
+        (settings_of_another_kind, "launch.json is no JSON object", False),
+        (without_a_setting_of_the_place, "'place' is missing in what the job was", False),
+        (settings_without_inputs, "'inputs' is missing in what the job was", True),
+        (without_the_code, "bundle.tar.gz", True),
+        (without_the_id, "nobody has said what execution this is", True),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else None,
+)
+def test_a_job_that_cannot_begin_says_why_in_one_line(
+    job: Path, change: Callable[[Path], None], message: str, shown: bool
+) -> None:
+    change(job / "control")
+    done = start(job, "--param=share=2.0")
+    assert done.returncode == 5
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("waterflow: ")
+    assert message in line
+    # As far as it knows how, it shows it where the cloud shows messages too.
+    assert done.stdout == (line.replace("waterflow: ", "reason: ") + "\n" if shown else "")
+
+
+def test_what_a_skipped_step_has_not_made_is_skipped(job: Path) -> None:
+    settings = LAUNCH | {
+        "inputs": {"number": {"from": "before", "output": "other", "type": "json"}},
+    }
+    (job / "control" / "launch.json").write_bytes(canonical(settings))
+    done = start(job, "--param=share=2.0")
+    assert done.returncode == 0, done.stderr
+    assert artifacts.read(job / "output" / "output").skipped

@@ -67,8 +67,11 @@ def test_objects_are_written_read_listed_and_removed(bucket: Bucket, tmp_path: P
     file = tmp_path / "big.bin"
     file.write_bytes(b"0123456789" * 2_000_000)
     objects: dict[str, bytes | Path] = {
-        "runs/a/one.json": b"1", "runs/a/deep/two é.json": b"22", "runs/ab/other": b"", "big": file,
-    }  # fmt: skip
+        "runs/a/one.json": b"1",
+        "runs/a/deep/two é.json": b"22",
+        "runs/ab/other": b"",
+        "big": file,
+    }
     bucket.put_all(objects)
     assert bucket.get("runs/a/one.json") == b"1"
     assert bucket.get("runs/a/none.json") is None

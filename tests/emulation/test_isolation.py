@@ -28,8 +28,10 @@ def run(isolation, folder, paths, script, start=None):
     spec = Spec(
         command=["sh", "-ec", script],
         environment={"PATH": os.environ["PATH"]},
-        folder=folder, mounts=mounts, start=start,
-    )  # fmt: skip
+        folder=folder,
+        mounts=mounts,
+        start=start,
+    )
     lines, ended = [], threading.Event()
     container = Container(
         isolation, spec, lambda some: lines.extend(text for _, text in some), ended

@@ -81,8 +81,12 @@ def test_a_job_waits_for_a_machine_and_can_be_stopped_while_it_does(toy, client)
         assert cloud("GET", "jobs/second")[1]["state"] == "queued"
         cloud("DELETE", "jobs/second")
         assert cloud.wait("second") == {
-            "name": "second", "state": "stopped", "reason": None, "log": [], "result": None,
-        }  # fmt: skip
+            "name": "second",
+            "state": "stopped",
+            "reason": None,
+            "log": [],
+            "result": None,
+        }
         assert cloud("GET", "jobs/third")[1]["state"] == "queued"
         cloud("DELETE", "jobs/first")
         assert cloud.wait("third")["log"] == ["third"]
@@ -240,8 +244,14 @@ def test_a_client_that_shakes_no_hands_keeps_nobody_waiting(toy, client):
 def test_faults_strike_over_tls_too(toy, client):
     with toy(tls=True, faults="lost:CreateJob=1,throttle:GetJob=1") as emulator:
         cloud = client(emulator)
-        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLError,
-                            urllib.error.URLError)):  # fmt: skip
+        with pytest.raises(
+            (
+                http.client.RemoteDisconnected,
+                ConnectionResetError,
+                ssl.SSLError,
+                urllib.error.URLError,
+            )
+        ):
             cloud.start("lost")
         assert cloud("GET", "jobs")[0] == 429
 
@@ -281,9 +291,12 @@ except requests.exceptions.ProxyError:
     monkeypatch.setenv("NO_PROXY", "toy.example")
     with DoorEmulator() as emulator:
         done = subprocess.run(
-            [sys.executable, "-c", program], env=emulator.environment, capture_output=True,
-            text=True, timeout=60,
-        )  # fmt: skip
+            [sys.executable, "-c", program],
+            env=emulator.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
     assert done.stdout == "[]\nrefused\n", done.stderr
 
 

@@ -1,61 +1,17 @@
 """`waterflow emulate`, as a user types it, whatever the emulator."""
 
 import json
-import os
 import shlex
 import signal
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.emulate_verb import answers, emulate, entry, exported, started
+from tests.servers import wait_for
 
-def emulate(*arguments, cwd, **more):
-    return subprocess.run(
-        [sys.executable, "-m", "waterflow.cli", "emulate", *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **more,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def started(tmp_path):
-    """Start the verb, to be ended by the test; whatever happens, it ends with the test."""
-    running = []
-
-    def start(*arguments, **more):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "waterflow.cli", "emulate", *arguments],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            stdin=subprocess.DEVNULL, start_new_session=True, **more,
-        )  # fmt: skip
-        running.append(process)
-        return process
-
-    yield start
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=60)
-
-
-def until(condition):
-    end = time.monotonic() + 60
-    while not (value := condition()):
-        assert time.monotonic() < end, "it does not come about"
-        time.sleep(0.02)
-    return value
-
-
-def answers(endpoint):
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"{endpoint}/jobs", timeout=5):
-            return True
-    except OSError:
-        return False
+__all__ = ["started"]
 
 
 def test_a_signal_and_a_missing_program_have_the_shell_s_codes(tmp_path):
@@ -86,24 +42,17 @@ def test_without_a_command_it_stays_until_it_is_ended(started, number):
     assert document["environment"]["TOY_ENDPOINT"] == document["endpoint"]
     assert "/toy" in document["isolation"]
     assert document["unset"] == ["TOY_PROFILE"]
-    assert answers(document["endpoint"])
+    jobs = f"{document['endpoint']}/jobs"
+    assert answers(jobs)
     process.send_signal(number)
     assert process.wait(60) == 0
-    assert not answers(document["endpoint"])
+    assert not answers(jobs)
 
 
 def test_the_export_lines_are_for_a_shell(started):
-    process = started("toy")
-    lines = []
-    while not lines or not lines[-1].startswith("unset "):
-        lines.append(process.stdout.readline())
-        assert lines[-1], process.stderr.read()
-    script = "".join(lines) + 'echo "$TOY_ENDPOINT|$TOY_PROFILE"'
-    said = subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, check=True,
-        env={**os.environ, "TOY_PROFILE": "mine"},
-    ).stdout  # fmt: skip
-    endpoint, profile = said.strip().split("|")
+    lines, (endpoint, profile) = exported(
+        started("toy"), "TOY_ENDPOINT", "TOY_PROFILE", TOY_PROFILE="mine"
+    )
     assert endpoint.startswith("http://127.0.0.1:")
     assert profile == ""
     assert shlex.split(lines[0], comments=True) == []
@@ -111,24 +60,25 @@ def test_the_export_lines_are_for_a_shell(started):
 
 def test_it_ends_with_the_verb_even_when_that_is_killed(started):
     process = started("toy", "--json")
-    while "endpoint" not in (line := process.stdout.readline()):
-        assert line, process.stderr.read()
-    endpoint = json.loads("{" + line.rstrip().rstrip(",") + "}")["endpoint"]
-    assert answers(endpoint)
+    jobs = f"{entry(process, 'endpoint')}/jobs"
+    assert answers(jobs)
     process.kill()
     process.wait(60)
-    until(lambda: not answers(endpoint))
+    wait_for(lambda: not answers(jobs))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_command_ends_with_the_verb(started, tmp_path, number, code):
     process = started(
-        "toy", "--", sys.executable, "-c",
+        "toy",
+        "--",
+        sys.executable,
+        "-c",
         "import os, pathlib, signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); "
         "pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(600)",
-    )  # fmt: skip
+    )
     mark = tmp_path / "pid"
-    pid = until(lambda: mark.exists() and mark.read_text())
+    pid = wait_for(lambda: mark.exists() and mark.read_text())
     process.send_signal(number)
     assert process.wait(60) == code
     assert not Path(f"/proc/{pid}").exists()

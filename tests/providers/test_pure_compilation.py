@@ -55,8 +55,12 @@ def compiled(provider: str, environment: dict[str, str]) -> str:
     """Return what a process of its own compiles in an environment with nothing else in it."""
     process = subprocess.run(
         [sys.executable, "-c", SCRIPT, provider, str(ROOT)],
-        env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert process.returncode == 0, process.stderr
     return process.stdout
 

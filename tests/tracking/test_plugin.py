@@ -86,8 +86,12 @@ def run_step(code: str, folder: Path) -> list[dict]:
     environ["MPLCONFIGDIR"] = str(folder)
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=environ, cwd=folder, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        env=environ,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     spool.close()
     assert done.returncode == 0, done.stderr
     return [event for event, _ in read(spool.path)]
@@ -98,16 +102,29 @@ def test_plain_calls_become_events_of_the_step(tmp_path: Path) -> None:
     assert {(e["execution"], e["step"], e["attempt"]) for e in events} == {("e", "train", 1)}
     metrics = [(e["key"], e["value"], e["at"]) for e in events if e["kind"] == "metric"]
     assert metrics == [
-        ("auc", 0.5, 1), ("auc", 0.75, 2), ("loss", "NaN", 0), ("f1", 1.0, 0), ("late", 1.0, 0),
-    ]  # fmt: skip
+        ("auc", 0.5, 1),
+        ("auc", 0.75, 2),
+        ("loss", "NaN", 0),
+        ("f1", 1.0, 0),
+        ("late", 1.0, 0),
+    ]
     assert {e["key"]: e["value"] for e in events if e["kind"] == "param"} == {
-        "trees": "200", "depth": "3", "kind": "gb", "a/depth": "a", "b/depth": "b",
-    }  # fmt: skip
+        "trees": "200",
+        "depth": "3",
+        "kind": "gb",
+        "a/depth": "a",
+        "b/depth": "b",
+    }
     assert {e["key"]: e["value"] for e in events if e["kind"] == "tag"} == {"team": "risk"}
     files = {e["path"]: tmp_path / "spool" / e["file"] for e in events if e["kind"] == "artifact"}
     assert set(files) == {
-        "notes/hello.txt", "d.json", "bin/plain.bin", "f.png", "a/n.txt", "b/n.txt",
-    }  # fmt: skip
+        "notes/hello.txt",
+        "d.json",
+        "bin/plain.bin",
+        "f.png",
+        "a/n.txt",
+        "b/n.txt",
+    }
     assert files["notes/hello.txt"].read_text() == "hello"
     assert files["bin/plain.bin"].read_bytes() == b"12"
     [data] = [e for e in events if e["kind"] == "dataset"]

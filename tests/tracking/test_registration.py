@@ -70,8 +70,11 @@ def test_a_version_has_the_model_its_signature_its_tags_and_the_alias(
 
     at = model(tmp_path / "model")
     assert put(at, settings) == {
-        "name": "fraud", "version": "1", "uri": "models:/fraud/1", "created": True,
-    }  # fmt: skip
+        "name": "fraud",
+        "version": "1",
+        "uri": "models:/fraud/1",
+        "created": True,
+    }
     client = MlflowClient(uri, uri)
     version = client.get_model_version_by_alias("fraud", "challenger")
     assert version.version == "1" or version.version == 1
@@ -144,8 +147,9 @@ def test_the_job_and_the_replayer_share_one_run(
     replayer.apply([run.finish("register"), run.end()], tmp_path)
     runs = every(MlflowClient(uri), "exp")
     assert [(run["name"], run["status"]) for run in runs] == [
-        ("e1", "FINISHED"), ("register", "FINISHED"),
-    ]  # fmt: skip
+        ("e1", "FINISHED"),
+        ("register", "FINISHED"),
+    ]
 
 
 def test_an_altered_or_another_model_is_refused(
@@ -243,12 +247,23 @@ def test_a_job_registers_the_first_model_that_is_there(
         }  # fmt: skip
         return subprocess.run(
             [
-                sys.executable, "-m", "waterflow.runtime", str(tmp_path / "STEP.json"),
-                "--input", f"model.0={tmp_path}/skipped", "--input", f"model.1={tmp_path}/model",
-                "--output", f"output={tmp_path}/out",
+                sys.executable,
+                "-m",
+                "waterflow.runtime",
+                str(tmp_path / "STEP.json"),
+                "--input",
+                f"model.0={tmp_path}/skipped",
+                "--input",
+                f"model.1={tmp_path}/model",
+                "--output",
+                f"output={tmp_path}/out",
             ],
-            env=environment, text=True, capture_output=True, timeout=120, check=False,
-        )  # fmt: skip
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
 
     done = job(step)
     assert done.returncode == 0, done.stderr

@@ -147,10 +147,13 @@ def test_a_cached_step_links_to_the_run_that_did_the_work(
     metrics = [{"key": "auc", "value": 0.9, "step": 4, "time": T0 + 3}]
     for step, execution in (("train", "e1"), ("other", "gone")):
         again.event(
-            "step.cached", step=step, attempt=1, metrics=metrics,
+            "step.cached",
+            step=step,
+            attempt=1,
+            metrics=metrics,
             origin={"execution": execution, "step": "train", "attempt": 1},
             outputs={"out": {"type": "json", "digest": "cd", "size": 1}},
-        )  # fmt: skip
+        )
     again.end()
     replayer.apply(again.events, tmp_path)
     runs = by_name(client)
@@ -161,8 +164,9 @@ def test_a_cached_step_links_to_the_run_that_did_the_work(
     assert tags["waterflow.cached.other"] == "gone/train/1"
     assert "waterflow.cached.other.run_id" not in tags
     assert runs["e2"]["metrics"] == {
-        "train.auc": [(0.9, T0 + 3, 4)], "other.auc": [(0.9, T0 + 3, 4)]
-    }  # fmt: skip
+        "train.auc": [(0.9, T0 + 3, 4)],
+        "other.auc": [(0.9, T0 + 3, 4)],
+    }
 
 
 def test_limits_and_names_are_brought_into_mlflows_form(

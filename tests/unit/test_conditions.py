@@ -56,7 +56,7 @@ def test_a_missing_scalar_opens_neither_side() -> None:
     condition = spec.Any_((compare(1, "==", 1), compare("missing", "==", 1)))
 
     def scalar(operand: spec.Operand) -> Any:
-        found = value(operand)
-        return SKIPPED if found == "missing" else found
+        scalar = value(operand)
+        return SKIPPED if scalar == "missing" else scalar
 
     assert holds(condition, scalar) is None

@@ -149,8 +149,12 @@ def test_whatever_is_accepted_has_a_next_time(schedule: str, moment: datetime) -
     assert all(matches) if meaning.both else any(matches)
 
 
-@given(st.text(max_size=20) | st.lists(st.text("*/-,0123456789LWSUNMOJA#", max_size=6),
-                                       min_size=5, max_size=5).map(" ".join))  # fmt: skip
+@given(
+    st.text(max_size=20)
+    | st.lists(st.text("*/-,0123456789LWSUNMOJA#", max_size=6), min_size=5, max_size=5).map(
+        " ".join
+    )
+)
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         cron.read(text)

@@ -2,8 +2,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from waterflow_local.provider import LocalProvider
 
 from waterflow.errors import ConfigurationError, MissingDependencyError
+from waterflow.project.profile import Profile
 from waterflow.provider import discovery
 
 
@@ -60,6 +62,18 @@ def test_an_entry_point_that_names_nothing_is_refused(site: Path) -> None:
         discovery.provider("empty")
     with pytest.raises(ConfigurationError, match="is int, not a class"):
         discovery.provider("number")
+
+
+def test_a_provider_that_does_not_say_what_it_can_do_is_refused(tmp_path: Path) -> None:
+    class Wordless(LocalProvider):
+        capabilities = "much"  # type: ignore[assignment]
+
+    profile = Profile("here", "local", {}, None, None, "waterflow.toml")
+    LocalProvider(tmp_path, profile).check_settings()
+    with pytest.raises(
+        ConfigurationError, match=r"The capabilities of provider 'local' are str, not waterflow\."
+    ):
+        Wordless(tmp_path, profile).check_settings()
 
 
 def test_two_packages_with_one_name_are_refused(site: Path) -> None:

@@ -202,8 +202,9 @@ def test_an_alternative_joins_in_one_place() -> None:
     joined = [box for box in picture.boxes.values() if box.kind == "first"]
     assert len(joined) == 1
     assert [edge.tail for edge in picture.edges if edge.head == joined[0].id] == [
-        "step:train", "step:train-2",
-    ]  # fmt: skip
+        "step:train",
+        "step:train-2",
+    ]
 
 
 def test_gates_lead_to_where_their_sides_begin() -> None:

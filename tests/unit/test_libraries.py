@@ -35,9 +35,12 @@ def test_a_module_without_a_version_counts_by_its_source(tmp_path: Path) -> None
 
     def versions() -> str:
         return subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True,
+            [sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
             env={"PYTHONPATH": str(tmp_path)},
-        ).stdout  # fmt: skip
+        ).stdout
 
     before = versions()
     assert "module unversioned" in before

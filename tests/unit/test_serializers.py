@@ -295,7 +295,7 @@ def test_what_is_no_constant_has_no_type_name():
 
 
 @pytest.mark.parametrize(
-    ("produced", "wanted", "fits"),
+    ("produced", "accepted", "fits"),
     [
         ("integer", "integer", True), ("integer", "number", True), ("number", "integer", False),
         ("string", "number", False), ("json", "integer", True), ("integer", "json", True),
@@ -309,8 +309,8 @@ def test_what_is_no_constant_has_no_type_name():
         ("json", "list[dataframe]", False), ("list[metrics]", "json", False),
     ],
 )  # fmt: skip
-def test_compatible_types(produced: str, wanted: str, fits: bool):
-    assert artifacts.compatible(produced, wanted) is fits
+def test_compatible_types(produced: str, accepted: str, fits: bool):
+    assert artifacts.compatible(produced, accepted) is fits
 
 
 def test_an_unknown_name_is_an_error_with_the_known_ones():
@@ -375,7 +375,9 @@ def run_python(code: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environment,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -123,12 +123,15 @@ def test_the_same_estimator_is_the_same_file_in_every_process(tmp_path: Path):
         folder.mkdir()
         done = subprocess.run(
             [sys.executable, str(tmp_path / "fit.py"), str(folder), str(number)],
-            env=os.environ | {
+            env=os.environ
+            | {
                 "PYTHONHASHSEED": str(number),
                 "PYTHONPATH": str(Path(artifacts.__file__).parents[2]),
             },
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         digests.append(json.loads(done.stdout))
     assert len(digests[0]) == 14
@@ -277,7 +280,9 @@ def run_python(code: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environment,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

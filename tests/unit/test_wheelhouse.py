@@ -63,7 +63,7 @@ def test_other_wheels_have_another_digest(place: Path, tmp_path: Path) -> None:
 
 
 def test_wheels_for_another_machine_are_fetched_not_built(place: Path, tmp_path: Path) -> None:
-    target = wheelhouse.Target("manylinux2014_aarch64", f"3.{sys.version_info.minor}")
+    target = wheelhouse.TargetPlatform("manylinux2014_aarch64", f"3.{sys.version_info.minor}")
     wheels = wheelhouse.resolve([wheel(tmp_path)], place, target)
     assert len(wheels.wheels) == 1
 
@@ -97,6 +97,6 @@ def test_a_newer_machine_takes_older_wheels() -> None:
 def test_wheels_for_another_machine_are_resolved(place: Path, tmp_path: Path) -> None:
     requirement = wheel(tmp_path, version="5.0")
     wheels = wheelhouse.resolve(
-        [requirement], place, wheelhouse.Target("manylinux_2_28_aarch64", "3.12")
+        [requirement], place, wheelhouse.TargetPlatform("manylinux_2_28_aarch64", "3.12")
     )
     assert [wheel_.name for wheel_ in wheels.wheels] == ["tiny_rate-5.0-py3-none-any.whl"]

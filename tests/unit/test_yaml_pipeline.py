@@ -265,8 +265,23 @@ def test_plain_words_stay_text(written: Callable[[str], YamlPipeline]) -> None:
         """)
     source = pipeline().spec.steps[0].inputs["value"].source
     assert source == spec.FromValue(
-        ["on", "yes", "No", "off", "12:30", "2024-01-01", "1_000", 10, 1000.0, 31, 0.5, None, True, "1"]  # noqa: E501
-    )  # fmt: skip
+        [
+            "on",
+            "yes",
+            "No",
+            "off",
+            "12:30",
+            "2024-01-01",
+            "1_000",
+            10,
+            1000.0,
+            31,
+            0.5,
+            None,
+            True,
+            "1",
+        ]
+    )
 
 
 def test_aliases_are_allowed(written: Callable[[str], YamlPipeline]) -> None:

@@ -30,8 +30,15 @@ if TYPE_CHECKING:
     from waterflow.project.profile import Profile
 
 LIBRARIES: Final = (
-    "click", "mlflow", "msgspec", "pandas", "pyarrow", "rich", "scikit-learn", "skops",
-)  # fmt: skip
+    "click",
+    "mlflow",
+    "msgspec",
+    "pandas",
+    "pyarrow",
+    "rich",
+    "scikit-learn",
+    "skops",
+)
 OLDEST: Final = (3, 11)
 LITTLE: Final = 2 * 1024**3
 TOO_LITTLE: Final = 200 * 1024**2
@@ -48,13 +55,13 @@ class Check:
     Attributes:
         name: What was looked at.
         state: "broken" when a run needs it.
-        found: What was found.
+        finding: What was found.
         hint: What to do, unless all is well.
     """
 
     name: str
     state: Literal["ok", "warning", "broken"]
-    found: str
+    finding: str
     hint: str = ""
 
 
@@ -68,7 +75,7 @@ def examine(root: Path, profile: str | None) -> list[Check]:
     checks = [_python(), _libraries(), *_state(root), _fork(), _git(root), *_providers()]
     try:
         chosen = profiles.load(root, profile)
-        _ = discovery.provider(chosen.provider)(root, chosen).capabilities  # checks its settings
+        discovery.provider(chosen.provider)(root, chosen).check_settings()
     except WaterflowError as error:
         return [*checks, Check("profile", "broken", "cannot be used", str(error))]
     checks.append(Check("profile", "ok", f"{chosen.name} (provider {chosen.provider})"))

@@ -15,7 +15,7 @@ SKIPPED: Final = "no job: it is skipped"
 
 
 @dataclass(frozen=True)
-class Expression:
+class NativeExpression:
     """A value that is known when an execution runs, as a native document writes it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Fingerprint:
 
     Attributes:
         part: What the cloud's cache looks at, or what a condition compares: plain data, in which
-            an `Expression` stands for each expression.
+            an `NativeExpression` stands for each expression.
         lifetime: Seconds for which a result may stand for the step; None where none may.
     """
 
@@ -101,14 +101,14 @@ def same(new: Any, side: Side, old: Any, former: Side) -> bool | None:
             return False
         pairs = zip(items, others, strict=True)
         return all_of(same(one, side, other, former) for one, other in pairs)
-    if isinstance(new, Expression) and isinstance(old, Expression):
+    if isinstance(new, NativeExpression) and isinstance(old, NativeExpression):
         return _same_expression(new, side, former) if new.text == old.text else None
-    if isinstance(new, Expression) or isinstance(old, Expression):
+    if isinstance(new, NativeExpression) or isinstance(old, NativeExpression):
         return None
     return bool(type(new) is type(old) and new == old)
 
 
-def _same_expression(expression: Expression, side: Side, former: Side) -> bool | None:
+def _same_expression(expression: NativeExpression, side: Side, former: Side) -> bool | None:
     answers: list[bool | None] = [None] if expression.opaque else []
     for name in expression.parameters:
         new, old = side.parameters.get(name), former.parameters.get(name)
@@ -124,8 +124,8 @@ def _same_expression(expression: Expression, side: Side, former: Side) -> bool |
     return True if not doubts else doubts[0] if len(doubts) == 1 else None
 
 
-def _expressions(part: Any) -> Iterable[Expression]:
-    if isinstance(part, Expression):
+def _expressions(part: Any) -> Iterable[NativeExpression]:
+    if isinstance(part, NativeExpression):
         yield part
     elif isinstance(part, dict):
         for value in cast("dict[str, Any]", part).values():

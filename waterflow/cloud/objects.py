@@ -216,10 +216,10 @@ class Bucket:
     def missing(self, names: Iterable[str]) -> set[str]:
         """Return those of the names of which there is no object."""
         self.open()
-        wanted = list(dict.fromkeys(names))
+        distinct = list(dict.fromkeys(names))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            present = list(pool.map(self.exists, wanted))
-        return {name for name, there in zip(wanted, present, strict=True) if not there}
+            present = list(pool.map(self.exists, distinct))
+        return {name for name, there in zip(distinct, present, strict=True) if not there}
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         """Yield the names and sizes of the objects below a folder.

@@ -95,7 +95,7 @@ class CloudProvider(Provider):
         return Starter(self.service, self.bucket, self._records, upload)
 
     @cached_property
-    def runs_known(self) -> Runs:
+    def profile_runs(self) -> Runs:
         """The runs of the profile."""
         from waterflow.cloud.runs import Runs
 
@@ -105,19 +105,19 @@ class CloudProvider(Provider):
     def _logs(self) -> Logs:
         from waterflow.cloud.logs import Logs
 
-        return Logs(self.runs_known)
+        return Logs(self.profile_runs)
 
     @cached_property
     def _results(self) -> Results:
         from waterflow.cloud.results import Results
 
-        return Results(self.runs_known, self._state_folder / self.name)
+        return Results(self.profile_runs, self._state_folder / self.name)
 
     @cached_property
     def _events(self) -> Events:
         from waterflow.cloud.events import Events
 
-        return Events(self.runs_known, self._results, self._logs)
+        return Events(self.profile_runs, self._results, self._logs)
 
     @cached_property
     def _tracking(self) -> Tracking:
@@ -128,7 +128,7 @@ class CloudProvider(Provider):
         state = self._state_folder
         uri = resolve_uri(self.profile.tracking_uri, os.environ, state)
         need_plugin(uri)
-        return Tracking(self.runs_known, self._events, uri, self.profile.experiment, state)
+        return Tracking(self.profile_runs, self._events, uri, self.profile.experiment, state)
 
     # --- the contract ---------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class CloudProvider(Provider):
         target = build.tracking
         need_plugin(target.uri)
         refuse_address(target.uri, "MLflow")
-        self.runs_known.submit(
+        self.profile_runs.submit(
             Order(
                 build=build,
                 document=own(document),
@@ -152,7 +152,7 @@ class CloudProvider(Provider):
 
     def status(self, run_id: str) -> RunState:
         """Return a run's state."""
-        return self._refined(self.runs_known.look(run_id))
+        return self._refined(self.profile_runs.look(run_id))
 
     def _refined(self, look: Look) -> RunState:
         """Return a run's state with what its steps and its tracking tell."""
@@ -165,7 +165,7 @@ class CloudProvider(Provider):
 
     def runs(self) -> Iterator[RunState]:
         """Yield the runs of the profile's pipelines, newest first."""
-        return map(self._refined, self.runs_known.runs())
+        return map(self._refined, self.profile_runs.runs())
 
     def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[LogLine]:
         """Yield log lines."""
@@ -173,7 +173,7 @@ class CloudProvider(Provider):
 
     def cancel(self, run_id: str) -> None:
         """Stop a run."""
-        self.runs_known.cancel(run_id)
+        self.profile_runs.cancel(run_id)
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Return what a run has made."""
@@ -185,7 +185,7 @@ class CloudProvider(Provider):
 
     def run_spec(self, run_id: str) -> spec.Pipeline | None:
         """Return the spec that a run was started with."""
-        return self.runs_known.execution(run_id).spec
+        return self.profile_runs.execution(run_id).spec
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run."""
@@ -194,7 +194,7 @@ class CloudProvider(Provider):
     def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
         """Return the pipeline that the cloud holds now."""
         pipeline = own(document).pipeline
-        deployed = self.runs_known.deployed(pipeline)
+        deployed = self.profile_runs.deployed(pipeline)
         return None if deployed is None else (f"the deployed pipeline {pipeline}", deployed)
 
     def durations(self, pipeline: spec.Pipeline) -> dict[str, list[float]]:

@@ -80,7 +80,7 @@ class Upload:
         for digest, house in document.wheelhouses.items():
             if self.bucket.exists(f"complete/wheels/{digest}"):
                 continue
-            target = wheelhouse.Target(house.platform, house.python)
+            target = wheelhouse.TargetPlatform(house.platform, house.python)
             wheels = wheelhouse.resolve(list(house.requirements), self.wheels, target).wheels
             count = f"{len(wheels)} {'wheel' if len(wheels) == 1 else 'wheels'}"
             progress.tell(f"Uploading {count}, {show_size(_size(wheels))}")

@@ -36,7 +36,7 @@ class End(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launch:
+class Workload:
     """What a cluster runs.
 
     Attributes:
@@ -64,25 +64,25 @@ class Cluster:
 
     Args:
         site: What all jobs share.
-        launch: What it runs.
+        workload: What it runs.
         folder: A new folder for the containers.
 
     Raises:
         JobError: This machine cannot run it.
     """
 
-    def __init__(self, site: Site, launch: Launch, folder: Path) -> None:
-        if site.isolation.level is Level.SYMLINK and len(launch.hosts) > 1:
-            paths = " and ".join(launch.mounts)
+    def __init__(self, site: Site, workload: Workload, folder: Path) -> None:
+        if site.isolation.level is Level.SYMLINK and len(workload.hosts) > 1:
+            paths = " and ".join(workload.mounts)
             raise JobError(
                 "InternalServerError: the emulator can run one container at a time on this "
                 f"machine: {paths} is a link here"
             )
-        self._site, self._launch = site, launch
+        self._site, self._workload = site, workload
         # Each job has loopback addresses of its own, so that the same port serves many jobs.
         number = next(_NUMBERS) % 60000
         block = f"127.{1 + number // 250}.{1 + number % 250}"
-        self.hosts = {name: f"{block}.{i}" for i, name in enumerate(launch.hosts, start=1)}
+        self.hosts = {name: f"{block}.{i}" for i, name in enumerate(workload.hosts, start=1)}
         """Host -> its address."""
         named = self.hosts if site.isolation.mounts else {}
         self._folders = {host: folder / host for host in self.hosts}
@@ -91,7 +91,7 @@ class Cluster:
             sandbox.prepare(place, named)
             self._mounts[host] = {
                 path: shared if shared is not None else place / f"mount-{number}"
-                for number, (path, shared) in enumerate(launch.mounts.items())
+                for number, (path, shared) in enumerate(workload.mounts.items())
             }
             for mounted in self._mounts[host].values():
                 mounted.mkdir(parents=True, exist_ok=True)
@@ -146,21 +146,21 @@ class Cluster:
                 container.close()
 
     def _start(self, host: str, write: Write) -> sandbox.Container:
-        folder, launch, site = self._folders[host], self._launch, self._site
+        folder, workload, site = self._folders[host], self._workload, self._site
         environment = {
-            "PATH": site.images.path(launch.image),
+            "PATH": site.images.path(workload.image),
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "tmp"),
             "LANG": "C.UTF-8",
-            **launch.environment,
+            **workload.environment,
         }
         spec = sandbox.Spec(
-            command=launch.command,
+            command=workload.command,
             environment=environment,
             folder=folder,
             mounts=self._mounts[host],
-            start=launch.start,
-            network=launch.network,
+            start=workload.start,
+            network=workload.network,
         )
         return sandbox.Container(site.isolation, spec, write, self.wake)
 

@@ -113,8 +113,10 @@ class _Handler(socketserver.BaseRequestHandler):
                 text = f"{host or 'that'} is not emulated\n".encode()
                 client.sendall(
                     b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: "
-                    + str(len(text)).encode() + b"\r\n\r\n" + text
-                )  # fmt: skip
+                    + str(len(text)).encode()
+                    + b"\r\n\r\n"
+                    + text
+                )
                 return
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             with context.wrap_socket(client, server_side=True) as tls:

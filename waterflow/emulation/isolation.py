@@ -190,9 +190,12 @@ def probe(paths: Sequence[str] = (), level: Level | None = None) -> Isolation:
             if failure is None:
                 cut = _try(candidate, own, processes=processes, network=True) is None
                 return Isolation(
-                    level=candidate, paths=own, processes=processes, network=cut,
+                    level=candidate,
+                    paths=own,
+                    processes=processes,
+                    network=cut,
                     reason="; ".join(failures),
-                )  # fmt: skip
+                )
             failures.append(f"{candidate}{'' if processes else ', processes shared'}: {failure}")
     reason = "; ".join(failures)
     if level in (None, Level.SYMLINK) and own and all(_linkable(Path(path)) for path in own):

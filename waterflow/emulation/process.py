@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from waterflow.emulation.faults import FaultRules, Faults
-from waterflow.emulation.gate import CONTROL
 from waterflow.emulation.images import check
+from waterflow.emulation.middleware import CONTROL
 from waterflow.emulation.site import GRACE
 from waterflow.errors import ConfigurationError, ProviderError
 from waterflow.provider.emulators import missing
@@ -211,12 +211,20 @@ class EmulatorProcess(ABC):
         # A session of its own: Ctrl-C is the caller's to handle, and its jobs can be found by it.
         self._process = subprocess.Popen(
             [
-                sys.executable, "-m", self.MODULE, "--attached",
-                "--work", str(self._folder), *self._options, *images,
+                sys.executable,
+                "-m",
+                self.MODULE,
+                "--attached",
+                "--work",
+                str(self._folder),
+                *self._options,
+                *images,
             ],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
             start_new_session=True,
-        )  # fmt: skip
+        )
         try:
             self._ready = self._await(self._process)
         except BaseException:

@@ -81,14 +81,21 @@ class Container:
         hosts = spec.folder / "hosts"
         self._process = subprocess.Popen(
             isolation.command(
-                command, mounts=spec.mounts, stage=spec.folder / "stage", folder=start,
-                python=sys.executable, network=spec.network,
+                command,
+                mounts=spec.mounts,
+                stage=spec.folder / "stage",
+                folder=start,
+                python=sys.executable,
+                network=spec.network,
                 hosts=hosts if hosts.exists() else None,
             ),
-            env=environment, cwd=spec.folder / "home" if isolation.mounts else start,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=spec.folder / "home" if isolation.mounts else start,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
-        )  # fmt: skip
+        )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

@@ -48,7 +48,7 @@ class Schedule(Protocol):
         ...
 
 
-class Schedules(ABC):
+class Scheduler(ABC):
     """Starts what schedules say when their time has come.
 
     Args:

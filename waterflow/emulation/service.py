@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, runtime_checka
 
 from waterflow.emulation import isolation
 from waterflow.emulation.faults import FaultRules, Faults
-from waterflow.emulation.gate import Gate
 from waterflow.emulation.images import Images, check
-from waterflow.emulation.schedules import Schedules
+from waterflow.emulation.middleware import Middleware
+from waterflow.emulation.schedules import Scheduler
 from waterflow.emulation.server import Handler, Server
 from waterflow.emulation.site import GRACE, Site, Slots
 from waterflow.emulation.state import Component, State
@@ -80,7 +80,7 @@ class Cloud(ABC):
         """Make the parts of the cloud, in the order in which their state is loaded.
 
         A part may be a `state.Component` (it is kept with the state), `state.Prunable` (it keeps
-        files of its own), `Closable`, and `schedules.Schedules` (it is started, and has the clock
+        files of its own), `Closable`, and `schedules.Scheduler` (it is started, and has the clock
         that the owner moves). They are closed in this order too.
 
         Args:
@@ -170,8 +170,8 @@ class Service:
         self._state = State(options.state, cloud.STATE_VERSION) if options.state else None
         walls = isolation.probe(cloud.PATHS, options.isolation)
         options.work.mkdir(parents=True, exist_ok=True)
-        gate = Gate(cloud.application(), cloud, faults)
-        self._server, self._door, access = _listen(cloud, options, gate)
+        application = Middleware(cloud.application(), cloud, faults)
+        self._server, self._door, access = _listen(cloud, options, application)
         single = walls.level is isolation.Level.SYMLINK
         site = Site(
             isolation=walls,
@@ -187,13 +187,13 @@ class Service:
             self._state.load(self._kept)
         prepared = list(cloud.prepare(options.prepare))
         for part in self._parts.values():
-            if isinstance(part, Schedules):
-                gate.controls["advance"] = lambda request, schedules=part: {
-                    "now": schedules.advance(float(request["seconds"]))
+            if isinstance(part, Scheduler):
+                application.controls["advance"] = lambda request, scheduler=part: {
+                    "now": scheduler.advance(float(request["seconds"]))
                 }
         cloud.begin(self._parts)
         for part in self._parts.values():
-            if isinstance(part, Schedules):
+            if isinstance(part, Scheduler):
                 part.start()
         self._server.start()
         self.ready: dict[str, Any] = {
@@ -230,11 +230,11 @@ class Service:
 
 
 def _listen(
-    cloud: Cloud, options: argparse.Namespace, gate: Gate
+    cloud: Cloud, options: argparse.Namespace, application: Middleware
 ) -> tuple[Server, Door | None, dict[str, Any]]:
     """Take a port, and what says how clients reach it: authorities to trust, variables."""
     if not options.tls and not cloud.HOSTS:
-        return Server(gate, options.port, handler=cloud.handler()), None, {}
+        return Server(application, options.port, handler=cloud.handler()), None, {}
     from waterflow.emulation.certificates import LOOPBACK, Authority
     from waterflow.emulation.door import Door, behind
 
@@ -242,8 +242,8 @@ def _listen(
     access: dict[str, Any] = {"authorities": str(authority.bundle)}
     if not cloud.HOSTS:
         context = authority.context(*LOOPBACK)
-        return Server(gate, options.port, context, cloud.handler()), None, access
-    server = Server(behind(gate, cloud.HOSTS), options.port, handler=cloud.handler())
+        return Server(application, options.port, context, cloud.handler()), None, access
+    server = Server(behind(application, cloud.HOSTS), options.port, handler=cloud.handler())
     door = Door(cloud.HOSTS, authority, server.port, cloud.grpc_port())
     return server, door, access | {"door": door.variables}
 
@@ -271,8 +271,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--image", type=_image, action="append", default=[], help="NAME=DIR")
     add("--jobs", type=int, default=max(8, 2 * (os.cpu_count() or 1)), help="jobs at once")
     add("--grace", type=float, default=GRACE, help="seconds between SIGTERM and SIGKILL")
-    add("--isolation", type=isolation.Level, choices=list(isolation.Level),
-        help="use this isolation instead of the best one")  # fmt: skip
+    add(
+        "--isolation",
+        type=isolation.Level,
+        choices=list(isolation.Level),
+        help="use this isolation instead of the best one",
+    )
     add("--tls", action="store_true", help="answer over TLS, certified by an authority of its own")
     add("--attached", action="store_true", help="end when standard input does")
     return parser.parse_args(arguments)

@@ -46,7 +46,7 @@ def read_body(environ: Environ) -> bytes:
 
 
 class Wire(Protocol):
-    """What the gate must know of a vendor's wire to let faults strike at it."""
+    """What the middleware must know of a vendor's wire to let faults strike at it."""
 
     def identify(self, environ: Environ) -> tuple[str, str]:
         """Return the service and the operation that a request names; "" for what it does not say.

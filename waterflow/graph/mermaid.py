@@ -14,8 +14,12 @@ _SHAPES: Final = {
     "register": ("([", "])"), "gate": ("{", "}"), "data": ("[(", ")]"), "first": ("((", "))"),
 }  # fmt: skip
 _LINES: Final = {
-    "data": "-->", "order": "-.->", "condition": "-->", "then": "==>", "otherwise": "==>",
-}  # fmt: skip
+    "data": "-->",
+    "order": "-.->",
+    "condition": "-->",
+    "then": "==>",
+    "otherwise": "==>",
+}
 
 
 def to_mermaid(pipeline: spec.Pipeline) -> str:

@@ -23,7 +23,7 @@ SECRET_PREFIX: Final = "WATERFLOW_SECRET_"  # noqa: S105 - a name, no secret
 
 
 @dataclass
-class Context:
+class RunningStep:
     """The step run under way in this process.
 
     Attributes:
@@ -43,13 +43,13 @@ class Context:
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-_current: Context | None = None
+_current: RunningStep | None = None
 
 
-def enter(context: Context | None) -> None:
+def enter(step: RunningStep | None) -> None:
     """Set the step run under way in this process."""
     global _current  # noqa: PLW0603 - one step run a process
-    _current = context
+    _current = step
 
 
 def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:

@@ -45,7 +45,7 @@ class Wheelhouse:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetPlatform:
     """What wheels are for, where that is not this machine and this Python.
 
     Attributes:
@@ -57,7 +57,9 @@ class Target:
     python: str
 
 
-def resolve(requirements: Sequence[str], place: Path, target: Target | None = None) -> Wheelhouse:
+def resolve(
+    requirements: Sequence[str], place: Path, target: TargetPlatform | None = None
+) -> Wheelhouse:
     """Return the wheels of some requirements, resolved anew only when they were never before.
 
     Args:
@@ -73,8 +75,8 @@ def resolve(requirements: Sequence[str], place: Path, target: Target | None = No
         return _resolve(requirements, place, target)
 
 
-def _resolve(requirements: Sequence[str], place: Path, target: Target | None) -> Wheelhouse:
-    system = target or Target(sys.platform, sys.version)
+def _resolve(requirements: Sequence[str], place: Path, target: TargetPlatform | None) -> Wheelhouse:
+    system = target or TargetPlatform(sys.platform, sys.version)
     request = text_digest("\n".join([system.platform, system.python, *sorted(requirements)]))
     known = place / f"{request}.json"
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError):

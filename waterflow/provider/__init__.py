@@ -2,7 +2,7 @@
 
 from waterflow.provider.answers import Artifact, CacheSize, Limit, LogLine, Permission, Sent
 from waterflow.provider.base import Provider
-from waterflow.provider.build import RUN_ID, Build, Document, Job, Submission, TrackingTarget
+from waterflow.provider.build import RUN_ID, Build, Document, PlannedJob, Submission, TrackingTarget
 from waterflow.provider.capabilities import Capabilities, check_capabilities, unsupported
 
 __all__ = [
@@ -12,10 +12,10 @@ __all__ = [
     "CacheSize",
     "Capabilities",
     "Document",
-    "Job",
     "Limit",
     "LogLine",
     "Permission",
+    "PlannedJob",
     "Provider",
     "Sent",
     "Submission",

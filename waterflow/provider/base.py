@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
+from waterflow.provider.capabilities import Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from waterflow.project.profile import Profile
     from waterflow.provider.answers import Artifact, CacheSize, Limit, LogLine, Permission, Sent
     from waterflow.provider.build import Build, Document, Submission
-    from waterflow.provider.capabilities import Capabilities
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.schedules import Schedules
     from waterflow.provider.state import RunState
@@ -39,6 +39,21 @@ class Provider(ABC):
     @abstractmethod
     def capabilities(self) -> Capabilities:
         """What it can do with this profile."""
+
+    def check_settings(self) -> None:
+        """Refuse a profile that cannot be used.
+
+        Raises:
+            ConfigurationError: A setting is unknown, missing or of another type, or the provider
+                does not say what it can do.
+        """
+        # What it can do depends on its settings, so it cannot say it of a profile that is wrong.
+        capabilities = cast("object", self.capabilities)
+        if not isinstance(capabilities, Capabilities):
+            raise ConfigurationError(
+                f"The capabilities of provider '{self.name}' are {type(capabilities).__name__}, "
+                "not waterflow.provider.Capabilities. Ask the author of its package"
+            )
 
     @abstractmethod
     def compile(self, build: Build) -> Document:

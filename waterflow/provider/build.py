@@ -63,7 +63,7 @@ class Build:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class PlannedJob:
     """What one step becomes on a provider: a row of the plan.
 
     Attributes:
@@ -94,7 +94,7 @@ class Document:
 
     provider: str
     content: dict[str, Any]
-    jobs: tuple[Job, ...]
+    jobs: tuple[PlannedJob, ...]
     notes: tuple[str, ...] = ()
 
 

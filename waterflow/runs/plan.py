@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from waterflow.errors import WaterflowError
-    from waterflow.provider import Build, Capabilities, Document, Job, Provider
+    from waterflow.provider import Build, Capabilities, Document, PlannedJob, Provider
     from waterflow.provider.state import RunState
 
 HISTORY: Final = 50
@@ -160,7 +160,7 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
     problems: list[WaterflowError | str] = [
         *unsupported(build.spec, provider.name, provider.capabilities)
     ]
-    jobs: dict[str, Job] = {}
+    jobs: dict[str, PlannedJob] = {}
     notes: tuple[str, ...] = ()
     document: Document | None = None
     if not problems:
@@ -255,7 +255,7 @@ def _with_hint(can: Capabilities, name: str, feature: str) -> str:
 
 
 def _planned(
-    step: spec.Step, job: Job | None, seconds: float | None, expected: Expectation
+    step: spec.Step, job: PlannedJob | None, seconds: float | None, expected: Expectation
 ) -> PlannedStep:
     when = step.branch and (step.branch.gate if step.branch.then else f"not {step.branch.gate}")
     return PlannedStep(
@@ -277,7 +277,7 @@ def _planned(
     )
 
 
-def _cost(step: spec.Step, job: Job | None, seconds: float | None) -> float | None:
+def _cost(step: spec.Step, job: PlannedJob | None, seconds: float | None) -> float | None:
     if job is None or job.price is None or seconds is None:
         return None
     return job.price * seconds / 3600 * step.resources.instances

@@ -222,8 +222,8 @@ _AS_WRITTEN: Final = frozenset({
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a job was started with.
+class Invocation:
+    """What the runtime was started with.
 
     Attributes:
         file: STEP.json.
@@ -235,11 +235,11 @@ class Job:
     """
 
     file: StepFile
-    inputs: dict[str, Path] = field(default_factory=dict[str, Path])
-    outputs: dict[str, Path] = field(default_factory=dict[str, Path])
-    values: dict[str, Path] = field(default_factory=dict[str, Path])
-    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
-    checkpoint: Path | None = None
+    inputs: dict[str, Path]
+    outputs: dict[str, Path]
+    values: dict[str, Path]
+    parameters: dict[str, Any]
+    checkpoint: Path | None
 
     @property
     def step(self) -> str:
@@ -247,7 +247,7 @@ class Job:
         return self.file.step
 
 
-def parse(arguments: list[str]) -> Job:
+def parse(arguments: list[str]) -> Invocation:
     """Read the command line.
 
     Args:
@@ -262,7 +262,9 @@ def parse(arguments: list[str]) -> Job:
             "--output NAME=PATH ... --value NAME=PATH ... --param NAME=VALUE ... "
             "[--checkpoint PATH]"
         )
-    job = Job(_read(Path(arguments[0])))
+    file = _read(Path(arguments[0]))
+    paths: dict[str, dict[str, Path]] = {"--input": {}, "--output": {}, "--value": {}}
+    parameters: dict[str, Any] = {}
     checkpoint: Path | None = None
     rest = iter(arguments[1:])
     for flag in rest:
@@ -277,16 +279,15 @@ def parse(arguments: list[str]) -> Job:
             raise UsageError(f"{flag} {value}: write NAME=VALUE")
         if flag == "--param":
             try:
-                job.parameters[name] = json.loads(text)
+                parameters[name] = json.loads(text)
             except json.JSONDecodeError:
                 raise UsageError(f"--param {name}: {text!r} is not JSON text") from None
-        elif flag in ("--input", "--output", "--value"):
-            {"--input": job.inputs, "--output": job.outputs, "--value": job.values}[flag][name] = (
-                Path(text)
-            )
+        elif flag in paths:
+            paths[flag][name] = Path(text)
         else:
             raise UsageError(f"unknown argument {flag}")
-    return Job(job.file, job.inputs, job.outputs, job.values, job.parameters, checkpoint)
+    inputs, outputs, values = paths.values()
+    return Invocation(file, inputs, outputs, values, parameters, checkpoint)
 
 
 def _read(path: Path) -> StepFile:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from waterflow import artifacts
 from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
-from waterflow.language.context import Context, enter, resolve_secret
+from waterflow.language.context import RunningStep, enter, resolve_secret
 from waterflow.runtime import contract
 from waterflow.runtime.failure import (
     Failure,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from types import FrameType
 
-    from waterflow.runtime.contract import Argument, Job
+    from waterflow.runtime.contract import Argument, Invocation
 
 
 class Skipped(Exception):  # noqa: N818 - no error
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     return run(job)
 
 
-def run(job: Job) -> int:
+def run(job: Invocation) -> int:
     """Run one attempt of a job in this process and return its exit code."""
     try:
         signal.signal(signal.SIGTERM, _terminate)
@@ -68,7 +68,7 @@ def run(job: Job) -> int:
             sys.stderr.flush()
 
 
-def _run(job: Job) -> int:
+def _run(job: Invocation) -> int:
     tracks = contract.rank() == 0
     with Spool(
         Path(os.environ.get(contract.SPOOL) or Path.cwd() / "spool.jsonl"),
@@ -107,7 +107,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
-def _remove_outputs(job: Job) -> None:
+def _remove_outputs(job: Invocation) -> None:
     """Remove what a terminated attempt has written; checkpoints stay."""
     for folder in job.outputs.values():
         shutil.rmtree(folder, ignore_errors=True)
@@ -118,13 +118,13 @@ def _remove_outputs(job: Job) -> None:
 class _Attempt:
     """The state of one attempt."""
 
-    def __init__(self, job: Job, spool: Spool, scratch: Path) -> None:
-        from waterflow.artifacts import Context as SerializerContext
+    def __init__(self, job: Invocation, spool: Spool, scratch: Path) -> None:
+        from waterflow.artifacts import Context
 
         self.job, self.spool, self.scratch = job, spool, scratch
         self.file = job.file
         self.rank = contract.rank()
-        self.serializers = SerializerContext(self.file.trusted_types)
+        self.serializers = Context(self.file.trusted_types)
 
     def run(self) -> None:
         """Run the attempt.
@@ -156,7 +156,7 @@ class _Attempt:
         for variable, value in self.file.variables.items():
             os.environ[variable] = value
         secrets = self.file.secrets_from
-        enter(Context(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets))
+        enter(RunningStep(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets))
         try:
             for variable, name in self.file.secrets.items():
                 os.environ[variable] = resolve_secret(name)

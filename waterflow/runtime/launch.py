@@ -29,7 +29,7 @@ import tempfile
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,31 +52,57 @@ class Unprepared(Exception):  # noqa: N818 - shown as a message
 class Place(Protocol):
     """Where a job of one cloud finds what it is given and leaves what it makes.
 
-    Attributes:
-        wheels: The folder of the step's libraries; it need not exist.
-        output: The folder that the cloud keeps when the job has ended: each output has a folder of
-            its own name in it, and the spool lies beside them.
-        checkpoint: The folder that the cloud hands to the next job of the same step and execution;
-            None where it keeps none.
-        execution: The pipeline execution's native id.
-        rank: This machine's number, from 0.
-        hosts: The names of all the job's machines, this one's at `rank`.
+    What must be read to be known is a property, read when the launcher first asks: a LookupError
+    or an OSError is then shown where the cloud shows messages. One of `__init__` is only printed.
     """
 
-    wheels: Path
-    output: Path
-    checkpoint: Path | None
-    execution: str
-    rank: int
-    hosts: list[str]
-
     def __init__(self, settings: Settings, paths: Mapping[str, str]) -> None:
-        """Look around.
+        """Take note of where things lie.
 
         Args:
             settings: launch.json.
             paths: Name -> path, as the command line says it: `--at=NAME=PATH`.
         """
+        ...
+
+    @property
+    def wheels(self) -> Path:
+        """The folder of the step's libraries; it need not exist."""
+        ...
+
+    @property
+    def output(self) -> Path:
+        """The folder that the cloud keeps when the job has ended.
+
+        Each output has a folder of its own name in it, and the spool lies beside them.
+        """
+        ...
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The folder that the cloud hands to the next job of the same step and execution.
+
+        None where it keeps none.
+        """
+        ...
+
+    @property
+    def execution(self) -> str:
+        """The pipeline execution's native id.
+
+        Raises:
+            LookupError: The cloud has not left it where it should be.
+        """
+        ...
+
+    @property
+    def rank(self) -> int:
+        """This machine's number, from 0."""
+        ...
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of all the job's machines, this one's at `rank`."""
         ...
 
     def artifacts(self, mount: str) -> Path:
@@ -116,27 +142,36 @@ def main(arguments: list[str]) -> int:
             lie, if the cloud says it so: `--at=NAME=PATH`.
     """
     control = Path(__file__).resolve().parent
-    settings: Settings = json.loads((control / "launch.json").read_bytes())
     paths, others = _paths(arguments)
-    place = _place(control, settings, paths)
-    job = Job(control, settings, place)
+    place: Place | None = None
     try:
-        command, environment = job.prepare(others)
-    except (Unprepared, OSError, tarfile.TarError, subprocess.SubprocessError) as error:
-        print(f"waterflow: {error}", file=sys.stderr)
-        place.tell(str(error))
+        settings = _settings(control)
+        place = _place(control, settings, paths)
+        step = LaunchedStep(control, settings, place)
+        command, environment = step.prepare(others)
+    except (
+        Unprepared,
+        LookupError,
+        OSError,
+        tarfile.TarError,
+        subprocess.SubprocessError,
+    ) as error:
+        reason = _text(error)
+        print(f"waterflow: {reason}", file=sys.stderr)
+        if place is not None:
+            place.tell(reason)
         return UNPREPARED
     code = _run(command, environment)
     if code == 0:
-        place.publish(job.scalars())
+        place.publish(step.scalars())
         place.drop_checkpoint()
     else:
-        place.tell(job.reason() or f"the step ended with exit code {code}")
+        place.tell(step.reason() or f"the step ended with exit code {code}")
     return code
 
 
-class Job:
-    """One job, seen from inside.
+class LaunchedStep:
+    """One job's command line and environment, and what its step has left behind.
 
     Args:
         control: The folder of the control input.
@@ -174,6 +209,8 @@ class Job:
             path = self._path(entry)
             if path is not None and entry.get("raw"):
                 path = self._sealed(bundle, name, path)
+            if path is not None and "type" in entry and not path.is_dir():
+                path = self._skipped(bundle, name, entry["type"])
             if path is not None:
                 command += ["--input", f"{name}={path}"]
         for name in self.settings["outputs"]:
@@ -232,6 +269,20 @@ class Job:
         if path.is_dir():  # object stores keep no empty folders
             shutil.copytree(path, folder, dirs_exist_ok=True)
         artifacts.seal_raw(folder, "path")
+        return folder
+
+    def _skipped(self, bundle: Path, name: str, type_name: str) -> Path:
+        """Return an artifact that says skipped.
+
+        It stands for what a step has not made, on a cloud that brings nothing of one that was
+        skipped; launch.json then says the input's `type`.
+        """
+        sys.path.insert(0, str(bundle))
+        from waterflow import artifacts
+
+        folder = WORK / "skipped" / name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        artifacts.seal_skipped(folder, type_name)
         return folder
 
     def _value(self, name: str) -> Path:
@@ -326,6 +377,30 @@ def _paths(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
         else:
             others.append(argument)
     return paths, others
+
+
+def _settings(control: Path) -> Settings:
+    """Return launch.json.
+
+    Raises:
+        Unprepared: It is no JSON object.
+        OSError: It cannot be read.
+    """
+    file = control / "launch.json"
+    try:
+        settings: Any = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise Unprepared(f"{file} is no JSON: {error}") from None
+    if not isinstance(settings, dict):
+        raise Unprepared(f"{file} is no JSON object")
+    return cast("Settings", settings)
+
+
+def _text(error: BaseException) -> str:
+    """Return an error as a message; `str` of a KeyError is the key alone."""
+    if isinstance(error, KeyError):
+        return f"{error} is missing in what the job was started with"
+    return str(error)
 
 
 def _place(control: Path, settings: Settings, paths: Mapping[str, str]) -> Place:

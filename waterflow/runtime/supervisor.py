@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from waterflow.runtime.contract import Job
+    from waterflow.runtime.contract import Invocation
 
 GRACE: Final = 10.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
 class _Supervisor:
     """The attempts of one job."""
 
-    def __init__(self, job: Job, arguments: list[str]) -> None:
+    def __init__(self, job: Invocation, arguments: list[str]) -> None:
         self.job, self.arguments = job, arguments
         self.stopped = False
         self.tracks = contract.rank() == 0

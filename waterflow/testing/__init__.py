@@ -21,7 +21,7 @@ import pytest
 
 for _part in (
     "language", "failure", "caching", "contract", "world", "emulator", "store",
-    "remote_project", "starting", "watching", "faults", "tracking", "schedules", "libraries",
+    "remote_project", "starting", "watching", "faults", "tracking", "scheduling", "libraries",
     "foretelling", "random_pipelines", "examples",
 ):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
@@ -37,6 +37,7 @@ from waterflow.testing.remote_cloud import Refused, RemoteCloud  # noqa: E402
 from waterflow.testing.store import (  # noqa: E402
     OutsideStore,
     StoreConformance,
+    VersionedStore,
     VersionedStoreConformance,
 )
 from waterflow.testing.world import World  # noqa: E402
@@ -52,6 +53,7 @@ __all__ = [
     "RemoteCloud",
     "RemoteConformance",
     "StoreConformance",
+    "VersionedStore",
     "VersionedStoreConformance",
     "World",
     "reference_digests",

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 NAME = "conformance-1"
 """A run id of the submitter's own."""
 _CAME = {
-    Status.SUCCEEDED: "will run", Status.CACHED: "cached", Status.SKIPPED: "skipped",
-}  # fmt: skip
+    Status.SUCCEEDED: "will run",
+    Status.CACHED: "cached",
+    Status.SKIPPED: "skipped",
+}
 """What a step did, as a plan foretells it."""
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from waterflow.testing.cloud_suite import CloudSuite
 from waterflow.testing.conformance import ProviderConformance
-from waterflow.testing.tracking_server import TrackingServer, tracking_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,24 +15,12 @@ if TYPE_CHECKING:
     from waterflow.provider import Artifact
     from waterflow.provider.emulators import Emulator
     from waterflow.testing.remote_cloud import RemoteCloud
+    from waterflow.testing.tracking_server import TrackingServer
     from waterflow.testing.world import World
 
 
-class CloudProviderConformance(ProviderConformance):
-    """What every provider must do, of a provider of a managed cloud.
-
-    Attributes:
-        cloud: The cloud under test.
-    """
-
-    cloud: ClassVar[RemoteCloud]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-        """A real MLflow server; override it to share one with other tests."""
-        with tracking_server(tmp_path_factory.mktemp("tracking")) as running:
-            yield running
+class CloudProviderConformance(CloudSuite, ProviderConformance):
+    """What every provider must do, of a provider of a managed cloud."""
 
     @pytest.fixture(scope="class")
     @classmethod

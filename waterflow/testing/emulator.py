@@ -229,9 +229,13 @@ class EmulatorConformance:
             if key not in running.unset
         }
         return subprocess.run(
-            [sys.executable, "-c", program, *arguments], env=kept | running.environment,
-            capture_output=True, text=True, timeout=_PATIENCE, check=False,
-        )  # fmt: skip
+            [sys.executable, "-c", program, *arguments],
+            env=kept | running.environment,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
 
     def _make(self, running: Emulator, thing: str) -> None:
         done = self._run(running, self.make, thing)
@@ -245,8 +249,12 @@ class EmulatorConformance:
     def _emulate(self, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "waterflow.cli", "emulate", self.name, *arguments],
-            cwd=folder, capture_output=True, text=True, timeout=_PATIENCE, check=False,
-        )  # fmt: skip
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
 
 
 class _marked:  # noqa: N801 - it reads as a function

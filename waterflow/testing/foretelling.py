@@ -190,11 +190,15 @@ class Foretelling(RemoteBase):
         expected, _ = foretold.observe("small", pipeline="chosen", number=2)
         assert expected == {"large": "skipped", "small": "will run", "tell": "will run"}
         assert foretold.short("chosen", number=3) == {
-            "large": "large", "small": "skipped", "tell": "large",
-        }  # fmt: skip
+            "large": "large",
+            "small": "skipped",
+            "tell": "large",
+        }
         assert foretold.short("chosen", number=2) == {
-            "large": "skipped", "small": "small", "tell": "small",
-        }  # fmt: skip
+            "large": "skipped",
+            "small": "small",
+            "tell": "small",
+        }
 
     def test_a_result_expires(self, forwarded: Emulator, tmp_path: Path) -> None:
         with self.cloud.pointing(forwarded):

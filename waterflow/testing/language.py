@@ -51,7 +51,7 @@ class Language:
         report = run.artifact("read_back").load()
         assert report == {
             "note": "naïve ✓",
-            "made": ["a.txt", "inner/b.bin"],
+            "folder": ["a.txt", "inner/b.bin"],
             "blob": [255, 254, 253],
             "picture": "PNG",
             "model": "Pipeline",
@@ -95,7 +95,11 @@ class Language:
             with world.code():
                 call = getattr(importlib.import_module("kit_pipelines"), pipeline)(**parameters)
                 expected = reference_digests(call, tmp_path / pipeline)
-            contained = ("program", "source", "told")  # a program knows nothing of this process
+            contained = (
+                "program",
+                "source",
+                "read_text",
+            )  # a program knows nothing of this process
             digests = {k: v for k, v in world.digests(run).items() if k[0] not in contained}
             assert digests == expected
 
@@ -106,7 +110,7 @@ class Language:
         for name, value in GIVEN.items():
             assert report[name] == value, name
         assert report["exact"] == [x.hex() for x in [GIVEN["real"], *GIVEN["reals"]]]
-        assert (report["nothing"], report["given"]) == (None, 1), "defaults"
+        assert (report["nothing"], report["default"]) == (None, 1), "defaults"
         assert report["types"] == {
             "whole": "int",
             "real": "float",
@@ -116,7 +120,7 @@ class Language:
             "reals": "list",
             "nothing": "NoneType",
             "choice": "str",
-            "given": "int",
+            "default": "int",
         }
         fixed = run.artifact("fixed").load()
         assert fixed["text"] == 'it\'s "fixed" $HOME {x} %s\n✓'
@@ -196,7 +200,7 @@ class Language:
         assert children["scores", 1].data.metrics == {"auc": 0.9, "loss": 0.1, "count": 3.0}
         assert parent.data.metrics["scores.auc"] == 0.9
         params = parent.data.params
-        assert set(params) >= {*GIVEN, "nothing", "given", "upto", "limit", "colour", "strict"}
+        assert set(params) >= {*GIVEN, "nothing", "default", "upto", "limit", "colour", "strict"}
         assert (params["limit"], params["colour"], params["strict"]) == ("0.9", "blue", "true")
         assert float(params["real"]) == GIVEN["real"]
         assert parent.data.tags["waterflow.pipeline_digest"]
@@ -209,9 +213,9 @@ class Language:
             return
         run = world.start("types", "types", **self.typed(world))
         world.finish(run)
-        assert run.artifact("told").load() == '"text""text"'
+        assert run.artifact("read_text").load() == '"text""text"'
         (artifact,) = (one for one in run.artifacts() if one.step == "program")
-        assert (artifact.output, artifact.type) == ("made", "path")
+        assert (artifact.output, artifact.type) == ("folder", "path")
 
     def test_logs_are_by_step_and_together(self, world: World) -> None:
         run = world.start("types", "types", **self.typed(world))

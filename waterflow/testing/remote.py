@@ -19,7 +19,7 @@ from waterflow.testing.faults import Faults
 from waterflow.testing.foretelling import Foretelling
 from waterflow.testing.libraries import Libraries, Progress
 from waterflow.testing.random_pipelines import RandomPipelines
-from waterflow.testing.schedules import Schedules
+from waterflow.testing.scheduling import Scheduling
 from waterflow.testing.starting import Starting
 from waterflow.testing.tracking import Tracking
 from waterflow.testing.watching import Watching
@@ -30,7 +30,7 @@ class RemoteConformance(
     Libraries,
     Progress,
     Foretelling,
-    Schedules,
+    Scheduling,
     Tracking,
     Watching,
     Starting,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 
+from waterflow.testing.cloud_suite import CloudSuite
 from waterflow.testing.passage import passage
 from waterflow.testing.remote_project import RemoteProject
-from waterflow.testing.tracking_server import TrackingServer, tracking_server
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -18,17 +18,10 @@ if TYPE_CHECKING:
     from waterflow.provider.emulators import Emulator
     from waterflow.provider.state import RunState
     from waterflow.testing.passage import Passage
-    from waterflow.testing.remote_cloud import RemoteCloud
 
 
-class RemoteBase:
-    """The cloud, and its emulators: each is shared by the tests of a class, and started if needed.
-
-    Attributes:
-        cloud: The cloud under test.
-    """
-
-    cloud: ClassVar[RemoteCloud]
+class RemoteBase(CloudSuite):
+    """The cloud and its emulators: each is shared by a class's tests, and started if needed."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Give tests what they are made for; parts that do so call this of the next one."""
@@ -38,13 +31,6 @@ class RemoteBase:
     def service(cls) -> Iterator[Emulator]:
         """An emulator without faults; override it to share one with other tests."""
         with cls.cloud.start() as running:
-            yield running
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-        """A real MLflow server; override it to share one with other tests."""
-        with tracking_server(tmp_path_factory.mktemp("tracking")) as running:
             yield running
 
     @pytest.fixture(scope="class")

@@ -54,9 +54,12 @@ class Starting(RemoteBase):
         with self.passing(pointing) as passage:
             passage.hold(self.cloud.requests[moment], "after")
             client = project.start_cli(
-                "submit", "kit_runs.py:single", "--run-id", "cut",
+                "submit",
+                "kit_runs.py:single",
+                "--run-id",
+                "cut",
                 through=self.cloud.through(passage.url),
-            )  # fmt: skip
+            )
             # A killed client's request that was held is never served: it has no connection left.
             assert passage.reached.wait(60), client.communicate()
             os.kill(client.pid, signal.SIGKILL)
@@ -128,9 +131,12 @@ class Starting(RemoteBase):
         with self.passing(pointing) as passage:
             passage.hold(self.cloud.requests["start"], "before")
             client = project.start_cli(
-                "submit", "kit_runs.py:chain", "--run-id", "slow",
+                "submit",
+                "kit_runs.py:chain",
+                "--run-id",
+                "slow",
                 through=self.cloud.through(passage.url),
-            )  # fmt: skip
+            )
             assert passage.reached.wait(60), client.communicate()
             later = other.submit("chain", {"run_id": "quick"})
             passage.opened.set()
@@ -148,9 +154,12 @@ class Starting(RemoteBase):
         with self.passing(pointing) as passage:
             passage.hold(self.first_request(), "before")
             client = project.start_cli(
-                "submit", "kit_runs.py:chain", "--run-id", "second",
+                "submit",
+                "kit_runs.py:chain",
+                "--run-id",
+                "second",
                 through=self.cloud.through(passage.url),
-            )  # fmt: skip
+            )
             assert passage.reached.wait(60), client.communicate()
             other.submit("chain", {"run_id": "first"})
             passage.opened.set()

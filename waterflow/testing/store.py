@@ -86,19 +86,21 @@ class OutsideStore(ABC):
         """Return what the request contains that reads an object's content."""
         return f"GET /{self.name}/{key}"
 
-    # --- where it keeps versions ----------------------------------------------------------------
 
+class VersionedStore(OutsideStore):
+    """A bucket that can keep versions."""
+
+    @abstractmethod
     def keep_versions(self) -> None:
         """Let the bucket keep every version from now on."""
-        raise NotImplementedError(f"{type(self).__name__} keeps no versions")
 
+    @abstractmethod
     def version(self, key: str) -> str:
         """Return the newest version of an object."""
-        raise NotImplementedError(f"{type(self).__name__} keeps no versions")
 
+    @abstractmethod
     def delete_version(self, key: str, version: str) -> None:
         """Remove a version for good."""
-        raise NotImplementedError(f"{type(self).__name__} keeps no versions")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -320,10 +322,15 @@ class StoreConformance:
 
 
 class VersionedStoreConformance(StoreConformance):
-    """What a store must do besides whose buckets can keep versions."""
+    """What a store must do besides whose buckets can keep versions: its bucket is one of those."""
+
+    @pytest.fixture
+    def store(self) -> VersionedStore:
+        """Return an empty bucket."""
+        raise RuntimeError(f"{type(self).__name__} must define the fixture `store`")
 
     def test_a_version_is_fetched_whatever_came_after_it(
-        self, store: OutsideStore, pin: Callable[[str], data.Pinned], tmp_path: Path
+        self, store: VersionedStore, pin: Callable[[str], data.Pinned], tmp_path: Path
     ) -> None:
         store.keep_versions()
         store.put("a.csv", b"old")
@@ -341,7 +348,7 @@ class VersionedStoreConformance(StoreConformance):
             data.fetch(pinned, tmp_path / "never")
 
     def test_a_pinned_tag_stands_when_the_bucket_begins_to_keep_versions(
-        self, store: OutsideStore, pin: Callable[[str], data.Pinned], tmp_path: Path
+        self, store: VersionedStore, pin: Callable[[str], data.Pinned], tmp_path: Path
     ) -> None:
         store.put("a.csv", b"old")
         pinned = pin(store.uri("a.csv"))
@@ -354,7 +361,7 @@ class VersionedStoreConformance(StoreConformance):
             data.fetch(pinned, tmp_path / "again")
 
     def test_a_version_replaced_while_it_is_read_is_still_had(
-        self, store: OutsideStore, replaced: Callable[[], Path]
+        self, store: VersionedStore, replaced: Callable[[], Path]
     ) -> None:
         store.keep_versions()
         assert replaced().read_bytes() == b"old"

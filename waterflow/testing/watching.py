@@ -29,9 +29,16 @@ class Watching(RemoteBase):
     ) -> None:
         bell = tmp_path / "bell"
         done = project.cli(
-            "submit", "kit_runs.py:waiting", "-p", f"bell={bell}", "-p", "talk=3",
-            "--run-id", "far", "--json",
-        )  # fmt: skip
+            "submit",
+            "kit_runs.py:waiting",
+            "-p",
+            f"bell={bell}",
+            "-p",
+            "talk=3",
+            "--run-id",
+            "far",
+            "--json",
+        )
         assert json.loads(done.stdout)["run"] == "far", done.stderr
         until((tmp_path / "bell.here").exists, "the step")
         other = project.copied(tmp_path / "elsewhere")
@@ -76,8 +83,9 @@ class Watching(RemoteBase):
         assert (done.returncode, done.stdout) == (0, "stop cancelled\n"), done.stderr
         state = project.finish(run)
         assert (state.status, state.steps["wait_for"].status) == (
-            Status.CANCELLED, Status.CANCELLED,
-        )  # fmt: skip
+            Status.CANCELLED,
+            Status.CANCELLED,
+        )
         other.provider.cancel("stop")  # it has ended: it stays as it is
         if not other.provider.capabilities.resume:
             return  # refused: test_ways_of_starting_that_are_not_there_are_refused

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from botocore.model import Shape
 
     from waterflow_sagemaker.definition.document import Step
-    from waterflow_sagemaker.definition.references import Scope, Target
+    from waterflow_sagemaker.definition.references import ReferenceTarget, ReferenceTargets
     from waterflow_sagemaker.definition.shapes import Path
 
 CREATES: Final = {
@@ -36,7 +36,7 @@ CREATES: Final = {
 _WHOLE: Final = frozenset({"List", "Object"})
 
 
-def argument_violations(scope: Scope, step: Step) -> Iterator[Violation]:
+def argument_violations(targets: ReferenceTargets, step: Step) -> Iterator[Violation]:
     """Yield what the model refuses in a step's Arguments.
 
     An expression stands for any value of its kind; what it is sure to hold (literal parts of a
@@ -50,30 +50,30 @@ def argument_violations(scope: Scope, step: Step) -> Iterator[Violation]:
     shape = model_shapes.input_of(operation)
     if shape is None:
         return
-    walk = Walk(lambda value, inner, path: _stands(scope, value, inner, path), names)
+    walk = Walk(lambda value, inner, path: _stands(targets, value, inner, path), names)
     for violation in walk(step.arguments, shape):
         yield replace(violation, path=("Arguments", *violation.path))
 
 
 def _stands(
-    scope: Scope, value: Mapping[str, Any], shape: Shape, path: Path
+    targets: ReferenceTargets, value: Mapping[str, Any], shape: Shape, path: Path
 ) -> Iterator[Violation]:
     """Yield why an expression cannot stand for a value of a shape."""
     if "Std:Join" in value:
-        yield from _joined(scope, value["Std:Join"], shape, path)
+        yield from _joined(targets, value["Std:Join"], shape, path)
     elif "Get" in value:
-        target = scope.get(value["Get"])
+        target = targets.get(value["Get"])
         if target.error is None:
-            yield from _referred(scope, value["Get"], target, shape, path)
+            yield from _referred(targets, value["Get"], target, shape, path)
     elif KINDS.get(shape.type_name) in _WHOLE:
         yield _misfit(value, "a scalar", shape, path)
 
 
-def _joined(scope: Scope, join: Any, shape: Any, path: Path) -> Iterator[Violation]:
+def _joined(targets: ReferenceTargets, join: Any, shape: Any, path: Path) -> Iterator[Violation]:
     if KINDS.get(shape.type_name) != "String":
         yield _misfit({"Std:Join": join}, "a text", shape, path)
         return
-    least, text = scope.length(join)
+    least, text = targets.length(join)
     if text is not None:
         yield from model_shapes.scalar(text, shape, path)
         return
@@ -81,7 +81,7 @@ def _joined(scope: Scope, join: Any, shape: Any, path: Path) -> Iterator[Violati
     if most is not None and least > most:
         words = f"found a Join of at least {least} characters; at most {most} characters allowed"
         yield Violation(path, "reference", words, None, shape)
-    head = scope.head(join)
+    head = targets.head(join)
     if str(shape.metadata.get("pattern", "")).startswith("(https|s3)://"):
         start = head[: len("https://")]
         if not any(scheme.startswith(start) or start.startswith(scheme) for scheme in _SCHEMES):
@@ -94,7 +94,7 @@ _SCHEMES: Final = ("s3://", "https://")
 
 
 def _referred(
-    scope: Scope, text: str, target: Target, shape: Any, path: Path
+    targets: ReferenceTargets, text: str, target: ReferenceTarget, shape: Any, path: Path
 ) -> Iterator[Violation]:
     kind = KINDS.get(shape.type_name)
     fits = {kind, "Integer"} if kind == "Float" else {kind}
@@ -102,9 +102,9 @@ def _referred(
         yield _misfit({"Get": text}, target.kind, shape, path)
         return
     name = target.parameter
-    if name is None or scope.values.get(name) in (None, ""):
+    if name is None or targets.values.get(name) in (None, ""):
         return  # an empty default says that a run is to give one
-    value = scope.values[name]
+    value = targets.values[name]
     for one in model_shapes.scalar(value, shape, path) if _is(value, target.kind) else ():
         words = f"{model_shapes.described(one)} (the value of parameter '{name}')"
         yield Violation(path, "reference", words, None, shape)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from waterflow_sagemaker.definition.document import Problem, Step
-    from waterflow_sagemaker.definition.references import Scope
+    from waterflow_sagemaker.definition.references import ReferenceTargets
     from waterflow_sagemaker.definition.shapes import Path
 
 DEEPEST_CONDITION: Final = 100
@@ -30,7 +30,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.htm
 _FAMILIES: Final = {"Integer": "number", "Float": "number", "String": "text", "Boolean": "boolean"}
 
 
-def condition_problems(scope: Scope, step: Step) -> Iterator[Problem]:
+def condition_problems(targets: ReferenceTargets, step: Step) -> Iterator[Problem]:
     """Yield what is wrong with a condition step's Arguments."""
     arguments = as_object(step.source.get("Arguments"))
     for name in ("IfSteps", "ElseSteps"):
@@ -40,18 +40,18 @@ def condition_problems(scope: Scope, step: Step) -> Iterator[Problem]:
         if name not in ("Conditions", "IfSteps", "ElseSteps"):
             known = "Conditions, IfSteps, ElseSteps"
             yield (name,), f"found the unknown member '{name}'; allowed is one of {known}"
-    yield from _several(scope, arguments.get("Conditions"), ("Conditions",))
+    yield from _several(targets, arguments.get("Conditions"), ("Conditions",))
 
 
-def _several(scope: Scope, value: Any, path: Path) -> Iterator[Problem]:
+def _several(targets: ReferenceTargets, value: Any, path: Path) -> Iterator[Problem]:
     if not isinstance(value, list) or not value:
         yield path, f"found {shown(value)}; a list of at least one condition is required"
         return
     for index, one in enumerate(cast("list[Any]", value)):
-        yield from _one(scope, one, (*path, index))
+        yield from _one(targets, one, (*path, index))
 
 
-def _one(scope: Scope, value: Any, path: Path) -> Iterator[Problem]:
+def _one(targets: ReferenceTargets, value: Any, path: Path) -> Iterator[Problem]:
     condition = as_object(value)
     kind = condition.get("Type")
     if not isinstance(kind, str) or kind not in _MEMBERS:
@@ -70,37 +70,39 @@ def _one(scope: Scope, value: Any, path: Path) -> Iterator[Problem]:
     if missing:
         return
     if kind == "Or":
-        yield from _several(scope, condition["Conditions"], (*path, "Conditions"))
+        yield from _several(targets, condition["Conditions"], (*path, "Conditions"))
     elif kind == "Not":
-        yield from _one(scope, condition["Condition"], (*path, "Condition"))
+        yield from _one(targets, condition["Condition"], (*path, "Condition"))
     elif kind == "In":
-        yield from _membership(scope, condition, path)
+        yield from _membership(targets, condition, path)
     else:
-        yield from _comparison(scope, kind, condition, path)
+        yield from _comparison(targets, kind, condition, path)
 
 
-def _membership(scope: Scope, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
+def _membership(
+    targets: ReferenceTargets, condition: dict[str, Any], path: Path
+) -> Iterator[Problem]:
     yield from _operand(condition["QueryValue"], (*path, "QueryValue"))
     values = condition["Values"]
     if not isinstance(values, list) or not values:
         yield (*path, "Values"), f"found {shown(values)}; a list of at least one value is required"
         return
-    queried = _family(scope, condition["QueryValue"])
+    queried = _family(targets, condition["QueryValue"])
     for index, value in enumerate(cast("list[Any]", values)):
         where = (*path, "Values", index)
         yield from _operand(value, where)
-        family = _family(scope, value)
+        family = _family(targets, value)
         if queried and family and family != queried:
             yield where, f"found {shown(value)}, a {family}; it is compared with a {queried}"
 
 
 def _comparison(
-    scope: Scope, kind: str, condition: dict[str, Any], path: Path
+    targets: ReferenceTargets, kind: str, condition: dict[str, Any], path: Path
 ) -> Iterator[Problem]:
     sides = {name: condition[name] for name in ("LeftValue", "RightValue")}
     for name, value in sides.items():
         yield from _operand(value, (*path, name))
-    left, right = (_family(scope, value) for value in sides.values())
+    left, right = (_family(targets, value) for value in sides.values())
     if left and right and left != right:
         yield path, f"found {kind} of a {left} and a {right}; both sides must be of one kind"
     elif kind != "Equals" and "boolean" in (left, right):
@@ -112,7 +114,7 @@ def _operand(value: Any, path: Path) -> Iterator[Problem]:
         yield path, f"found {shown(value)}; a text, number, boolean or reference is required"
 
 
-def _family(scope: Scope, value: Any) -> str | None:
+def _family(targets: ReferenceTargets, value: Any) -> str | None:
     """Return number, text or boolean; None where only the run knows."""
     if isinstance(value, bool):
         return "boolean"
@@ -124,7 +126,7 @@ def _family(scope: Scope, value: Any) -> str | None:
     if "Std:Join" in expression:
         return "text"
     if "Get" in expression:
-        return _FAMILIES.get(scope.get(expression["Get"]).kind or "")
+        return _FAMILIES.get(targets.get(expression["Get"]).kind or "")
     return None
 
 

@@ -179,7 +179,7 @@ class Definition:
 
 
 @dataclass(frozen=True)
-class Place:
+class StepEntry:
     """An entry of a list of steps, and where it stands.
 
     Attributes:
@@ -207,27 +207,27 @@ class Place:
         return f"Step '{self.name}'" if self.name else self.at
 
 
-def places(definition: Mapping[str, Any]) -> Iterator[Place]:
+def step_entries(definition: Mapping[str, Any]) -> Iterator[StepEntry]:
     """Yield every entry of every list of steps, those inside a step after it."""
     yield from _entries(definition.get("Steps"), ("Steps",), "Steps", (), False)
 
 
 def _entries(
     steps: Any, path: Path, at: str, chain: tuple[tuple[str, bool], ...], looped: bool
-) -> Iterator[Place]:
-    for index, entry in enumerate(cast("list[Any]", steps) if isinstance(steps, list) else []):
-        place = Place(entry, (*path, index), f"{at}[{index}]", chain, looped)
-        yield place
-        step = as_object(entry)
+) -> Iterator[StepEntry]:
+    for index, source in enumerate(cast("list[Any]", steps) if isinstance(steps, list) else []):
+        entry = StepEntry(source, (*path, index), f"{at}[{index}]", chain, looped)
+        yield entry
+        step = as_object(source)
         arguments = as_object(step.get("Arguments"))
-        inner, within = f"{place.label}, Arguments", (*place.path, "Arguments")
+        inner, within = f"{entry.label}, Arguments", (*entry.path, "Arguments")
         if step.get("Type") == "Condition":
             for key, then in _BRANCHES:
                 yield from _entries(
                     arguments.get(key),
                     (*within, key),
                     f"{inner}.{key}",
-                    (*chain, (place.name, then)),
+                    (*chain, (entry.name, then)),
                     looped,
                 )
         elif step.get("Type") == "ForEach":

@@ -24,8 +24,14 @@ TYPES: Final = {
     "Boolean": (bool,),
 }
 _MEMBERS: Final = (
-    "Name", "Type", "Description", "DefaultValue", "EnumValues", "MinValue", "MaxValue",
-)  # fmt: skip
+    "Name",
+    "Type",
+    "Description",
+    "DefaultValue",
+    "EnumValues",
+    "MinValue",
+    "MaxValue",
+)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _FLOAT: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|NaN|[+-]?Infinity")
 

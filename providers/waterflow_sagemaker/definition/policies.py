@@ -22,7 +22,7 @@ from waterflow_sagemaker.limits import RETRIES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from waterflow_sagemaker.definition.document import Json, Place, Problem
+    from waterflow_sagemaker.definition.document import Json, Problem, StepEntry
     from waterflow_sagemaker.definition.shapes import Path
 
     Problems = list[Problem]
@@ -52,8 +52,12 @@ _OWN: Final = {
 _ADDRESSES: Final = {"Lambda": "FunctionArn", "Callback": "SqsQueueUrl"}
 """Step type -> the member that says what is called."""
 _POLICY: Final = (
-    "ExceptionType", "BackoffRate", "IntervalSeconds", "MaxAttempts", "ExpireAfterMin",
-)  # fmt: skip
+    "ExceptionType",
+    "BackoffRate",
+    "IntervalSeconds",
+    "MaxAttempts",
+    "ExpireAfterMin",
+)
 
 
 def allowed_members(kind: str) -> tuple[str, ...] | None:
@@ -61,9 +65,9 @@ def allowed_members(kind: str) -> tuple[str, ...] | None:
     return (*_COMMON, *_OWN[kind]) if kind in _OWN else None
 
 
-def read_step(place: Place) -> Step:
+def read_step(entry: StepEntry) -> Step:
     """Read a step, with all that is wrong beside its Arguments."""
-    source = as_object(place.source)
+    source = as_object(entry.source)
     kind = text_or_empty(source.get("Type"))
     arguments = {
         name: value
@@ -79,12 +83,12 @@ def read_step(place: Place) -> Step:
         problems.append(((address,), f"found {shown(source.get(address))}; a value is required"))
     return Step(
         source=source,
-        label=place.label,
-        name=place.name,
+        label=entry.label,
+        name=entry.name,
         type=kind,
         arguments=arguments,
-        chain=place.chain,
-        looped=place.looped,
+        chain=entry.chain,
+        looped=entry.looped,
         depends=_depends(source.get("DependsOn")),
         retries=retries,
         cache=cache,

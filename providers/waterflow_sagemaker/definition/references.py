@@ -58,7 +58,7 @@ _PART: Final = re.compile(r"\.([A-Za-z]\w*)|\[(\d+)\]|\['([^']*)'\]|\[\"([^\"]*)
 
 
 @dataclass(frozen=True)
-class Target:
+class ReferenceTarget:
     """What a reference leads to.
 
     Attributes:
@@ -75,7 +75,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Scope:
+class ReferenceTargets:
     """All that expressions of a definition can refer to.
 
     Attributes:
@@ -86,61 +86,61 @@ class Scope:
     definition: Definition
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def get(self, text: Any) -> Target:
+    def get(self, text: Any) -> ReferenceTarget:
         """Follow the text of a Get."""
         if not isinstance(text, str):
-            return Target(error=f"found {model_shapes.shown(text)}; Get takes a text")
+            return ReferenceTarget(error=f"found {model_shapes.shown(text)}; Get takes a text")
         root, _, rest = text.partition(".")
         if root == "Parameters":
             parameters = self.definition.parameters
             if rest in parameters:
-                return Target(kind=parameters[rest].type or None, parameter=rest)
-            return Target(error=_unknown("parameter", rest, parameters))
+                return ReferenceTarget(kind=parameters[rest].type or None, parameter=rest)
+            return ReferenceTarget(error=_unknown("parameter", rest, parameters))
         if root == "Execution":
             if rest in EXECUTION_VARIABLES:
-                return Target(kind="String")
-            return Target(error=_unknown("execution variable", rest, EXECUTION_VARIABLES))
+                return ReferenceTarget(kind="String")
+            return ReferenceTarget(error=_unknown("execution variable", rest, EXECUTION_VARIABLES))
         if root == "PipelineExperimentConfig" and rest in _EXPERIMENT:
-            return Target(kind="String")
+            return ReferenceTarget(kind="String")
         if root == "MlflowConfig":
-            return Target()
+            return ReferenceTarget()
         path = step_path(text)
         if path is None:
-            return Target(
+            return ReferenceTarget(
                 error=f"found {model_shapes.shown(text)}; it must begin with Parameters., Steps. "
                 "or Execution."
             )
         return self._property(*path)
 
-    def _property(self, name: str, rest: str) -> Target:
+    def _property(self, name: str, rest: str) -> ReferenceTarget:
         step = self.definition.steps.get(name)
         if step is None:
-            return Target(error=_unknown("step", name, self.definition.steps))
+            return ReferenceTarget(error=_unknown("step", name, self.definition.steps))
         parts, bad = _parts(rest)
         if bad or not parts:
             text = f"Steps.{name}{rest}"
             wrong = bad or "nothing after the step's name"
-            return Target(
+            return ReferenceTarget(
                 step=name,
                 error=f"found {model_shapes.shown(text)}; {wrong} is no path to a property",
             )
         kind, error = _walked(step, parts)
-        return Target(kind=kind, error=error, step=name)
+        return ReferenceTarget(kind=kind, error=error, step=name)
 
-    def property_file(self, text: Any) -> Target:
+    def property_file(self, text: Any) -> ReferenceTarget:
         """Follow a JsonGet's reference to a property file."""
         path = property_file(str(text))
         if path is None:
-            return Target(
+            return ReferenceTarget(
                 error=f"found {model_shapes.shown(text)}; it must be Steps.STEP.PropertyFiles.NAME"
             )
         step = self.definition.steps.get(path[0])
         if step is None:
-            return Target(error=_unknown("step", path[0], self.definition.steps))
+            return ReferenceTarget(error=_unknown("step", path[0], self.definition.steps))
         if path[1] not in step.files:
             error = _unknown("property file", path[1], step.files, step)
-            return Target(step=step.name, error=error)
-        return Target(step=step.name)
+            return ReferenceTarget(step=step.name, error=error)
+        return ReferenceTarget(step=step.name)
 
     def length(self, join: Any) -> tuple[int, str | None]:
         """Return the least characters of a Join, and the text where all of it is known."""

@@ -18,14 +18,14 @@ from waterflow_sagemaker.definition.document import (
     as_object,
     expressions,
     is_expression,
-    places,
     references,
+    step_entries,
     step_path,
 )
 from waterflow_sagemaker.definition.jobs import job_problems
 from waterflow_sagemaker.definition.parameters import read_parameters
 from waterflow_sagemaker.definition.policies import allowed_members, read_step, trigger_problems
-from waterflow_sagemaker.definition.references import Scope
+from waterflow_sagemaker.definition.references import ReferenceTargets
 from waterflow_sagemaker.definition.shapes import shown
 from waterflow_sagemaker.limits import DEFINITION
 
@@ -35,8 +35,13 @@ if TYPE_CHECKING:
     from waterflow_sagemaker.definition.document import Json, Problem
 
 _MEMBERS: Final = (
-    "Version", "Metadata", "Parameters", "PipelineExperimentConfig", "MlflowConfig", "Steps",
-)  # fmt: skip
+    "Version",
+    "Metadata",
+    "Parameters",
+    "PipelineExperimentConfig",
+    "MlflowConfig",
+    "Steps",
+)
 _EXPERIMENT: Final = ("ExperimentName", "TrialName")
 _NAMED: Final = {
     "Name": "StepName",
@@ -58,21 +63,23 @@ def read(document: Any) -> Definition:
     violations = list(_outside(source))
     parameters, wrong = read_parameters(source.get("Parameters"))
     violations += wrong
-    placed = tuple(read_step(place) for place in places(source) if isinstance(place.source, dict))
+    placed = tuple(
+        read_step(entry) for entry in step_entries(source) if isinstance(entry.source, dict)
+    )
     steps: dict[str, Step] = {}
     for step in placed:
         if step.name:
             steps.setdefault(step.name, step)
     experiment = as_object(source.get("PipelineExperimentConfig"))
     definition = Definition(parameters, steps, placed, experiment)
-    scope = Scope(definition, known_values(definition))
-    violations += _beside_steps(scope, source)
+    targets = ReferenceTargets(definition, known_values(definition))
+    violations += _beside_steps(targets, source)
     seen: set[str] = set()
     for step in placed:
         if step.name and step.name in seen:
             violations.append(f"{step.label}: found the name twice; names of steps must be unique")
         seen.add(step.name)
-        violations += step_violations(scope, step)
+        violations += step_violations(targets, step)
     violations += _cycle(definition)
     return Definition(parameters, steps, placed, experiment, tuple(dict.fromkeys(violations)))
 
@@ -86,9 +93,9 @@ def known_values(definition: Definition) -> dict[str, Any]:
     }
 
 
-def step_violations(scope: Scope, step: Step) -> Iterator[str]:
+def step_violations(targets: ReferenceTargets, step: Step) -> Iterator[str]:
     """Yield all that is wrong with one step, not with those inside it."""
-    for path, text in _step_problems(scope, step):
+    for path, text in _step_problems(targets, step):
         at = model_shapes.show_path(path)
         yield f"{step.label}, {at}: {text}" if at else f"{step.label}: {text}"
 
@@ -121,17 +128,17 @@ def _entries(source: Json) -> Iterator[str]:
     steps = source.get("Steps")
     if not isinstance(steps, list) or not steps:
         yield f"Steps: found {shown(steps)}; a list of at least one step is required"
-    for place in places(source):
-        if not isinstance(place.source, dict):
-            path = model_shapes.show_path(place.path)
-            yield f"{path}: found {shown(place.source)}; a step is an object"
+    for entry in step_entries(source):
+        if not isinstance(entry.source, dict):
+            path = model_shapes.show_path(entry.path)
+            yield f"{path}: found {shown(entry.source)}; a step is an object"
 
 
-def _beside_steps(scope: Scope, source: Json) -> Iterator[str]:
+def _beside_steps(targets: ReferenceTargets, source: Json) -> Iterator[str]:
     members = {name: source.get(name) for name in ("PipelineExperimentConfig", "MlflowConfig")}
     for path, expression in expressions(members):
         at = model_shapes.show_path(path)
-        for text in _expression_problems(scope, None, expression):
+        for text in _expression_problems(targets, None, expression):
             yield f"{at}: {text}"
         for reference in references(expression):
             # The experiment is there before any step: so no step has a value to give.
@@ -143,7 +150,7 @@ def _beside_steps(scope: Scope, source: Json) -> Iterator[str]:
 # --- steps ----------------------------------------------------------------------------------------
 
 
-def _step_problems(scope: Scope, step: Step) -> Iterator[Problem]:
+def _step_problems(targets: ReferenceTargets, step: Step) -> Iterator[Problem]:
     source = step.source
     yield from _name_problems(step)
     if step.type not in STEP_TYPES:
@@ -157,17 +164,17 @@ def _step_problems(scope: Scope, step: Step) -> Iterator[Problem]:
     if not isinstance(source.get("Arguments"), dict):
         yield ("Arguments",), f"found {shown(source.get('Arguments'))}; an object is required"
     elif step.type == "Condition":
-        problems = condition_problems(scope, step)
+        problems = condition_problems(targets, step)
         yield from ((("Arguments", *path), text) for path, text in problems)
     elif step.type == "Fail":
         yield from _fail(step)
     else:
-        yield from ((one.path, described(one)) for one in argument_violations(scope, step))
+        yield from ((one.path, described(one)) for one in argument_violations(targets, step))
         yield from ((("Arguments", *path), text) for path, text in job_problems(step))
     yield from step.problems
     for path, expression in expressions(step.own):
-        yield from ((path, text) for text in _expression_problems(scope, step, expression))
-    yield from _depends(scope, step)
+        yield from ((path, text) for text in _expression_problems(targets, step, expression))
+    yield from _depends(targets, step)
 
 
 def _name_problems(step: Step) -> Iterator[Problem]:
@@ -193,8 +200,8 @@ def _fail(step: Step) -> Iterator[Problem]:
         yield ("Arguments", "ErrorMessage"), f"found {shown(message)}; a text is required"
 
 
-def _depends(scope: Scope, step: Step) -> Iterator[Problem]:
-    value, steps = step.source.get("DependsOn"), scope.definition.steps
+def _depends(targets: ReferenceTargets, step: Step) -> Iterator[Problem]:
+    value, steps = step.source.get("DependsOn"), targets.definition.steps
     if value is None:
         return
     if not isinstance(value, list):
@@ -208,30 +215,32 @@ def _depends(scope: Scope, step: Step) -> Iterator[Problem]:
         elif name not in steps:
             yield path, f"found the unknown step '{name}'; {model_shapes.near(name, steps)}"
         else:
-            yield from ((path, text) for text in _reach(scope, step, name))
+            yield from ((path, text) for text in _reach(targets, step, name))
         yield from ((path, text) for text in trigger_problems(entry))
 
 
 # --- expressions ----------------------------------------------------------------------------------
 
 
-def _expression_problems(scope: Scope, step: Step | None, expression: Json) -> Iterator[str]:
+def _expression_problems(
+    targets: ReferenceTargets, step: Step | None, expression: Json
+) -> Iterator[str]:
     if "Get" in expression:
         text = expression["Get"]
         outer = ("Parameters.", "Steps.", "Execution.")
         if step is not None and step.looped and not str(text).startswith(outer):
             return  # the loop's own variables
-        target = scope.get(text)
+        target = targets.get(text)
         if target.error:
             yield target.error
-        yield from _reach(scope, step, target.step)
+        yield from _reach(targets, step, target.step)
     elif "Std:Join" in expression:
-        yield from _join_problems(scope, step, expression["Std:Join"])
+        yield from _join_problems(targets, step, expression["Std:Join"])
     else:
-        yield from _json_problems(scope, step, expression["Std:JsonGet"])
+        yield from _json_problems(targets, step, expression["Std:JsonGet"])
 
 
-def _join_problems(scope: Scope, step: Step | None, join: Any) -> Iterator[str]:
+def _join_problems(targets: ReferenceTargets, step: Step | None, join: Any) -> Iterator[str]:
     members = as_object(join)
     values = members.get("Values")
     if not isinstance(members.get("On", ""), str):
@@ -241,12 +250,12 @@ def _join_problems(scope: Scope, step: Step | None, join: Any) -> Iterator[str]:
         return
     for value in cast("list[Any]", values):
         if is_expression(value):
-            yield from _expression_problems(scope, step, as_object(value))
+            yield from _expression_problems(targets, step, as_object(value))
         elif not isinstance(value, (str, int, float, bool)):
             yield f"found {shown(value)} in a Std:Join; a text, number or reference is required"
 
 
-def _json_problems(scope: Scope, step: Step | None, value: Any) -> Iterator[str]:
+def _json_problems(targets: ReferenceTargets, step: Step | None, value: Any) -> Iterator[str]:
     members = as_object(value)
     if not isinstance(members.get("Path"), str) or not members["Path"]:
         yield f"found Std:JsonGet with Path {shown(members.get('Path'))}; a text is required"
@@ -254,19 +263,19 @@ def _json_problems(scope: Scope, step: Step | None, value: Any) -> Iterator[str]
     if (file is None) == (uri is None):
         yield "found Std:JsonGet; exactly one is required of PropertyFile, S3Uri"
     if file is not None:
-        target = scope.property_file(as_object(file).get("Get"))
+        target = targets.property_file(as_object(file).get("Get"))
         if target.error:
             yield target.error
-        yield from _reach(scope, step, target.step)
+        yield from _reach(targets, step, target.step)
     if is_expression(uri):
-        yield from _expression_problems(scope, step, as_object(uri))
+        yield from _expression_problems(targets, step, as_object(uri))
 
 
-def _reach(scope: Scope, step: Step | None, name: str | None) -> Iterator[str]:
+def _reach(targets: ReferenceTargets, step: Step | None, name: str | None) -> Iterator[str]:
     """Say so where a step that is referred to cannot have run."""
-    if step is None or name is None or name not in scope.definition.steps:
+    if step is None or name is None or name not in targets.definition.steps:
         return
-    other = dict(scope.definition.steps[name].chain)
+    other = dict(targets.definition.steps[name].chain)
     for condition, then in step.chain:
         if other.get(condition, then) != then:
             yield f"found step '{name}'; it stands in the other branch of condition '{condition}'"

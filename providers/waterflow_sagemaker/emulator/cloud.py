@@ -69,7 +69,7 @@ class SageMakerCloud(Cloud):
         from waterflow_sagemaker.emulator.logs import Logs
         from waterflow_sagemaker.emulator.objects import Objects
         from waterflow_sagemaker.emulator.pipelines import Pipelines
-        from waterflow_sagemaker.emulator.schedules import PipelineSchedules
+        from waterflow_sagemaker.emulator.schedules import PipelineScheduler
         from waterflow_sagemaker.emulator.services import Services
 
         objects, clock = Objects(), Clock()
@@ -90,7 +90,7 @@ class SageMakerCloud(Cloud):
             **kept,
             "logs": Streams(REGION),
             "scheduler": ScheduleGroups(REGION),
-            "schedules": PipelineSchedules(pipelines, clock, REGION),
+            "schedules": PipelineScheduler(pipelines, clock, REGION),
             "pipelines": pipelines,
             "endpoints": Endpoints(clock, REGION),
             "jobs": jobs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.emulation.cluster import Cluster, Launch
+from waterflow.emulation.cluster import Cluster, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class Containers(Cluster):
         self._type, instances = machine
         endpoint = {} if isolated else dict(world.endpoint)
         endpoint.pop("AWS_DEFAULT_REGION", None)  # SageMaker sets none in its containers
-        launch = Launch(
+        workload = Workload(
             command=command,
             environment={"AWS_REGION": world.region, **endpoint, **environment},
             image=image,
@@ -56,7 +56,7 @@ class Containers(Cluster):
             mounts={ML: None},
             network=not isolated,
         )
-        super().__init__(world, launch, folder)
+        super().__init__(world, workload, folder)
 
     def ml(self, host: str, inside: str) -> Path:
         """Return where a path under /opt/ml is on this machine.

@@ -43,13 +43,22 @@ class Endpoints:
     OPERATIONS: ClassVar[dict[str, str]] = {
         name: re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
         for name in (
-            "CreateModel", "DescribeModel", "DeleteModel", "ListModels",
-            "CreateEndpointConfig", "DescribeEndpointConfig", "DeleteEndpointConfig",
+            "CreateModel",
+            "DescribeModel",
+            "DeleteModel",
+            "ListModels",
+            "CreateEndpointConfig",
+            "DescribeEndpointConfig",
+            "DeleteEndpointConfig",
             "ListEndpointConfigs",
-            "CreateEndpoint", "DescribeEndpoint", "DeleteEndpoint", "ListEndpoints",
-            "UpdateEndpoint", "UpdateEndpointWeightsAndCapacities",
+            "CreateEndpoint",
+            "DescribeEndpoint",
+            "DeleteEndpoint",
+            "ListEndpoints",
+            "UpdateEndpoint",
+            "UpdateEndpointWeightsAndCapacities",
         )
-    }  # fmt: skip
+    }
     """The service's operations -> our methods."""
 
     def __init__(self, clock: Clock, region: str, takes: float = TAKES) -> None:

@@ -12,7 +12,7 @@ STEP_FAILED: Final = "Step failure: One or multiple steps failed."
 
 
 @dataclass
-class StepRun:
+class ExecutionStep:
     """One step of an execution, from its start on.
 
     Attributes:
@@ -101,7 +101,7 @@ class Execution:
     reason: str = ""
     parallel: int | None = None
     experiment: dict[str, Any] = field(default_factory=dict[str, Any])
-    steps: dict[str, StepRun] = field(default_factory=dict[str, StepRun])
+    steps: dict[str, ExecutionStep] = field(default_factory=dict[str, ExecutionStep])
     attempts_before: dict[str, int] = field(default_factory=dict[str, int])
 
     def shown(self) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class Execution:
     @classmethod
     def restored(cls, data: dict[str, Any]) -> Execution:
         """Return the execution of a snapshot; what ran then has failed, and can be retried."""
-        steps = {name: StepRun(**step) for name, step in data["steps"].items()}
+        steps = {name: ExecutionStep(**step) for name, step in data["steps"].items()}
         fields: dict[str, Any] = data | {"steps": steps}
         execution = cls(**fields)
         if execution.status in OPEN:

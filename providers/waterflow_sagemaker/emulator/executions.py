@@ -13,9 +13,9 @@ from waterflow.emulation.errors import ServiceError
 from waterflow_sagemaker.caching import KEYS
 from waterflow_sagemaker.emulator import conditions
 from waterflow_sagemaker.emulator.caching import Cache, Hit, key
-from waterflow_sagemaker.emulator.execution_state import OPEN, STEP_FAILED, Execution, StepRun
+from waterflow_sagemaker.emulator.execution_state import OPEN, STEP_FAILED, Execution, ExecutionStep
 from waterflow_sagemaker.emulator.objects import Objects, split
-from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope
+from waterflow_sagemaker.emulator.resolution import ResolutionError, Resolver
 from waterflow_sagemaker.emulator.retrying import Retries, refusal
 from waterflow_sagemaker.emulator.step_kinds import FAULTS, Ending, StepKind, Work, job_name
 
@@ -174,7 +174,7 @@ class Runner:
             if step is None:
                 return False
             now = self._engine.clock.now()
-            self.execution.steps[step.name] = run = StepRun(step.name, "Starting", now)
+            self.execution.steps[step.name] = run = ExecutionStep(step.name, "Starting", now)
             run.attempts = self.execution.attempts_before.pop(step.name, 0)
         self._retries[step.name] = Retries(step.retries, self._engine.retry_scale)
         self._begin(step, run)
@@ -208,18 +208,18 @@ class Runner:
 
     # --- one step ---------------------------------------------------------------------------------
 
-    def _begin(self, step: Step, run: StepRun) -> None:
+    def _begin(self, step: Step, run: ExecutionStep) -> None:
         """Start a step, or an attempt of it; conditions and failures are over at once."""
         name = job_name(step.name, self.execution.id, *_prefix(step))
         try:
-            scope = self._scope(name)
+            resolver = self._resolver(name)
             if step.type == "Condition":
-                outcome = str(conditions.hold(step.arguments, scope.resolve))
+                outcome = str(conditions.hold(step.arguments, resolver.resolve))
                 metadata = {"Condition": {"Outcome": outcome}}
                 run.attempts += 1
                 self._take(step, run, Ending("Succeeded", {"Outcome": outcome}, metadata))
                 return
-            arguments = scope.resolve(step.arguments)
+            arguments = resolver.resolve(step.arguments)
         except ResolutionError as error:
             self._take(step, run, Ending("Failed", reason=f"ClientError: {error}"))
             return
@@ -231,7 +231,9 @@ class Runner:
         elif not self._cached(step, run, arguments):
             self._attempt(step, run, name, arguments)
 
-    def _attempt(self, step: Step, run: StepRun, name: str, arguments: dict[str, Any]) -> None:
+    def _attempt(
+        self, step: Step, run: ExecutionStep, name: str, arguments: dict[str, Any]
+    ) -> None:
         execution = self.execution
         work = Work(step.name, name, arguments, execution.arn, execution.role, step.source)
         with self._engine.lock:
@@ -253,7 +255,7 @@ class Runner:
         with self._engine.lock:
             run.metadata = metadata
 
-    def _cached(self, step: Step, run: StepRun, arguments: dict[str, Any]) -> bool:
+    def _cached(self, step: Step, run: ExecutionStep, arguments: dict[str, Any]) -> bool:
         """Take a former result of the step if there is one, and say so."""
         if step.cache is None or step.type not in KEYS:
             return False
@@ -268,7 +270,7 @@ class Runner:
         self._take(step, run, Ending("Succeeded", hit.outputs, hit.metadata))
         return True
 
-    def _scope(self, name: str) -> Scope:
+    def _resolver(self, name: str) -> Resolver:
         execution, engine = self.execution, self._engine
         variables = {
             "StartDateTime": written(execution.created),
@@ -295,7 +297,7 @@ class Runner:
                     return engine.read(f"{folder}/{file.path.lstrip('/')}")
             raise ResolutionError(f"step '{step}' has written no output '{file.output}'")
 
-        return Scope(execution.parameters, variables, outputs, read_file, engine.read)
+        return Resolver(execution.parameters, variables, outputs, read_file, engine.read)
 
     # --- its end ----------------------------------------------------------------------------------
 
@@ -320,7 +322,7 @@ class Runner:
             self._engine.cache.add(self.execution.pipeline, name, hit)
         self._take(step, run, ending)
 
-    def _take(self, step: Step, run: StepRun, ending: Ending) -> None:
+    def _take(self, step: Step, run: ExecutionStep, ending: Ending) -> None:
         with self._engine.lock:
             run.status, run.ended = ending.status, self._engine.clock.now()
             run.outputs, run.reason = ending.outputs, ending.reason

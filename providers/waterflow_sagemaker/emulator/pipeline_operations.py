@@ -50,9 +50,14 @@ class PipelineOperations:
     """
 
     OPERATIONS: ClassVar[dict[str, str]] = operations(
-        "CreatePipeline", "UpdatePipeline", "DescribePipeline", "DeletePipeline", "ListPipelines",
-        "ListPipelineVersions", "UpdatePipelineVersion",
-    )  # fmt: skip
+        "CreatePipeline",
+        "UpdatePipeline",
+        "DescribePipeline",
+        "DeletePipeline",
+        "ListPipelines",
+        "ListPipelineVersions",
+        "UpdatePipelineVersion",
+    )
     """The service's operations -> our methods."""
 
     def __init__(

@@ -19,7 +19,7 @@ from waterflow_sagemaker.emulator.pipeline_operations import (
     operations,
     parallel_steps,
 )
-from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope
+from waterflow_sagemaker.emulator.resolution import ResolutionError, Resolver
 
 if TYPE_CHECKING:
     from waterflow_sagemaker.definition.document import Definition
@@ -34,12 +34,18 @@ class Pipelines(PipelineOperations):
     """All pipelines of the emulator's account, with their executions."""
 
     OPERATIONS: ClassVar[dict[str, str]] = PipelineOperations.OPERATIONS | operations(
-        "DescribePipelineDefinitionForExecution", "StartPipelineExecution",
-        "DescribePipelineExecution", "ListPipelineExecutions", "UpdatePipelineExecution",
-        "ListPipelineParametersForExecution", "ListPipelineExecutionSteps",
-        "StopPipelineExecution", "RetryPipelineExecution", "SendPipelineExecutionStepSuccess",
+        "DescribePipelineDefinitionForExecution",
+        "StartPipelineExecution",
+        "DescribePipelineExecution",
+        "ListPipelineExecutions",
+        "UpdatePipelineExecution",
+        "ListPipelineParametersForExecution",
+        "ListPipelineExecutionSteps",
+        "StopPipelineExecution",
+        "RetryPipelineExecution",
+        "SendPipelineExecutionStepSuccess",
         "SendPipelineExecutionStepFailure",
-    )  # fmt: skip
+    )
     """The service's operations -> our methods."""
 
     def start_pipeline_execution(self, request: Request) -> Response:
@@ -82,8 +88,8 @@ class Pipelines(PipelineOperations):
             "StartDateTime": written(now),
             "CurrentDateTime": written(now),
         }
-        scope = Scope(values, variables, {}, _nothing, self._engine.read)
-        execution.experiment = scope.resolve(parsed.experiment)
+        resolver = Resolver(values, variables, {}, _nothing, self._engine.read)
+        execution.experiment = resolver.resolve(parsed.experiment)
         pipeline.last_run, version.last_execution = now, execution.arn
         self._executions[execution.arn] = execution
         self._drive(execution, parsed)

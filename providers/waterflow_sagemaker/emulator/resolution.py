@@ -25,8 +25,8 @@ class ResolutionError(Exception):
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What expressions can see.
+class Resolver:
+    """Computes expressions from what they can see.
 
     Attributes:
         parameters: The execution's parameters, typed.

@@ -25,7 +25,7 @@ _FIELDS: Final = 6
 
 
 @dataclass(frozen=True)
-class Expression:
+class ScheduleExpression:
     """A schedule's expression.
 
     Attributes:
@@ -38,7 +38,7 @@ class Expression:
     after: Callable[[float, float], float | None]
 
 
-def parse(text: str, timezone: str = "UTC") -> Expression:
+def parse(text: str, timezone: str = "UTC") -> ScheduleExpression:
     """Read an expression.
 
     Args:
@@ -64,7 +64,7 @@ def parse(text: str, timezone: str = "UTC") -> Expression:
         raise ValueError(f"Invalid Schedule Expression {text}. ({error})") from None
 
 
-def _rate(inside: str) -> Expression:
+def _rate(inside: str) -> ScheduleExpression:
     rate = _RATE.fullmatch(inside)
     if rate is None:
         raise ValueError("a rate is a number and minutes, hours or days")
@@ -73,15 +73,15 @@ def _rate(inside: str) -> Expression:
     def after(moment: float, begin: float) -> float:
         return begin if moment < begin else begin + ((moment - begin) // interval + 1) * interval
 
-    return Expression("rate", after)
+    return ScheduleExpression("rate", after)
 
 
-def _at(inside: str, zone: ZoneInfo) -> Expression:
+def _at(inside: str, zone: ZoneInfo) -> ScheduleExpression:
     moment = datetime.strptime(inside, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=zone).timestamp()
-    return Expression("at", lambda after, _begin: moment if moment > after else None)
+    return ScheduleExpression("at", lambda after, _begin: moment if moment > after else None)
 
 
-def _cron(inside: str, zone: ZoneInfo) -> Expression:
+def _cron(inside: str, zone: ZoneInfo) -> ScheduleExpression:
     """Read AWS's six fields: cronsim's five, but for `?`, weekdays from 1, `15W` and years."""
     fields = inside.upper().split()
     if len(fields) != _FIELDS:
@@ -117,7 +117,7 @@ def _cron(inside: str, zone: ZoneInfo) -> Expression:
                     return local.timestamp()
         return None
 
-    return Expression("cron", after)
+    return ScheduleExpression("cron", after)
 
 
 def _sim(five: str, after: datetime) -> CronSim:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.emulation.errors import ServiceError
-from waterflow.emulation.schedules import Schedules
+from waterflow.emulation.schedules import Scheduler
 from waterflow_sagemaker.emulator import schedule_expressions
 from waterflow_sagemaker.emulator.errors import invalid
 from waterflow_sagemaker.emulator.objects import ACCOUNT
@@ -59,7 +59,7 @@ class _MotoSchedule:
         return None if moment is None or (end is not None and moment > end) else moment
 
 
-class PipelineSchedules(Schedules):
+class PipelineScheduler(Scheduler):
     """Starts pipelines when their schedules' time has come.
 
     Args:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ML = Path("/opt/ml")
 MESSAGE_BYTES = 1000
 """SageMaker shows the first 1 KB of a job's own message."""
+_ADVICE = "SageMaker says so before a job begins: run the step as a job of SageMaker"
 
 
 class Place:
@@ -41,9 +43,30 @@ class Place:
             self.output = ML / "processing" / "output"
             config = ML / "config" / "resourceconfig.json"
         self.wheels = self.input / "wheels"
-        self.execution = self._execution()
-        self.checkpoint = ML / "checkpoints" / self.execution if settings["checkpoint"] else None
-        self.rank, self.hosts = _machines(config)
+        self._config, self._checkpoints = config, bool(settings["checkpoint"])
+
+    @property
+    def execution(self) -> str:
+        """The pipeline execution's id: a job of a pipeline is named after it."""
+        name = self._training_variable("NAME") if self.training else self._arn
+        name = name.rpartition("/")[2]
+        match = re.search(r"pipelines-([a-z0-9]+)-", name)
+        return match[1] if match else name
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The folder that SageMaker keeps in S3, of a step that asks for spot machines."""
+        return ML / "checkpoints" / self.execution if self._checkpoints else None
+
+    @property
+    def rank(self) -> int:
+        """This machine's number."""
+        return self._machines[0]
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of all machines."""
+        return self._machines[1]
 
     def artifacts(self, mount: str) -> Path:
         """Return the folder of another step's outputs; channels lie side by side."""
@@ -57,7 +80,7 @@ class Place:
         """Return the one variable that boto3 reads, and SageMaker does not set."""
         if "AWS_DEFAULT_REGION" in os.environ:
             return {}
-        region = os.environ.get("AWS_REGION") or (self._arn().split(":") + [""] * 4)[3]
+        region = os.environ.get("AWS_REGION") or (self._arn.split(":") + [""] * 4)[3]
         return {"AWS_DEFAULT_REGION": region} if region else {}
 
     def publish(self, values: Mapping[str, dict[str, Any]]) -> None:
@@ -88,26 +111,48 @@ class Place:
         except OSError as error:
             print(f"waterflow: {file} cannot be written: {error}", file=sys.stderr)
 
+    @cached_property
     def _arn(self) -> str:
-        """Return the job's ARN."""
+        """The job's ARN."""
         if self.training:
-            return os.environ.get("TRAINING_JOB_ARN", "")
-        config = json.loads((ML / "config" / "processingjobconfig.json").read_bytes())
-        return str(config["ProcessingJobArn"])
+            return self._training_variable("ARN")
+        return str(_read(ML / "config" / "processingjobconfig.json", "ProcessingJobArn")[0])
 
-    def _execution(self) -> str:
-        """Return the pipeline execution's id: a job of a pipeline is named after it."""
-        name = os.environ.get("TRAINING_JOB_NAME", "") if self.training else self._arn()
-        name = name.rpartition("/")[2]
-        match = re.search(r"pipelines-([a-z0-9]+)-", name)
-        return match[1] if match else name
+    def _training_variable(self, name: str) -> str:
+        """Return what SageMaker tells a training job of itself.
+
+        Raises:
+            LookupError: It has not.
+        """
+        value = os.environ.get(f"TRAINING_JOB_{name}")
+        if not value:
+            raise LookupError(f"TRAINING_JOB_{name} is not set. {_ADVICE}")
+        return value
+
+    @cached_property
+    def _machines(self) -> tuple[int, list[str]]:
+        """This machine's number and the names of all."""
+        if not self._config.exists():
+            return 0, ["algo-1"]
+        hosts, own = _read(self._config, "hosts", "current_host")
+        hosts = sorted(hosts, key=lambda host: (len(host), host))
+        if own not in hosts:
+            raise LookupError(f"{self._config} names this host {own!r}, which is none of {hosts}")
+        return hosts.index(own), hosts
 
 
-def _machines(config: Path) -> tuple[int, list[str]]:
-    """Return this machine's number and the names of all."""
+def _read(file: Path, *names: str) -> list[Any]:
+    """Return entries of a file that SageMaker writes before a job begins.
+
+    Raises:
+        LookupError: It is not there, or lacks one of them.
+    """
     try:
-        content: dict[str, Any] = json.loads(config.read_bytes())
-    except FileNotFoundError:
-        return 0, ["algo-1"]
-    hosts = sorted(content["hosts"], key=lambda host: (len(host), host))
-    return hosts.index(content["current_host"]), hosts
+        content: dict[str, Any] = json.loads(file.read_bytes())
+        return [content[name] for name in names]
+    except OSError as error:
+        raise LookupError(f"{file} cannot be read: {error.strerror}. {_ADVICE}") from None
+    except (ValueError, TypeError, KeyError):
+        raise LookupError(
+            f"{file} is no JSON object with {' and '.join(names)}. {_ADVICE}"
+        ) from None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from waterflow_sagemaker.translation.context import StepPlan
     from waterflow_sagemaker.translation.mounts import Mount
+    from waterflow_sagemaker.translation.planning import StepPlan
 
 
 def processing(

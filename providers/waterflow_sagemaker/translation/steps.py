@@ -24,7 +24,7 @@ from waterflow_sagemaker.translation.naming import REGISTERED_AT
 
 if TYPE_CHECKING:
     from waterflow_sagemaker.translation.branching import PlacedStep
-    from waterflow_sagemaker.translation.context import Context, StepPlan
+    from waterflow_sagemaker.translation.planning import SageMakerPlanning, StepPlan
 
 MARGIN: Final = 900
 """Seconds beyond a step's own time: installing its libraries, and ending well."""
@@ -70,43 +70,43 @@ class _JobParts:
     control: Control | None = None
 
 
-def native_step(context: Context, placed: PlacedStep) -> Native:
+def native_step(planning: SageMakerPlanning, placed: PlacedStep) -> Native:
     """Return a step of the definition.
 
     Args:
-        context: The pipeline and its settings.
+        planning: The pipeline and its settings.
         placed: The step at one of its places.
 
     Raises:
         UnsupportedFeatureError: SageMaker cannot honour a setting.
         DefinitionError: An argument is too long.
     """
-    plan = context.plan(placed.step.name)
-    step = _without_static(placed.step, context.pipeline.parameters)
+    plan = planning.plan(placed.step.name)
+    step = _without_static(placed.step, planning.pipeline.parameters)
     mounts = mounting.collect(
         step,
         plan.kind,
         placed.sources,
-        context.kind_of,
-        context.is_raw,
-        context.address,
-        context.pipeline.parameters,
+        planning.kind_of,
+        planning.is_raw,
+        planning.address,
+        planning.pipeline.parameters,
     )
     if isinstance(step.run, spec.Container):
-        job = _program(context, plan, step, step.run, mounts)
+        job = _program(planning, plan, step, step.run, mounts)
     else:
-        job = _launched(context, plan, step, mounts)
+        job = _launched(planning, plan, step, mounts)
     mounting.check_count(step.name, plan.kind, len(job.mounts))
-    _check_arguments(context, step, [*job.entrypoint, *job.arguments])
+    _check_arguments(planning, step, [*job.entrypoint, *job.arguments])
     _check_environment(step, plan, job.environment)
     native: dict[str, Any] = {
         "Name": placed.native,
         "Type": "Training" if plan.kind == "training" else "Processing",
-        "Arguments": _arguments(context, plan, placed, job),
+        "Arguments": _arguments(planning, plan, placed, job),
     }
     if placed.after:
         native["DependsOn"] = list(placed.after)
-    native["CacheConfig"] = context.caching(step)
+    native["CacheConfig"] = planning.caching(step)
     native["RetryPolicies"] = RETRIES
     if plan.keys and plan.kind == "processing":
         native["PropertyFiles"] = [
@@ -140,7 +140,9 @@ def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> s
 # --- what runs in the job -----------------------------------------------------------------------
 
 
-def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts) -> _JobParts:
+def _launched(
+    planning: SageMakerPlanning, plan: StepPlan, step: spec.Step, mounts: Mounts
+) -> _JobParts:
     """Return the job of a step that our launcher starts."""
     launch: dict[str, Any] = {
         "version": 1,
@@ -157,36 +159,40 @@ def _launched(context: Context, plan: StepPlan, step: spec.Step, mounts: Mounts)
     }
     environment: dict[str, Any] = {}
     if isinstance(step.run, spec.Register):
-        launch["registering"] = context.registering
+        launch["registering"] = planning.registering
         environment[REGISTERED_AT] = {"Get": "Execution.StartDateTime"}
     document = step_document(
-        context.part(step), step, execution=EXECUTION, frames=True,
+        planning.part(step), step, execution=EXECUTION, frames=True,
         secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,
     )  # fmt: skip
-    bundle = context.build.bundles.get(step.name)
+    bundle = planning.build.bundles.get(step.name)
     digest = control_digest(launch, document, bundle.digest if bundle else None, programs())
     base = mounting.TRAINING_INPUT if plan.kind == "training" else mounting.PROCESSING_INPUT
-    first = [Mount("control", f"{base}/control", context.uri(f"control/{digest}/"))]
+    first = [Mount("control", f"{base}/control", planning.uri(f"control/{digest}/"))]
     if plan.libraries.wheels is not None:
         first.append(
-            Mount("wheels", f"{base}/wheels", context.uri(f"wheels/{plan.libraries.wheels}/"))
+            Mount("wheels", f"{base}/wheels", planning.uri(f"wheels/{plan.libraries.wheels}/"))
         )
     control = Control(digest=digest, source=step.name, launch=launch, step=document)
     arguments = [
         _joined(f"--param={name}=", source.name)
         for name, source in leaves(step)
         if isinstance(source, spec.FromParameter)
-        and context.pipeline.parameters[source.name].type != "data"
+        and planning.pipeline.parameters[source.name].type != "data"
     ]
     entrypoint = ["python3", f"{base}/control/{LAUNCH}"]
     return _JobParts(entrypoint, arguments, [*first, *mounts.mounts], environment, control=control)
 
 
 def _program(
-    context: Context, plan: StepPlan, step: spec.Step, run: spec.Container, mounts: Mounts
+    planning: SageMakerPlanning,
+    plan: StepPlan,
+    step: spec.Step,
+    run: spec.Container,
+    mounts: Mounts,
 ) -> _JobParts:
     """Return the job of a step that is a program in an image."""
-    parts = command(context.pipeline.parameters, plan.kind, step, run, mounts)
+    parts = command(planning.pipeline.parameters, plan.kind, step, run, mounts)
     outputs = sorted(step.outputs)
     if len(outputs) >= limits.OUTPUTS.most:
         raise UnsupportedFeatureError(
@@ -208,14 +214,14 @@ def _joined(before: str, parameter: str) -> dict[str, Any]:
 
 
 def _arguments(
-    context: Context, plan: StepPlan, placed: PlacedStep, job: _JobParts
+    planning: SageMakerPlanning, plan: StepPlan, placed: PlacedStep, job: _JobParts
 ) -> dict[str, Any]:
     step = placed.step
     base = {
         "Std:Join": {
             "On": "/",
             "Values": [
-                context.uri("runs"),
+                planning.uri("runs"),
                 {"Get": "Execution.PipelineExecutionId"},
                 placed.native,
             ],
@@ -228,13 +234,13 @@ def _arguments(
             job.entrypoint,
             job.arguments,
             job.mounts,
-            _processing_outputs(base, job.outputs, placed.native, context),
+            _processing_outputs(base, job.outputs, placed.native, planning),
             job.environment,
             stopping,
         )
     checkpoint = None
     if step.resources.spot and job.control is not None:
-        checkpoint = context.uri(f"checkpoints/{job.control.digest}")
+        checkpoint = planning.uri(f"checkpoints/{job.control.digest}")
     return requests.training(
         plan,
         job.entrypoint,
@@ -246,7 +252,7 @@ def _arguments(
         metrics=_metrics(step, plan),
         instances=step.resources.instances,
         spot=step.resources.spot,
-        wait=context.settings.spot_wait,
+        wait=planning.settings.spot_wait,
         checkpoint=checkpoint,
     )
 
@@ -286,7 +292,7 @@ def _metrics(step: spec.Step, plan: StepPlan) -> list[dict[str, str]]:
 
 
 def _processing_outputs(
-    base: dict[str, Any], outputs: list[str], native: str, context: Context
+    base: dict[str, Any], outputs: list[str], native: str, planning: SageMakerPlanning
 ) -> list[dict[str, Any]]:
     """Return the outputs of a processing job.
 
@@ -303,7 +309,7 @@ def _processing_outputs(
     execution = {"Get": "Execution.PipelineExecutionId"}
     natives = [output("artifacts", "/opt/ml/processing/artifacts", base)]
     for number, name in enumerate(outputs, 1):
-        values = [context.uri("runs"), execution, native, name]
+        values = [planning.uri("runs"), execution, native, name]
         uri = {"Std:Join": {"On": "/", "Values": values}}
         natives.append(output(f"output-{number}", f"{mounting.PROCESSING_OUTPUT}/{name}", uri))
     return natives
@@ -344,7 +350,7 @@ def _seconds(step: spec.Step, plan: StepPlan) -> int:
 # --- limits -------------------------------------------------------------------------------------
 
 
-def _check_arguments(context: Context, step: spec.Step, arguments: list[Any]) -> None:
+def _check_arguments(planning: SageMakerPlanning, step: spec.Step, arguments: list[Any]) -> None:
     number = len(arguments)
     if number > limits.ARGUMENTS.most:
         raise UnsupportedFeatureError(
@@ -359,7 +365,7 @@ def _check_arguments(context: Context, step: spec.Step, arguments: list[Any]) ->
                 f"Step '{step.name}': SageMaker takes no line breaks in a command, and "
                 f"{argument!r:.60} has one. Put the program into the image, or write it on one line"
             )
-        length = _length(context, argument)
+        length = _length(planning, argument)
         if length > limits.ARGUMENT.most:
             shown = argument if isinstance(argument, str) else argument["Std:Join"]["Values"][0]
             raise DefinitionError(
@@ -376,13 +382,13 @@ def _has_line_break(argument: Any) -> bool:
     return any("\n" in text or "\r" in text for text in texts if isinstance(text, str))
 
 
-def _length(context: Context, argument: Any) -> int:
+def _length(planning: SageMakerPlanning, argument: Any) -> int:
     """Return an argument's length, with the defaults of the parameters in it."""
     if isinstance(argument, str):
         return len(argument)
     if "Get" in argument:
-        return context.default_length(str(argument["Get"]).removeprefix("Parameters."))
-    return sum(_length(context, part) for part in argument["Std:Join"]["Values"])
+        return planning.default_length(str(argument["Get"]).removeprefix("Parameters."))
+    return sum(_length(planning, part) for part in argument["Std:Join"]["Values"])
 
 
 def _check_environment(step: spec.Step, plan: StepPlan, variables: dict[str, Any]) -> None:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from waterflow.emulation.clock import Clock
-from waterflow.emulation.cluster import Cluster, End, Launch
+from waterflow.emulation.cluster import Cluster, End, Workload
 from waterflow.emulation.errors import JobError
 from waterflow.emulation.faults import SpotPlan
 from waterflow.emulation.jobs import Job, JobRefusedError, JobState, JobTable
 from waterflow.emulation.paging import page
 from waterflow.emulation.process import EmulatorProcess
-from waterflow.emulation.schedules import Schedules
+from waterflow.emulation.schedules import Scheduler
 from waterflow.emulation.service import Cloud, main
 from waterflow.emulation.tokens import TokenConflictError, Tokens
 from waterflow.emulation.wire import App, Environ, Reply, Start, json_reply, read_body
@@ -40,7 +40,7 @@ class ToyJob(Job):
 
     def work(self) -> str | None:
         plan = SpotPlan(self.site.faults) if self.request.get("spot") else None
-        launch = Launch(
+        workload = Workload(
             command=["sh", "-ec", self.request["command"]],
             environment=self.request.get("environment", {}),
             image=self.request.get("image", "any"),
@@ -51,7 +51,7 @@ class ToyJob(Job):
         attempts = 0
         while True:
             attempts += 1
-            cluster = Cluster(self.site, launch, self.folder / f"attempt-{attempts}")
+            cluster = Cluster(self.site, workload, self.folder / f"attempt-{attempts}")
             if plan:
                 plan.begin()
 
@@ -78,8 +78,13 @@ class ToyJob(Job):
 
     def describe(self) -> dict[str, Any]:
         with self.lock:
-            return {"name": self.name, "state": str(self.state), "reason": self.reason,
-                    "log": list(self.log), "result": self.result}  # fmt: skip
+            return {
+                "name": self.name,
+                "state": str(self.state),
+                "reason": self.reason,
+                "log": list(self.log),
+                "result": self.result,
+            }
 
 
 class ToyJobs:
@@ -128,7 +133,7 @@ class Every:
         return begin + max(1, (after - begin) // self.seconds + 1) * self.seconds
 
 
-class ToySchedules(Schedules):
+class ToyScheduler(Scheduler):
     """The part that has the schedules."""
 
     def __init__(self, clock: Clock, jobs: ToyJobs) -> None:
@@ -161,7 +166,7 @@ class ToyCloud(Cloud):
 
     def parts(self, site: Any, endpoint: str, state: Path | None) -> dict[str, Any]:
         self.jobs = ToyJobs(site)
-        self.schedules = ToySchedules(Clock(), self.jobs)
+        self.schedules = ToyScheduler(Clock(), self.jobs)
         return {"schedules": self.schedules, "jobs": self.jobs}
 
     def prepare(self, wishes: str) -> Iterator[str]:

@@ -28,8 +28,8 @@ def add(left: int, right: int = 2) -> dict[str, int]:
 
 
 @wf.step
-def use(found: dict[str, int]) -> int:
-    return found["sum"]
+def use(sums: dict[str, int]) -> int:
+    return sums["sum"]
 
 
 @wf.step
@@ -101,9 +101,10 @@ def framed(text):
 def metrics(events, name, attempt=1):
     """Return the history of a metric."""
     return [
-        (event["at"], event["value"]) for event in events
+        (event["at"], event["value"])
+        for event in events
         if event["kind"] == "metric" and (event["key"], event["attempt"]) == (name, attempt)
-    ]  # fmt: skip
+    ]
 
 
 class Jobs:
@@ -146,9 +147,13 @@ class Jobs:
             "PYTHONPATH": str(self.bundle),
         }
         return subprocess.Popen(
-            self.command(step, *arguments, **options), cwd=work, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            self.command(step, *arguments, **options),
+            cwd=work,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def run(self, step, *arguments, **options):
         process = self.start(step, *arguments, **options)
@@ -170,7 +175,7 @@ def test_a_step_on_plain_data_needs_the_standard_library_alone(jobs, tmp_path, i
     assert artifacts.verify(tmp_path / "out").type == "json"
     assert json.loads((tmp_path / "out" / "value.json").read_bytes()) == {"sum": 42}
     code, text = jobs.run(
-        "use", "--input", f"found={tmp_path}/out", "--output", f"output={tmp_path}/used"
+        "use", "--input", f"sums={tmp_path}/out", "--output", f"output={tmp_path}/used"
     )
     assert code == 0, text
     assert json.loads((tmp_path / "used" / "value.json").read_bytes()) == 42
@@ -191,13 +196,13 @@ def test_exit_codes_are_as_documented(jobs, tmp_path):
     assert jobs.run("breaks", "--param", "left=no json", *out)[0] == 2
     assert jobs.run("breaks", "--parameter", "left=1", *out)[0] == 2
     assert jobs.run("add", *out)[0] == 2, "a parameter is missing"
-    assert jobs.run("use", "--input", f"found={tmp_path}/nowhere", *out)[0] == 3
+    assert jobs.run("use", "--input", f"sums={tmp_path}/nowhere", *out)[0] == 3
     assert jobs.run("wrong", "--param", "left=1", *out)[0] == 4
     assert jobs.run("late", "--param", f'note="{tmp_path}/note"', *out)[0] == 124
     half = tmp_path / "half"
     half.mkdir()
     (half / "value.json").write_text("1")
-    code, text = jobs.run("use", "--input", f"found={half}", *out)
+    code, text = jobs.run("use", "--input", f"sums={half}", *out)
     assert code == 3
     assert "not a finished artifact" in text
     assert not (tmp_path / "out" / "manifest.json").exists()
@@ -218,9 +223,14 @@ def test_an_import_that_fails_is_told_apart(jobs, tmp_path):
 def test_sigterm_ends_the_job_soon_and_keeps_the_checkpoint(jobs, tmp_path, step):
     note = tmp_path / "note"
     process = jobs.start(
-        step, "--param", f'note="{note}"', "--output", f"output={tmp_path}/out",
-        "--checkpoint", tmp_path / "checkpoint",
-    )  # fmt: skip
+        step,
+        "--param",
+        f'note="{note}"',
+        "--output",
+        f"output={tmp_path}/out",
+        "--checkpoint",
+        tmp_path / "checkpoint",
+    )
     child = int(until(lambda: note.exists() and note.read_text(), what="the step"))
     process.send_signal(signal.SIGTERM)
     text, _ = process.communicate(timeout=8)

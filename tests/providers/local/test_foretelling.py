@@ -8,21 +8,21 @@ from waterflow.runs import submit as submitting
 from waterflow.runs.plan import make_plan
 
 MODULES = {
-    "told_make": """
+    "kit_make": """
         import waterflow as wf
 
         @wf.step
         def make(number: int) -> int:
             return number + 1
         """,
-    "told_use": """
+    "kit_use": """
         import waterflow as wf
 
         @wf.step
         def use(number: int) -> int:
             return number % 2
         """,
-    "told_more": """
+    "kit_more": """
         import waterflow as wf
 
         @wf.step
@@ -34,21 +34,21 @@ MODULES = {
             return used
 
         @wf.step
-        def deep(told: int) -> int:
-            return told
+        def deep(used: int) -> int:
+            return used
 
         @wf.step(cache=False)
         def always() -> int:
             return 1
         """,
-    "told": """
+    "kit_foretold": """
         import waterflow as wf
-        from told_make import make
-        from told_more import always, deep, read, tell
-        from told_use import use
+        from kit_make import make
+        from kit_more import always, deep, read, tell
+        from kit_use import use
 
         @wf.pipeline
-        def told(number: int, source: wf.Data = wf.Data("source.txt")) -> None:
+        def pipeline(number: int, source: wf.Data = wf.Data("source.txt")) -> None:
             used = use(make(number))
             read(source)
             always()
@@ -64,7 +64,7 @@ def row(*words):
     return dict(zip(EVERY, words, strict=True))
 
 
-class Told(Changing):
+class ForetellingProject(Changing):
     """The project with the steps of this module in it."""
 
     def __init__(self, project):
@@ -72,7 +72,7 @@ class Told(Changing):
         (project.root / "source.txt").write_text("one")
 
     def plan(self, **parameters):
-        with self.call("told:told", **parameters) as call:
+        with self.call("kit_foretold:pipeline", **parameters) as call:
             return make_plan(call, self.project.root, "mine")
 
     def foretold(self, **parameters):
@@ -81,7 +81,7 @@ class Told(Changing):
     def run(self, **parameters):
         """Start a run after foretelling it, and see that nothing foretold is wrong."""
         plan = self.plan(**parameters)
-        with self.call("told:told", **parameters) as call:
+        with self.call("kit_foretold:pipeline", **parameters) as call:
             run = submitting.submit(call, profile="mine", root=self.project.root)
         state = self.project.finish(run)
         assert state.status is Status.SUCCEEDED
@@ -94,7 +94,7 @@ class Told(Changing):
 @pytest.fixture
 def foretelling(configured):
     """The project, with a tracking server that is not there: no test waits for MLflow."""
-    return Told(configured('[profiles.mine.tracking]\nuri = "http://127.0.0.1:9"\n'))
+    return ForetellingProject(configured('[profiles.mine.tracking]\nuri = "http://127.0.0.1:9"\n'))
 
 
 def test_what_is_foretold_comes_about(foretelling):
@@ -109,7 +109,7 @@ def test_what_is_foretold_comes_about(foretelling):
     assert all(s.seconds == 0 for s in plan.steps if s.cache == "cached")
     assert 0 < plan.seconds < plan.full_seconds
     # The code of a step in the middle: what is behind it may be answered again by what it makes.
-    foretelling.change("told_use", "% 2", "% 2 + 0")
+    foretelling.change("kit_use", "% 2", "% 2 + 0")
     _, foretold = foretelling.run(number=1)
     assert foretold == row("cached", "will run", "cached", "will run", "unknown", "unknown")
     # Another parameter, and a gate that then stays closed.

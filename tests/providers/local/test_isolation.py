@@ -99,11 +99,11 @@ def gather(all: list[int]) -> int:
 
 
 @wf.pipeline
-def told(secret: wf.Static[str] = "known") -> None:
+def telling(secret: wf.Static[str] = "known") -> None:
     wf.container(
         name="teller", image="any/image:1", outputs=["out"], env={"GREETING": "hello"},
         secrets={"PASSWORD": wf.secret(secret)},
-        command=["sh", "-c", 'echo "$GREETING $PASSWORD" > {outputs.out}/told.txt'],
+        command=["sh", "-c", 'echo "$GREETING $PASSWORD" > {outputs.out}/words.txt'],
     )
 
 
@@ -209,11 +209,11 @@ IMAGE = "[profiles.mine.images]\n'any/image:1' = ''\n"
 def test_a_program_gets_its_variables_and_secrets(configured, monkeypatch):
     project = add_steps(configured(IMAGE))
     monkeypatch.setenv("WATERFLOW_SECRET_KNOWN", "s3same")
-    run = project.submit("told")
+    run = project.submit("telling")
     assert project.finish(run).status is Status.SUCCEEDED, list(run.logs())
-    (file,) = run.artifact("teller").path().rglob("told.txt")
+    (file,) = run.artifact("teller").path().rglob("words.txt")
     assert file.read_text() == "hello s3same\n"
-    failed = project.submit("told", secret="unknown")
+    failed = project.submit("telling", secret="unknown")
     state = project.finish(failed)
     assert state.status is Status.FAILED
     assert "Secret 'unknown' is not set" in state.steps["teller"].error

@@ -151,9 +151,12 @@ class Jobs:
     def run(self, step, place, *arguments, output="output", **other):
         module = other.pop("module", "waterflow.runtime")
         document = step_document(
-            self.spec, self.spec.step(step), execution={"variable": "NATIVE_ID"}, frames=True,
+            self.spec,
+            self.spec.step(step),
+            execution={"variable": "NATIVE_ID"},
+            frames=True,
             secrets_from=other.pop("secrets_from", None),
-        )  # fmt: skip
+        )
         (place / "STEP.json").write_text(json.dumps(document))
         environment = {
             "PATH": os.environ["PATH"], "NATIVE_ID": "e7", "PYTHONPATH": str(self.bundle),
@@ -163,9 +166,15 @@ class Jobs:
         command = [sys.executable, "-S", "-m", module, str(place / "STEP.json")]
         command += ["--output", f"{output}={place}/out", *map(str, arguments)]
         done = subprocess.run(
-            command, cwd=place, env=environment, text=True, timeout=60, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            command,
+            cwd=place,
+            env=environment,
+            text=True,
+            timeout=60,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         lines = done.stdout.splitlines()
         ends = [event for event in parse_frames(lines) if event["kind"] == "step.end"]
         return done.returncode, "\n".join(line for line in lines if FRAME not in line), ends
@@ -206,8 +215,17 @@ def test_what_ends_an_item_of_a_map_is_told(jobs, tmp_path, how, kind, said):
 
 def test_what_nobody_foresaw_is_told_with_its_whole_traceback(jobs, tmp_path):
     (tmp_path / "out").write_text("a file where the output's folder belongs")
-    code, text, (end,) = jobs.run("two", tmp_path, "--param", "left=1", "--param", "right=2",
-                                  "--output", f"right={tmp_path}/right", output="left")  # fmt: skip
+    code, text, (end,) = jobs.run(
+        "two",
+        tmp_path,
+        "--param",
+        "left=1",
+        "--param",
+        "right=2",
+        "--output",
+        f"right={tmp_path}/right",
+        output="left",
+    )
     assert code == contract.UNFORESEEN
     assert "Traceback" in text
     assert "in _publish" in text
@@ -223,8 +241,12 @@ def test_a_job_that_cannot_even_tell_prints_why(jobs, tmp_path):
     done = subprocess.run(
         [sys.executable, "-S", "-m", "waterflow.runtime.execute", str(tmp_path / "STEP.json")],
         env={"PYTHONPATH": str(jobs.bundle), "WATERFLOW_SPOOL": "/dev/null/spool.jsonl"},
-        cwd=tmp_path / "work", text=True, capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=tmp_path / "work",
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == contract.UNFORESEEN
     assert "/dev/null" in done.stderr
 
@@ -256,9 +278,15 @@ def test_a_step_that_ends_its_process_with_0_has_failed(jobs, tmp_path):
 
 def test_other_instances_write_and_track_nothing(jobs, tmp_path):
     code, text, ends = jobs.run(
-        "two", tmp_path, "--param", "left=1", "--param", "right=2", output="left",
+        "two",
+        tmp_path,
+        "--param",
+        "left=1",
+        "--param",
+        "right=2",
+        output="left",
         WATERFLOW_RANK="1",
-    )  # fmt: skip
+    )
     assert (code, ends) == (0, []), text
     assert not (tmp_path / "out").exists()
 
@@ -281,24 +309,35 @@ def test_a_forgotten_return_is_told_where_it_happened(jobs, tmp_path):
     assert "output 'left': None was returned" in text
     place = tmp_path / "both"
     place.mkdir()
-    code, text, _ = jobs.run("two", place, "--param", "left=1", "--param", "right=null",
-                             "--output", f"right={place}/right", output="left")  # fmt: skip
+    code, text, _ = jobs.run(
+        "two",
+        place,
+        "--param",
+        "left=1",
+        "--param",
+        "right=null",
+        "--output",
+        f"right={place}/right",
+        output="left",
+    )
     assert code == 0, text
     assert json.loads((place / "right" / "value.json").read_bytes()) is None
 
 
 @pytest.mark.parametrize(
-    ("how", "given", "found"),
+    ("how", "variables", "secrets"),
     [
         (None, {"WATERFLOW_SECRET_DB_PASSWORD": "a", "WATERFLOW_SECRET_OTHER": "b"}, ["a", "b"]),
         ({"variable_prefix": "VAULT_"}, {"VAULT_DB_PASSWORD": "c", "VAULT_OTHER": "d"}, ["c", "d"]),
         ({"resolver": "my_store:read"}, {}, ["hidden", "shh"]),
     ],
 )
-def test_secrets_come_from_where_the_provider_says(jobs, tmp_path, how, given, found):
-    code, text, _ = jobs.run("secretive", tmp_path, "--param", "left=1", secrets_from=how, **given)
+def test_secrets_come_from_where_the_provider_says(jobs, tmp_path, how, variables, secrets):
+    code, text, _ = jobs.run(
+        "secretive", tmp_path, "--param", "left=1", secrets_from=how, **variables
+    )
     assert code == 0, text
-    assert json.loads((tmp_path / "out" / "value.json").read_bytes()) == found
+    assert json.loads((tmp_path / "out" / "value.json").read_bytes()) == secrets
 
 
 @pytest.mark.parametrize(

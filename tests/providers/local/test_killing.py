@@ -174,9 +174,13 @@ def test_ctrl_c_in_the_command_line_cancels_the_run(project, tmp_path):
         "--profile", "mine", "--run-id", "typed", "-p", f"note={note}",
     ]  # fmt: skip
     typed = subprocess.Popen(
-        command, cwd=project.root, env=os.environ | {MARK: project.mark}, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        command,
+        cwd=project.root,
+        env=os.environ | {MARK: project.mark},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     until(lambda: note.exists() and note.read_text(), what="the step")
     os.killpg(typed.pid, signal.SIGINT)
     assert typed.wait(60) == 130

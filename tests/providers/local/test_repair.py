@@ -18,13 +18,13 @@ import waterflow as wf
 
 @wf.step
 def source() -> Path:
-    Path("told.txt").write_text("as it was")
-    return Path("told.txt")
+    Path("note.txt").write_text("as it was")
+    return Path("note.txt")
 
 
 @wf.step
-def reader(told: Path, salt: int) -> str:
-    return told.read_text()
+def reader(file: Path, salt: int) -> str:
+    return file.read_text()
 
 
 @wf.pipeline
@@ -35,9 +35,9 @@ def reads(salt: int = 0) -> None:
 @wf.step(include=["notes/*.txt"], cache=False)
 def scribbler() -> str:
     note = Path("notes/note.txt")
-    found = note.read_text()
+    content = note.read_text()
     note.write_text("scribbled")
-    return found
+    return content
 
 
 @wf.pipeline
@@ -89,8 +89,8 @@ def stored(project, run, step):
 
 def spoil(folder):
     folder.chmod(0o755)
-    (folder / "told.txt").chmod(0o644)
-    (folder / "told.txt").write_text("spoilt!!!")
+    (folder / "note.txt").chmod(0o644)
+    (folder / "note.txt").write_text("spoilt!!!")
 
 
 def test_what_is_stored_is_read_only(own):

@@ -29,7 +29,7 @@ def overlaps(folder):
 
 
 @pytest.mark.parametrize(
-    ("settings", "asked", "at_once"),
+    ("settings", "parameters", "at_once"),
     [
         ("cpu = 3\n", {"cpu": 1.0}, 3),
         ("cpu = 1\n", {"cpu": 0.5}, 2),
@@ -38,12 +38,12 @@ def overlaps(folder):
     ],
 )
 def test_steps_run_at_once_as_far_as_their_shares_allow(
-    configured, tmp_path, settings, asked, at_once
+    configured, tmp_path, settings, parameters, at_once
 ):
     project = configured(settings)
     notes = tmp_path / "notes"
     notes.mkdir()
-    run = project.submit("crowd", folder=str(notes), **asked)
+    run = project.submit("crowd", folder=str(notes), **parameters)
     assert project.finish(run).status is Status.SUCCEEDED
     assert overlaps(notes) == at_once
 
@@ -77,8 +77,9 @@ def test_a_cancelled_run_is_gone_on_from(configured, tmp_path):
     run = project.submit("printed", {"resume": stopped.id, "cache": False}, note=str(note))
     steps = project.finish(run).steps
     assert {name: step.status for name, step in steps.items()} == {
-        "prints": Status.SUCCEEDED, "program": Status.CACHED,
-    }  # fmt: skip
+        "prints": Status.SUCCEEDED,
+        "program": Status.CACHED,
+    }
 
 
 def test_a_run_that_cannot_be_gone_on_from_is_refused(project, tmp_path):
@@ -88,13 +89,13 @@ def test_a_run_that_cannot_be_gone_on_from_is_refused(project, tmp_path):
     done = project.submit("inline")
     project.finish(done)
     before = sorted(state.run for state in project.provider.runs())
-    for run, pipeline, given, why in (
+    for run, pipeline, parameters, why in (
         (inline, "resumable", {"folder": str(tmp_path)}, "ran inline"),
         (inline, "inline", {}, "is of pipeline 'resumable', not of 'inline'"),
         (done, "inline", {}, "has succeeded"),
     ):
         with pytest.raises(ConflictError, match=why):
-            project.submit(pipeline, {"resume": run.id}, **given)
+            project.submit(pipeline, {"resume": run.id}, **parameters)
     assert sorted(state.run for state in project.provider.runs()) == before
 
 
@@ -131,11 +132,11 @@ def histories(run, metric="loss"):
     )
     return {
         child.data.tags["waterflow.step"]: [
-            (one.step, one.value)
-            for one in client.get_metric_history(child.info.run_id, metric)
+            (one.step, one.value) for one in client.get_metric_history(child.info.run_id, metric)
         ]
-        for child in entries if "waterflow.step" in child.data.tags
-    }  # fmt: skip
+        for child in entries
+        if "waterflow.step" in child.data.tags
+    }
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_an_image_stands_for_a_folder_of_programs(tmp_path, configured):
     programs = tmp_path / "image" / "bin"
     programs.mkdir(parents=True)
     program = programs / "shout"
-    program.write_text('#!/bin/sh\ntr a-z A-Z < "$1/value.json" > "$2/told.txt"\n')
+    program.write_text('#!/bin/sh\ntr a-z A-Z < "$1/value.json" > "$2/shouted.txt"\n')
     program.chmod(0o755)
     project = configured(f"[profiles.mine.images]\n'registry/shout:1' = '{programs.parent}'\n")
     (project.root / "local_pipelines.py").write_text(
@@ -220,24 +221,24 @@ def test_an_image_stands_for_a_folder_of_programs(tmp_path, configured):
     )
     run = project.submit("shouting")
     assert project.finish(run).status is Status.SUCCEEDED, list(run.logs())
-    assert run.artifact("told").load() == '{"SALT":7}'
+    assert run.artifact("read").load() == '{"SALT":7}'
 
 
 SHOUT = """
 
 @wf.step
-def told(made: Path) -> str:
-    return (made / "told.txt").read_text()
+def read(folder: Path) -> str:
+    return (folder / "shouted.txt").read_text()
 
 
 @wf.pipeline
 def shouting() -> None:
-    made = wf.container(
+    shouted = wf.container(
         name="shout", image="registry/shout:1",
-        command=["shout", "{inputs.text}", "{outputs.made}"],
-        inputs={"text": words(7)}, outputs=["made"],
+        command=["shout", "{inputs.text}", "{outputs.folder}"],
+        inputs={"text": words(7)}, outputs=["folder"],
     )
-    told(made.made)
+    read(shouted.folder)
 """
 
 

@@ -39,8 +39,8 @@ def function(name, inputs=None, outputs="json", branch=None, **options):
         name=name,
         run=spec.Function("steps", name),
         inputs={
-            key: given if isinstance(given, spec.Input) else spec.Input("any", source(given))
-            for key, given in (inputs or {}).items()
+            key: origin if isinstance(origin, spec.Input) else spec.Input("any", source(origin))
+            for key, origin in (inputs or {}).items()
         },
         outputs={key: spec.Output(kind) for key, kind in outputs.items()},
         branch=None if branch is None else spec.Branch(*branch),
@@ -63,45 +63,48 @@ def container(name, command, inputs=None, outputs=(), **options):
     )
 
 
-def source(given):
+def source(origin):
     """Return a source: of a struct itself, of "step" or "step.output" its output."""
-    if not isinstance(given, str):
-        return given
-    step, _, output = given.partition(".")
+    if not isinstance(origin, str):
+        return origin
+    step, _, output = origin.partition(".")
     return spec.FromStep(step, output or "output")
 
 
 def pipeline(*steps, gates=(), parameters=None, name="a_pipeline"):
     return spec.Pipeline(
-        name=name, steps=steps, gates=tuple(gates), parameters=parameters or {},
+        name=name,
+        steps=steps,
+        gates=tuple(gates),
+        parameters=parameters or {},
         description="What it is for.",
-    )  # fmt: skip
+    )
 
 
-def build(found, *, python="3.12", versions=None, data=(), uri=None, experiment=None):
+def build(graph, *, python="3.12", versions=None, data=(), uri=None, experiment=None):
     uri = store.resolve_uri(uri, {}, Path("project", ".waterflow"))
     bundle = Bundle("b" * 64, {}, (), "steps")
     return Build(
-        spec=found,
-        digest=spec.digest(found),
+        spec=graph,
+        digest=spec.digest(graph),
         root=Path("project"),
-        bundles={s.name: bundle for s in found.steps if not isinstance(s.run, spec.Container)},
+        bundles={s.name: bundle for s in graph.steps if not isinstance(s.run, spec.Container)},
         versions=versions or {},
         data={one.uri: one for one in data},
         lock=Lock(None, "0" * 64, "pandas==2.2.3\n"),
         git=GitState("c" * 40, dirty=False),
         python=python,
-        tracking=TrackingTarget(uri=uri, experiment=experiment or found.name),
+        tracking=TrackingTarget(uri=uri, experiment=experiment or graph.name),
     )
 
 
-def compiled(found, settings=None, *, build_options=None, uri=MLFLOW, experiment=None):
+def compiled(graph, settings=None, *, build_options=None, uri=MLFLOW, experiment=None):
     """Compile a spec, or a build: its runs are tracked as it says itself."""
     chosen = profile(settings, uri=uri, experiment=experiment)
-    made = found
-    if not isinstance(found, Build):
-        made = build(found, uri=uri, experiment=experiment, **(build_options or {}))
-    return compile_sagemaker(made, chosen.convert(SageMakerSettings), chosen)
+    inputs = graph
+    if not isinstance(inputs, Build):
+        inputs = build(inputs, uri=uri, experiment=experiment, **(build_options or {}))
+    return compile_sagemaker(inputs, chosen.convert(SageMakerSettings), chosen)
 
 
 def assembled(call):
@@ -119,17 +122,17 @@ def definition(document):
 
 def native_steps(document):
     """Return all steps of a definition by name, those in branches too."""
-    found = {}
+    natives = {}
 
     def walk(steps):
         for step in steps:
-            found[step["Name"]] = step
+            natives[step["Name"]] = step
             if step["Type"] == "Condition":
                 walk(step["Arguments"]["IfSteps"])
                 walk(step["Arguments"]["ElseSteps"])
 
     walk(definition(document)["Steps"])
-    return found
+    return natives
 
 
 def stable(content):
@@ -145,10 +148,11 @@ def stable(content):
     def walk(part):
         if isinstance(part, dict):
             return {
-                walk(key): "<libraries>" if key in ("pins", "requirements", "tags") and value
+                walk(key): "<libraries>"
+                if key in ("pins", "requirements", "tags") and value
                 else walk(value)
                 for key, value in part.items()
-            }  # fmt: skip
+            }
         if isinstance(part, list):
             return [walk(one) for one in part]
         return re.sub(r"\b[0-9a-f]{64}\b", number, part) if isinstance(part, str) else part

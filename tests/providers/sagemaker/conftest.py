@@ -23,10 +23,10 @@ _CLIENTS = {}
 def until(condition, seconds=90.0, what="it"):
     """Poll until a condition holds, and return what it gave."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (outcome := condition()):
         assert time.monotonic() < end, f"{what} did not come about within {seconds} s"
         time.sleep(0.02)
-    return found
+    return outcome
 
 
 class Aws:
@@ -43,10 +43,10 @@ class Aws:
     def __call__(self, service, **config):
         key = (self.emulator.endpoint, service, str(sorted(config.items())))
         if key not in _CLIENTS:  # to make one takes longer than most tests
-            made = Config(**{"retries": {"max_attempts": 0}, "read_timeout": 60, **config})
+            settings = Config(**{"retries": {"max_attempts": 0}, "read_timeout": 60, **config})
             _CLIENTS[key] = boto3.session.Session(
                 aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
-            ).client(service, endpoint_url=self.emulator.endpoint, config=made)
+            ).client(service, endpoint_url=self.emulator.endpoint, config=settings)
         return _CLIENTS[key]
 
     def uri(self, key):
@@ -64,8 +64,8 @@ class Aws:
         return self("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def keys(self, prefix=""):
-        found = self("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
-        return [one["Key"] for one in found.get("Contents", [])]
+        listing = self("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [one["Key"] for one in listing.get("Contents", [])]
 
     # --- jobs -------------------------------------------------------------------------------------
 
@@ -142,7 +142,8 @@ class Aws:
                     _channel(key, uri) for key, uri in {"code": code, **(channels or {})}.items()
                 ],
                 "OutputDataConfig": {
-                    "S3OutputPath": self.uri("models"), "CompressionType": compression,
+                    "S3OutputPath": self.uri("models"),
+                    "CompressionType": compression,
                 },
                 "ResourceConfig": {
                     "InstanceCount": instances,
@@ -152,7 +153,7 @@ class Aws:
                 "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
                 **more,
             }
-        )  # fmt: skip
+        )
         return name
 
     def describe(self, name):
@@ -164,23 +165,25 @@ class Aws:
 
     def wait(self, name):
         def ended():
-            found = self.describe(name)
-            status = found.get("ProcessingJobStatus") or found["TrainingJobStatus"]
-            return found if status in FINAL else None
+            description = self.describe(name)
+            status = description.get("ProcessingJobStatus") or description["TrainingJobStatus"]
+            return description if status in FINAL else None
 
         return until(ended, what=f"the end of {name}")
 
     def streams(self, name, kind="Processing"):
         client, group = self("logs"), f"/aws/sagemaker/{kind}Jobs"
         try:
-            found = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")
+            listing = client.describe_log_streams(
+                logGroupName=group, logStreamNamePrefix=f"{name}/"
+            )
         except client.exceptions.ResourceNotFoundException:
             return {}
         return {
             one["logStreamName"]: client.get_log_events(
                 logGroupName=group, logStreamName=one["logStreamName"], startFromHead=True
             )["events"]
-            for one in found["logStreams"]
+            for one in listing["logStreams"]
         }
 
     def lines(self, name, kind="Processing"):

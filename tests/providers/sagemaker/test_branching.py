@@ -24,43 +24,43 @@ def first(*steps):
     return spec.FromFirst(tuple(spec.FromStep(step, "output") for step in steps))
 
 
-def run_spec(found, answers):
+def run_spec(pipeline_spec, answers):
     """Return what each step that runs was made of, by the rules of the language."""
-    made, gates = {}, {gate.name: gate for gate in found.gates}
+    results, gates = {}, {gate.name: gate for gate in pipeline_spec.gates}
 
     def open_(gate):
         names = [o.step for o in operands(gate.condition) if isinstance(o, spec.FromStep)]
-        chain = branches(found, gate.within)
+        chain = branches(pipeline_spec, gate.within)
         there = all(side(branch) for branch in chain)
-        return there and all(name in made for name in names)
+        return there and all(name in results for name in names)
 
     def side(branch):
         return open_(gates[branch.gate]) and answers[branch.gate] == branch.then
 
-    for step in found.steps:
-        if not all(side(branch) for branch in branches(found, step.branch)):
+    for step in pipeline_spec.steps:
+        if not all(side(branch) for branch in branches(pipeline_spec, step.branch)):
             continue
         values = {}
         for name, taken in step.inputs.items():
             if isinstance(taken.source, spec.FromFirst):
                 values[name] = next(
-                    (made[o.step] for o in taken.source.options if o.step in made), None
+                    (results[o.step] for o in taken.source.options if o.step in results), None
                 )
             else:
                 steps = [s.step for s in sources(taken.source) if isinstance(s, spec.FromStep)]
                 values[name] = (
-                    tuple(made[s] for s in steps) if all(s in made for s in steps) else None
+                    tuple(results[s] for s in steps) if all(s in results for s in steps) else None
                 )
                 if isinstance(taken.source, spec.FromStep) and values[name] is not None:
                     values[name] = values[name][0]
         if None not in values.values():
-            made[step.name] = (step.name, tuple(sorted(values.items())))
-    return made
+            results[step.name] = (step.name, tuple(sorted(values.items())))
+    return results
 
 
 def run_layout(layout, answers):
     """Return the same for a layout, run as SageMaker would."""
-    made, ran = {}, {}
+    results, ran = {}, {}
 
     def level(path):
         for placed in layout.levels[path]:
@@ -69,30 +69,30 @@ def run_layout(layout, answers):
                 assert ran[native][0] == name
             if isinstance(placed, PlacedStep):
                 assert set(placed.after) <= ran.keys()
-                assert placed.step.name not in made, "a step ran twice"
+                assert placed.step.name not in results, "a step ran twice"
                 values = {}
                 for name, taken in placed.step.inputs.items():
                     steps = [s.step for s in sources(taken.source) if isinstance(s, spec.FromStep)]
                     got = tuple(ran[placed.sources[s]] for s in steps)
                     values[name] = got[0] if isinstance(taken.source, spec.FromStep) else got
-                made[placed.step.name] = (placed.step.name, tuple(sorted(values.items())))
-                ran[placed.native] = made[placed.step.name]
+                results[placed.step.name] = (placed.step.name, tuple(sorted(values.items())))
+                ran[placed.native] = results[placed.step.name]
             else:
                 level((*path, (placed.gate.name, answers[placed.gate.name])))
 
     level(())
-    return made
+    return results
 
 
-def both_ways(found):
+def both_ways(graph):
     """Compare spec and layout for all answers of the gates; return the layout."""
-    layout = place(found)
+    layout = place(graph)
     natives = [p.native for p in (*layout.steps(), *layout.gates())]
     assert len(set(natives)) == len(natives)
-    names = [gate.name for gate in found.gates]
+    names = [gate.name for gate in graph.gates]
     for number in range(2 ** len(names)):
         answers = {name: bool(number >> bit & 1) for bit, name in enumerate(names)}
-        assert run_layout(layout, answers) == run_spec(found, answers)
+        assert run_layout(layout, answers) == run_spec(graph, answers)
     return layout
 
 
@@ -102,7 +102,7 @@ def test_a_chain_has_one_level():
 
 
 def test_what_follows_a_choice_stands_in_both_branches():
-    found = pipeline(
+    graph = pipeline(
         function("score"),
         function("then", branch=("gate", True)),
         function("other", branch=("gate", False)),
@@ -111,7 +111,7 @@ def test_what_follows_a_choice_stands_in_both_branches():
         function("apart"),
         gates=[spec.Gate("gate", reads("score"))],
     )
-    layout = both_ways(found)
+    layout = both_ways(graph)
     assert branching.copies(layout) == {
         "score": ["score"], "then": ["then"], "other": ["other"], "use": ["use", "use-2"],
         "last": ["last", "last-2"], "apart": ["apart"],
@@ -122,7 +122,7 @@ def test_what_follows_a_choice_stands_in_both_branches():
 
 
 def test_a_step_without_any_input_left_is_not_compiled():
-    found = pipeline(
+    graph = pipeline(
         function("then", branch=("one", True)),
         function("deeper", branch=("two", True)),
         function("use", {"x": first("then", "deeper")}),
@@ -131,7 +131,7 @@ def test_a_step_without_any_input_left_is_not_compiled():
             spec.Gate("two", reads(), within=spec.Branch("one", then=False)),
         ],
     )
-    layout = both_ways(found)
+    layout = both_ways(graph)
     assert {placed.path for placed in layout.steps() if placed.step.name == "use"} == {
         (("one", True),),
         (("one", False), ("two", True)),
@@ -139,17 +139,17 @@ def test_a_step_without_any_input_left_is_not_compiled():
 
 
 def test_a_choice_between_gates_of_their_own():
-    found = pipeline(
+    graph = pipeline(
         function("left", branch=("one", True)),
         function("right", branch=("two", True)),
         function("use", {"x": first("left", "right")}),
         gates=[spec.Gate("one", reads()), spec.Gate("two", reads())],
     )
-    both_ways(found)
+    both_ways(graph)
 
 
 def test_a_gate_that_needs_what_is_behind_another():
-    found = pipeline(
+    graph = pipeline(
         function("a", branch=("one", True)),
         function("b", branch=("one", False)),
         function("c", {"x": first("a", "b")}),
@@ -158,40 +158,41 @@ def test_a_gate_that_needs_what_is_behind_another():
         function("f", {"x": first("d", "e")}),
         gates=[spec.Gate("one", reads()), spec.Gate("two", reads("c"))],
     )
-    assert len(branching.copies(both_ways(found))["f"]) == 4
+    assert len(branching.copies(both_ways(graph))["f"]) == 4
 
 
 def test_gates_that_need_each_others_steps():
-    found = pipeline(
+    graph = pipeline(
         function("a", branch=("one", True)),
         function("p", branch=("two", True)),
         function("q", {"x": first("a", "p")}, branch=("two", True)),
         function("w", {"x": first("p", "a")}, branch=("one", False)),
         gates=[spec.Gate("one", reads()), spec.Gate("two", reads())],
     )
-    both_ways(found)
+    both_ways(graph)
 
 
 def test_waiting_for_a_gated_step_without_needing_it():
-    found = pipeline(
+    graph = pipeline(
         function("a", branch=("one", True)),
         function("b", after=("a",)),
         gates=[spec.Gate("one", reads())],
     )
-    layout = both_ways(found)
+    layout = both_ways(graph)
     assert {p.native: p.after for p in layout.steps() if p.step.name == "b"} == {
-        "b": ("a",), "b-2": (),
-    }  # fmt: skip
+        "b": ("a",),
+        "b-2": (),
+    }
 
 
 def test_an_undecided_gate_has_no_steps():
-    found = pipeline(
+    graph = pipeline(
         function("a", branch=("one", True)),
         function("b", branch=("two", True)),
         function("c", branch=("two", False)),
         gates=[spec.Gate("one", reads()), spec.Gate("two", reads("a"))],
     )
-    both_ways(found)
+    both_ways(graph)
 
 
 def test_too_many_copies_are_refused(monkeypatch):
@@ -209,14 +210,14 @@ def test_too_many_copies_are_refused(monkeypatch):
 
 
 def test_the_definition_nests_and_names_the_copies():
-    found = pipeline(
+    graph = pipeline(
         function("score", outputs="number"),
         function("then_it", branch=("gate", True)),
         function("other", branch=("gate", False)),
         function("use", {"x": first("then_it", "other")}),
         gates=[spec.Gate("gate", reads("score"))],
     )
-    document = compiled(found)
+    document = compiled(graph)
     steps = native_steps(document)
     assert list(steps) == ["score", "gate", "then-it", "use", "other", "use-2"]
     uri = steps["use"]["Arguments"]["ProcessingInputs"][1]["S3Input"]["S3Uri"]
@@ -237,11 +238,11 @@ def pipelines(draw):
     steps, gates, chains = [], [], {}
 
     def chain_of(branch):
-        found = []
+        chain = []
         while branch is not None:
-            found.insert(0, (branch.gate, branch.then))
+            chain.insert(0, (branch.gate, branch.then))
             branch = next(g.within for g in gates if g.name == branch.gate)
-        return tuple(found)
+        return tuple(chain)
 
     def visible(chain):
         return [name for name, theirs in chains.items() if chain[: len(theirs)] == theirs]
@@ -275,5 +276,5 @@ def pipelines(draw):
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pipelines())
-def test_any_layout_runs_as_its_spec(found):
-    both_ways(found)
+def test_any_layout_runs_as_its_spec(graph):
+    both_ways(graph)

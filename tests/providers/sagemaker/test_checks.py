@@ -290,8 +290,11 @@ def empty_out(document: Json, path: tuple[Any, ...]) -> bool:
 
 
 MUTATIONS: list[Callable[[Json, tuple[Any, ...]], bool]] = [
-    misspell, retype, lead_astray, empty_out,
-]  # fmt: skip
+    misspell,
+    retype,
+    lead_astray,
+    empty_out,
+]
 PLACES = arguments_of(definition())
 
 

@@ -54,10 +54,10 @@ def resolver(document, values, parameters):
         if not isinstance(expression, dict):
             return expression
         if "Std:JsonGet" in expression:
-            found = expression["Std:JsonGet"]
-            step = found["PropertyFile"]["Get"].split(".")[1]
+            query = expression["Std:JsonGet"]
+            step = query["PropertyFile"]["Get"].split(".")[1]
             content = files[step]
-            key, part = found["Path"].split(".")
+            key, part = query["Path"].split(".")
             if part == "number" and part not in content[key]:
                 raise NoNumberError
             return content[key][part]
@@ -84,11 +84,13 @@ def answer(condition, outputs, values, parameters, declared):
         function("made", outputs=outputs),
         function(TRAINING, outputs=outputs),
     ]
-    found = pipeline(
-        *producers, function("behind", branch=("gate", True)),
-        gates=[spec.Gate("gate", condition)], parameters=declared,
-    )  # fmt: skip
-    document = compiled(found, training(TRAINING))
+    graph = pipeline(
+        *producers,
+        function("behind", branch=("gate", True)),
+        gates=[spec.Gate("gate", condition)],
+        parameters=declared,
+    )
+    document = compiled(graph, training(TRAINING))
     conditions = native_steps(document)["gate"]["Arguments"]["Conditions"]
     resolve = resolver(document, values, parameters)
     answers = [evaluate(one, resolve) for one in conditions]
@@ -111,8 +113,11 @@ INTEGERS = st.integers(-2, 2)
 FLOATS = st.sampled_from([-1.5, -0.0, 0.0, 0.5, 1.0, 2.0])
 TEXTS = st.sampled_from(["", "1", "true", "null", 'say "ü"', "0.0"])
 BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
-    "integer": INTEGERS, "number": FLOATS, "boolean": st.booleans(), "string": TEXTS,
-}  # fmt: skip
+    "integer": INTEGERS,
+    "number": FLOATS,
+    "boolean": st.booleans(),
+    "string": TEXTS,
+}
 ANY = st.one_of(*BY_TYPE.values())
 OUTPUTS = {**{kind: kind for kind in BY_TYPE}, "metrics": "metrics", "plain": "json"}
 PARAMETERS = {
@@ -191,17 +196,17 @@ def is_loud(condition, values):
 def test_any_condition_gives_the_same_answer(condition, run):
     values, parameters = run
     try:
-        found = answer(condition, OUTPUTS, values, parameters, PARAMETERS)
+        outcome = answer(condition, OUTPUTS, values, parameters, PARAMETERS)
     except UnsupportedFeatureError:
         assume(False)
     except NoNumberError:
         assert is_loud(condition, values)
         return
-    assert found is expected(condition, values, parameters)
+    assert outcome is expected(condition, values, parameters)
 
 
 def native(condition):
-    found = pipeline(
+    graph = pipeline(
         function(
             "a", outputs={"auc": "number", "ok": "boolean", "word": "string", "plain": "json"}
         ),
@@ -214,7 +219,7 @@ def native(condition):
             "colour": spec.Parameter("string", "red"),
         },
     )
-    return native_steps(compiled(found, training("t")))["gate"]["Arguments"]["Conditions"]
+    return native_steps(compiled(graph, training("t")))["gate"]["Arguments"]["Conditions"]
 
 
 AUC = spec.Compare(of("a", "auc"), ">=", spec.FromParameter("least"))

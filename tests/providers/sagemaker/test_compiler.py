@@ -41,7 +41,7 @@ OTHER = "arn:aws:iam::123456789012:role/other"
 
 
 @wf.step(spot=True)
-def made() -> bool:
+def coin() -> bool:
     """Return a boolean."""
     return True
 
@@ -49,7 +49,7 @@ def made() -> bool:
 @wf.pipeline
 def traced() -> None:
     """Run one step on a spot machine."""
-    made()
+    coin()
 
 
 def arguments(document, name):
@@ -134,29 +134,43 @@ FEATURES = {
 @pytest.mark.parametrize("name", FEATURES)
 def test_one_of_each_feature(name, snapshot):
     data = [local_data("data/raw.csv")] if name in ("data", "container") else []
-    made = build(FEATURES[name], versions={"fit": {"pandas": "2.2.3"}}, data=data)
+    inputs = build(FEATURES[name], versions={"fit": {"pandas": "2.2.3"}}, data=data)
     settings = training("score") if name == "training" else {}
-    assert stable(valid(compiled(made, settings)).content) == snapshot
+    assert stable(valid(compiled(inputs, settings)).content) == snapshot
 
 
 def test_the_profiles_settings(snapshot):
-    found = pipeline(
+    graph = pipeline(
         function("load", resources=spec.Resources(disk=100 * 2**30)),
         function("fit", {"x": "load"}, resources=spec.Resources(gpu=spec.Gpu())),
     )
-    document = valid(compiled(
-        found,
-        {
-            "subnets": ["subnet-1"], "security_groups": ["sg-1"], "network_isolation": True,
-            "encrypt_traffic": True, "kms_key": "alias/ours", "tags": {"team": "risk"},
-            "parallel": 4, "cache_days": 7, "prefix": "team/ours",
-            "steps": {"fit": {
-                "job": "training", "role": OTHER, "subnets": [], "security_groups": [],
-                "network_isolation": False, "kms_key": "alias/other",
-            }},
-        },
-        experiment="Card fraud / 2026",
-    ))  # fmt: skip
+    document = valid(
+        compiled(
+            graph,
+            {
+                "subnets": ["subnet-1"],
+                "security_groups": ["sg-1"],
+                "network_isolation": True,
+                "encrypt_traffic": True,
+                "kms_key": "alias/ours",
+                "tags": {"team": "risk"},
+                "parallel": 4,
+                "cache_days": 7,
+                "prefix": "team/ours",
+                "steps": {
+                    "fit": {
+                        "job": "training",
+                        "role": OTHER,
+                        "subnets": [],
+                        "security_groups": [],
+                        "network_isolation": False,
+                        "kms_key": "alias/other",
+                    }
+                },
+            },
+            experiment="Card fraud / 2026",
+        )
+    )
     assert stable(document.content["request"]) == snapshot
     assert document.pipeline == "team-ours-a-pipeline"
     assert "encrypted by hardware" in document.jobs[1].notes[0]
@@ -172,8 +186,9 @@ def test_all_forms_of_gates(monkeypatch, snapshot):
     document = valid(compiled(assembled(module.plain(**values))))
     conditions = {
         name: step["Arguments"]["Conditions"]
-        for name, step in native_steps(document).items() if step["Type"] == "Condition"
-    }  # fmt: skip
+        for name, step in native_steps(document).items()
+        if step["Type"] == "Condition"
+    }
     assert conditions == snapshot
     spread = {job.step: job.notes for job in document.jobs if job.notes}
     assert spread.keys() >= {"equal_first", "unequal_first", "neither"}
@@ -183,34 +198,38 @@ def test_all_forms_of_gates(monkeypatch, snapshot):
 
 
 def test_nothing_of_a_run_and_no_change_without_a_change():
-    made = build(FEATURES["spot"], versions={"fit": {"pandas": "2.2.3"}})
-    assert compiled(made).content == compiled(made).content
-    committed = compiled(replace(made, git=replace(made.git, commit="e" * 40)))
-    one, other = definition(compiled(made)), definition(committed)
+    inputs = build(FEATURES["spot"], versions={"fit": {"pandas": "2.2.3"}})
+    assert compiled(inputs).content == compiled(inputs).content
+    committed = compiled(replace(inputs, git=replace(inputs.git, commit="e" * 40)))
+    one, other = definition(compiled(inputs)), definition(committed)
     assert one["Steps"] == other["Steps"]
     assert one["Metadata"] != other["Metadata"]
 
 
 def test_a_change_of_one_steps_code_changes_that_step_alone():
-    made = build(pipeline(function("a"), function("b", {"x": "a"})))
-    changed = dict(made.bundles, b=replace(made.bundles["b"], digest="f" * 64))
-    before, after = (native_steps(compiled(one)) for one in (made, replace(made, bundles=changed)))
+    inputs = build(pipeline(function("a"), function("b", {"x": "a"})))
+    changed = dict(inputs.bundles, b=replace(inputs.bundles["b"], digest="f" * 64))
+    both = (inputs, replace(inputs, bundles=changed))
+    before, after = (native_steps(compiled(one)) for one in both)
     assert before["a"] == after["a"]
     assert before["b"] != after["b"]
 
 
 def test_what_is_cached():
     unpinned = Pinned("https://example.org/raw.csv")
-    found = pipeline(
+    graph = pipeline(
         function("yes"),
         function("no", cache=False),
         function("pinned", {"x": spec.Input("data", spec.FromData("raw.csv"))}),
         function("unpinned", {"x": spec.Input("data", spec.FromData(unpinned.uri))}),
-        spec.Step(name="register", run=spec.Register(),
-                  inputs={"model": spec.Input("model", spec.FromStep("yes", "output"))},
-                  outputs={"output": spec.Output("json")}),
-    )  # fmt: skip
-    document = compiled(found, build_options={"data": [local_data("raw.csv"), unpinned]})
+        spec.Step(
+            name="register",
+            run=spec.Register(),
+            inputs={"model": spec.Input("model", spec.FromStep("yes", "output"))},
+            outputs={"output": spec.Output("json")},
+        ),
+    )
+    document = compiled(graph, build_options={"data": [local_data("raw.csv"), unpinned]})
     enabled = {name: step["CacheConfig"] for name, step in native_steps(document).items()}
     assert enabled.pop("yes") == enabled.pop("pinned") == {"Enabled": True, "ExpireAfter": "P30D"}
     assert enabled == {name: {"Enabled": False} for name in ("no", "unpinned", "register")}
@@ -226,20 +245,20 @@ def test_where_data_lies():
         Pinned("s3://elsewhere/unpinned/"),
         Pinned("https://example.org/unpinned.csv"),
     ]
-    found = compiled(pipeline(function("a")), build_options={"data": data}).data
-    assert found["data/raw.csv"] == found["other/raw.csv"] != found["data/other.csv"]
-    assert re.fullmatch(r"s3://my-bucket/waterflow/data/[0-9a-f]{64}", found["data/raw.csv"])
-    assert found["s3://elsewhere/pinned.csv"].startswith("s3://my-bucket/waterflow/data/")
-    assert found["s3://elsewhere/unpinned/"] == "s3://elsewhere/unpinned/"
-    assert "/data/unpinned-" in found["https://example.org/unpinned.csv"]
+    addresses = compiled(pipeline(function("a")), build_options={"data": data}).data
+    assert addresses["data/raw.csv"] == addresses["other/raw.csv"] != addresses["data/other.csv"]
+    assert re.fullmatch(r"s3://my-bucket/waterflow/data/[0-9a-f]{64}", addresses["data/raw.csv"])
+    assert addresses["s3://elsewhere/pinned.csv"].startswith("s3://my-bucket/waterflow/data/")
+    assert addresses["s3://elsewhere/unpinned/"] == "s3://elsewhere/unpinned/"
+    assert "/data/unpinned-" in addresses["https://example.org/unpinned.csv"]
 
 
 def test_a_default_that_was_not_pinned_is_left_out():
-    found = pipeline(
+    graph = pipeline(
         function("a", {"x": spec.Input("data", spec.FromParameter("source"))}),
         parameters={"source": spec.Parameter("data", "default.csv")},
     )
-    document = compiled(found, build_options={"data": [local_data("given.csv")]})
+    document = compiled(graph, build_options={"data": [local_data("given.csv")]})
     assert definition(document)["Parameters"] == [{"Name": "source", "Type": "String"}]
 
 
@@ -286,17 +305,24 @@ def test_a_spot_job_may_wait():
 
 
 def test_names_of_steps_and_of_values():
-    found = pipeline(
+    graph = pipeline(
         function("a_b", outputs={"m": "metrics"}),
         function("a.b", outputs={"m": "metrics"}),
         function("x" * 80),
         function("use", {"x": "a_b.m"}, branch=("gate", True)),
-        gates=[spec.Gate("gate", spec.All(tuple(
-            spec.Compare(spec.FromStep("a_b", "m", key), ">", spec.FromValue(0))
-            for key in ("p 1", "p-1", "p_1")
-        )))],
-    )  # fmt: skip
-    document = valid(compiled(found))
+        gates=[
+            spec.Gate(
+                "gate",
+                spec.All(
+                    tuple(
+                        spec.Compare(spec.FromStep("a_b", "m", key), ">", spec.FromValue(0))
+                        for key in ("p 1", "p-1", "p_1")
+                    )
+                ),
+            )
+        ],
+    )
+    document = valid(compiled(graph))
     names = definition(document)["Metadata"]["waterflow"]["steps"]
     assert [name for name, step in names.items() if step in ("a_b", "a.b")] == ["a-b", "a-b-2"]
     assert all(len(name) <= 64 for name in names)
@@ -305,18 +331,27 @@ def test_names_of_steps_and_of_values():
 
 
 def test_a_register_step_is_told_of_the_registry():
-    found = pipeline(
+    graph = pipeline(
         function("fit", outputs="model"),
         function("load", outputs="dataframe"),
-        spec.Step(name="register", run=spec.Register(),
-                  inputs={"model": spec.Input("model", spec.FromStep("fit", "output")),
-                          "example": spec.Input("any", spec.FromStep("load", "output"))},
-                  outputs={"output": spec.Output("json")}),
-    )  # fmt: skip
+        spec.Step(
+            name="register",
+            run=spec.Register(),
+            inputs={
+                "model": spec.Input("model", spec.FromStep("fit", "output")),
+                "example": spec.Input("any", spec.FromStep("load", "output")),
+            },
+            outputs={"output": spec.Output("json")},
+        ),
+    )
     uri = "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/app"
-    made = build(found, versions={"fit": {"xgboost": "2.1.0"}, "register": {"skops": "0.16.0"}},
-        uri=uri, experiment="ours")  # fmt: skip
-    document = valid(compiled(made, uri=uri, experiment="ours"))
+    inputs = build(
+        graph,
+        versions={"fit": {"xgboost": "2.1.0"}, "register": {"skops": "0.16.0"}},
+        uri=uri,
+        experiment="ours",
+    )
+    document = valid(compiled(inputs, uri=uri, experiment="ours"))
     launch = document.control["register"].launch
     assert launch["registering"]["uri"] == uri
     assert launch["registering"]["experiment"] == "ours"
@@ -327,33 +362,34 @@ def test_a_register_step_is_told_of_the_registry():
     found_environment = arguments(document, "register")["Environment"]
     assert found_environment == {"WATERFLOW_RUN_STARTED": {"Get": "Execution.StartDateTime"}}
     with pytest.raises(UnsupportedFeatureError, match="the registry with network_isolation"):
-        compiled(made, {"network_isolation": True}, uri=uri)
+        compiled(inputs, {"network_isolation": True}, uri=uri)
 
 
 @pytest.mark.parametrize("uri", [None, "sqlite:///mlflow.db"])
 def test_a_registry_that_no_job_reaches(uri):
-    found = pipeline(spec.Step(name="register", run=spec.Register()))
+    graph = pipeline(spec.Step(name="register", run=spec.Register()))
     with pytest.raises(
         ConfigurationError, match=r"no job on SageMaker can reach.*\[tracking\] uri"
     ):
-        compiled(found, uri=uri)
+        compiled(graph, uri=uri)
     compiled(pipeline(function("fit")), uri=uri)
 
 
 def test_the_libraries_of_a_step():
     versions = {"fit": {"pandas": "2.2.3", "waterflow": "0.1", "module ours": "sha256:1"}}
-    found = pipeline(function("fit"), function("nothing"))
-    document = compiled(build(found, versions=versions))
+    graph = pipeline(function("fit"), function("nothing"))
+    document = compiled(build(graph, versions=versions))
     (digest,) = document.wheelhouses
     assert document.wheelhouses[digest] == Wheelhouse(
         platform="manylinux_2_28_x86_64", python="3.12", requirements=("pandas==2.2.3",)
     )
     assert document.content["wheelhouses"][digest]["requirements"] == ["pandas==2.2.3"]
     assert [one["InputName"] for one in arguments(document, "fit")["ProcessingInputs"]] == [
-        "control", "wheels",
-    ]  # fmt: skip
+        "control",
+        "wheels",
+    ]
     assert document.control["nothing"].launch["wheels"] is False
-    of_image = compiled(build(found, versions=versions), {"libraries": "image"})
+    of_image = compiled(build(graph, versions=versions), {"libraries": "image"})
     assert of_image.wheelhouses == {}
     launch = of_image.control["fit"].launch
     assert (launch["wheels"], launch["pins"]) == (False, ["pandas==2.2.3"])
@@ -382,17 +418,17 @@ def test_the_size_of_a_definition():
 def test_time_grows_with_the_number_of_steps_and_not_with_its_square():
     """Count calls, which a busy machine does not change."""
 
-    def calls(made):
+    def calls(inputs):
         count = 0
 
         def counted(_frame, event, _argument):
             nonlocal count
             count += event == "call"
 
-        compiled(made)  # caches are warm
+        compiled(inputs)  # caches are warm
         sys.setprofile(counted)
         try:
-            compiled(made)
+            compiled(inputs)
         finally:
             sys.setprofile(None)
         return count
@@ -416,14 +452,14 @@ def test_no_cloud_sdk_is_imported():
 def test_data_of_one_name_and_version_at_two_addresses_is_kept_apart():
     places = [f"https://data.example/{year}/train.csv" for year in (2024, 2025)]
     data = [Pinned(uri, 'etag:"66a1-1f4"') for uri in places]
-    found = compiled(pipeline(function("a")), build_options={"data": data}).data
-    assert len(set(found.values())) == 2
+    addresses = compiled(pipeline(function("a")), build_options={"data": data}).data
+    assert len(set(addresses.values())) == 2
 
 
 def test_the_same_object_at_two_addresses_is_kept_once():
     data = [Pinned(f"s3://{bucket}/train.csv", "etag:66a1") for bucket in ("one", "two")]
-    found = compiled(pipeline(function("a")), build_options={"data": data}).data
-    assert len(set(found.values())) == 1
+    addresses = compiled(pipeline(function("a")), build_options={"data": data}).data
+    assert len(set(addresses.values())) == 1
 
 
 @pytest.mark.parametrize(
@@ -448,4 +484,4 @@ def test_a_container_finds_its_data_under_the_name_that_it_has(uri, name):
 
 def test_a_traced_pipeline():
     document = compiled(build(traced().spec))
-    assert native_steps(document)["made"]["Arguments"]["EnableManagedSpotTraining"] is True
+    assert native_steps(document)["coin"]["Arguments"]["EnableManagedSpotTraining"] is True

@@ -71,7 +71,7 @@ JOBS = pipeline(spec.Step(name="mapped", run=spec.Function("m", "f", over="x", f
 
 
 @pytest.mark.parametrize(
-    ("found", "error", "said"),
+    ("graph", "error", "said"),
     [
         (parameters(99), UnsupportedFeatureError, "101 arguments, of which a job has 100"),
         (parameters(201), DefinitionError, "has 201 parameters; SageMaker takes 200"),
@@ -108,9 +108,9 @@ JOBS = pipeline(spec.Step(name="mapped", run=spec.Function("m", "f", over="x", f
          UnsupportedFeatureError, "a machine with 1000 vCPU for a processing job"),
     ],
 )  # fmt: skip
-def test_what_is_refused(found, error, said):
+def test_what_is_refused(graph, error, said):
     with pytest.raises(error) as raised:
-        compiled(found)
+        compiled(graph)
     assert said in str(raised.value)
 
 

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
+
+from tests.emulate_verb import answers, emulate, entry, exported, started
+
+__all__ = ["started"]
 
 CLIENT = """
 import boto3, sys
@@ -16,42 +19,6 @@ s3.create_bucket(Bucket="mine")
 print(s3.list_buckets()["Buckets"][0]["Name"], boto3.client("sts").get_caller_identity()["Account"])
 sys.exit(3)
 """
-
-
-def emulate(*arguments, cwd, **more):
-    return subprocess.run(
-        [sys.executable, "-m", "waterflow.cli", "emulate", *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **more,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def started(tmp_path):
-    """Start the verb, to be ended by the test; whatever happens, it ends with the test."""
-    running = []
-
-    def start(*arguments, **more):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "waterflow.cli", "emulate", *arguments],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            stdin=subprocess.DEVNULL, start_new_session=True, **more,
-        )  # fmt: skip
-        running.append(process)
-        return process
-
-    yield start
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=60)
-
-
-def answers(endpoint):
-    try:
-        with urllib.request.urlopen(f"{endpoint}/moto-api/", timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 def test_a_command_finds_the_emulator_and_gives_its_exit_code(tmp_path):
@@ -68,34 +35,21 @@ def test_a_command_finds_the_emulator_and_gives_its_exit_code(tmp_path):
 
 
 def test_the_export_lines_are_for_a_shell(started):
-    process = started("sagemaker")
-    lines = []
-    while not lines or not lines[-1].startswith("unset "):
-        lines.append(process.stdout.readline())
-        assert lines[-1], process.stderr.read()
-    script = "".join(lines) + 'echo "$AWS_ENDPOINT_URL|$SAGEMAKER_VALIDATE_ROLE|$AWS_PROFILE"'
-    said = subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, check=True,
-        env={**os.environ, "AWS_PROFILE": "mine"},
-    ).stdout  # fmt: skip
-    endpoint, role, profile = said.strip().split("|")
+    variables = ("AWS_ENDPOINT_URL", "SAGEMAKER_VALIDATE_ROLE", "AWS_PROFILE")
+    _, (endpoint, role, profile) = exported(started("sagemaker"), *variables, AWS_PROFILE="mine")
     assert endpoint.startswith("http://127.0.0.1:")
     assert (role, profile) == ("false", "")
 
 
 def test_it_ends_with_the_verb_even_when_that_is_killed(started, eventually):
     process = started("sagemaker", "--json")
-    while "endpoint" not in (line := process.stdout.readline()):
-        assert line, process.stderr.read()
-    endpoint = json.loads("{" + line.rstrip().rstrip(",") + "}")["endpoint"]
-    while "SAGEMAKER_USER_CONFIG_OVERRIDE" not in (line := process.stdout.readline()):
-        assert line, process.stderr.read()
-    folder = Path(json.loads("{" + line.rstrip().rstrip(",") + "}").popitem()[1]).parent
-    assert answers(endpoint)
+    api = f"{entry(process, 'endpoint')}/moto-api/"
+    folder = Path(entry(process, "SAGEMAKER_USER_CONFIG_OVERRIDE")).parent
+    assert answers(api)
     assert folder.is_dir()
     process.kill()
     process.wait(60)
-    eventually(lambda: not answers(endpoint))
+    eventually(lambda: not answers(api))
     eventually(lambda: not folder.exists())
 
 
@@ -103,8 +57,9 @@ def test_the_state_is_kept_between_two_commands(tmp_path):
     write = "import boto3; boto3.client('s3').create_bucket(Bucket='kept')"
     read = "import boto3; print(boto3.client('s3').list_buckets()['Buckets'][0]['Name'])"
     for program, said in ((write, ""), (read, "kept\n")):
-        done = emulate("sagemaker", "--state", "state", "--", sys.executable, "-c", program,
-                       cwd=tmp_path)  # fmt: skip
+        done = emulate(
+            "sagemaker", "--state", "state", "--", sys.executable, "-c", program, cwd=tmp_path
+        )
         assert (done.returncode, done.stdout) == (0, said), done.stderr
 
 
@@ -115,9 +70,13 @@ def test_a_missing_library_names_the_command_that_installs_it(tmp_path):
         "from waterflow.cli import main; sys.argv = ['waterflow', 'emulate', 'sagemaker']; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 3, done.stderr
     assert 'pip install "waterflow[sagemaker,emulate]"' in done.stderr
 
@@ -151,13 +110,13 @@ provider = "local"
 LOOK = """
 import boto3, json
 ecr = boto3.client("ecr").describe_repositories()
-found = [
+names = [
     [one["Name"] for one in boto3.client("s3").list_buckets()["Buckets"]],
     [one["Arn"] for one in boto3.client("iam").list_roles()["Roles"]],
     [one["AliasName"] for one in boto3.client("kms").list_aliases()["Aliases"]],
     [one["repositoryUri"] for one in ecr["repositories"]],
 ]
-print(json.dumps([sorted(one) for one in found]))
+print(json.dumps([sorted(one) for one in names]))
 """
 
 

@@ -61,11 +61,13 @@ class Served:
     def variants(self) -> dict[str, tuple[float, float, int, int]]:
         return {
             one["VariantName"]: (
-                one["CurrentWeight"], one["DesiredWeight"],
-                one["CurrentInstanceCount"], one["DesiredInstanceCount"],
+                one["CurrentWeight"],
+                one["DesiredWeight"],
+                one["CurrentInstanceCount"],
+                one["DesiredInstanceCount"],
             )
             for one in self.describe()["ProductionVariants"]
-        }  # fmt: skip
+        }
 
     def wait(self) -> None:
         waiter = self.client.get_waiter("endpoint_in_service")

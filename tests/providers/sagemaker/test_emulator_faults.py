@@ -102,8 +102,10 @@ def test_jobs_fail_by_name_and_attempt(aws_at):
         assert ends[1]["TrainingJobStatus"] == "Completed"
         assert ends[2]["TrainingJobStatus"] == "Failed"
         assert codes(lambda: aws.processing("", name="big"), 3) == [
-            "ResourceLimitExceeded", "ResourceLimitExceeded", "ok",
-        ]  # fmt: skip
+            "ResourceLimitExceeded",
+            "ResourceLimitExceeded",
+            "ok",
+        ]
         internal = aws.wait(aws.processing("", name="odd"))
         assert internal["FailureReason"].startswith("InternalServerError: ")
         assert "Cannot pull" in aws.wait(aws.processing("", name="lost"))["FailureReason"]
@@ -115,10 +117,10 @@ import pathlib, signal, sys, time
 place = pathlib.Path("/opt/ml/checkpoints")
 place.mkdir(exist_ok=True)
 done = len(list(place.glob("epoch-*")))
-def told(number, frame):
+def stop(number, frame):
     (place / f"told-{done}").write_text("SIGTERM")
     sys.exit(143)
-signal.signal(signal.SIGTERM, told)
+signal.signal(signal.SIGTERM, stop)
 print("starts at", done, flush=True)
 (place / f"epoch-{done}").write_text(str(done))
 while done < 2:
@@ -143,8 +145,15 @@ def test_a_spot_job_is_interrupted_and_goes_on_from_its_checkpoint(aws_at):
         assert aws.lines(name, "Training") == [f"starts at {i}" for i in range(3)]
         moves = [one["Status"] for one in job["SecondaryStatusTransitions"]]
         again = ["Downloading", "Training", "Interrupted", "Restarting"]
-        assert moves == ["Starting", *again, *again, "Downloading", "Training", "Uploading",
-                         "Completed"]  # fmt: skip
+        assert moves == [
+            "Starting",
+            *again,
+            *again,
+            "Downloading",
+            "Training",
+            "Uploading",
+            "Completed",
+        ]
         assert {"points/told-0", "points/told-1"} <= set(aws.keys("points"))
         assert job["BillableTimeInSeconds"] <= job["TrainingTimeInSeconds"]
         # A job on machines of its own is left alone.
@@ -183,15 +192,21 @@ def test_the_state_is_kept_when_asked(aws_at, tmp_path, eventually):
         aws.put("deep/ä b.txt", b"bytes", Metadata={"who": "me"}, ServerSideEncryption="AES256")
         etag = aws("s3").head_object(Bucket=aws.bucket, Key="deep/ä b.txt")["ETag"]
         aws("scheduler").create_schedule(
-            Name="nightly", ScheduleExpression="rate(1 days)", FlexibleTimeWindow={"Mode": "OFF"},
-            Target={"Arn": "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p",
-                    "RoleArn": aws.role},
-        )  # fmt: skip
+            Name="nightly",
+            ScheduleExpression="rate(1 days)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={
+                "Arn": "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p",
+                "RoleArn": aws.role,
+            },
+        )
         with pytest.raises(ClientError, match="ValidationException"):
             aws("scheduler").create_schedule(
-                Name="odd", ScheduleExpression="rate(never)", FlexibleTimeWindow={"Mode": "OFF"},
+                Name="odd",
+                ScheduleExpression="rate(never)",
+                FlexibleTimeWindow={"Mode": "OFF"},
                 Target={"Arn": "arn:aws:sqs:us-east-1:123456789012:q", "RoleArn": aws.role},
-            )  # fmt: skip
+            )
         running = aws.processing("import time; time.sleep(600)", name="running")
         eventually(lambda: "ProcessingStartTime" in aws.describe(running))
         with pytest.raises(ConfigurationError, match="another emulator uses this folder"):
@@ -275,16 +290,21 @@ def test_a_schedule_fires_when_the_clock_is_moved(aws_at, eventually):
         aws = aws_at(emulator)
         client = aws("sagemaker")
         arn = client.create_pipeline(
-            PipelineName="nightly", RoleArn=aws.role, PipelineDefinition=json.dumps(PIPELINE),
+            PipelineName="nightly",
+            RoleArn=aws.role,
+            PipelineDefinition=json.dumps(PIPELINE),
             ClientRequestToken="t" * 32,
-        )["PipelineArn"]  # fmt: skip
+        )["PipelineArn"]
         aws("scheduler").create_schedule(
-            Name="at-three", ScheduleExpression="cron(0 3 * * ? *)",
-            FlexibleTimeWindow={"Mode": "OFF"}, Target={"Arn": arn, "RoleArn": aws.role},
-        )  # fmt: skip
-        assert client.list_pipeline_executions(PipelineName="nightly")[
-            "PipelineExecutionSummaries"
-        ] == []  # fmt: skip
+            Name="at-three",
+            ScheduleExpression="cron(0 3 * * ? *)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": arn, "RoleArn": aws.role},
+        )
+        assert (
+            client.list_pipeline_executions(PipelineName="nightly")["PipelineExecutionSummaries"]
+            == []
+        )
         emulator.advance(24 * 3600 + 1)
 
         def ended():

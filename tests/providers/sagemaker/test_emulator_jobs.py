@@ -27,10 +27,10 @@ def test_processing_from_inputs_to_outputs(aws):
         """
         import json, os, pathlib, sys
         root = pathlib.Path("/opt/ml/processing")
-        found = {str(p.relative_to(root / "data")): p.read_text()
+        content = {str(p.relative_to(root / "data")): p.read_text()
                  for p in (root / "data").rglob("*") if p.is_file()}
         (root / "out" / "sub").mkdir()
-        (root / "out" / "sub" / "all.json").write_text(json.dumps(found))
+        (root / "out" / "sub" / "all.json").write_text(json.dumps(content))
         pathlib.Path("/opt/ml/output/message").write_text("all is well")
         print(json.dumps(sys.argv))
         print(json.dumps(sorted(os.listdir("/opt/ml"))))
@@ -191,10 +191,10 @@ def test_stop_is_sigterm_and_then_sigkill(aws, eventually, deaf):
     name = aws.processing(
         f"""
         import signal, sys, time
-        def told(number, frame):
+        def stop(number, frame):
             print("told", flush=True)
             {"pass" if deaf else "sys.exit(0)"}
-        signal.signal(signal.SIGTERM, told)
+        signal.signal(signal.SIGTERM, stop)
         print("ready", flush=True)
         while True:
             time.sleep(0.1)
@@ -238,9 +238,9 @@ def test_several_instances_each_with_files_of_their_own(aws):
     aws.processing(
         """
         import json, os, socket
-        found = json.load(open("/opt/ml/config/resourceconfig.json"))
-        host = found["current_host"]
-        print(json.dumps([host, found["hosts"], sorted(os.listdir("/opt/ml/processing/data"))]))
+        resources = json.load(open("/opt/ml/config/resourceconfig.json"))
+        host = resources["current_host"]
+        print(json.dumps([host, resources["hosts"], sorted(os.listdir("/opt/ml/processing/data"))]))
         assert socket.gethostbyname("algo-1") != socket.gethostbyname("algo-2")
         open(f"/opt/ml/processing/out/{host}", "w").write(host)
         """,
@@ -269,10 +269,10 @@ def test_network_isolation_leaves_neither_network_nor_endpoint(aws):
             to_mine.connect(mine.getsockname())
         try:
             socket.create_connection(("127.0.0.1", port), 2)
-            found = "connected"
+            outcome = "connected"
         except OSError as error:
-            found = type(error).__name__
-        print(json.dumps([found, "AWS_ENDPOINT_URL" in os.environ]))
+            outcome = type(error).__name__
+        print(json.dumps([outcome, "AWS_ENDPOINT_URL" in os.environ]))
         """,
         NetworkConfig={"EnableNetworkIsolation": True},
     )
@@ -305,11 +305,18 @@ def test_refusals(aws):
         lambda: aws.processing(
             "",
             ProcessingInputs=[
-                {"InputName": "x", "S3Input": {"S3Uri": aws.uri("code"), "LocalPath": "/etc",
-                                               "S3DataType": "S3Prefix", "S3InputMode": "File"}}
+                {
+                    "InputName": "x",
+                    "S3Input": {
+                        "S3Uri": aws.uri("code"),
+                        "LocalPath": "/etc",
+                        "S3DataType": "S3Prefix",
+                        "S3InputMode": "File",
+                    },
+                }
             ],
         )
-    )  # fmt: skip
+    )
     assert "Could not find" in failing(
         lambda: client.describe_processing_job(ProcessingJobName="nobody")
     )
@@ -381,10 +388,12 @@ def test_lesser_isolation(aws_at, level):
         names = [
             aws.processing(
                 "import sys; open(sys.argv[1], 'w').write(sys.argv[2])",
-                f"{ROOT}/out/x", letter, outputs={"out": aws.uri(f"out/{letter}")},
+                f"{ROOT}/out/x",
+                letter,
+                outputs={"out": aws.uri(f"out/{letter}")},
             )
             for letter in "ab"
-        ]  # fmt: skip
+        ]
         for name in names:
             assert aws.wait(name)["ProcessingJobStatus"] == "Completed", aws.lines(name)
         assert [aws.get(f"out/{letter}/x") for letter in "ab"] == [b"a", b"b"]

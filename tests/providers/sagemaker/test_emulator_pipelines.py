@@ -46,9 +46,11 @@ def test_a_pipeline_has_versions_and_an_execution_runs_the_one_asked_for(service
     assert versions[1]["LastExecutionPipelineExecutionArn"] == first.arn
     arn = answer["PipelineArn"]
     client.update_pipeline_version(
-        PipelineArn=arn, PipelineVersionId=1, PipelineVersionDisplayName="old",
+        PipelineArn=arn,
+        PipelineVersionId=1,
+        PipelineVersionDisplayName="old",
         PipelineVersionAliasOperations={"Add": ["stable"]},
-    )  # fmt: skip
+    )
     described = client.describe_pipeline(PipelineName=arn, PipelineVersionAlias="stable")
     assert described["PipelineVersionDisplayName"] == "old"
     assert json.loads(described["PipelineDefinition"])["Steps"][0]["Arguments"] == {
@@ -96,8 +98,9 @@ def test_a_definition_may_lie_in_s3_and_a_deleted_pipeline_is_gone(service):
     execution = service.wait(service.start("from-s3"))
     client.delete_pipeline(PipelineName="from-s3")
     assert refused(client.describe_pipeline, PipelineName="from-s3") == (
-        "ResourceNotFound", f"Pipeline '{arn}' does not exist.",
-    )  # fmt: skip
+        "ResourceNotFound",
+        f"Pipeline '{arn}' does not exist.",
+    )
     code, _ = refused(client.describe_pipeline_execution, PipelineExecutionArn=execution.arn)
     assert code == "ResourceNotFound"
     missing = request | {"PipelineDefinitionS3Location": {"Bucket": BUCKET, "ObjectKey": "none"}}

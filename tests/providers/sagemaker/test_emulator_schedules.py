@@ -15,7 +15,7 @@ from moto import mock_aws
 from waterflow_sagemaker.emulator import Emulator, schedule_expressions
 from waterflow_sagemaker.emulator.objects import Objects
 from waterflow_sagemaker.emulator.pipelines import Pipelines as Engine
-from waterflow_sagemaker.emulator.schedules import PipelineSchedules
+from waterflow_sagemaker.emulator.schedules import PipelineScheduler
 from waterflow_sagemaker.emulator.services import Services
 
 from tests.providers.sagemaker.pipelines_kit import ROLE, Pipelines, document, fail, get
@@ -48,7 +48,7 @@ class Scheduled:
         text = json.dumps(document(fail("f", get("Parameters.p")), parameters={"p": "no"}))
         request = {"PipelineName": "nightly", "RoleArn": ROLE, "PipelineDefinition": text}
         self.arn = self.pipelines.create_pipeline(request)["PipelineArn"]
-        self.schedules = PipelineSchedules(self.pipelines, clock, REGION)
+        self.schedules = PipelineScheduler(self.pipelines, clock, REGION)
 
     def request(self, name: str, expression: str, **more: Any) -> dict[str, Any]:
         pairs = [{"Name": "p", "Value": name}]
@@ -171,7 +171,7 @@ def test_schedules_fire_by_themselves_and_outlive_a_restart(scheduled, eventuall
     scheduled.create("soon", "rate(1 hour)")
     eventually(lambda: scheduled.started() == ["soon"])
     scheduled.schedules.close()
-    again = PipelineSchedules(scheduled.pipelines, scheduled.pipelines.clock, REGION)
+    again = PipelineScheduler(scheduled.pipelines, scheduled.pipelines.clock, REGION)
     again.restore(json.loads(json.dumps(scheduled.schedules.snapshot())))
     again.run_due()
     assert scheduled.started() == ["soon"]  # a rate begins once

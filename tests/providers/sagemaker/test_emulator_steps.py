@@ -65,8 +65,10 @@ def test_faults_of_the_service_are_retried_as_the_policies_say(service):
     )
     assert run.status == "Succeeded"
     assert {name: step["AttemptCount"] for name, step in run.steps.items()} == {
-        "scarce": 3, "broken": 2, "quota": 2,
-    }  # fmt: skip
+        "scarce": 3,
+        "broken": 2,
+        "quota": 2,
+    }
     run = service.run(
         document(
             processing("never", RetryPolicies=[policy("SageMaker.CAPACITY_ERROR", attempts=2)]),
@@ -177,7 +179,8 @@ def test_model_steps_make_models_and_packages(service):
     run = service.run(
         document(
             {
-                "Name": "model", "Type": "Model",
+                "Name": "model",
+                "Type": "Model",
                 "Arguments": {"ExecutionRoleArn": ROLE, "PrimaryContainer": container},
             },
             {"Name": "register", "Type": "RegisterModel", "Arguments": register},
@@ -188,7 +191,7 @@ def test_model_steps_make_models_and_packages(service):
                 otherwise=[fail("f", "no")],
             ),
         )
-    )  # fmt: skip
+    )
     assert run.status == "Succeeded", run.steps
     model = run.steps["model"]["Metadata"]["Model"]["Arn"].rpartition("/")[2]
     assert service.client.describe_model(ModelName=model)["ModelName"] == model

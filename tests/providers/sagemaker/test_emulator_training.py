@@ -79,10 +79,10 @@ def test_a_stopped_training_keeps_the_model_it_saved_in_time(aws, eventually):
     name = aws.training(
         """
         import signal, sys, time
-        def told(number, frame):
+        def stop(number, frame):
             open("/opt/ml/model/late", "w").write("saved")
             sys.exit(0)
-        signal.signal(signal.SIGTERM, told)
+        signal.signal(signal.SIGTERM, stop)
         print("ready", flush=True)
         while True:
             time.sleep(0.1)
@@ -109,11 +109,11 @@ def test_distributed_training_gathers_one_model(aws):
     name = aws.training(
         """
         import json, os, socket
-        found = json.load(open("/opt/ml/input/config/resourceconfig.json"))
-        host = found["current_host"]
+        resources = json.load(open("/opt/ml/input/config/resourceconfig.json"))
+        host = resources["current_host"]
         if host == "algo-1":
             with socket.create_server((host, 29500)) as server:
-                for _ in found["hosts"][1:]:
+                for _ in resources["hosts"][1:]:
                     connection, _ = server.accept()
                     connection.close()
         else:

@@ -12,7 +12,7 @@ from waterflow_sagemaker import caching
 from waterflow_sagemaker.definition import parameters
 from waterflow_sagemaker.definition.document import RetryPolicy
 from waterflow_sagemaker.emulator import conditions
-from waterflow_sagemaker.emulator.resolution import ResolutionError, Scope, walk
+from waterflow_sagemaker.emulator.resolution import ResolutionError, Resolver, walk
 from waterflow_sagemaker.emulator.retrying import Retries
 
 from tests.providers.sagemaker.pipelines_kit import (
@@ -56,13 +56,13 @@ def test_every_definite_path_finds_its_value(parts, dotted):
         walk(document, f"{path}.more", "it")
 
 
-def scope(**values: Any) -> Scope:
-    return Scope(values, {}, {}, lambda *_: b"{}", lambda _: b'{"a": 1}')
+def resolver(**values: Any) -> Resolver:
+    return Resolver(values, {}, {}, lambda *_: b"{}", lambda _: b'{"a": 1}')
 
 
 @given(NUMBERS, NUMBERS)
 def test_comparisons_are_those_of_numbers(left, right):
-    resolve = scope(left=left, right=right).resolve
+    resolve = resolver(left=left, right=right).resolve
 
     def holds(one: Any) -> bool:
         return conditions.hold({"Conditions": [one]}, resolve)
@@ -82,7 +82,7 @@ def test_comparisons_are_those_of_numbers(left, right):
 @pytest.mark.parametrize(("left", "right"), [("1", 1), (True, 1), ("a", True)])
 def test_unlike_values_are_not_compared(left, right):
     with pytest.raises(ResolutionError, match="cannot be compared"):
-        conditions.hold({"Conditions": [compare("Equals", left, right)]}, scope().resolve)
+        conditions.hold({"Conditions": [compare("Equals", left, right)]}, resolver().resolve)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.01])
@@ -102,7 +102,7 @@ def test_the_service_retries_throttling_by_itself():
 
 
 def test_json_may_be_read_from_a_uri():
-    value = scope(b="bucket").resolve(
+    value = resolver(b="bucket").resolve(
         {"Std:JsonGet": {"S3Uri": join("/", "s3:/", get("Parameters.b")), "Path": "a"}}
     )
     assert value == 1

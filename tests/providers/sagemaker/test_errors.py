@@ -17,10 +17,12 @@ from waterflow import errors
 
 def answered(code: str, message: str = "It says no.", status: int = 400) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code, "Message": message},
-         "ResponseMetadata": {"HTTPStatusCode": status}},
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },
         "DescribePipeline",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,21 +64,21 @@ def answered(code: str, message: str = "It says no.", status: int = 400) -> Clie
 def test_each_kind(error: Exception, kind: type[errors.ProviderError], retryable: bool) -> None:
     with pytest.raises(kind) as raised, translated("DescribePipeline"):
         raise error
-    told = raised.value
-    assert type(told) is kind
-    assert (told.provider, told.operation) == ("sagemaker", "DescribePipeline")
-    assert told.retryable is retryable
-    assert told.native_code in str(told)
-    assert told.__cause__ is error
-    assert str(told).startswith("DescribePipeline: ")
-    assert "\n" not in str(told)
+    refusal = raised.value
+    assert type(refusal) is kind
+    assert (refusal.provider, refusal.operation) == ("sagemaker", "DescribePipeline")
+    assert refusal.retryable is retryable
+    assert refusal.native_code in str(refusal)
+    assert refusal.__cause__ is error
+    assert str(refusal).startswith("DescribePipeline: ")
+    assert "\n" not in str(refusal)
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_every_code_says_what_to_do_next(code: str) -> None:
-    told = translation(answered(code), "StartPipelineExecution")
-    assert isinstance(told, CODES[code].error)
-    assert str(told) == f"StartPipelineExecution: It says no ({code}). {CODES[code].hint}"
+    refusal = translation(answered(code), "StartPipelineExecution")
+    assert isinstance(refusal, CODES[code].error)
+    assert str(refusal) == f"StartPipelineExecution: It says no ({code}). {CODES[code].hint}"
 
 
 @pytest.mark.parametrize(
@@ -90,9 +92,9 @@ def test_a_wrong_set_up_is_the_users(error: Exception) -> None:
 def test_a_failed_transfer_tells_what_failed_in_it() -> None:
     outer = S3UploadFailedError("Failed to upload x")
     outer.__context__ = answered("AccessDenied")  # as boto3 raises it
-    told = translation(outer, "PutObject")
-    assert isinstance(told, errors.PermissionDeniedError)
-    assert told.native_code == "AccessDenied"
+    refusal = translation(outer, "PutObject")
+    assert isinstance(refusal, errors.PermissionDeniedError)
+    assert refusal.native_code == "AccessDenied"
     assert isinstance(translation(S3UploadFailedError("alone"), "PutObject"), errors.TransientError)
 
 
@@ -107,11 +109,14 @@ def test_a_service_that_does_not_answer() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound, never listening
         client = boto3.client(
-            "sagemaker", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y",
+            "sagemaker",
+            region_name="eu-west-1",
+            aws_access_key_id="x",
+            aws_secret_access_key="y",
             endpoint_url=f"http://127.0.0.1:{unused.getsockname()[1]}",
             config=Config(retries={"max_attempts": 0}),
-        )  # fmt: skip
-        told = pytest.raises(errors.TransientError, match="Check the network")
-        with told as raised, translated("ListPipelines"):
+        )
+        network = pytest.raises(errors.TransientError, match="Check the network")
+        with network as raised, translated("ListPipelines"):
             client.list_pipelines()
     assert raised.value.native_code == "EndpointConnectionError"

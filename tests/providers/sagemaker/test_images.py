@@ -27,11 +27,15 @@ def test_every_address_is_the_one_that_the_sdk_gives():
 
     for region in images.ACCOUNTS:
         for version in images.VERSIONS:
-            wanted = image_uris.retrieve(
-                "sklearn", region, version=version, py_version="py3", instance_type="ml.m5.large",
+            published = image_uris.retrieve(
+                "sklearn",
+                region,
+                version=version,
+                py_version="py3",
+                instance_type="ml.m5.large",
                 image_scope="training",
-            )  # fmt: skip
-            assert images.uri(region, version) == wanted
+            )
+            assert images.uri(region, version) == published
 
 
 def test_the_newest_with_this_python():
@@ -62,8 +66,8 @@ def test_a_region_without_images():
 )
 def test_an_image_of_ones_own(step, settings, image, python):
     document = compiled(pipeline(function("fit", **step)), settings)
-    found = native_steps(document)["fit"]["Arguments"]["AppSpecification"]["ImageUri"]
-    assert found == image
+    uri = native_steps(document)["fit"]["Arguments"]["AppSpecification"]["ImageUri"]
+    assert uri == image
     assert document.control["fit"].launch["python"] == python
     assert f"where '{image}' is not" in document.jobs[0].notes[0]
 
@@ -75,12 +79,12 @@ def test_an_image_with_another_python():
 
 
 def test_an_image_whose_python_nobody_says():
-    found = pipeline(function("fit", environment=spec.Environment(image="its:1")))
+    graph = pipeline(function("fit", environment=spec.Environment(image="its:1")))
     with pytest.raises(ConfigurationError, match=r'steps.fit\] python = "3.12"'):
-        compiled(build(found))
+        compiled(build(graph))
 
 
 def test_a_name_that_is_no_image():
-    found = pipeline(function("fit", environment=spec.Environment(image="a b")))
+    graph = pipeline(function("fit", environment=spec.Environment(image="a b")))
     with pytest.raises(ConfigurationError, match="'a b' cannot name an image"):
-        compiled(found, {"python": "3.12"})
+        compiled(graph, {"python": "3.12"})

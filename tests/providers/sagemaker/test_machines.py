@@ -46,7 +46,7 @@ def test_the_families_that_there_are():
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("resources", "machine"),
     [
         ({}, "ml.t3.medium"),
         ({"cpu": 2, "memory": 8 * GIB}, "ml.t3.large"),
@@ -61,15 +61,15 @@ def test_the_families_that_there_are():
         ({"gpu": spec.Gpu(8, "NVIDIA-V100")}, "ml.p3.16xlarge"),
     ],
 )
-def test_the_cheapest_that_fits(asked, found):
-    assert machines.choose(spec.Resources(**asked), [], "processing").type == found
+def test_the_cheapest_that_fits(resources, machine):
+    assert machines.choose(spec.Resources(**resources), [], "processing").type == machine
 
 
 def test_only_training_jobs_have_an_a100():
-    asked = spec.Resources(gpu=spec.Gpu(8, "nvidia-a100"))
-    assert machines.choose(asked, [], "training").type == "ml.p4d.24xlarge"
+    resources = spec.Resources(gpu=spec.Gpu(8, "nvidia-a100"))
+    assert machines.choose(resources, [], "training").type == "ml.p4d.24xlarge"
     with pytest.raises(UnsupportedFeatureError, match='write job = "training"'):
-        machines.choose(asked, [], "processing", "fit")
+        machines.choose(resources, [], "processing", "fit")
 
 
 def test_the_profile_says_which_are_allowed():
@@ -90,35 +90,40 @@ def test_what_no_machine_has_names_the_nearest():
 
 
 @pytest.mark.parametrize(
-    ("name", "asked", "said"),
+    ("name", "resources", "said"),
     [
         ("ml.m5.huge", {}, "not known. The nearest known: ml.m5."),
         ("ml.t3.medium", {"memory": 8 * GIB}, "lacks 8 GiB of memory"),
         ("ml.p4d.24xlarge", {}, 'Beside it write job = "training"'),
     ],
 )
-def test_a_machine_that_the_profile_names(name, asked, said):
+def test_a_machine_that_the_profile_names(name, resources, said):
     with pytest.raises(ConfigurationError) as raised:
-        machines.named(name, spec.Resources(**asked), "processing", "fit")
+        machines.named(name, spec.Resources(**resources), "processing", "fit")
     assert said in str(raised.value)
     assert machines.named("ml.m5.large", spec.Resources(), "processing", "fit").vcpu == 2
 
 
 @given(
-    st.floats(0.1, 200), st.integers(1, 2048), st.integers(0, 8),
+    st.floats(0.1, 200),
+    st.integers(1, 2048),
+    st.integers(0, 8),
     st.sampled_from(["processing", "training"]),
-)  # fmt: skip
+)
 def test_what_is_chosen_offers_what_is_asked_and_none_is_cheaper(cpu, memory, gpus, kind):
-    asked = spec.Resources(cpu=cpu, memory=memory * GIB, gpu=spec.Gpu(gpus) if gpus else None)
+    resources = spec.Resources(cpu=cpu, memory=memory * GIB, gpu=spec.Gpu(gpus) if gpus else None)
     fitting = [
-        one for one in machines.table().values()
-        if one.vcpu >= cpu and one.memory >= memory and one.gpus >= gpus
+        one
+        for one in machines.table().values()
+        if one.vcpu >= cpu
+        and one.memory >= memory
+        and one.gpus >= gpus
         and (kind == "training" or not one.training_only)
-    ]  # fmt: skip
+    ]
     if not fitting:
         with pytest.raises(UnsupportedFeatureError, match="The nearest"):
-            machines.choose(asked, [], kind)
+            machines.choose(resources, [], kind)
         return
-    found = machines.choose(asked, [], kind)
-    assert found in fitting
-    assert found.price == min(one.price for one in fitting)
+    cheapest = machines.choose(resources, [], kind)
+    assert cheapest in fitting
+    assert cheapest.price == min(one.price for one in fitting)

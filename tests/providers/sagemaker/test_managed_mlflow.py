@@ -65,8 +65,9 @@ class Heard(socketserver.ThreadingTCPServer):
         text = b"".join(part for parts in self.said for part in parts).decode("latin-1").lower()
         starts = ("get /api/", "post /api/", "patch /api/", "delete /api/")
         heads = text.replace("\r\n\r\n", "\n\0").split("\0")
-        return [start + head.split(start, 1)[1] for head in heads for start in starts
-                if start in head]  # fmt: skip
+        return [
+            start + head.split(start, 1)[1] for head in heads for start in starts if start in head
+        ]
 
 
 class _Listening(socketserver.BaseRequestHandler):
@@ -108,10 +109,20 @@ def plugin(tmp_path_factory):
     place = tmp_path_factory.mktemp("plugin")
     subprocess.run([sys.executable, "-m", "venv", str(place / "tool")], check=True)
     subprocess.run(
-        [place / "tool/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check",
-         "install", "--no-deps", "--target", place / "libraries", PLUGIN],
+        [
+            place / "tool/bin/python",
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "install",
+            "--no-deps",
+            "--target",
+            place / "libraries",
+            PLUGIN,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     return place / "libraries"
 
 
@@ -165,9 +176,13 @@ def project(tmp_path):
 def waterflow(project, *words, code=0, **variables):
     done = subprocess.run(
         [sys.executable, "-m", "waterflow.cli", *words],
-        cwd=project, capture_output=True, text=True, timeout=180, check=False,
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
         env={**os.environ, **variables},
-    )  # fmt: skip
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout, done.stderr
 
@@ -179,16 +194,19 @@ def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, 
         "SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT": endpoint.url,
     }
     boto3.client(
-        "s3", endpoint_url=service.endpoint, region_name="us-east-1",
-        aws_access_key_id="test", aws_secret_access_key="test",
-    ).create_bucket(Bucket="managed")  # fmt: skip
+        "s3",
+        endpoint_url=service.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    ).create_bucket(Bucket="managed")
     client = MlflowClient(tracking_uri=server.url, registry_uri=server.url)
     # A managed MLflow keeps artifacts in a bucket, and clients write them there themselves.
     experiment = client.create_experiment("managed", "s3://managed/mlflow")
 
-    told, _ = waterflow(project, "run", "pipelines/managed", "--json", **around)
+    output, _ = waterflow(project, "run", "pipelines/managed", "--json", **around)
 
-    state = json.loads(told)
+    state = json.loads(output)
     assert state["status"] == "succeeded"
     assert state["models"] == [
         {"name": "managed", "version": state["models"][0]["version"], "uri": "models:/managed/1"}
@@ -209,8 +227,8 @@ def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, 
         assert f"x-mlflow-sm-tracking-server-arn: {SERVER}" in head, head
         assert "authorization: aws4-hmac-sha256" in head, head
 
-    told, _ = waterflow(project, "plan", "pipelines/managed", "--json", **around)
-    plan = json.loads(told)
+    output, _ = waterflow(project, "plan", "pipelines/managed", "--json", **around)
+    plan = json.loads(output)
     assert plan["full_seconds"] > 0
     needed = [one for one in plan["permissions"] if one["resources"] == [SERVER]]
     assert {one["who"] for one in needed} == {"arn:aws:iam::123456789012:role/jobs", "submitter"}
@@ -218,25 +236,25 @@ def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, 
 
 
 def test_the_job_that_registers_has_the_plugin_among_its_libraries(project, plugin):
-    told, _ = waterflow(project, "compile", "pipelines/managed", PYTHONPATH=str(plugin))
-    control = json.loads(told)["control"]
+    output, _ = waterflow(project, "compile", "pipelines/managed", PYTHONPATH=str(plugin))
+    control = json.loads(output)["control"]
     assert PLUGIN in control["register"]["launch"]["pins"]
     assert PLUGIN not in control["judge"]["launch"]["pins"]
 
 
 @pytest.mark.parametrize("profile", ["aws", "local"])
 def test_without_the_plugin_nothing_starts_and_the_error_says_how_to_get_it(project, profile):
-    told, error = waterflow(project, "run", "pipelines/managed", "--profile", profile, code=3)
-    assert not told
+    output, error = waterflow(project, "run", "pipelines/managed", "--profile", profile, code=3)
+    assert not output
     assert 'pip install "waterflow[sagemaker-mlflow]"' in error
     assert SERVER in error
 
 
 def test_doctor_and_ui_know_managed_mlflow(project, plugin):
-    told, _ = waterflow(project, "doctor", "--json", code=3)
-    assert "waterflow[sagemaker-mlflow]" in told
-    told, _ = waterflow(project, "ui", "--no-open", PYTHONPATH=str(plugin))
-    assert SERVER in told
+    output, _ = waterflow(project, "doctor", "--json", code=3)
+    assert "waterflow[sagemaker-mlflow]" in output
+    output, _ = waterflow(project, "ui", "--no-open", PYTHONPATH=str(plugin))
+    assert SERVER in output
 
 
 @pytest.mark.parametrize("arn", [SERVER, APP, SERVER.replace("arn:aws:", "arn:aws-us-gov:")])

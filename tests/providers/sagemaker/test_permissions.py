@@ -29,19 +29,24 @@ def test_a_plain_pipeline(snapshot):
 
 
 def test_the_rest_of_the_settings():
-    found = pipeline(
-        function("load", {"raw": spec.Input("data", spec.FromData("s3://elsewhere/raw.csv"))},
-                 environment=spec.Environment(secrets={"TOKEN": "api/token"})),
+    graph = pipeline(
+        function(
+            "load",
+            {"raw": spec.Input("data", spec.FromData("s3://elsewhere/raw.csv"))},
+            environment=spec.Environment(secrets={"TOKEN": "api/token"}),
+        ),
         function("fit", {"x": "load"}, resources=spec.Resources(spot=True)),
-    )  # fmt: skip
+    )
     document = compiled(
-        found,
+        graph,
         {
-            "kms_key": "alias/ours", "subnets": ["subnet-1"], "security_groups": ["sg-1"],
+            "kms_key": "alias/ours",
+            "subnets": ["subnet-1"],
+            "security_groups": ["sg-1"],
             "steps": {"fit": {"role": OTHER}},
         },
         build_options={"data": [Pinned("s3://elsewhere/raw.csv")]},
-    )  # fmt: skip
+    )
     allowed = needed(document)
     assert of(allowed, "kms:GenerateDataKey") == {"arn:aws:kms:*:123456789012:key/*"}
     assert of(allowed, "kms:Decrypt", "submitter") == {"arn:aws:kms:*:123456789012:key/*"}
@@ -63,8 +68,8 @@ def test_the_rest_of_the_settings():
 
 def test_a_schedule():
     scheduler = "arn:aws:iam::123456789012:role/scheduler"
-    found = msgspec.structs.replace(plain(), schedule="0 3 * * 1")
-    allowed = needed(compiled(found, {"scheduler_role": scheduler, "prefix": "team"}))
+    graph = msgspec.structs.replace(plain(), schedule="0 3 * * 1")
+    allowed = needed(compiled(graph, {"scheduler_role": scheduler, "prefix": "team"}))
     this = {"arn:aws:sagemaker:*:123456789012:pipeline/team-a-pipeline"}
     assert of(allowed, "sagemaker:StartPipelineExecution", scheduler) == this
     assert of(allowed, "iam:PassRole", "submitter") == {ROLE, scheduler}

@@ -31,8 +31,9 @@ def compiled_twice(call):
     return documents[0]
 
 
-@settings(max_examples=150, derandomize=True, deadline=None,
-          suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+@settings(
+    max_examples=150, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(st.integers(0, 2**32), st.integers(1, 58), st.integers(0, 6))
 def test_documents_violate_nothing(random_pipeline, seed, steps, gates):
     call = random_pipeline(seed, steps, gates, image=IMAGE)()

@@ -123,7 +123,7 @@ def test_a_text_that_a_type_cannot_hold_is_not_known():
 texts = st.text("ab/", max_size=2)
 parts = texts | st.sampled_from([get("Parameters.x"), get("Parameters.y"), get(f"Steps.a.{URI}")])
 values = st.recursive(
-    parts | st.lists(parts, max_size=3).map(lambda found: join(*found)),
+    parts | st.lists(parts, max_size=3).map(lambda members: join(*members)),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("PQ"), inner),
     max_leaves=6,
 )

@@ -18,7 +18,7 @@ from waterflow.testing.foretelling import Foretelling
 from waterflow.testing.libraries import Libraries, Progress
 from waterflow.testing.random_pipelines import RandomPipelines
 from waterflow.testing.remote_base import RemoteBase
-from waterflow.testing.schedules import Schedules
+from waterflow.testing.scheduling import Scheduling
 from waterflow.testing.starting import Starting
 from waterflow.testing.tracking import Tracking
 from waterflow.testing.watching import Watching
@@ -90,7 +90,7 @@ class TestTracking(SageMaker, Tracking):
         assert final == {"output": 0.0625, "output_2": 0.75, "val:rate": 5.0}
 
 
-class TestByTheClock(SageMaker, Schedules, Foretelling):
+class TestByTheClock(SageMaker, Scheduling, Foretelling):
     """Two parts that put the clock of one emulator forward."""
 
 

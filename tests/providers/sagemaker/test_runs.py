@@ -36,8 +36,10 @@ def test_tags_of_the_profile_reach_a_pipeline_that_is_there(tmp_path):
     )
     later.finish(later.submit("single"))
     assert tags_of(first, "single") == {
-        "team": "fraud", "owner": "somebody else", "waterflow:pipeline": "single",
-    }  # fmt: skip
+        "team": "fraud",
+        "owner": "somebody else",
+        "waterflow:pipeline": "single",
+    }
 
 
 def test_two_pipelines_of_one_native_name_do_not_replace_each_other(project):

@@ -16,7 +16,7 @@ from waterflow_sagemaker.connections import Connections
 from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.profile import SageMakerSettings
 from waterflow_sagemaker.provider import SageMakerProvider
-from waterflow_sagemaker.schedules import Schedules
+from waterflow_sagemaker.schedules import EventBridgeSchedules
 
 from tests.unit.test_cron import five_fields
 from waterflow import project, spec
@@ -145,9 +145,12 @@ def test_the_translation_means_the_same(schedule: str) -> None:
 def endpoint() -> Iterator[str]:
     """Moto's server, in a process of its own that ends with its input."""
     with subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    ) as server:  # fmt: skip
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         try:
@@ -175,8 +178,8 @@ class World:
             Bucket=self.settings.bucket,
             CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
         )
-        self.schedules = Schedules(
-            self.connections, self.deploy, SageMakerProvider(root, self.profile).runs_known
+        self.schedules = EventBridgeSchedules(
+            self.connections, self.deploy, SageMakerProvider(root, self.profile).profile_runs
         )
         self.deployed: list[str] = []
 
@@ -185,10 +188,17 @@ class World:
     ) -> tuple[Build, SageMakerDocument]:
         pipeline = spec.Pipeline(name=name, schedule=schedule, parameters=parameters)
         build = Build(
-            spec=pipeline, digest=spec.digest(pipeline), root=self.root, bundles={}, versions={},
-            data={}, lock=lockfile.read(self.root), git=project.git_state(self.root), python="3.11",
+            spec=pipeline,
+            digest=spec.digest(pipeline),
+            root=self.root,
+            bundles={},
+            versions={},
+            data={},
+            lock=lockfile.read(self.root),
+            git=project.git_state(self.root),
+            python="3.11",
             tracking=TrackingTarget(uri="https://mlflow.example", experiment=name),
-        )  # fmt: skip
+        )
         return build, compile_sagemaker(build, self.settings, self.profile)
 
     def deploy(self, build: Build, document: SageMakerDocument) -> str:
@@ -203,14 +213,16 @@ class World:
             arn = sagemaker.update_pipeline(PipelineName=native, PipelineDefinition=text)
         else:
             arn = sagemaker.create_pipeline(
-                PipelineName=native, PipelineDefinition=text, RoleArn=ROLE,
+                PipelineName=native,
+                PipelineDefinition=text,
+                RoleArn=ROLE,
                 ClientRequestToken="t" * 32,
-            )  # fmt: skip
+            )
         self.deployed.append(native)
         return str(arn["PipelineArn"])
 
-    def apply(self, given: dict[str, Any] | None = None, **compiled: Any) -> str:
-        return self.schedules.apply(*self.compiled(**compiled), given or {})
+    def apply(self, parameters: dict[str, Any] | None = None, **compiled: Any) -> str:
+        return self.schedules.apply(*self.compiled(**compiled), parameters or {})
 
     def native(self, name: str) -> dict[str, Any]:
         return dict(
@@ -227,30 +239,31 @@ def world(tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Ite
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ):
         monkeypatch.setenv(name, value)
-    made = World(tmp_path)
-    yield made
-    for client in (made.connections.s3, made.connections.sagemaker, made.connections.scheduler):
+    cloud = World(tmp_path)
+    yield cloud
+    for client in (cloud.connections.s3, cloud.connections.sagemaker, cloud.connections.scheduler):
         client.close()
 
 
 def test_a_schedule_is_made_kept_changed_and_deleted(world: World) -> None:
     assert world.schedules.list() == []
     assert world.apply() == "created"
-    (made,) = world.schedules.list()
+    (schedule,) = world.schedules.list()
     name = world.deployed[0]
-    assert (made.name, made.pipeline, made.state, made.orphan) == (name, name, "enabled", False)
-    assert made.expression == "cron(0 3 ? * MON *) UTC"
-    told = world.native(name)
-    assert told["Target"]["RoleArn"] == ROLE
-    assert told["Target"]["Arn"].endswith(f":pipeline/{name}")
-    assert told["FlexibleTimeWindow"] == {"Mode": "OFF"}
-    before = told["LastModificationDate"]
+    assert (schedule.name, schedule.pipeline) == (name, name)
+    assert (schedule.state, schedule.orphan) == ("enabled", False)
+    assert schedule.expression == "cron(0 3 ? * MON *) UTC"
+    native = world.native(name)
+    assert native["Target"]["RoleArn"] == ROLE
+    assert native["Target"]["Arn"].endswith(f":pipeline/{name}")
+    assert native["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    before = native["LastModificationDate"]
 
     assert world.apply() == "unchanged"
     assert world.native(name)["LastModificationDate"] == before
     assert world.apply(schedule="30 4 * * *") == "updated"
-    (made,) = world.schedules.list()
-    assert made.expression == "cron(30 4 * * ? *) UTC"
+    (schedule,) = world.schedules.list()
+    assert schedule.expression == "cron(30 4 * * ? *) UTC"
 
     assert world.apply(schedule=None) == "deleted"
     assert world.apply(schedule=None) == "none"
@@ -275,16 +288,19 @@ def test_a_paused_schedule_stays_paused(world: World) -> None:
 def test_what_others_set_survives_an_update(world: World) -> None:
     world.apply()
     (name,) = world.deployed
-    told = world.native(name)
+    native = world.native(name)
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
     retry = {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 600}
     letters = {"Arn": "arn:aws:sqs:eu-west-1:123456789012:dead"}
     world.connections.scheduler.update_schedule(
-        Name=name, GroupName=world.schedules.group, EndDate=end,
-        ScheduleExpression=told["ScheduleExpression"],
-        FlexibleTimeWindow=told["FlexibleTimeWindow"], Description=told["Description"],
-        Target={**told["Target"], "RetryPolicy": retry, "DeadLetterConfig": letters},
-    )  # fmt: skip
+        Name=name,
+        GroupName=world.schedules.group,
+        EndDate=end,
+        ScheduleExpression=native["ScheduleExpression"],
+        FlexibleTimeWindow=native["FlexibleTimeWindow"],
+        Description=native["Description"],
+        Target={**native["Target"], "RetryPolicy": retry, "DeadLetterConfig": letters},
+    )
     assert world.apply() == "unchanged"
     assert world.apply(schedule="2 2 * * *") == "updated"
     world.schedules.pause(name)
@@ -302,11 +318,11 @@ def test_parameters_of_scheduled_runs(world: World) -> None:
     assert world.deployed == []
     assert world.apply({"source": "a"}, trees=trees, source=source) == "created"
     target = world.native(world.deployed[0])["Target"]
-    told = target["SageMakerPipelineParameters"]["PipelineParameterList"]
-    assert told == [{"Name": "source", "Value": '"a"'}]
-    given = {"source": "a", "trees": 300}
-    assert world.apply(given, trees=trees, source=source) == "updated"
-    assert world.apply(given, trees=trees, source=source) == "unchanged"
+    parameters = target["SageMakerPipelineParameters"]["PipelineParameterList"]
+    assert parameters == [{"Name": "source", "Value": '"a"'}]
+    values = {"source": "a", "trees": 300}
+    assert world.apply(values, trees=trees, source=source) == "updated"
+    assert world.apply(values, trees=trees, source=source) == "unchanged"
     assert world.apply({"source": "a"}, trees=trees, source=source) == "updated"
 
 
@@ -316,8 +332,8 @@ def test_orphans_are_told(world: World) -> None:
     gone, quiet, kept = world.deployed
     world.connections.sagemaker.delete_pipeline(PipelineName=gone, ClientRequestToken="t" * 32)
     world.deploy(*world.compiled(name="quiet", schedule=None))
-    found = {one.name: one.orphan for one in world.schedules.list()}
-    assert found == {gone: True, quiet: True, kept: False}
+    orphans = {one.name: one.orphan for one in world.schedules.list()}
+    assert orphans == {gone: True, quiet: True, kept: False}
     world.schedules.delete(gone)
     assert [one.name for one in world.schedules.list()] == sorted([quiet, kept])
 
@@ -348,8 +364,9 @@ def test_a_group_of_somebody_else_is_left_alone(world: World, tmp_path: Path) ->
     arn = world.connections.scheduler.get_schedule_group(Name=world.schedules.group)["Arn"]
     tags = world.connections.scheduler.list_tags_for_resource(ResourceArn=arn)["Tags"]
     assert {tag["Key"]: tag["Value"] for tag in tags} == {
-        "team": "fraud", "waterflow": world.settings.prefix
-    }  # fmt: skip
+        "team": "fraud",
+        "waterflow": world.settings.prefix,
+    }
     assert world.schedules.group == f"waterflow-{world.settings.prefix.replace('/', '-')}"
 
 

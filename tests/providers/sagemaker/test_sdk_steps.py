@@ -26,9 +26,13 @@ CODE = "sagemaker-us-east-1-123456789012"
 def run(emulator, folder, *command):
     kept = {name: value for name, value in os.environ.items() if name not in emulator.unset}
     return subprocess.run(
-        [sys.executable, *command], env=kept | emulator.environment, cwd=folder,
-        capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+        [sys.executable, *command],
+        env=kept | emulator.environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
 
 
 @pytest.fixture
@@ -69,8 +73,11 @@ def test_steps_of_the_sdk_run_between_steps_of_waterflow(project, emulator, aws)
 
     first = started()
     assert {one["name"]: one["status"] for one in first["steps"]} == {
-        "write": "succeeded", "prepare": "succeeded", "learn": "succeeded", "report": "succeeded",
-    }  # fmt: skip
+        "write": "succeeded",
+        "prepare": "succeeded",
+        "learn": "succeeded",
+        "report": "succeeded",
+    }
     [key] = [key for key in aws.keys() if key.endswith("report/output/value.json")]  # noqa: SIM118
     assert json.loads(aws.get(key)) == "noted: 12 letters, depth 3"
 
@@ -78,12 +85,12 @@ def test_steps_of_the_sdk_run_between_steps_of_waterflow(project, emulator, aws)
     again = started()
     assert {one["status"] for one in again["steps"]} == {"cached"}
 
-    found = aws.describe(first["steps"][1]["job"])
-    assert found["ProcessingResources"]["ClusterConfig"]["InstanceType"] == "ml.m5.large"
-    assert found["Environment"] == {"NOTE": "noted"}
-    found = aws.describe(first["steps"][2]["job"])
-    assert found["StoppingCondition"]["MaxRuntimeInSeconds"] >= 600
-    assert found["ResourceConfig"]["VolumeSizeInGB"] == 30
+    job = aws.describe(first["steps"][1]["job"])
+    assert job["ProcessingResources"]["ClusterConfig"]["InstanceType"] == "ml.m5.large"
+    assert job["Environment"] == {"NOTE": "noted"}
+    job = aws.describe(first["steps"][2]["job"])
+    assert job["StoppingCondition"]["MaxRuntimeInSeconds"] >= 600
+    assert job["ResourceConfig"]["VolumeSizeInGB"] == 30
 
 
 def test_what_cannot_be_taken_is_named(project, emulator):
@@ -91,7 +98,7 @@ def test_what_cannot_be_taken_is_named(project, emulator):
         emulator, project, str(PROGRAMS / "sdk_refused.py"), str(project / "pipelines" / "mixed")
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    told = json.loads(done.stdout.splitlines()[-1])
+    refusals = json.loads(done.stdout.splitlines()[-1])
     expected = {
         "another kind of step": ("'stop'", "a Fail step", "Give a ProcessingStep"),
         "hyperparameters": ("'learn'", "HyperParameters", "in `environment`"),
@@ -105,11 +112,11 @@ def test_what_cannot_be_taken_is_named(project, emulator):
         "an input that it has not": ("['words']", "letters, code"),
         "outputs in each other": ("an output at /opt/ml/processing/output",),
     }
-    assert set(told) == set(expected)
+    assert set(refusals) == set(expected)
     for case, words in expected.items():
         for word in words:
-            assert word in told[case], f"{case}: {told[case]}"
-        assert "sagemaker" in told[case]
+            assert word in refusals[case], f"{case}: {refusals[case]}"
+        assert "sagemaker" in refusals[case]
 
 
 def test_outside_a_pipeline_a_step_of_the_sdk_has_no_meaning():
@@ -151,13 +158,19 @@ def test_inputs_and_outputs_are_where_the_program_expects_them(tmp_path):
     (theirs / "full" / "kept").write_text("was there")
     done = shell(
         command.RUN,
-        ours / "folder", theirs / "new",
-        ours / "file" / "data.csv", theirs / "full", "--",
-        ours / "made", theirs / "out" / "made", "--",
-        "sh", "-c",
+        ours / "folder",
+        theirs / "new",
+        ours / "file" / "data.csv",
+        theirs / "full",
+        "--",
+        ours / "made",
+        theirs / "out" / "made",
+        "--",
+        "sh",
+        "-c",
         f"cat '{theirs}/new/a b.txt' {theirs}/full/data.csv {theirs}/full/kept;"
         f"echo done > {theirs}/out/made/result; exit 7",
-    )  # fmt: skip
+    )
     assert (done.stdout, done.returncode) == ("in a foldera filewas there", 7), done.stderr
     assert (ours / "made" / "result").read_text() == "done\n"
 
@@ -177,13 +190,22 @@ def test_what_is_written_beside_an_output_is_moved_into_it(tmp_path, made_before
     if made_before:
         (place / "all").mkdir()
     done = shell(
-        command.RUN_AND_GATHER, "--", "--", place, "all",
-        "sh", "-c", f"cd {place}; mkdir parts; echo 1 > parts/one; echo 2 > two; exit 3",
-    )  # fmt: skip
+        command.RUN_AND_GATHER,
+        "--",
+        "--",
+        place,
+        "all",
+        "sh",
+        "-c",
+        f"cd {place}; mkdir parts; echo 1 > parts/one; echo 2 > two; exit 3",
+    )
     assert (done.returncode, done.stderr) == (3, "")
     assert sorted(str(p.relative_to(place)) for p in place.rglob("*")) == [
-        "all", "all/parts", "all/parts/one", "all/two",
-    ]  # fmt: skip
+        "all",
+        "all/parts",
+        "all/parts/one",
+        "all/two",
+    ]
 
 
 def test_a_program_that_wrote_nothing_leaves_an_empty_output(tmp_path):

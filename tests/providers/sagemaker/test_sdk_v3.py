@@ -35,13 +35,21 @@ def test_both_branches_of_an_sdk_pipeline_end_as_they_should(summary):
     assert good["execution"]["PipelineExecutionStatus"] == "Succeeded"
     assert good["execution"]["PipelineExperimentConfig"]["ExperimentName"] == "letters"
     assert [step["StepName"] for step in good["steps"]] == [
-        "register", "gate", "evaluate", "train", "prepare",
-    ]  # fmt: skip
+        "register",
+        "gate",
+        "evaluate",
+        "train",
+        "prepare",
+    ]
     assert {step["StepStatus"] for step in good["steps"]} == {"Succeeded"}
     assert bad["execution"]["PipelineExecutionStatus"] == "Failed"
     assert [step["StepName"] for step in bad["steps"]] == [
-        "fail", "gate", "evaluate", "train", "prepare",
-    ]  # fmt: skip
+        "fail",
+        "gate",
+        "evaluate",
+        "train",
+        "prepare",
+    ]
     assert bad["steps"][0]["FailureReason"] == "score below 0.75"
 
 

@@ -18,7 +18,7 @@ from waterflow.errors import (
     ConfigurationError,
     PermissionDeniedError,
 )
-from waterflow.testing import OutsideStore, VersionedStoreConformance
+from waterflow.testing import VersionedStore, VersionedStoreConformance
 
 _NUMBERS = itertools.count(1)
 
@@ -29,7 +29,7 @@ def _emulated(emulator):
         yield
 
 
-class Bucket(OutsideStore):
+class Bucket(VersionedStore):
     """A bucket of the test's own."""
 
     schemes = ("s3", "s3a")
@@ -140,9 +140,14 @@ except ImportError as error:
 
 def lacking(folder):
     done = subprocess.run(
-        [sys.executable, "-c", LACKING], cwd=folder, capture_output=True, text=True, timeout=60,
-        check=True, env=os.environ | {"PYTHONPATH": str(folder)},
-    )  # fmt: skip
+        [sys.executable, "-c", LACKING],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+    )
     return done.stdout
 
 

@@ -28,13 +28,13 @@ def command(context: click.Context, profile: str | None, as_json: bool) -> None:
             {
                 "ok": not broken,
                 "checks": [
-                    {"name": c.name, "state": c.state, "found": c.found, "hint": c.hint or None}
+                    {"name": c.name, "state": c.state, "found": c.finding, "hint": c.hint or None}
                     for c in checks
                 ],
             }
         )
     else:
-        rows = [(c.name, c.state, c.found) for c in checks]
+        rows = [(c.name, c.state, c.finding) for c in checks]
         table(("check", "state", "found"), rows)
         for check in checks:
             if check.hint:

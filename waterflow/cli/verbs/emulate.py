@@ -62,16 +62,34 @@ def _faults_help() -> str:
 )
 @click.argument("name", metavar="EMULATOR", shell_complete=_names)
 @click.argument("command_line", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Keep the state in this folder; without it, nothing is kept.")  # fmt: skip
-@click.option("--fault", "faults", multiple=True, metavar="SPEC",
-              help="What is to go wrong: throttle=0.2,spot=1,seed=7. See below.")  # fmt: skip
-@click.option("--image", "images", multiple=True, metavar="NAME=DIR",
-              help="The environment that stands for a container image; by default the one that "
-              "this runs in. May be given several times.")  # fmt: skip
-@click.option("--profile", metavar="NAME", shell_complete=_profiles,
-              help="Make what this profile names, such as its bucket; by default, what all "
-              "profiles of this project's name that are for this service.")  # fmt: skip
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep the state in this folder; without it, nothing is kept.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="SPEC",
+    help="What is to go wrong: throttle=0.2,spot=1,seed=7. See below.",
+)
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="The environment that stands for a container image; by default the one that "
+    "this runs in. May be given several times.",
+)
+@click.option(
+    "--profile",
+    metavar="NAME",
+    shell_complete=_profiles,
+    help="Make what this profile names, such as its bucket; by default, what all "
+    "profiles of this project's name that are for this service.",
+)
 @options.as_json
 def command(
     name: str,

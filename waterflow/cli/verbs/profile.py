@@ -53,7 +53,7 @@ def show(name: str | None, as_json: bool) -> None:
 
     root = here()
     chosen = load(root, name)
-    _ = provider(chosen.provider)(root, chosen).capabilities  # checks the settings
+    provider(chosen.provider)(root, chosen).check_settings()
     if as_json:
         output.print_json(_document(chosen))
         return

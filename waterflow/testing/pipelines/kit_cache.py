@@ -57,6 +57,6 @@ def always() -> str:
 
 
 @wf.step
-def after_always(found: str) -> str:
+def after_always(word: str) -> str:
     """Depend on what never comes from the cache."""
-    return found * 2
+    return word * 2

@@ -46,6 +46,6 @@ def record(name: str) -> Record:
 
 
 @wf.step
-def rename(found: Record) -> Record:
+def rename(original: Record) -> Record:
     """Take a dataclass as such and return another."""
-    return Record(found.name.upper(), found.weights, found.inner)
+    return Record(original.name.upper(), original.weights, original.inner)

@@ -29,7 +29,7 @@ def judge(model: wf.Model, data: pd.DataFrame) -> wf.Metrics:
 @wf.step
 def read_back(
     note: Path,
-    made: Path,
+    folder: Path,
     blob: bytes,
     picture: Path,
     model: Pipeline,
@@ -39,7 +39,9 @@ def read_back(
     """Tell what arrived here, in plain data."""
     return {
         "note": _only(note).read_text(encoding="utf-8"),
-        "made": sorted(p.relative_to(made).as_posix() for p in made.rglob("*") if p.is_file()),
+        "folder": sorted(
+            p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()
+        ),
         "blob": list(blob[:3]),
         "picture": _only(picture).read_bytes()[1:4].decode(),
         "model": type(model).__name__,

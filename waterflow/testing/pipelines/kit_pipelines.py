@@ -19,7 +19,7 @@ import waterflow as wf
 PROGRAM = (
     "import pathlib, sys; source, target, times = sys.argv[1:]; "
     "text = pathlib.Path(source, 'value.json').read_text(); "
-    "pathlib.Path(target, 'told.txt').write_text(text * int(times))"
+    "pathlib.Path(target, 'repeated.txt').write_text(text * int(times))"
 )
 """One line: services take no line break in an argument."""
 
@@ -27,15 +27,22 @@ PROGRAM = (
 def contained(image: str, times: int) -> None:
     """Put a program in an image between two steps."""
     text = kit_plain.say.options(name="source")("text")
-    made = wf.container(
+    repeated = wf.container(
         name="program",
         image=image,
-        command=["python3", "-c", PROGRAM, "{inputs.text}", "{outputs.made}", "{parameters.times}"],
+        command=[
+            "python3",
+            "-c",
+            PROGRAM,
+            "{inputs.text}",
+            "{outputs.folder}",
+            "{parameters.times}",
+        ],
         inputs={"text": text},
-        outputs=["made"],
+        outputs=["folder"],
         parameters={"times": times},
     )
-    kit_plain.told(made.made)
+    kit_plain.read_text(repeated.folder)
 
 
 @wf.pipeline
@@ -80,7 +87,7 @@ def plain(
     reals: list[float],
     nothing: str | None = None,
     choice: Literal["red", "green"] = "red",
-    given: int = 1,
+    default: int = 1,
     upto: int = 3,
     limit: float = 0.9,
     colour: str = "blue",
@@ -88,7 +95,7 @@ def plain(
     folds: wf.Static[int] = 2,
 ) -> None:
     """Parameters of all types, both kinds of fan-out, gates of all kinds."""
-    kit_plain.parameters(whole, real, yes, text, nested, reals, nothing, choice, given)
+    kit_plain.parameters(whole, real, yes, text, nested, reals, nothing, choice, default)
     kit_plain.parameters.options(name="fixed")(
         7,
         0.1,

@@ -16,7 +16,7 @@ def parameters(
     reals: list[float],
     nothing: str | None,
     choice: Literal["red", "green"],
-    given: int = 1,
+    default: int = 1,
 ) -> dict[str, Any]:
     """Return what arrived, and of which type."""
     values: dict[str, Any] = {
@@ -28,7 +28,7 @@ def parameters(
         "reals": reals,
         "nothing": nothing,
         "choice": choice,
-        "given": given,
+        "default": default,
     }
     return values | {
         "types": {name: type(value).__name__ for name, value in values.items()},
@@ -91,6 +91,6 @@ def nothing() -> None:
 
 
 @wf.step
-def told(made: Path) -> str:
+def read_text(folder: Path) -> str:
     """Read what a program wrote."""
-    return next(p for p in [made, *made.rglob("told.txt")] if p.is_file()).read_text()
+    return next(p for p in [folder, *folder.rglob("repeated.txt")] if p.is_file()).read_text()

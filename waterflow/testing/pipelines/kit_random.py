@@ -202,9 +202,12 @@ class Builder:
 
     def step(self) -> None:
         kind = self.chance.choice(
-            ["number"] * 5 + ["total"] * 3 + ["word", "flag", "rounded", "scores", "answer", "pair"]
-            + ["first"] * 3 + ["after", "map", "spot", "spot", "program"]
-        )  # fmt: skip
+            ["number"] * 5
+            + ["total"] * 3
+            + ["word", "flag", "rounded", "scores", "answer", "pair"]
+            + ["first"] * 3
+            + ["after", "map", "spot", "spot", "program"]
+        )
         self.left -= {"program": 3, "map": 2}.get(kind, 1)
         getattr(self, f"_{kind}")()
 
@@ -271,10 +274,14 @@ class Builder:
                 outputs=["folder"],
                 parameters={"times": times},
                 command=[
-                    "python3", "-c", PROGRAM,
-                    "{inputs.text}", "{outputs.folder}", "{parameters.times}",
+                    "python3",
+                    "-c",
+                    PROGRAM,
+                    "{inputs.text}",
+                    "{outputs.folder}",
+                    "{parameters.times}",
                 ],
-            )  # fmt: skip
+            )
             written.options(name=f"written{self.left}")(program.folder)
 
 

@@ -61,24 +61,31 @@ def main() -> None:
     cache = CacheConfig(enable_caching=True, expire_after="P30D")
     report = PropertyFile(name="report", output_name="out", path="report.json")
     processor = ScriptProcessor(
-        image_uri=IMAGE, command=["python3"], role=ROLE, instance_type=machine,
-        instance_count=count, sagemaker_session=session,
-    )  # fmt: skip
-    given = ProcessingS3Input(
-        s3_uri="s3://bucket/data", local_path="/opt/ml/processing/input/data",
-        s3_data_type="S3Prefix", s3_input_mode="File",
-    )  # fmt: skip
-    made = ProcessingS3Output(
+        image_uri=IMAGE,
+        command=["python3"],
+        role=ROLE,
+        instance_type=machine,
+        instance_count=count,
+        sagemaker_session=session,
+    )
+    letters = ProcessingS3Input(
+        s3_uri="s3://bucket/data",
+        local_path="/opt/ml/processing/input/data",
+        s3_data_type="S3Prefix",
+        s3_input_mode="File",
+    )
+    output = ProcessingS3Output(
         s3_uri=Join(on="/", values=["s3://bucket", ExecutionVariables.PIPELINE_EXECUTION_ID]),
-        local_path="/opt/ml/processing/output", s3_upload_mode="EndOfJob",
-    )  # fmt: skip
+        local_path="/opt/ml/processing/output",
+        s3_upload_mode="EndOfJob",
+    )
     prepare = ProcessingStep(
         "prepare",
         step_args=processor.run(
             code=str(FOLDER / "script.py"),
             arguments=["--count", count.to_string()],
-            inputs=[ProcessingInput(input_name="data", s3_input=given)],
-            outputs=[ProcessingOutput(output_name="out", s3_output=made)],
+            inputs=[ProcessingInput(input_name="data", s3_input=letters)],
+            outputs=[ProcessingOutput(output_name="out", s3_output=output)],
         ),
         property_files=[report],
         cache_config=cache,
@@ -90,11 +97,14 @@ def main() -> None:
         ],
     )
     trainer = ModelTrainer(
-        training_image=IMAGE, role=ROLE, sagemaker_session=session,
+        training_image=IMAGE,
+        role=ROLE,
+        sagemaker_session=session,
         source_code=SourceCode(source_dir=str(FOLDER), entry_script="script.py"),
         compute=Compute(instance_type="ml.m5.large", instance_count=1, volume_size_in_gb=30),
-        base_job_name="train", hyperparameters={"depth": "3"},
-    )  # fmt: skip
+        base_job_name="train",
+        hyperparameters={"depth": "3"},
+    )
     source = prepare.properties.ProcessingOutputConfig.Outputs["out"].S3Output.S3Uri
     train = TrainingStep(
         "train",
@@ -104,17 +114,22 @@ def main() -> None:
         cache_config=cache,
     )
     builder = ModelBuilder(
-        image_uri=IMAGE, role_arn=ROLE, sagemaker_session=session,
+        image_uri=IMAGE,
+        role_arn=ROLE,
+        sagemaker_session=session,
         s3_model_data_url=train.properties.ModelArtifacts.S3ModelArtifacts,
-    )  # fmt: skip
+    )
     register = ModelStep(
         name="register",
         step_args=builder.register(
-            content_types=["text/csv"], response_types=["text/csv"],
-            inference_instances=["ml.m5.large"], transform_instances=["ml.m5.large"],
-            model_package_group_name="group", approval_status="Approved",
+            content_types=["text/csv"],
+            response_types=["text/csv"],
+            inference_instances=["ml.m5.large"],
+            transform_instances=["ml.m5.large"],
+            model_package_group_name="group",
+            approval_status="Approved",
         ),
-    )  # fmt: skip
+    )
     fail = FailStep(
         "fail", error_message=Join(on=" ", values=["bad", ExecutionVariables.PIPELINE_NAME])
     )
@@ -130,9 +145,11 @@ def main() -> None:
         else_steps=[fail],
     )
     pipeline = Pipeline(
-        name="pipe", parameters=[machine, count, least], steps=[prepare, gate],
+        name="pipe",
+        parameters=[machine, count, least],
+        steps=[prepare, gate],
         sagemaker_session=session,
-    )  # fmt: skip
+    )
     print(pipeline.definition())
 
 

@@ -186,21 +186,21 @@ def main() -> None:
     session = PipelineSession(boto_session=boto3.Session(), default_bucket=BUCKET)
     pipeline = build(Path(sys.argv[1]), session)
     pipeline.upsert(role_arn=ROLE)
-    found = []
+    executions = []
     for least in (0.25, 0.75):
         execution = pipeline.start(parameters={"least": least})
         try:
             execution.wait(delay=0.1, max_attempts=600)
         except WaiterError:
             assert least > 0.5, execution.describe()
-        found.append({"execution": execution.describe(), "steps": execution.list_steps()})
+        executions.append({"execution": execution.describe(), "steps": execution.list_steps()})
     # The same name again is an update; of one step, since the SDK is slow to write a definition.
     Pipeline(name="letters", steps=[FailStep("fail", "no")], sagemaker_session=session).upsert(
         role_arn=ROLE
     )
     packages = boto3.client("sagemaker").list_model_packages(ModelPackageGroupName="letters")
     summary = {
-        "runs": found,
+        "runs": executions,
         "versions": pipeline.list_pipeline_versions()["PipelineVersionSummaries"],
         "packages": packages["ModelPackageSummaryList"],
     }

@@ -89,7 +89,7 @@ CASES = {
 }  # fmt: skip
 
 
-def told(case):
+def refusal(case):
     """Return the error that a case ends in."""
     step, inputs = case()
 
@@ -98,10 +98,10 @@ def told(case):
         sdk.step(step, inputs=inputs, parameters={"times": 1})
 
     try:
-        found = refused().spec
+        document = refused().spec
     except UnsupportedFeatureError as error:
         return str(error)
-    return f"taken: {found}"
+    return f"taken: {document}"
 
 
-print(json.dumps({name: told(case) for name, case in CASES.items()}))
+print(json.dumps({name: refusal(case) for name, case in CASES.items()}))

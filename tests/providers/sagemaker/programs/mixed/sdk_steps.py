@@ -75,6 +75,7 @@ def learn_step(folder: str, **more: object) -> TrainingStep:
     )
     data = InputData(channel_name="train", data_source=ELSEWHERE)
     return TrainingStep(
-        "learn", step_args=trainer.train(input_data_config=[data]),
+        "learn",
+        step_args=trainer.train(input_data_config=[data]),
         cache_config=CacheConfig(enable_caching=True, expire_after="P30D"),
-    )  # fmt: skip
+    )

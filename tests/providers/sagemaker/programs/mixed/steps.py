@@ -16,5 +16,6 @@ def write(letters: str) -> Path:
 @wf.step
 def report(model: Path, notes: Path) -> str:
     """Read what programs of the SDK have written."""
-    found = json.loads((model / "model.json").read_text())
-    return f"{(notes / 'note.txt').read_text()}: {found['letters']} letters, depth {found['depth']}"
+    weights = json.loads((model / "model.json").read_text())
+    note = (notes / "note.txt").read_text()
+    return f"{note}: {weights['letters']} letters, depth {weights['depth']}"

@@ -21,7 +21,7 @@ from waterflow import artifacts, data, spec
 from waterflow.errors import ConfigurationError, NotFoundError
 from waterflow.packing import bundle
 from waterflow.project import state_folder
-from waterflow.provider import Artifact, Capabilities, Document, Job, LogLine, Provider
+from waterflow.provider import Artifact, Capabilities, Document, LogLine, PlannedJob, Provider
 from waterflow.provider.capabilities import check_capabilities
 from waterflow.provider.state import RunState, Status, StepState
 from waterflow.runs.lineage import tracking_record
@@ -78,7 +78,9 @@ class SequentialProvider(Provider):
             }
             for step in build.spec.steps
         ]
-        rows = tuple(Job(step=s.name, kind="job", machine="this machine") for s in build.spec.steps)
+        rows = tuple(
+            PlannedJob(step=s.name, kind="job", machine="this machine") for s in build.spec.steps
+        )
         content = {"version": 1, "spec": msgspec.to_builtins(build.spec), "jobs": jobs}
         return Document(provider=self.name, content=content, jobs=rows)
 

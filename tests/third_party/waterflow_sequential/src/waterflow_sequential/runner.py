@@ -192,8 +192,8 @@ class Runner:
     def _bind(self, job: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]]:
         inputs: dict[str, Path] = {}
         parameters: dict[str, Any] = {}
-        for name, found in job["sources"].items():
-            source: Source = msgspec.convert(found, Source)  # pyright: ignore[reportArgumentType]
+        for name, origin in job["sources"].items():
+            source: Source = msgspec.convert(origin, Source)  # pyright: ignore[reportArgumentType]
             if isinstance(source, spec.FromStep):
                 inputs[name] = self.folder / "steps" / source.step / "out" / source.output
                 continue

@@ -10,14 +10,14 @@ from urllib.parse import unquote, urlsplit
 
 from waterflow import spec
 from waterflow.cloud import machines
-from waterflow.cloud.control import control_digest, programs_digest
+from waterflow.cloud.control import LAUNCH, control_digest, job_programs, programs_digest
 from waterflow.cloud.document import CloudDocument, Control
-from waterflow.cloud.libraries import Pinner, Shipping
+from waterflow.cloud.libraries import Libraries, Pinner, Shipping
 from waterflow.cloud.planning import Planning
 from waterflow.cloud.settings import check_steps, of_step
 from waterflow.data.fingerprints import text_digest
 from waterflow.project.leaks import refuse_address
-from waterflow.provider import Job
+from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
 from waterflow.spec.job import leaves, step_document
 from waterflow.spec.parameters import to_text
@@ -41,7 +41,7 @@ _DAY: Final = 86_400
 @cache
 def programs() -> Mapping[str, bytes]:
     """Return the programs that travel with every step."""
-    return {"launch.py": (Path(__file__).parent / "job" / "launch.py").read_bytes()}
+    return job_programs(Path(__file__).parent / "job" / "place.py", {})
 
 
 def pipeline_name(prefix: str, pipeline: str) -> str:
@@ -96,7 +96,7 @@ class _Compiler(Planning):
             ),
         )
         self.control: dict[str, Control] = {}
-        self.rows: list[Job] = []
+        self.rows: list[PlannedJob] = []
 
     def document(self) -> CloudDocument:
         """Return the document."""
@@ -204,7 +204,9 @@ class _Compiler(Planning):
     def _job(self, step: spec.Step) -> dict[str, Any]:
         own = of_step(self.settings.steps, ToyStepSettings(), self.pipeline.name, step.name)
         machine = self._machine(step, own)
-        self.rows.append(Job(step=step.name, kind="job", machine=machine.type, price=machine.price))
+        self.rows.append(
+            PlannedJob(step=step.name, kind="job", machine=machine.type, price=machine.price)
+        )
         image, python = self.environment(step, own, lambda version: f"python:{version}")
         inputs: dict[str, Any] = {}
         launch: dict[str, Any] = {}
@@ -216,17 +218,19 @@ class _Compiler(Planning):
                 launch[name] = {"from": source.step, "output": source.output, "type": kind}
             elif isinstance(source, spec.FromData):
                 inputs[f"data/{name}"] = {"addresses": [{"address": self.data(source.uri)}]}
-                launch[name] = {"data": name}
+                launch[name] = {"data": name, "optional": False}
             elif self.pipeline.parameters[source.name].type == "data":
                 inputs[f"data/{name}"] = {"addresses": [self._parameter(source.name)]}
-                launch[name] = {"data": name}
+                optional = self.pipeline.parameters[source.name].optional
+                launch[name] = {"data": name, "optional": optional}
             elif self.pipeline.parameters[source.name].static:
                 text = to_text(self.pipeline.parameters[source.name].default)
                 arguments.append(f"--param={name}={text}")
             else:
                 arguments.append({"text": f"--param={name}=", "parameter": source.name})
-        libraries = self.pinner.of(step, python or self.build.python)
-        control = self._control(step, launch, list(libraries.pins))
+        python = python or self.build.python
+        libraries = self.pinner.of(step, python)
+        control = self._control(step, launch, libraries, python)
         self.control[step.name] = control
         inputs["control"] = {"addresses": [{"address": self.uri(f"control/{control.digest}")}]}
         if libraries.wheels is not None:
@@ -234,7 +238,7 @@ class _Compiler(Planning):
         return {
             "image": image,
             "machine": machine.type,
-            "command": ["python3", "/toy/in/control/launch.py", *arguments],
+            "command": ["python3", f"/toy/in/control/{LAUNCH}", *arguments],
             "inputs": inputs,
             "hosts": step.resources.instances,
             "spot": step.resources.spot,
@@ -266,18 +270,25 @@ class _Compiler(Planning):
 
     # --- control --------------------------------------------------------------------------------
 
-    def _control(self, step: spec.Step, inputs: dict[str, Any], pins: list[str]) -> Control:
+    def _control(
+        self, step: spec.Step, inputs: dict[str, Any], libraries: Libraries, python: str
+    ) -> Control:
         """Return what a job is given besides its inputs."""
         document = step_document(
             self.part(step), step, execution={"variable": "WATERFLOW_EXECUTION"}, frames=True
         )
         launch = {
-            "python": self.build.python,
+            "version": 1,
+            "python": python,
             "inputs": inputs,
+            "mounts": {
+                entry["from"]: entry["from"] for entry in inputs.values() if "from" in entry
+            },
             "outputs": sorted(step.outputs),
-            "values": sorted(document["values"]),
+            "values": self.keys(step.name),
             "checkpoint": step.resources.spot,
-            "pins": pins,
+            "wheels": libraries.wheels is not None,
+            "pins": list(libraries.pins),
             "registering": self._registering() if isinstance(step.run, spec.Register) else None,
         }
         bundle = self.build.bundles.get(step.name)
@@ -312,6 +323,7 @@ class _Compiler(Planning):
         if isinstance(operand, spec.FromValue):
             return {"value": operand.value}
         if isinstance(operand, spec.FromStep):
-            return {"step": operand.step, "key": value_name(operand)}
+            key = self.keys(operand.step)[value_name(operand)]
+            return {"step": operand.step, "key": key}
         parameter = self.pipeline.parameters[operand.name]
         return {"value": parameter.default} if parameter.static else {"parameter": operand.name}

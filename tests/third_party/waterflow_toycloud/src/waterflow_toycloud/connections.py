@@ -106,14 +106,20 @@ def call(
         status, _, answer = request(method, target, content)
     except (OSError, http.client.HTTPException) as error:
         raise as_error(
-            PASSING, provider="toycloud", operation=operation,
-            code=type(error).__name__, message=f"The toy cloud cannot be reached: {error}",
-        ) from error  # fmt: skip
+            PASSING,
+            provider="toycloud",
+            operation=operation,
+            code=type(error).__name__,
+            message=f"The toy cloud cannot be reached: {error}",
+        ) from error
     value = json.loads(answer) if answer else {}
     if status < 400:
         return value
     code = str(value.get("code", status))
     raise as_error(
-        _KINDS.get(status, ErrorKind(ProviderError)), provider="toycloud", operation=operation,
-        code=code, message="The toy cloud refuses",
-    )  # fmt: skip
+        _KINDS.get(status, ErrorKind(ProviderError)),
+        provider="toycloud",
+        operation=operation,
+        code=code,
+        message="The toy cloud refuses",
+    )

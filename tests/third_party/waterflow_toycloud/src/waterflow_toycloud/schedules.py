@@ -88,8 +88,9 @@ class ToySchedules:
         if schedule is None:
             raise NotFoundError(
                 f"There is no schedule '{name}'. List them: waterflow schedule list",
-                provider="toycloud", operation="find schedule",
-            )  # fmt: skip
+                provider="toycloud",
+                operation="find schedule",
+            )
         return schedule
 
     def _get(self, name: str) -> dict[str, Any] | None:

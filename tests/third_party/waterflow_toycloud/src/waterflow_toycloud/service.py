@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.artifacts import canonical
 from waterflow.cloud.document import CloudDocument
-from waterflow.cloud.fingerprint import Expression, Fingerprint
+from waterflow.cloud.fingerprint import Fingerprint, NativeExpression
 from waterflow.cloud.objects import CLIENT, RETRIES, Bucket
 from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
 from waterflow.cloud.states import NativeRun, NativeStep, Outcome
@@ -95,10 +95,11 @@ class ToyService(Service[CloudDocument]):
     def fingerprints(self, definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
         """Return what the cache knows steps by: their jobs; gates, by what they compare."""
         return {
-            step["name"]: Fingerprint(_marked(step.get("job") or step["condition"]),
-                                      step.get("cache"))
+            step["name"]: Fingerprint(
+                _marked(step.get("job") or step["condition"]), step.get("cache")
+            )
             for step in definition["steps"]
-        }  # fmt: skip
+        }
 
     def same_steps(self, definition: Mapping[str, Any], document: CloudDocument) -> bool:
         """Say whether an execution could go on as this document, whatever the cache may answer."""
@@ -131,16 +132,27 @@ class ToyService(Service[CloudDocument]):
 
     def start(self, start: Start) -> str:
         """Start an execution, once for each token."""
-        answer = call("StartExecution", "POST", "/executions", {
-            "document": self._bucket.uri(_name(start.version)),
-            "parameters": dict(start.parameters), "run": start.run, "token": start.token,
-        })  # fmt: skip
+        answer = call(
+            "StartExecution",
+            "POST",
+            "/executions",
+            {
+                "document": self._bucket.uri(_name(start.version)),
+                "parameters": dict(start.parameters),
+                "run": start.run,
+                "token": start.token,
+            },
+        )
         return str(answer["id"])
 
     def resume(self, execution: str, start: Start) -> str:
         """Have the same execution go on."""
-        call("RetryExecution", "POST", f"/executions/{execution}/retry",
-             {"run": start.run, "token": start.token})  # fmt: skip
+        call(
+            "RetryExecution",
+            "POST",
+            f"/executions/{execution}/retry",
+            {"run": start.run, "token": start.token},
+        )
         return execution
 
     # --- finding --------------------------------------------------------------------------------
@@ -157,8 +169,12 @@ class ToyService(Service[CloudDocument]):
         query |= {} if pipeline is None else {"pipeline": pipeline}
         token: str | None = ""
         while token is not None:
-            answer = call("ListExecutions", "GET", "/executions",
-                          query=query | ({"token": token} if token else {}))  # fmt: skip
+            answer = call(
+                "ListExecutions",
+                "GET",
+                "/executions",
+                query=query | ({"token": token} if token else {}),
+            )
             token = answer["token"]
             for one in answer["executions"]:
                 yield Listed(one["id"], one["started"], tuple(one["runs"]))
@@ -256,14 +272,14 @@ def _uncached(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _marked(part: Any) -> Any:
-    """Return a part of a document with an `Expression` for each reference in it."""
+    """Return a part of a document with an `NativeExpression` for each reference in it."""
     if isinstance(part, list):
         return [_marked(item) for item in part]
     if not isinstance(part, dict):
         return part
     if set(part) in _REFERENCES:
         step = frozenset([part["step"]] if "step" in part else [])
-        return Expression(
+        return NativeExpression(
             json.dumps(part, sort_keys=True),
             frozenset([part["parameter"]] if "parameter" in part else []),
             places=frozenset() if "key" in part else step,
@@ -301,6 +317,9 @@ def _object_error(operation: str, error: Exception) -> WaterflowError:
     if "rror sending request" in text or "HTTP error" in text:
         kind = TransientError
     return kind(
-        f"The toy cloud refuses {operation}: {text}", provider="toycloud", operation=operation,
-        native_code=type(error).__name__, retryable=kind is TransientError,
-    )  # fmt: skip
+        f"The toy cloud refuses {operation}: {text}",
+        provider="toycloud",
+        operation=operation,
+        native_code=type(error).__name__,
+        retryable=kind is TransientError,
+    )

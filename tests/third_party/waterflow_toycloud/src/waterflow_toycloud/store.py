@@ -180,5 +180,7 @@ class ToyStore:
         except (OSError, http.client.HTTPException) as error:
             raise TransientError(
                 f"Data at {self._uri} cannot be read: {error}. Try again",
-                provider="toycloud", operation="read data", retryable=True,
-            ) from error  # fmt: skip
+                provider="toycloud",
+                operation="read data",
+                retryable=True,
+            ) from error

@@ -17,7 +17,7 @@ from waterflow_toycloud.emulator.executions import Executions
 from waterflow_toycloud.emulator.jobs import Jobs
 from waterflow_toycloud.emulator.names import RULES
 from waterflow_toycloud.emulator.objects import Objects
-from waterflow_toycloud.emulator.schedules import ToySchedule, ToySchedules
+from waterflow_toycloud.emulator.schedules import ToySchedule, ToyScheduler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ class ToyCloud(Cloud):
         self.objects = Objects(clock)
         self.jobs = Jobs(site, self.objects)
         self.executions = Executions(self.jobs, self.objects, clock)
-        self.schedules = ToySchedules(clock, self.executions)
+        self.schedules = ToyScheduler(clock, self.executions)
         return {
             "schedules": self.schedules, "executions": self.executions,
             "jobs": self.jobs, "objects": self.objects,

@@ -9,8 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _COMPARISONS = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def holds(condition: dict[str, Any], value: Callable[[dict[str, Any]], Any]) -> bool:

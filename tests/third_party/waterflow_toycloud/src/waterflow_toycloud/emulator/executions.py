@@ -33,7 +33,7 @@ _FINAL = (*_GOOD, "skipped", "failed", "stopped")
 
 
 @dataclass
-class StepRun:
+class ExecutionStep:
     """A step of an execution.
 
     Attributes:
@@ -80,7 +80,7 @@ class Execution:
     document: dict[str, Any]
     started: int
     runs: list[str]
-    steps: dict[str, StepRun]
+    steps: dict[str, ExecutionStep]
     state: str = "running"
     stopping: bool = False
     changed: int = 0
@@ -127,7 +127,7 @@ class Executions:
     def _start(self, request: dict[str, Any]) -> dict[str, Any]:
         document = json.loads(self._objects.read(request["document"]))
         name = f"x{secrets.token_hex(5)}"
-        steps = {step["name"]: StepRun(step["name"]) for step in document["steps"]}
+        steps = {step["name"]: ExecutionStep(step["name"]) for step in document["steps"]}
         runs = [request["run"]] if request.get("run") else [name]
         started = self._now()
         execution = Execution(name, request, document, started, runs, steps, changed=started)
@@ -173,10 +173,11 @@ class Executions:
     def newest_first(self, pipeline: str | None, prefix: str) -> list[Execution]:
         """Return the executions of a pipeline, or of all whose names begin with a prefix."""
         return [
-            execution for execution in reversed(self._executions.values())
+            execution
+            for execution in reversed(self._executions.values())
             if execution.document["pipeline"].startswith(prefix)
             and pipeline in (None, execution.document["pipeline"])
-        ]  # fmt: skip
+        ]
 
     # --- going through the steps ----------------------------------------------------------------
 
@@ -207,7 +208,7 @@ class Executions:
         before = [execution.steps[name] for name in definition["after"]]
         return all(step.state in (*_GOOD, "skipped") for step in before)
 
-    def _begin(self, execution: Execution, definition: dict[str, Any], step: StepRun) -> None:
+    def _begin(self, execution: Execution, definition: dict[str, Any], step: ExecutionStep) -> None:
         step.started = self._now()
         if self._skipped(execution, definition):
             step.state, step.ended = "skipped", self._now()
@@ -225,7 +226,7 @@ class Executions:
             all(steps[name].state == "skipped" for name in group) for group in definition["needs"]
         )
 
-    def _run(self, execution: Execution, definition: dict[str, Any], step: StepRun) -> None:
+    def _run(self, execution: Execution, definition: dict[str, Any], step: ExecutionStep) -> None:
         request = dict(self._resolved(execution, definition["job"]))
         key = json.dumps([execution.document["pipeline"], step.name, request], sort_keys=True)
         lifetime = definition["cache"]
@@ -253,7 +254,12 @@ class Executions:
             self._ended(execution, step, JobState.FAILED, QUOTA, None)
 
     def _ended(
-        self, execution: Execution, step: StepRun, state: JobState, why: str | None, key: str | None
+        self,
+        execution: Execution,
+        step: ExecutionStep,
+        state: JobState,
+        why: str | None,
+        key: str | None,
     ) -> None:
         with execution.lock:
             passing = (why or "").startswith(_PASSING)
@@ -327,5 +333,5 @@ class Executions:
         self._tokens.restore(saved["tokens"])
         self._results = {key: tuple(result) for key, result in saved["results"].items()}
         for one in saved["executions"]:
-            steps = {step["name"]: StepRun(**step) for step in one.pop("steps")}
+            steps = {step["name"]: ExecutionStep(**step) for step in one.pop("steps")}
             self._executions[one["id"]] = Execution(**one, steps=steps)

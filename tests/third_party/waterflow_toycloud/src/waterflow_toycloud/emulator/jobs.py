@@ -6,7 +6,7 @@ import shutil
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from waterflow.emulation.cluster import Cluster, End, Launch
+from waterflow.emulation.cluster import Cluster, End, Workload
 from waterflow.emulation.errors import JobError
 from waterflow.emulation.faults import SpotPlan
 from waterflow.emulation.jobs import Job, JobState, JobTable
@@ -48,7 +48,7 @@ class ToyJob(Job):
         """Run the command until it ends and is not interrupted."""
         request = self.request
         hosts = [f"host-{number}" for number in range(request.get("hosts", 1))]
-        launch = Launch(
+        workload = Workload(
             command=request["command"]
             if isinstance(request["command"], list)
             else ["sh", "-ec", request["command"]],
@@ -65,7 +65,7 @@ class ToyJob(Job):
         plan = SpotPlan(self.site.faults) if request.get("spot") else None
         before: Cluster | None = None
         for attempt in range(1, 1000):
-            cluster = Cluster(self.site, launch, self.folder / f"attempt-{attempt}")
+            cluster = Cluster(self.site, workload, self.folder / f"attempt-{attempt}")
             self._fill(cluster, before)
             if plan is not None:
                 plan.begin()

@@ -87,9 +87,9 @@ class Objects:
         bucket, _, key = unquote(path).partition("/")
         method = environ["REQUEST_METHOD"]
         query = {
-            name: value for name, (value,) in
-            parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()
-        }  # fmt: skip
+            name: value
+            for name, (value,) in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()
+        }
         body = read_body(environ)
         with self._lock:
             if method == "PUT" and not key:
@@ -153,8 +153,11 @@ class Objects:
 
     def _delete(self, bucket: str, body: bytes) -> Reply:
         """Remove the objects that a request names, as obstore does one too."""
-        keys = [element.text or "" for element in ET.fromstring(body).iter()
-                if element.tag.rpartition("}")[2] == "Key"]  # fmt: skip
+        keys = [
+            element.text or ""
+            for element in ET.fromstring(body).iter()
+            if element.tag.rpartition("}")[2] == "Key"
+        ]
         for key in keys:
             self.buckets[bucket].pop(key, None)
         deleted = "".join(f"<Deleted><Key>{escape(key)}</Key></Deleted>" for key in keys)
@@ -163,9 +166,10 @@ class Objects:
     def _list(self, bucket: str, query: dict[str, str]) -> Reply:
         after = query.get("continuation-token") or query.get("start-after") or ""
         keys = sorted(
-            key for key in self.buckets[bucket]
+            key
+            for key in self.buckets[bucket]
             if key.startswith(query.get("prefix", "")) and key > after
-        )  # fmt: skip
+        )
         more = len(keys) > _PAGE
         entries = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{len(stored.body)}</Size>"

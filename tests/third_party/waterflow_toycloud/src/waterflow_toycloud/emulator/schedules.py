@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cronsim import CronSim
 
-from waterflow.emulation.schedules import Schedules
+from waterflow.emulation.schedules import Scheduler
 
 if TYPE_CHECKING:
     from waterflow.emulation.clock import Clock
@@ -38,7 +38,7 @@ class ToySchedule:
         return next(moments).timestamp()
 
 
-class ToySchedules(Schedules):
+class ToyScheduler(Scheduler):
     """The part that has the schedules.
 
     Args:

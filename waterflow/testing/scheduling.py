@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _DAY = 86_400
 
 
-class Schedules(RemoteBase):
+class Scheduling(RemoteBase):
     """What starts by itself, by the cloud's clock."""
 
     @pytest.fixture

@@ -64,7 +64,7 @@ class StepPlan:
     notes: tuple[str, ...]
 
 
-class Context(Planning):
+class SageMakerPlanning(Planning):
     """One compilation for SageMaker.
 
     Args:

@@ -18,7 +18,7 @@ CONTROL: Final = "/_waterflow/"
 """Paths that are the emulator's own; no bucket's either, as their names have no underscores."""
 
 
-class Gate:
+class Middleware:
     """The application that the server runs.
 
     Args:
