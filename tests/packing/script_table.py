@@ -149,6 +149,16 @@ SCRIPTS: dict[str, Script] = {
         "else:\n    def new():\n        return 'old'\n" + probe("new()") + GUARDED,
         "new",
     ),
+    "a_decorator_of_another_module": Script(
+        "from beside_timing import timed\nA = [1]\nA.append(2)\n"
+        + probe("A").replace("@wf.step", "@wf.step\n@timed")
+        + TAIL,
+        "[1, 2]",
+        {
+            "beside_timing.py": "import functools\ndef timed(f):\n    @functools.wraps(f)\n"
+            "    def inner(*a, **k):\n        return f(*a, **k)\n    return inner\n"
+        },
+    ),
     # --- values that are no literals ----------------------------------------------------------
     "lambda_value": Script("square = lambda x: x * x\n" + probe("square(3)") + TAIL, "9"),
     "closure": Script(

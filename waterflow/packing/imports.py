@@ -150,7 +150,7 @@ def scan(source: bytes, module: str, *, package: bool, location: str) -> Scan:
         for one in _absolute(statement, here):
             imports[one] = None
     imported = [name for one in imports for name in _full_names(one)]
-    reached = reach(tree, module, package=package, imported=imported)
+    reached = reach(tree, source, module, package=package, imported=imported)
     return Scan(tuple(imports), _exported(tree), reached)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 OWN: Final = ""
 """The anchor of what lies beside the module's own file."""
@@ -69,6 +69,7 @@ class Places:
 
     Args:
         tree: The file.
+        nodes: All its nodes.
         module: The module's dotted name.
         here: Its package.
         package: Whether it is a package's `__init__`.
@@ -78,6 +79,7 @@ class Places:
     def __init__(
         self,
         tree: ast.Module,
+        nodes: Sequence[ast.AST],
         module: str,
         here: str,
         *,
@@ -89,7 +91,7 @@ class Places:
         self.modules: dict[str, str] = {}
         self._members: dict[str, str] = {}
         self._bound: dict[str, list[ast.expr]] = {}
-        for node in ast.walk(tree):
+        for node in nodes:
             self._note(node)
         self._known: dict[str, list[Place]] = {}
 

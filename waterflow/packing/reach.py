@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from waterflow.packing.places import Place, Places
+from waterflow.packing.statements import is_guard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,28 @@ _LOOKING: Final = frozenset({
 _METADATA: Final = frozenset({
     "entry_points", "iter_entry_points", "distribution", "get_distribution",
 })  # fmt: skip
+
+
+_CALLS: Final = re.compile(
+    "|".join(
+        [
+            *_IMPORTERS,
+            *_LOCATORS,
+            *_WALKERS,
+            *_METADATA,
+            *_LOOKING,
+            r"version\(",
+            "lazy_loader",
+            r"""['"]-m['"]""",
+        ]
+    ).encode()
+)
+_PLACES: Final = re.compile(
+    rb"__file__|__path__|files\(|resource|get_data|PackageLoader"
+    # What another module has under a name that is written as constants are.
+    rb"|\bimport\b[^\n]*\b[A-Z][A-Z0-9_]+\b|^ +[A-Z][A-Z0-9_]+,?$|\b[a-z_]\w*\.[A-Z][A-Z0-9_]+\b",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +79,49 @@ class Reach:
     relative: tuple[tuple[str, int], ...] = ()
 
 
-def reach(tree: ast.Module, module: str, *, package: bool, imported: Sequence[str]) -> Reach:
+def reach(
+    tree: ast.Module, source: bytes, module: str, *, package: bool, imported: Sequence[str]
+) -> Reach:
     """Read what a source file reaches when it runs, as far as its text tells.
 
     Args:
         tree: The file.
+        source: Its bytes: most files have none of the words that are looked for.
         module: The module's dotted name.
         package: Whether it is a package's `__init__`.
         imported: The modules that it imports, by their full names.
     """
-    return _Reader(tree, module, package, imported).read()
+    calls, places = _CALLS.search(source), _PLACES.search(source)
+    if calls is None and places is None:
+        return Reach()
+    return _Reader(tree, module, package, imported).read(places=places is not None)
 
 
 class _Reader:
     def __init__(
         self, tree: ast.Module, module: str, package: bool, imported: Sequence[str]
     ) -> None:
+        # What stands under `if __name__ == "__main__":` runs in no job.
+        tree = ast.Module([one for one in tree.body if not is_guard(one)], [])
         self.tree, self.module, self.imported = tree, module, imported
         self.here = module if package else module.rpartition(".")[0]
-        self.texts = _Texts(tree, module, self.here)
-        self.places = Places(tree, module, self.here, package=package, texts=self.texts.patterns)
+        self.nodes = list(ast.walk(tree))
+        self.texts = _Texts(self.nodes, module, self.here)
+        self.places = Places(
+            tree, self.nodes, module, self.here, package=package, texts=self.texts.patterns
+        )
         self.names: dict[str, None] = {}
         self.walks: dict[str, None] = {}
         self.metadata = False
         self.relative: list[tuple[str, int]] = []
 
-    def read(self) -> Reach:
-        """Return all that is reached."""
-        for node in ast.walk(self.tree):
+    def read(self, *, places: bool) -> Reach:
+        """Return all that is reached.
+
+        Args:
+            places: Whether the file may name files by where a module lies.
+        """
+        for node in self.nodes:
             if isinstance(node, ast.Call):
                 self._call(node)
             elif isinstance(node, (ast.List, ast.Tuple)):
@@ -93,8 +131,8 @@ class _Reader:
         return Reach(
             tuple(self.names),
             tuple(self.walks),
-            tuple(dict.fromkeys(self.places.used())),
-            tuple(sorted(self.places.constants().items())),
+            tuple(dict.fromkeys(self.places.used())) if places else (),
+            tuple(sorted(self.places.constants().items())) if places else (),
             self.metadata,
             tuple(self.relative),
         )
@@ -200,7 +238,7 @@ class _Reader:
 
     def _candidates(self) -> None:
         """Count every text of the file that reads as a dotted name: one may be imported by it."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 text = node.value
                 if _DOTTED.fullmatch(text):
@@ -240,10 +278,10 @@ def _absolute(name: str, package: str) -> str | None:
 class _Texts:
     """What texts an expression may stand for, as far as the file tells; `*` for the rest."""
 
-    def __init__(self, tree: ast.Module, module: str, here: str) -> None:
+    def __init__(self, nodes: Sequence[ast.AST], module: str, here: str) -> None:
         self._bound: dict[str, list[ast.expr]] = {}
         self._own = {"__name__": module, "__package__": here}
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     if isinstance(target, ast.Name):

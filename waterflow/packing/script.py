@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from dataclasses import dataclass
@@ -33,11 +34,24 @@ class Shipped:
     text: str | None = None
 
 
-def ship(function: Any, names: Iterable[str], root: Path) -> Shipped | None:
+def scope_of(function: Any, module: str) -> Mapping[str, Any]:
+    """Return the names of the module that a step's function was defined in.
+
+    Args:
+        function: The function, or what a decorator of another module has made of it.
+        module: The name that the module had when it was defined.
+    """
+    scope: Mapping[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    if scope.get("__name__") == module:
+        return scope
+    return getattr(sys.modules.get(module), "__dict__", scope)
+
+
+def ship(scope: Mapping[str, Any], names: Iterable[str], root: Path) -> Shipped | None:
     """Return what a job imports in place of the module of a script's step.
 
     Args:
-        function: The step's plain function.
+        scope: The module's names.
         names: The names of all steps of this module that are submitted.
         root: The project's folder.
 
@@ -47,7 +61,6 @@ def ship(function: Any, names: Iterable[str], root: Path) -> Shipped | None:
     Raises:
         DefinitionError: A step reaches what its jobs could not have.
     """
-    scope: dict[str, Any] = function.__globals__
     file, name = scope.get("__file__"), str(scope.get("__name__"))
     if not isinstance(file, str) or is_notebook(scope):
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from waterflow import data, project, spec
 from waterflow.errors import ConfigurationError, DefinitionError
-from waterflow.packing import libraries, lockfile
+from waterflow.packing import libraries, lockfile, script
 from waterflow.packing.bundle import Bundle, Bundler
 from waterflow.packing.submits import is_notebook, note_submit
 from waterflow.provider import RUN_ID, Build, Submission, discovery
@@ -20,7 +20,6 @@ from waterflow.spec.parameters import check_length, resolve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow.packing import script
     from waterflow.project.profile import Profile
     from waterflow.provider import Document, Provider
     from waterflow.runs.run import Run
@@ -146,40 +145,33 @@ class _Modules:
     """Under which name, and with which source, a job imports the module of each step."""
 
     def __init__(self, call: Call, root: Path) -> None:
-        from waterflow.packing import script
-
         self.call, self.root = call, root
         self.submitting = script.shipped_modules()
         self._scripts: dict[str, script.Shipped | None] = {}
 
     def of(self, name: str, run: spec.Function) -> tuple[str, Mapping[str, str]]:
         """Return the name of a step's module in its job, and the modules given by their source."""
-        if run.module not in self._scripts:
-            self._scripts[run.module] = self._script(name, run.module)
-        shipped = self._scripts[run.module]
-        if shipped is not None:
-            text = {} if shipped.text is None else {shipped.module: shipped.text}
-            return shipped.module, self.submitting | text
         function = getattr(self.call.steps.get(name), "function", None)
-        if run.module == "__main__" or is_notebook(getattr(function, "__globals__", {})):
+        if function is None:
+            return run.module, self.submitting
+        scope = script.scope_of(function, run.module)
+        if run.module == "__main__" and (is_notebook(scope) or not scope.get("__file__")):
             from waterflow.packing.export import export
 
             module = f"waterflow_exported_{run.name}"
             return module, {**self.submitting, module: export(function, module_name=module)}
-        return run.module, self.submitting
-
-    def _script(self, name: str, module: str) -> script.Shipped | None:
-        from waterflow.packing import script
-
-        function = getattr(self.call.steps.get(name), "function", None)
-        if function is None:
-            return None  # a step of YAML's, which has no source but its module's
-        together = [
-            step.run.name
-            for step in self.call.spec.steps
-            if isinstance(step.run, spec.Function) and step.run.module == module
-        ]
-        return script.ship(function, together, self.root)
+        if run.module not in self._scripts:
+            together = [
+                step.run.name
+                for step in self.call.spec.steps
+                if isinstance(step.run, spec.Function) and step.run.module == run.module
+            ]
+            self._scripts[run.module] = script.ship(scope, together, self.root)
+        shipped = self._scripts[run.module]
+        if shipped is None:
+            return run.module, self.submitting
+        text = {} if shipped.text is None else {shipped.module: shipped.text}
+        return shipped.module, {**self.submitting, **text}
 
 
 def _replace(struct: Any, **changes: Any) -> Any:
