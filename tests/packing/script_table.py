@@ -159,6 +159,15 @@ SCRIPTS: dict[str, Script] = {
             "    def inner(*a, **k):\n        return f(*a, **k)\n    return inner\n"
         },
     ),
+    "what_the_step_changes_itself": Script(
+        "import logging\nlog = logging.getLogger('mine')\nCACHE = {}\nCOUNT = 0\n"
+        "def look(key):\n    global COUNT\n    COUNT += 1\n    return CACHE.setdefault(key, key)\n"
+        + probe("(look('a'), dict(CACHE), COUNT)")
+        + DEFINITION
+        + "if __name__ == '__main__':\n    look('b')\n    probe()\n    log.setLevel(10)\n"
+        "    log.info('submitting')\n    run = PIPELINE().submit()\n",
+        "('a', {'a': 'a'}, 1)",
+    ),
     # --- values that are no literals ----------------------------------------------------------
     "lambda_value": Script("square = lambda x: x * x\n" + probe("square(3)") + TAIL, "9"),
     "closure": Script(

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import DefinitionError
-from waterflow.packing.statements import Effects, effects, functions_of, is_guard
+from waterflow.packing.statements import Effects, effects, functions_of, is_guard, may_change
 from waterflow.packing.submits import PLACE
 
 if TYPE_CHECKING:
@@ -209,6 +209,8 @@ class Cut:
                 continue  # it is bound again
             if name in kept and isinstance(self.scope.get(name), ModuleType):
                 continue  # imported twice
+            if one.effects.within[name] <= reached.keys():
+                continue  # the steps' own functions do it, and in a job they do it again
             yield (
                 reached[name],
                 DefinitionError(
@@ -217,11 +219,11 @@ class Cut:
                     self._place(one.node),
                 ),
             )
-        for name, node in sorted(one.effects.changes.items()):
-            changed = self.scope.get(name)
-            if name not in reached or name in one.effects.binds or isinstance(changed, ModuleType):
+        for name, node in sorted(one.effects.settings.items()):
+            value = self.scope.get(name)
+            if name not in reached or name in one.effects.binds or is_foreign(value, self.scope):
                 continue
-            if _only_called(node, name):
+            if one.effects.within[name] <= reached.keys() or isinstance(value, logging.Logger):
                 continue
             yield (
                 reached[name],
@@ -245,13 +247,19 @@ class Cut:
     def _tell_settings(self, one: _Statement, reached: Mapping[str, int]) -> None:
         for name, node in one.effects.settings.items():
             value = self.scope.get(name)
-            if name in reached and isinstance(value, ModuleType) and value.__name__ not in _QUIET:
+            if name in reached and is_foreign(value, self.scope) and self._top(value) not in _QUIET:
                 LOGGER.warning(
                     "waterflow: %s: `%s` %s. Put it above, or into the step that needs it",
                     self._place(node),
                     _shown(node),
                     one.why,
                 )
+
+    @staticmethod
+    def _top(value: object) -> str:
+        """Return the top-level package of a library's value."""
+        own = value.__name__ if isinstance(value, ModuleType) else str(value.__module__)
+        return own.partition(".")[0]
 
     def _check_twice(self, one: _Statement, reached: Mapping[str, int]) -> None:
         assert self.first is not None  # noqa: S101 - the caller's condition, for the type checker
@@ -277,6 +285,7 @@ class Cut:
             binding = [one for one in self.statements if name in one.effects.binds]
             seen = any(
                 name in one.effects.uses | one.effects.changes.keys()
+                or (not one.effects.binds.isdisjoint(reached) and may_change(one.node, name))
                 for one in self.statements
                 if not one.why
             )
@@ -388,14 +397,6 @@ def _drop_comments(lines: list[str], kept: list[_Statement], start: int) -> None
     for index in range(start, len(lines)):
         if index not in inside:
             lines[index] = "\n"
-
-
-def _only_called(node: ast.AST, name: str) -> bool:
-    """Say whether a change is no more than a call of the name itself, or of a step's options."""
-    value = node.value if isinstance(node, ast.Expr) else node
-    return (
-        isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == name
-    )
 
 
 def _shown(node: ast.AST) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeGuard
@@ -34,6 +35,7 @@ class Effects:
         uses: Names of the module that it looks up.
         changes: Names whose value it changes from inside: `f.x = 1`, `CFG["a"] = 2`,
             `log.append(x)`, `@shape.register`; with the node that does.
+        within: The functions in which a name is bound or changed; "" for the statement itself.
         settings: Those of `changes` that by their name set something, as `np.random.seed(0)`.
         command_line: The expression with which it reads the command line or asks the user.
     """
@@ -41,6 +43,7 @@ class Effects:
     binds: set[str] = field(default_factory=set[str])
     uses: set[str] = field(default_factory=set[str])
     changes: dict[str, ast.AST] = field(default_factory=dict[str, ast.AST])
+    within: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     settings: dict[str, ast.AST] = field(default_factory=dict[str, ast.AST])
     command_line: ast.expr | None = None
 
@@ -102,6 +105,23 @@ def is_setting(name: str) -> bool:
     return _SETTING.search(name) is not None
 
 
+def may_change(definition: ast.stmt, name: str) -> bool:
+    """Say whether a function or class may change a name of its module where it is called."""
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Global) and name in node.names:
+            return True
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and root(node) == name:
+            if not isinstance(node.ctx, ast.Load):
+                return True
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute) and root(node.func) == name:
+                return True
+            plain = isinstance(node.func, ast.Name) and hasattr(builtins, node.func.id)
+            if not plain and any(root(one) == name for one in node.args):
+                return True
+    return False
+
+
 def root(node: ast.AST) -> str | None:
     """Return the name at the root of `name.a["b"].c`, or None where it is something else."""
     while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
@@ -116,6 +136,7 @@ class _Reader:
         self.effects = Effects()
         self.functions = functions
         self._followed: set[str] = set()
+        self._inside = [""]
         self._local: list[set[str]] = [set()]  # what is no name of the module
 
     def run(self, node: ast.AST) -> None:
@@ -157,13 +178,17 @@ class _Reader:
 
     def _bind(self, name: str) -> None:
         if name not in self._local[-1]:
-            self.effects.binds.add(name)
+            self._binds(name)
+
+    def _binds(self, name: str) -> None:
+        self.effects.binds.add(name)
+        self.effects.within.setdefault(name, set()).add(self._inside[-1])
 
     def _name(self, node: ast.Name) -> None:
         if node.id in self._local[-1]:
             return
         if isinstance(node.ctx, ast.Store):
-            self.effects.binds.add(node.id)
+            self._binds(node.id)
         else:
             self.effects.uses.add(node.id)
 
@@ -220,7 +245,9 @@ class _Reader:
         """Read the body of a function of the module that is called."""
         if name in self.functions and name not in self._followed | self._local[-1]:
             self._followed.add(name)
+            self._inside.append(name)
             self._body(self.functions[name])
+            self._inside.pop()
 
     def _body(self, function: Function) -> None:
         outer = {
@@ -259,6 +286,7 @@ class _Reader:
         if name in self._local[-1] or (how == name and name in self.functions):
             return
         self.effects.changes.setdefault(name, node)
+        self.effects.within.setdefault(name, set()).add(self._inside[-1])
         if how == "set" or is_setting(how):
             self.effects.settings.setdefault(name, node)
 

@@ -18,7 +18,7 @@ from waterflow.runs.lineage import tracking_target
 from waterflow.spec.parameters import check_length, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from waterflow.project.profile import Profile
     from waterflow.provider import Document, Provider
@@ -147,7 +147,7 @@ class _Modules:
     def __init__(self, call: Call, root: Path) -> None:
         self.call, self.root = call, root
         self.submitting = script.shipped_modules()
-        self._scripts: dict[str, script.Shipped | None] = {}
+        self._scripts: dict[int, script.Shipped | None] = {}
 
     def of(self, name: str, run: spec.Function) -> tuple[str, Mapping[str, str]]:
         """Return the name of a step's module in its job, and the modules given by their source."""
@@ -160,18 +160,23 @@ class _Modules:
 
             module = f"waterflow_exported_{run.name}"
             return module, {**self.submitting, module: export(function, module_name=module)}
-        if run.module not in self._scripts:
-            together = [
-                step.run.name
-                for step in self.call.spec.steps
-                if isinstance(step.run, spec.Function) and step.run.module == run.module
-            ]
-            self._scripts[run.module] = script.ship(scope, together, self.root)
-        shipped = self._scripts[run.module]
+        key = id(scope)  # of several scripts that one session has run, each is `__main__`
+        if key not in self._scripts:
+            self._scripts[key] = script.ship(scope, self._steps(key), self.root)
+        shipped = self._scripts[key]
         if shipped is None:
             return run.module, self.submitting
         text = {} if shipped.text is None else {shipped.module: shipped.text}
         return shipped.module, {**self.submitting, **text}
+
+    def _steps(self, scope: int) -> Iterator[str]:
+        """Yield the functions of the steps that were defined in one module."""
+        for step in self.call.spec.steps:
+            function = getattr(self.call.steps.get(step.name), "function", None)
+            if not isinstance(step.run, spec.Function) or function is None:
+                continue
+            if id(script.scope_of(function, step.run.module)) == scope:
+                yield step.run.name
 
 
 def _replace(struct: Any, **changes: Any) -> Any:
