@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 _OWN: Final = (
     "waterflow.language.pipeline", "waterflow.artifacts.plain", "waterflow.artifacts.tables",
-    "waterflow.artifacts.estimators", "waterflow.artifacts.files", "waterflow.runtime.fan",
+    "waterflow.artifacts.models", "waterflow.artifacts.files", "waterflow.runtime.fan",
 )  # fmt: skip
 """Waterflow's own modules that a step's process needs."""
 
@@ -193,7 +194,11 @@ class Launcher:
                     os._exit(127)
             sys.path[:0] = request["path"]
             threads.limit(request["threads"], request["variables"])
-            code = execute.main(request["arguments"])
+            # What this server has made, such as a temporary folder, is not the step's to remove.
+            registry: dict[Any, Any] = getattr(weakref.finalize, "_registry", {})
+            for finalizer in list(registry):
+                finalizer.atexit = False
+            code = execute.main(request["arguments"], alone=True)
         finally:
             with contextlib.suppress(Exception):
                 sys.stdout.flush()

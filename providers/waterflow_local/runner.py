@@ -290,7 +290,7 @@ class Runner:
             )
             began = time.monotonic()
             code = await self.launch.run(attempt.request(), step.job.file.timeout)
-            return code, time.monotonic() - began
+            return attempt.ended(code), time.monotonic() - began
 
     def _tidy(self, attempt: Attempt) -> None:
         """Remove what served the attempt alone, while the run goes on."""

@@ -74,8 +74,9 @@ class Store:
         return self.state.artifacts / artifact.digest[:2] / f"{artifact.digest}.{artifact.type}"
 
     def has(self, artifact: Stored) -> bool:
-        """Say whether the artifact is there, whole."""
-        return (self.place(artifact) / artifacts.MANIFEST).is_file()
+        """Say whether the artifact is there, with all its files in their sizes."""
+        manifest = artifacts.complete(self.place(artifact))
+        return manifest is not None and manifest.sha256 == artifact.digest
 
     def take(self, folder: Path, manifest: Manifest | None = None) -> Stored:
         """Move a sealed artifact into the store, read-only; an equal one that is there stays.

@@ -10,7 +10,7 @@ from waterflow import spec
 from waterflow.cloud.settings import check_steps
 from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
-from waterflow.project.leaks import refuse_address
+from waterflow.project.leaks import in_address, refuse_address
 from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
 from waterflow.spec.parameters import to_text
@@ -59,7 +59,7 @@ def compile_sagemaker(
     _refuse_job_maps(pipeline)
     name = naming.pipeline_name(settings.prefix, pipeline.name)
     tags = lineage.tags(build, "sagemaker", profile.name)
-    planning = SageMakerPlanning(build, settings, _registering(build, tags))
+    planning = SageMakerPlanning(build, settings, _registering(build, tags), _tracking(build))
     layout = place(pipeline)
     encodings = _encodings(pipeline)
     # The same digest for the same spec, code, lock and data: nothing of a run is in it.
@@ -185,6 +185,17 @@ def _registering(build: Build, tags: Mapping[str, str]) -> dict[str, Any] | None
         "experiment": build.tracking.experiment,
         "tags": dict(tags),
     }
+
+
+def _tracking(build: Build) -> dict[str, Any] | None:
+    """Return what steps are told of MLflow whose code imports it; None where no job reaches it.
+
+    Nothing of the build is in it, so that a commit loses no cache.
+    """
+    uri = build.tracking.uri
+    if not uri.startswith(_ELSEWHERE) or in_address(uri):
+        return None
+    return {"uri": uri, "experiment": build.tracking.experiment}
 
 
 # --- parameters ---------------------------------------------------------------------------------

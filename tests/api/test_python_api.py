@@ -172,6 +172,23 @@ def test_what_a_notebook_s_step_cannot_take_along_is_told(tmp_path: Path) -> Non
     assert not list((tmp_path / ".waterflow").glob("runs/*"))
 
 
+def test_a_notebook_s_serializer_reaches_its_jobs(tmp_path: Path) -> None:
+    project(tmp_path)
+    cells = [
+        "import fractions\nimport waterflow as wf",
+        "def write(value, path):\n    path.write_text(str(value))",
+        (
+            "wf.serializer(fractions.Fraction, save=write,"
+            " load=lambda path: fractions.Fraction(path.read_text()))"
+        ),
+        "@wf.step\ndef make() -> fractions.Fraction:\n    return fractions.Fraction(1, 3)",
+        "@wf.step\ndef double(value: fractions.Fraction) -> str:\n    return str(2 * value)",
+        "@wf.pipeline\ndef doubling():\n    double(make())",
+        "run = doubling().submit()\nrun.wait(120)\nprint(run.artifact('double').load())",
+    ]
+    assert "2/3" in python(tmp_path, "-c", SHELL.format(cells))
+
+
 def test_a_notebook_s_settings_reach_its_jobs_and_failures_name_cells(tmp_path: Path) -> None:
     project(tmp_path)
     cells = [

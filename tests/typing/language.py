@@ -71,6 +71,7 @@ def fraud(raw: list[float], min_auc: float = 0.9) -> None:
         model = train(second)
     assert_type(wf.first(model, other), Fitted)
     assert_type(wf.map(square, [1, 2], power=3), list[int])
+    assert_type(wf.map(split, [first, second]), Any)
     assert_type(wf.container(name="c", image="i", command=["x"]), ContainerOutputs)
     assert_type(train.options(cpu=8)(first), Fitted)
     assert_type(train.function(first, 3), Fitted)

@@ -184,7 +184,7 @@ class Results:
         if text is None:
             return []
         events = list(spool.parse_lines(text))
-        if folder is not None and any(event["kind"] == "artifact" for event in events):
+        if folder is not None and any("file" in event for event in events):
             self._bucket.download(f"{result.folder}{spool.FILES}/", folder / spool.FILES)
         return events
 

@@ -47,6 +47,7 @@ def declare(pipeline: str, arguments: Mapping[str, Argument], location: str) -> 
     import msgspec
 
     from waterflow import spec
+    from waterflow.artifacts.annotations import beyond_text
 
     declared = Declared(arguments)
     for name, argument in arguments.items():
@@ -55,6 +56,13 @@ def declare(pipeline: str, arguments: Mapping[str, Argument], location: str) -> 
             raise DefinitionError(
                 f"Pipeline '{pipeline}': parameter '{name}' has type {kind}. A parameter is a "
                 "number, text, a boolean, plain data or wf.Data; artifacts are made by steps.",
+                location,
+            )
+        if odd := beyond_text(argument.annotation):
+            raise DefinitionError(
+                f"Pipeline '{pipeline}': parameter '{name}' has type {show(argument.annotation)}. "
+                f"A parameter is given as text, and nobody can give a {odd} so: take a str, and "
+                "make it in the step that needs it.",
                 location,
             )
         required = argument.default is NO_DEFAULT

@@ -113,17 +113,11 @@ class Trace:
         self.functions[name] = step
         return self._results(name, signature)
 
-    def map(self, step: Called, over: object, fixed: dict[str, Any], fan_out: str) -> OutputSymbol:
+    def map(self, step: Called, over: object, fixed: dict[str, Any], fan_out: str) -> Any:
         """Add a step that is called once for each item of a list made at run time."""
         from waterflow import spec
-        from waterflow.artifacts import is_plain
 
         signature = step.signature
-        if list(signature.outputs) != [SINGLE]:
-            raise definition_error(
-                f"wf.map over step '{step.function.__name__}', which returns "
-                f"{len(signature.outputs)} outputs: a mapped step returns exactly one."
-            )
         free = [a for a in signature.arguments if a not in fixed]
         if not free:
             raise definition_error(
@@ -140,11 +134,11 @@ class Trace:
             over=free[0],
             fan_out=cast("Any", fan_out),
         )
-        item, annotation = signature.outputs[SINGLE], list[signature.annotations[SINGLE]]
-        kind = "json" if is_plain(item) else f"list[{item}]"
-        self._add(name, run, inputs, {SINGLE: spec.Output(kind)}, step.settings)
+        listed = signature.listed()
+        outputs = {key: spec.Output(kind) for key, kind in listed.outputs.items()}
+        self._add(name, run, inputs, outputs, step.settings)
         self.functions[name] = step
-        return OutputSymbol(name, SINGLE, kind, self, annotation=annotation)
+        return self._results(name, listed)
 
     def container(
         self,
@@ -223,7 +217,7 @@ class Trace:
             resources=settings.to_resources(),
             retry=settings.to_retry(),
             timeout=settings.seconds(),
-            cache=settings.cache,
+            cache=settings.to_cache(outputs=bool(outputs)),
             environment=settings.to_environment(),
             after=tuple(self._step_of(item) for item in settings.after),
             branch=branch,

@@ -31,7 +31,7 @@ SIZE_LIMIT: Final = 50 * 1024**2
 """The most bytes that a bundle holds when nothing else is asked for."""
 
 Content = bytes | Path
-_Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
+_Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -49,6 +49,8 @@ class Bundle:
         hashes: The sha256 of each file.
         programs: The paths that keep their executable bit.
         libraries: The modules of `third_party` by their full dotted names, to import beforehand.
+        beside: Modules that a job needs whatever the step's module imports: those that its values
+            are read and written with.
     """
 
     digest: str
@@ -58,6 +60,7 @@ class Bundle:
     hashes: dict[str, str] = field(repr=False, default_factory=dict[str, str])
     programs: frozenset[str] = frozenset()
     libraries: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Bundler:
         include: tuple[str, ...] = (),
         *,
         generated: Mapping[str, str] = _NOTHING,
+        beside: Iterable[str] = (),
     ) -> Bundle:
         """Build the bundle of a step.
 
@@ -110,19 +114,45 @@ class Bundler:
             module: Dotted name of the step's module.
             include: Globs of further files, relative to the root; a folder means all it holds.
             generated: Modules given by their source text: dotted name -> source.
+            beside: Dotted names of further modules, with all that they import.
 
         Raises:
             DefinitionError: The module is not there, a module has a syntax error, or is ignored.
             ConfigurationError: A glob finds nothing, a file looks like a secret, or the bundle is
                 too large.
         """
-        key = (module, tuple(include), tuple(sorted(generated.items())))
+        further = tuple(sorted({*beside} - {module}))
+        key = (module, tuple(include), tuple(sorted(generated.items())), further)
         if key not in self._bundles:
-            self._bundles[key] = self._build(module, tuple(include), generated)
+            self._bundles[key] = self._build(module, tuple(include), generated, further)
         return self._bundles[key]
 
-    def _build(self, module: str, include: tuple[str, ...], generated: Mapping[str, str]) -> Bundle:
-        sources, outside = self._closure(module, generated)
+    def module_of(self, name: str) -> str | None:
+        """Return the module in which a class or function is, by its dotted name.
+
+        Args:
+            name: Such as `package.module.Class`.
+
+        Returns:
+            None where the standard library has it, or nobody that could be found.
+        """
+        parts = name.split(".")[:-1]
+        for end in range(len(parts), 0, -1):
+            module = ".".join(parts[:end])
+            if self._source(module) is not None:
+                return module
+        if not parts or parts[0] in sys.stdlib_module_names or not self._is_installed(parts[0]):
+            return None
+        return ".".join(parts)
+
+    def _build(
+        self,
+        module: str,
+        include: tuple[str, ...],
+        generated: Mapping[str, str],
+        beside: tuple[str, ...],
+    ) -> Bundle:
+        sources, outside = self._closure(module, generated, beside)
         included = self._beside_files(sources) | self._include(include)
         self._beside.tell_relative(
             {source.path: source.scan for source in sources.values()}, included.values()
@@ -156,12 +186,13 @@ class Bundler:
             hashes,
             frozenset(programs),
             libraries,
+            beside,
         )
 
     # --- the import closure ---------------------------------------------------------------------
 
     def _closure(
-        self, module: str, generated: Mapping[str, str]
+        self, module: str, generated: Mapping[str, str], beside: tuple[str, ...]
     ) -> tuple[dict[str, _Source], frozenset[str]]:
         exported = {name: _generated(name, text) for name, text in generated.items()}
         sources: dict[str, _Source] = {}
@@ -174,7 +205,7 @@ class Bundler:
                     f"Module '{module}' is not in the project: looked in {places}. "
                     "Run from the project's folder, or mark its root with a waterflow.toml"
                 )
-        waiting, seen = [module], {"waterflow"}
+        waiting, seen = [module, *beside], {"waterflow"}
         while waiting:
             name = waiting.pop()
             if name in seen or name.partition(".")[0] == "waterflow":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.packing.cells import Ran, ran
 from waterflow.packing.cut import is_foreign
-from waterflow.packing.statements import is_setting
+from waterflow.packing.statements import is_setting, root
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -33,17 +33,21 @@ class Changes:
         self.names = names
         self.statements = ran(names)
 
-    def of(self, definitions: Mapping[str, str], packages: Collection[str]) -> list[Ran]:
+    def of(
+        self, definitions: Mapping[str, str], packages: Collection[str], taken: Collection[str]
+    ) -> list[Ran]:
         """Return the statements that change what a step uses, in the order in which they ran.
 
         Args:
             definitions: The functions and classes of the notebook that it uses, by their source.
             packages: The top-level packages that it imports from.
+            taken: All names that it uses.
         """
         chosen = [
             one
             for one in self.statements
-            if not _only_defines(one) and self._matters(one, definitions, packages)
+            if not _only_defines(one)
+            and (self._matters(one, definitions, packages) or self._keeps(one, taken))
         ]
         # A cell that is run again: its last time counts. Of seeds, only the last one does.
         latest: dict[str, Ran] = {}
@@ -70,6 +74,14 @@ class Changes:
             if package in packages or package in _ALWAYS or "seed" in _called(node):
                 return True
         return _sets_variable(one)
+
+    def _keeps(self, one: Ran, taken: Collection[str]) -> bool:
+        """Say whether a statement is `wf.serializer(Class, ...)` for a class that a step names."""
+        call = one.node.value if isinstance(one.node, ast.Expr) else None
+        if not isinstance(call, ast.Call) or not call.args or _called(call) != "serializer":
+            return False
+        own = root(call.func)
+        return own is not None and self.package(own) == "waterflow" and root(call.args[0]) in taken
 
     def _is_made_anew(self, name: str, one: Ran) -> bool:
         """Say whether a later cell has defined a name again, which undoes what was changed."""

@@ -285,7 +285,7 @@ class _Export:
         while True:
             definitions = {name: one.source for name, one in self.definitions.items()}
             packages = {line.split()[1].partition(".")[0] for line in self.imports}
-            chosen = changes.of(definitions, packages)
+            chosen = changes.of(definitions, packages, self.done)
             fresh = [one for one in chosen if id(one) not in seen]
             if not fresh:
                 break

@@ -61,6 +61,11 @@ class Build:
     python: str
     tracking: TrackingTarget
 
+    def speaks_to_mlflow(self, step: str) -> bool:
+        """Say whether a step's own code imports MLflow, so that its job is told where it is."""
+        bundle = self.bundles.get(step)
+        return bundle is not None and "mlflow" in bundle.third_party
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedJob:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from waterflow.data.fingerprints import text_digest
+from waterflow.spec.parameters import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,8 @@ def content_key(
         # An expression that came later finds nothing in a result made without it.
         "step": {name: step[name] for name in (*counted, "metrics") if name in step},
         "inputs": dict(inputs),
-        "parameters": dict(parameters),
+        # As text: the order of a dict's entries is part of the value.
+        "parameters": {name: to_text(value) for name, value in parameters.items()},
         "requirements": dict(requirements),
     }
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -134,11 +134,33 @@ def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]
             if module != run.module:
                 run = _replace(run, module=module)
                 step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
-            bundles[step.name] = bundler.build(run.module, run.include, generated=generated)
+            bundles[step.name] = bundler.build(
+                run.module,
+                run.include,
+                generated=generated,
+                beside=_beside(bundler, call.spec, step),
+            )
         elif isinstance(run, spec.Register):
-            bundles[step.name] = bundler.build(RUNTIME_MODULE)
+            beside = _beside(bundler, call.spec, step)
+            bundles[step.name] = bundler.build(RUNTIME_MODULE, beside=beside)
         steps.append(step)
     return _replace(call.spec, steps=tuple(steps)), bundles
+
+
+def _beside(bundler: Bundler, pipeline: spec.Pipeline, step: spec.Step) -> list[str]:
+    """Return the modules that a step's values are read and written with, whatever its own imports.
+
+    They are those that give the serializers of its types, and, where it reads a model, those of the
+    classes that the pipeline trusts in one.
+    """
+    from waterflow.artifacts import by_name, own
+    from waterflow.artifacts.models import FORMAT
+
+    read = {input_.type for input_ in step.inputs.values()}
+    modules = own.modules([*read, *(output.type for output in step.outputs.values())])
+    if any(FORMAT in by_name(kind).format or kind == "any" for kind in read - {"data"}):
+        modules += filter(None, map(bundler.module_of, pipeline.trusted_types))
+    return modules
 
 
 class _Modules:

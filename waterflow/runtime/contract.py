@@ -7,7 +7,7 @@ Exit codes of `python -m waterflow.runtime`:
 | 0 | the step ended well, or was skipped |
 | 1 | the step's own code raised |
 | 2 | the command line or STEP.json is wrong |
-| 3 | an input is missing, half written or altered, or is not what the step or the registry takes |
+| 3 | an input is missing, half written or altered (by the step too), or not what it takes |
 | 4 | a result is missing, or could not be written as its declared type |
 | 5 | the step's code or a library could not be imported, or a secret is missing |
 | 6 | something that nobody foresaw, such as a full disk: the log holds the whole traceback |

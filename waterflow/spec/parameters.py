@@ -50,5 +50,8 @@ def check_length(pipeline: str, values: Mapping[str, Any], limit: int | None, ow
 
 
 def to_text(value: Any) -> str:
-    """Return a parameter's value as the JSON text in which it travels; floats round-trip."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Return a parameter's value as the JSON text in which it travels.
+
+    Floats round-trip, and the entries of a dict keep their order.
+    """
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -49,6 +49,7 @@ def tracked(server: TrackingServer, execution: str | None) -> Tracked:
         for run in runs
         if "waterflow.step" in run.data.tags
     }
+    runs = [run for run in runs if "waterflow.nested" not in run.data.tags]
     (parent,) = [run for run in runs if "waterflow.step" not in run.data.tags]
     assert len(children) == len(runs) - 1
     return Tracked(parent, children)

@@ -193,6 +193,7 @@ class World:
         experiments = [one.experiment_id for one in client.search_experiments()]
         condition = f"tags.`waterflow.execution` = '{self.execution(run)}'"
         entries = list(client.search_runs(experiments, condition, max_results=1000))
+        entries = [one for one in entries if "waterflow.nested" not in one.data.tags]
         parents = [one for one in entries if "waterflow.step" not in one.data.tags]
         if len(parents) != 1:
             raise AssertionError(f"run {run.id} has {len(parents)} runs of its own in MLflow")
@@ -204,6 +205,16 @@ class World:
         if len(children) != len(entries) - 1:
             raise AssertionError(f"run {run.id}: some attempt has several runs in MLflow")
         return parents[0], children
+
+    def nested(self, run: Run) -> list[Any]:
+        """Return the runs in MLflow that the steps of a run have started within their own."""
+        self.tracked(run)  # which sends what is left
+        client = self.mlflow(run)
+        experiments = [one.experiment_id for one in client.search_experiments()]
+        execution = f"tags.`waterflow.execution` = '{self.execution(run)}'"
+        return list(
+            client.search_runs(experiments, f"{execution} and tags.`waterflow.kind` = 'nested'")
+        )
 
 
 PLAIN: Final = ("integer", "number", "boolean", "string", "json", "null", "metrics")

@@ -71,10 +71,16 @@ class SageMakerPlanning(Planning):
         build: The spec and what was found about its code and data.
         settings: The profile's settings.
         registering: What a register step is told of MLflow; None when there is none.
+        tracking: What a step whose code imports MLflow is told of it; None where no job could
+            reach it.
     """
 
     def __init__(
-        self, build: Build, settings: SageMakerSettings, registering: dict[str, Any] | None
+        self,
+        build: Build,
+        settings: SageMakerSettings,
+        registering: dict[str, Any] | None,
+        tracking: dict[str, Any] | None,
     ) -> None:
         super().__init__(
             build,
@@ -84,8 +90,8 @@ class SageMakerPlanning(Planning):
             entry_name=entry_name,
             longest_image=limits.IMAGE.most,
         )
-        self.settings, self.registering = settings, registering
-        managed = registering is not None and registering["uri"].startswith("arn:")
+        self.settings, self.registering, self.tracking = settings, registering, tracking
+        managed = tracking is not None and tracking["uri"].startswith("arn:")
         shipping = Shipping(
             provider="sagemaker",
             wheels=settings.libraries == "wheelhouse",

@@ -161,6 +161,8 @@ def _launched(
     if isinstance(step.run, spec.Register):
         launch["registering"] = planning.registering
         environment[REGISTERED_AT] = {"Get": "Execution.StartDateTime"}
+    elif planning.tracking is not None and planning.build.speaks_to_mlflow(step.name):
+        launch["tracking"] = planning.tracking
     document = step_document(
         planning.part(step), step, execution=EXECUTION, frames=True,
         secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,

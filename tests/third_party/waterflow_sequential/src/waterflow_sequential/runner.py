@@ -280,7 +280,7 @@ class Runner:
             "PYTHONPATH": os.pathsep.join(kept),
             "PYTHONUNBUFFERED": "1",
         }
-        if job["step"]["run"]["kind"] == "register":
+        if job["step"]["run"]["kind"] != "container":
             tracking = self.record["tracking"]
             variables |= {
                 registering.URI: tracking["uri"],

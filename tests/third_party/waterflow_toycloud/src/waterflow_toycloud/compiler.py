@@ -291,6 +291,9 @@ class _Compiler(Planning):
             "pins": list(libraries.pins),
             "registering": self._registering() if isinstance(step.run, spec.Register) else None,
         }
+        target = self.build.tracking
+        if self.build.speaks_to_mlflow(step.name) and target.uri.startswith("http"):
+            launch["tracking"] = {"uri": target.uri, "experiment": target.experiment}
         bundle = self.build.bundles.get(step.name)
         digest = control_digest(
             launch,
