@@ -64,12 +64,12 @@ class Beside:
 
     def modules(self, scanned: Scan) -> Iterator[str]:
         """Yield the modules that a module imports by texts, and those of packages that it walks."""
-        pointed = distribution.entry_modules(self.root) if scanned.reach.metadata else ()
-        for name in (*scanned.reach.names, *pointed):
+        pointed = distribution.entry_modules(self.root) if scanned.dynamic.metadata else ()
+        for name in (*scanned.dynamic.names, *pointed):
             located = self._longest(name)
             if located is not None:
                 yield located
-        for pattern in scanned.reach.walks:
+        for pattern in scanned.dynamic.walks:
             package, _, depth = pattern.rpartition(".")
             located = self.finder.locate(package)
             if located is not None and located.package and not self._is_root(located):
@@ -118,7 +118,7 @@ class Beside:
             path: Its path in the bundle.
             scanned: What it says.
         """
-        for place in scanned.reach.places:
+        for place in scanned.dynamic.places:
             spot = self._spot(place, module, PurePosixPath(path).parent)
             if spot is not None and spot.inside is not None:
                 yield from self._held(spot)
@@ -143,7 +143,7 @@ class Beside:
         looked = [
             (path, line, pattern)
             for path, scanned in scans.items()
-            for pattern, line in scanned.reach.relative
+            for pattern, line in scanned.dynamic.relative
         ]
         taken = set(included) if looked else set[Path]()
         for path, line, pattern in looked:
@@ -196,7 +196,7 @@ class Beside:
         located, scanned = self.finder.locate(name), self.scan(name)
         if located is None or scanned is None or depth > _DEPTH:
             return None
-        constant = dict(scanned.reach.constants).get(member)
+        constant = dict(scanned.dynamic.constants).get(member)
         if constant is None:
             return None
         own = PurePosixPath(name.replace(".", "/"))

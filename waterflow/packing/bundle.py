@@ -160,7 +160,7 @@ class Bundler:
         self._check_size(sources.values(), included)
         files: dict[str, Content] = dict(jobparts.files())
         hashes = dict(jobparts.hashes())
-        if any(source.scan.reach.metadata for source in sources.values()):
+        if any(source.scan.dynamic.metadata for source in sources.values()):
             for path, content in distribution.files(self.root).items():
                 files[path], hashes[path] = content, hashlib.sha256(content).hexdigest()
         programs: set[str] = set()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waterflow.errors import DefinitionError
-from waterflow.packing.reach import Reach, reach
+from waterflow.packing.dynamic import Dynamic, dynamic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,12 +39,12 @@ class Scan:
     Attributes:
         imports: Its imports, those inside functions too, those for type checkers alone not.
         exported: The strings of its `__all__`, where it is written out.
-        reach: What it reaches when it runs, by name and by place.
+        dynamic: What it reaches when it runs, by name and by place.
     """
 
     imports: tuple[Import, ...]
     exported: tuple[str, ...] = ()
-    reach: Reach = field(default_factory=Reach)
+    dynamic: Dynamic = field(default_factory=Dynamic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ def scan(source: bytes, module: str, *, package: bool, location: str) -> Scan:
         for one in _absolute(statement, here):
             imports[one] = None
     imported = [name for one in imports for name in _full_names(one)]
-    reached = reach(tree, source, module, package=package, imported=imported)
-    return Scan(tuple(imports), _exported(tree), reached)
+    at_run_time = dynamic(tree, source, module, package=package, imported=imported)
+    return Scan(tuple(imports), _exported(tree), at_run_time)
 
 
 def _full_names(one: Import) -> list[str]:

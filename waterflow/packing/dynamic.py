@@ -56,7 +56,7 @@ _PLACES: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Dynamic:
     """What one source file reaches when it runs.
 
     Attributes:
@@ -79,9 +79,9 @@ class Reach:
     relative: tuple[tuple[str, int], ...] = ()
 
 
-def reach(
+def dynamic(
     tree: ast.Module, source: bytes, module: str, *, package: bool, imported: Sequence[str]
-) -> Reach:
+) -> Dynamic:
     """Read what a source file reaches when it runs, as far as its text tells.
 
     Args:
@@ -93,7 +93,7 @@ def reach(
     """
     calls, places = _CALLS.search(source), _PLACES.search(source)
     if calls is None and places is None:
-        return Reach()
+        return Dynamic()
     return _Reader(tree, module, package, imported).read(places=places is not None)
 
 
@@ -115,7 +115,7 @@ class _Reader:
         self.metadata = False
         self.relative: list[tuple[str, int]] = []
 
-    def read(self, *, places: bool) -> Reach:
+    def read(self, *, places: bool) -> Dynamic:
         """Return all that is reached.
 
         Args:
@@ -128,7 +128,7 @@ class _Reader:
                 self._command(node)
         if any(name.partition(".")[0] == "lazy_loader" for name in self.imported) and self.here:
             self.walks[f"{self.here}.**"] = None
-        return Reach(
+        return Dynamic(
             tuple(self.names),
             tuple(self.walks),
             tuple(dict.fromkeys(self.places.used())) if places else (),

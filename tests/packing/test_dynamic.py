@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.packing.reach_table import TAKEN, TOLD, project
+from tests.packing.dynamic_table import TAKEN, TOLD, project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.packing.reach_table import Case
+    from tests.packing.dynamic_table import Case
 
 RUN = """
 import json, sys
