@@ -322,8 +322,8 @@ def test_compatible_types(produced: str, accepted: str, fits: bool):
 
 
 def test_an_unknown_name_is_an_error_with_the_known_ones():
-    with pytest.raises(ArtifactError, match=r"no artifact type 'tensor'. Known: integer, number"):
-        artifacts.by_name("tensor")
+    with pytest.raises(ArtifactError, match=r"no artifact type 'hologram'. Known: integer, number"):
+        artifacts.by_name("hologram")
 
 
 def test_requirements_come_with_the_type():
@@ -337,45 +337,46 @@ def test_requirements_come_with_the_type():
 PLUGIN = """
 from waterflow.artifacts import Serializer
 
-class Tensor:
+class Hologram:
     def __init__(self, content): self.content = content
 
-class TensorSerializer(Serializer):
-    name, format, requires, classes = "tensor", "raw", ("tensorlib",), (("tensorlib", "Tensor"),)
+class HologramSerializer(Serializer):
+    name, format, requires = "hologram", "raw", ("hologramlib",)
+    classes = (("hologramlib", "Hologram"),)
     def save(self, value, folder, context): (folder / "t.raw").write_bytes(value.content)
-    def load(self, folder, annotation, context): return Tensor((folder / "t.raw").read_bytes())
+    def load(self, folder, annotation, context): return Hologram((folder / "t.raw").read_bytes())
 """
 
 
 def test_another_package_adds_a_type(tmp_path: Path):
-    (tmp_path / "tensorlib.py").write_text(PLUGIN)
-    info = tmp_path / "tensorlib-1.0.dist-info"
+    (tmp_path / "hologramlib.py").write_text(PLUGIN)
+    info = tmp_path / "hologramlib-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tensorlib\nVersion: 1.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hologramlib\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[waterflow.serializers]\ntensor = tensorlib:TensorSerializer\n"
+        "[waterflow.serializers]\nhologram = hologramlib:HologramSerializer\n"
     )
     code = f"""
 import pathlib, tempfile
-import tensorlib
+import hologramlib
 from waterflow import artifacts as s
-assert s.type_name(list[tensorlib.Tensor]) == "list[tensor]"
-assert s.compatible("tensor", "tensor") and not s.compatible("tensor", "array")
+assert s.type_name(list[hologramlib.Hologram]) == "list[hologram]"
+assert s.compatible("hologram", "hologram") and not s.compatible("hologram", "array")
 folder = pathlib.Path({str(tmp_path / "out")!r}); folder.mkdir()
-s.by_name("list[tensor]").save([tensorlib.Tensor(b"1")], folder, s.Context())
-print(s.by_name("list[tensor]").load(folder, list, s.Context())[0].content)
+s.by_name("list[hologram]").save([hologramlib.Hologram(b"1")], folder, s.Context())
+print(s.by_name("list[hologram]").load(folder, list, s.Context())[0].content)
 """
     done = run_python(code, PYTHONPATH=str(tmp_path))
     assert done == "b'1'"
-    (info / "entry_points.txt").write_text("[waterflow.serializers]\ntensor = tensorlib:Gone\n")
+    (info / "entry_points.txt").write_text("[waterflow.serializers]\nhologram = hologramlib:Gone\n")
     code = """
 from waterflow import artifacts
 from waterflow.errors import ConfigurationError
-try: artifacts.by_name("tensor")
+try: artifacts.by_name("hologram")
 except ConfigurationError as error: print(error)
 """
     done = run_python(code, PYTHONPATH=str(tmp_path))
-    assert "tensor = tensorlib:Gone (waterflow.serializers) cannot be loaded" in done
+    assert "hologram = hologramlib:Gone (waterflow.serializers) cannot be loaded" in done
 
 
 def run_python(code: str, **environment: str) -> str:

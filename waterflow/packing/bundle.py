@@ -49,6 +49,9 @@ class Bundle:
         hashes: The sha256 of each file.
         programs: The paths that keep their executable bit.
         libraries: The modules of `third_party` by their full dotted names, to import beforehand.
+        modules: The project's modules by their dotted names -> their paths.
+        included: The paths that were asked for by `include=`, and those taken along because a
+            module reaches them by a text: of these all counts, to the last comment.
         beside: Modules that a job needs whatever the step's module imports: those that its values
             are read and written with.
     """
@@ -60,6 +63,8 @@ class Bundle:
     hashes: dict[str, str] = field(repr=False, default_factory=dict[str, str])
     programs: frozenset[str] = frozenset()
     libraries: tuple[str, ...] = ()
+    modules: dict[str, str] = field(repr=False, default_factory=dict[str, str])
+    included: frozenset[str] = frozenset()
     beside: tuple[str, ...] = ()
 
 
@@ -152,7 +157,7 @@ class Bundler:
         generated: Mapping[str, str],
         beside: tuple[str, ...],
     ) -> Bundle:
-        sources, outside = self._closure(module, generated, beside)
+        sources, outside, by_text = self._closure(module, generated, beside)
         included = self._beside_files(sources) | self._include(include)
         self._beside.tell_relative(
             {source.path: source.scan for source in sources.values()}, included.values()
@@ -186,6 +191,8 @@ class Bundler:
             hashes,
             frozenset(programs),
             libraries,
+            {name: source.path for name, source in sorted(sources.items())},
+            frozenset(included) | {sources[name].path for name in by_text if name in sources},
             beside,
         )
 
@@ -193,7 +200,8 @@ class Bundler:
 
     def _closure(
         self, module: str, generated: Mapping[str, str], beside: tuple[str, ...]
-    ) -> tuple[dict[str, _Source], frozenset[str]]:
+    ) -> tuple[dict[str, _Source], frozenset[str], frozenset[str]]:
+        """Return a step's modules, its libraries, and which modules it reaches by a text alone."""
         exported = {name: _generated(name, text) for name, text in generated.items()}
         sources: dict[str, _Source] = {}
         outside: set[str] = set()
@@ -205,23 +213,27 @@ class Bundler:
                     f"Module '{module}' is not in the project: looked in {places}. "
                     "Run from the project's folder, or mark its root with a waterflow.toml"
                 )
-        waiting, seen = [module, *beside], {"waterflow"}
+        waiting = [(name, False) for name in (module, *beside)]
+        seen: set[tuple[str, bool]] = set()
         while waiting:
-            name = waiting.pop()
-            if name in seen or name.partition(".")[0] == "waterflow":
+            name, by_text = waiting.pop()
+            if (name, by_text) in seen or name.partition(".")[0] == "waterflow":
                 continue  # Waterflow's own part of a bundle is `jobparts`.
-            seen.add(name)
+            seen.add((name, by_text))
             if parent := name.rpartition(".")[0]:
-                waiting.append(parent)
+                waiting.append((parent, by_text))
             source = exported.get(name) or self._source(name)
             if source is not None:
                 sources[name] = source
-                waiting.extend(self._names(source.scan, exported))
-                waiting.extend(self._beside.modules(source.scan))
-                waiting.extend(self._beside.walked_modules(name, source.path, source.scan))
+                waiting.extend((one, by_text) for one in self._names(source.scan, exported))
+                waiting.extend((one, True) for one in self._by_text(name, source))
             elif self._is_outside(name):
                 outside.add(name)
-        return sources, frozenset(outside)
+        return sources, frozenset(outside), frozenset(name for name, by_text in seen if by_text)
+
+    def _by_text(self, name: str, source: _Source) -> Iterator[str]:
+        yield from self._beside.modules(source.scan)
+        yield from self._beside.walked_modules(name, source.path, source.scan)
 
     def _names(self, scanned: Scan, exported: Mapping[str, _Source]) -> Iterator[str]:
         for one in scanned.imports:
@@ -229,7 +241,6 @@ class Bundler:
             names = one.names
             if one.star and (source := exported.get(one.module) or self._source(one.module)):
                 names = (*names, *source.scan.exported)
-                yield from self._beside.modules(source.scan)
             for name in names:
                 submodule = f"{one.module}.{name}"
                 if submodule in exported or self._finder.locate(submodule) is not None:

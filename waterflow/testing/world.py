@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from waterflow.language.pipeline import Call
     from waterflow.provider import Build, Capabilities, Document
     from waterflow.provider.state import RunState, Status
+    from waterflow.runs.plan import Plan
     from waterflow.runs.run import Run
 
 PROFILE: Final = "conformance"
@@ -52,6 +53,7 @@ class World:
         self.started: dict[str, Run] = {}
         self.seen: dict[str, list[Status]] = {}
         self.foretold: dict[str, dict[str, str]] = {}
+        self.plans: dict[str, Plan] = {}
         self._finished: dict[str, RunState] = {}
 
     def close(self) -> None:
@@ -121,6 +123,7 @@ class World:
         """Keep what the plan of a run says that its steps will do, but for what it leaves open."""
         with self.code():
             plan = make_plan(self.call(pipeline, **parameters), self.root, PROFILE)
+        self.plans[key] = plan
         self.foretold[key] = {
             step.name: step.cache for step in plan.steps if step.cache != "unknown"
         }

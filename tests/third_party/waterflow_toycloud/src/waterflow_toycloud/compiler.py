@@ -294,13 +294,8 @@ class _Compiler(Planning):
         target = self.build.tracking
         if self.build.speaks_to_mlflow(step.name) and target.uri.startswith("http"):
             launch["tracking"] = {"uri": target.uri, "experiment": target.experiment}
-        bundle = self.build.bundles.get(step.name)
-        digest = control_digest(
-            launch,
-            document,
-            bundle.digest if bundle else None,
-            programs_digest(programs().values()),
-        )
+        code = self.build.code(step.name)
+        digest = control_digest(launch, document, code, programs_digest(programs().values()))
         return Control(digest=digest, source=step.name, launch=launch, step=document)
 
     def _registering(self) -> dict[str, Any]:
