@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from waterflow.emulation.rootfs import Root, Writes, let_go
+from waterflow.emulation import entering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,14 +25,6 @@ _PROCESSES: Final = max(1024, 128 * (os.cpu_count() or 1))
 _NAMESPACED_PIDS: Final = (6, 14)
 """The kernel since which a process namespace has a greatest process id of its own."""
 
-# A new network namespace has its loopback down, a container's is up.
-_LOOPBACK: Final = """
-import fcntl, os, socket, struct, sys
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-    fcntl.ioctl(s, 0x8914, struct.pack("16sH14s", b"lo", 0x1 | 0x40, b""))
-os.execvpe(sys.argv[1], sys.argv[1:], os.environ)
-"""
-
 
 class Level(StrEnum):
     """What a job's view of its own paths rests on, best first."""
@@ -41,6 +33,19 @@ class Level(StrEnum):
     MOUNTS = "mounts"
     SYMLINK = "symlink"
     REWRITTEN = "rewritten"
+
+
+class Writes(StrEnum):
+    """What becomes of what a job writes outside of its own folders, best first."""
+
+    DISK = entering.DISK
+    """It goes to an overlay in the container's folder, and ends with it."""
+    MEMORY = entering.MEMORY
+    """The same, but the overlay is in memory, for want of a file system that can hold one."""
+    READ_ONLY = entering.READ_ONLY
+    """There is no overlay here: it is refused."""
+    THROUGH = entering.THROUGH
+    """It stays."""
 
 
 class Bound(StrEnum):
@@ -157,25 +162,24 @@ class Isolation:
         if not self.mounts:
             return list(command)
         cut = self.network and not network
-        inner = [python, "-I", "-S", "-c", _LOOPBACK, *command] if cut else list(command)
-        if self.bound is Bound.USER:
-            inner = [_tool("prlimit"), f"--nproc={_bounded()}", *inner]
-        root = Root(
-            writes=self.writes,
-            mounts=mounts,
-            stage=stage,
-            start=folder,
-            own=(*own, *self.shared),
-            hidden=hidden,
-            hosts=hosts,
-            processes=_PROCESSES if self.bound is Bound.PIDS else 0,
-            private=self.level is Level.NAMESPACES,
-        )
+        container = {
+            "writes": self.writes,
+            "private": self.level is Level.NAMESPACES,
+            "mounts": {path: str(place) for path, place in mounts.items()},
+            "stage": str(stage),
+            "start": folder,
+            "own": [str(path) for path in (*own, *self.shared)],
+            "hidden": None if hidden is None else str(hidden),
+            "hosts": None if hosts is None else str(hosts),
+            "pids": _PROCESSES if self.bound is Bound.PIDS else 0,
+            "processes": _PROCESSES if self.bound is Bound.USER else 0,
+            "cut": cut,
+        }
         return [
             *_dies_with_us(),
             *_unshare(self.level, processes=self.processes, network=cut),
-            _tool("sh"), "-c", root.script(), "container",
-            *inner,
+            python, "-I", "-S", entering.__file__, json.dumps(container),
+            *command,
         ]  # fmt: skip
 
 
@@ -230,18 +234,13 @@ def _bound(isolation: Isolation) -> Bound:
         return Bound.PIDS
     # The kernel counts no process of root's.
     private = isolation.level is Level.NAMESPACES and os.geteuid() != 0
-    return Bound.USER if private and shutil.which("prlimit") else Bound.NONE
+    return Bound.USER if private else Bound.NONE
 
 
 def _namespaced_pids() -> bool:
     # Before, to set it would set it for the whole machine.
     version = re.match(r"(\d+)\.(\d+)", os.uname().release)
     return version is not None and (int(version[1]), int(version[2])) >= _NAMESPACED_PIDS
-
-
-def _bounded() -> int:
-    most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    return _PROCESSES if most == resource.RLIM_INFINITY else min(most, _PROCESSES)
 
 
 def _linkable(path: Path) -> bool:
@@ -287,7 +286,7 @@ def _try(isolation: Isolation, *, network: bool = True) -> str | None:
             return None
         outside.unlink(missing_ok=True)
         lines = done.stderr.strip().splitlines()
-        errors = folder / "stage" / "errors.all"
+        errors = folder / "stage" / "errors"
         if errors.exists():
             lines += errors.read_text("utf-8", "replace").strip().splitlines()
     return (lines or [f"exit code {done.returncode}"])[-1]
@@ -301,6 +300,16 @@ def _unshare(level: Level, *, processes: bool, network: bool) -> list[str]:
         *(["-p", "-f", "--mount-proc", "--kill-child=SIGKILL"] if processes else []),
         *(["-n"] if network else []),
     ]  # fmt: skip
+
+
+def let_go(stage: Path) -> None:
+    """Make what a container's mounts have left removable.
+
+    Args:
+        stage: The container's folder for them.
+    """
+    for work in stage.glob("layers/*.w/work"):  # it lets nobody in
+        work.chmod(0o700)
 
 
 def _dies_with_us() -> list[str]:

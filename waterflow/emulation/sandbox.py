@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from waterflow.emulation.isolation import Isolation, Level
-from waterflow.emulation.rootfs import let_go
+from waterflow.emulation.isolation import Isolation, Level, let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
