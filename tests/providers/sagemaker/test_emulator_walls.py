@@ -1,6 +1,5 @@
 """What a job of the emulator, and a client of it, can do to this machine and beyond it: nothing."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 from waterflow_sagemaker.emulator import Emulator
 
-from tests.providers.sagemaker.jobs_kit import ROOT
 from waterflow.emulation.door import RECORD
 from waterflow.provider.emulators import Image
 from waterflow.testing.wheels import wheel
@@ -169,7 +167,7 @@ s3.create_bucket(Bucket="through-the-door")
 s3.put_object(Bucket="through-the-door", Key="a/b c", Body=b"x" * 100_000)
 print(len(s3.get_object(Bucket="through-the-door", Key="a/b c")["Body"].read()))
 print(boto3.client("sagemaker").list_processing_jobs()["ProcessingJobSummaries"])
-print(boto3.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["RoleName"])
+print(boto3.client("iam").list_roles()["Roles"])
 try:
     requests.get("https://elsewhere.example/")
 except requests.exceptions.ProxyError:
@@ -189,17 +187,17 @@ def test_sdks_are_answered_where_there_is_no_way_out(monkeypatch, tmp_path):
     program = tmp_path / "client.py"
     program.write_text(_CLIENT)
     up = (
-        "import fcntl,socket,struct; s=socket.socket(type=socket.SOCK_DGRAM); "
-        "fcntl.ioctl(s, 0x8914, struct.pack('16sH14s', b'lo', 0x41, b''))"
+        "import fcntl, socket, struct; "
+        "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14s', b'lo', 0x41, b''))"
     )
-    emulate = f"{sys.executable} -m waterflow emulate sagemaker --"
+    verb = f"{Path(sys.executable).parent}/waterflow emulate sagemaker --"
     client = f"env -u AWS_ENDPOINT_URL {sys.executable} {program}"
+    script = f'{sys.executable} -c "{up}"; {verb} {client}'
     done = subprocess.run(
-        [*walls, "sh", "-ec", f'{sys.executable} -c "{up}"; ! ping -c1 8.8.8.8 2>&-; {emulate} {client}'],
-        cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        [*walls, "sh", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines == ["123456789012", "123456789012", "100000", "[]", "r", "refused"]
+    assert lines == ["123456789012", "123456789012", "100000", "[]", "[]", "refused"]
     assert "elsewhere.example (1x). To let them through: --allow elsewhere.example" in done.stderr
     assert "amazonaws.com (" not in done.stderr
