@@ -119,7 +119,9 @@ def _codes(pipeline: spec.Pipeline, bundles: Mapping[str, Bundle]) -> dict[str, 
             if isinstance(source, spec.FromStep) and _may_carry(pipeline, source):
                 types |= carried.get(source.step, frozenset())
         carried[step.name] = types
-        if isinstance(step.run, spec.Function):
+        if isinstance(step.run, spec.Function) and not bundles[step.name].digest:
+            codes[step.name] = CodeKey("")  # its code is among what is wrong
+        elif isinstance(step.run, spec.Function):
             code = codes[step.name] = keys.of(bundles[step.name], step.run.name, types)
             carried[step.name] = types | code.classes
     return codes
