@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
+from xml.parsers.expat import ExpatError
 
 from werkzeug.wsgi import LimitedStream
 
@@ -36,6 +38,23 @@ _INVALID: Final = {
     "s3": "InvalidRequest",
 }
 """Service -> its code for a wrong request; ValidationException for others."""
+
+
+_ABSENT: Final = {
+    ("scheduler", "DeleteScheduleGroup"): (
+        "ResourceNotFoundException",
+        "Schedule group does not exist.",
+    ),
+    ("ecr", "PutImage"): (
+        "RepositoryNotFoundException",
+        f"The repository does not exist in the registry with id '{ACCOUNT}'",
+    ),
+    ("secretsmanager", "ListSecretVersionIds"): (
+        "ResourceNotFoundException",
+        "Secrets Manager can't find the specified secret.",
+    ),
+}
+"""What moto fails at when its name is not there -> the service's code and words."""
 
 
 class Gateway:
@@ -90,10 +109,9 @@ class Gateway:
             body = self._moto(environ, begin)
         except NotImplementedError:
             raise unknown(service, wire.operation_of(service, environ)) from None
-        except Exception as error:
-            _LOG.exception("moto failed at a request to %s", service)
-            text = f"The emulator failed: {type(error).__name__}: {error}"
-            raise ServiceError("InternalFailure", text, 500) from error
+        except Exception as error:  # noqa: BLE001 - moto's are of every class
+            _LOG.warning("moto failed at a request to %s", service, exc_info=True)
+            raise _failure(service, wire.operation_of(service, environ), error) from error
         if not page:
             return body
         for _ in body:
@@ -127,6 +145,13 @@ class Gateway:
         if not query:
             return
         operation = wire.operation_of("s3", environ)
+        if operation == "PutBucketPolicy":
+            environ["wsgi.input"] = io.BytesIO(read_body(environ))
+            try:
+                json.loads(environ["wsgi.input"].getvalue())
+            except ValueError:  # moto keeps it, and fails at each object from then on
+                text = "Policies must be valid JSON and the first byte must be '{'"
+                raise ServiceError("MalformedPolicy", text) from None
         if operation and operations.reason("s3", operation) is not None:
             raise unknown("s3", operation)
 
@@ -149,6 +174,26 @@ class Gateway:
             "serves a model, so there is no prediction. Load the model in a job, or serve it with "
             "`mlflow models serve`.",
         )
+
+
+def _failure(service: str, operation: str, error: Exception) -> ServiceError:
+    """Return the refusal of a request that moto has failed at.
+
+    The request has passed the service's own model, so it names what is not there, or has a form
+    that moto does not know: the client reads which.
+    """
+    if operations.reason(service, operation) is not None:
+        return unknown(service, operation)
+    if isinstance(error, ExpatError):
+        text = "The XML you provided was not well-formed or did not validate against our schema"
+        return ServiceError("MalformedXML", text)
+    if (service, operation) in _ABSENT:
+        return ServiceError(*_ABSENT[service, operation])
+    return ServiceError(
+        _INVALID.get(service, "ValidationException"),
+        f"Waterflow's emulator cannot answer this form of {operation} "
+        f"({type(error).__name__}: {error}): leave out what is unusual in it.",
+    )
 
 
 def _unsaid(_data: bytes) -> None:

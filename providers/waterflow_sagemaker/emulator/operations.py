@@ -154,7 +154,7 @@ ANSWERED: Final[dict[str, dict[str, How]]] = {
             GetPublicAccessBlock GetBucketLifecycle GetBucketLifecycleConfiguration GetBucketAcl
             GetBucketCors GetBucketOwnershipControls GetBucketLogging
             GetBucketAccelerateConfiguration GetBucketRequestPayment GetBucketWebsite
-            GetBucketReplication GetBucketNotificationConfiguration GetObjectLockConfiguration
+            GetBucketReplication GetBucketNotification GetBucketNotificationConfiguration GetObjectLockConfiguration
         """,
     ),
 }
