@@ -8,7 +8,7 @@ READY := .venv/.ready
 # Else each of the many processes that the tests start would compile the project's modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint bench bench-peers ui lock clean
+.PHONY: help demo test lint bench bench-peers torch ui lock clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -40,6 +40,13 @@ bench: $(READY) ## Measure speed as ratios, with a table at the end
 
 bench-peers: $(READY) ## The same chain under ZenML, Metaflow and Kedro, each in a throw-away environment
 	$(BIN)/python -m tests.bench.peers
+
+# Beside the environment, not in it: as large as all the rest, and two files of tests read it.
+$(TOOLS)/torch:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target $@.part "torch==2.13.0"
+	mv $@.part $@
+
+torch: $(TOOLS)/torch ## Bring PyTorch, for the tests of its tensors (200 MB; CUDA's build: several GB)
 
 ui: $(READY) ## Open the MLflow UI on this project's runs
 	$(BIN)/waterflow ui

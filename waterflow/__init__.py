@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from waterflow.language.context import checkpoint_dir, log_artifact, log_metrics
     from waterflow.language.pipeline import first, register, when
     from waterflow.language.pipeline import map_step as map  # noqa: A004 - `wf.map`
+    from waterflow.language.serializers import serializer
     from waterflow.language.step import container
     from waterflow.language.types import Data, Static, secret
     from waterflow.runs.run import Run, open_run
@@ -41,6 +42,7 @@ __all__ = [
     "pipeline",
     "register",
     "secret",
+    "serializer",
     "step",
     "when",
 ]
@@ -60,6 +62,7 @@ _HOMES = {
     "open_run": "runs.run",
     "register": "language.pipeline",
     "secret": "language.types",
+    "serializer": "language.serializers",
     "when": "language.pipeline",
 }
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
-from waterflow.errors import ArtifactError
+from waterflow.errors import ArtifactError, LocalStorageError
 from waterflow.language.context import resolve_secret
-from waterflow.runtime import contract, registering
+from waterflow.runtime import completion, contract, registering
 from waterflow.runtime.supervisor import ending
 from waterflow.spec.job import command
 from waterflow.spec.parameters import to_text
+from waterflow.tracking import spool
 from waterflow.tracking.client import LEASE as LEASE_VARIABLE
-from waterflow.tracking.spool import read
 from waterflow.tracking.writer import LEASE
 from waterflow_local import paths, threads
 from waterflow_local.compiler import REGISTRY, STEPS
@@ -27,6 +27,7 @@ from waterflow_local.store import Result, Store, Stored
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from waterflow.runs.cache import Basis
     from waterflow_local.document import LocalJob, Submitted
     from waterflow_local.folders import RunFolder, State
 
@@ -38,7 +39,7 @@ CREDENTIALS: Final = (
     "MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH",
     "MLFLOW_TRACKING_INSECURE_TLS",
 )  # fmt: skip
-"""What the caller's environment holds to be let into the registry; only `register` gets it."""
+"""What the caller's environment holds to be let into the registry: for steps that speak to it."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,21 @@ class StepRun:
         job: Its part of the compiled document.
         inputs: Input name -> artifact; None where the step that makes it was skipped.
         parameters: Input name -> JSON value.
-        key: The content key of its result.
+        basis: What its result depends on.
+        why: Why it runs.
     """
 
     name: str
     job: LocalJob
     inputs: dict[str, Stored | None]
     parameters: dict[str, Any]
-    key: str
+    basis: Basis
+    why: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The content key of its result."""
+        return self.basis.key
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -96,6 +104,8 @@ class Attempt:
         self.step, self.number, self.folder, self.state = step, number, folder, state
         self.submitted, self.store, self.live = submitted, Store(state), live
         self.place = folder.attempt(step.name, number)
+        self._spool, self._mark = self.place / "spool.jsonl", self.place / "returned"
+        self._code: int | None = None
 
     # --- before --------------------------------------------------------------------------------
 
@@ -135,7 +145,7 @@ class Attempt:
             "anew": bool(file.variables.keys() - threads.VARIABLES),
             "variables": {k: v for k, v in file.variables.items() if k in threads.VARIABLES},
             "without": self.live,
-            "spool": str(self.place / "spool.jsonl"),
+            "spool": str(self._spool),
             "folder": str(work),
             "log": str(self.folder.log(self.step.name, self.number)),
             "path": [str(bundle)] if bundle else [],
@@ -175,17 +185,19 @@ class Attempt:
         variables |= {
             contract.EXECUTION: self.folder.id,
             contract.ATTEMPT: str(self.number),
-            contract.SPOOL: str(self.place / "spool.jsonl"),
+            contract.SPOOL: str(self._spool),
             contract.SCRATCH: str(self.place / "scratch"),
+            completion.RETURNED: str(self._mark),
             "PYTHONHASHSEED": "0",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         if bundle is not None or inherited:
             path = inherited if bundle is None else [str(bundle), *inherited]
             variables["PYTHONPATH"] = os.pathsep.join(path)
         if bundle is not None:
             variables[contract.SOURCE] = contract.source(bundle, self.submitted.root)
-        if file.work.registers:
+        if not file.work.program:
             variables |= self._registry()
         if file.work.program:  # there is no runtime inside it to do this
             variables |= file.variables
@@ -193,8 +205,13 @@ class Attempt:
         return variables
 
     def _registry(self) -> dict[str, str]:
-        """Return a register step's variables: where MLflow is, and what lets the caller in."""
-        return {k: v for k, v in os.environ.items() if k in CREDENTIALS} | {
+        """Return what says where MLflow is, and what lets in the steps that import it."""
+        job = self.step.job
+        speaks = job.file.work.registers or "mlflow" in job.versions
+        keys = {k: v for k, v in os.environ.items() if speaks and k in CREDENTIALS}
+        return {
+            **keys,
+            spool.KEEP: ",".join(sorted(keys)),
             registering.URI: self.submitted.tracking.uri,
             registering.EXPERIMENT: self.submitted.tracking.experiment,
             registering.STARTED: str(self.submitted.created),
@@ -227,6 +244,13 @@ class Attempt:
 
     # --- after ---------------------------------------------------------------------------------
 
+    def ended(self, code: int) -> int:
+        """Return what the exit code of its process counts for."""
+        if self.step.job.file.work.program or self.submitted.inline:
+            return code
+        self._code = code
+        return completion.exit_code(code, self._mark, self._spool, self.number)
+
     def collect(self, seconds: float) -> Result:
         """Take a successful attempt's artifacts into the store.
 
@@ -250,7 +274,7 @@ class Attempt:
         return Result(outputs, values, origin, self._metrics(), seconds)
 
     def _metrics(self) -> list[dict[str, Any]]:
-        events = (event for event, _ in read(self.place / "spool.jsonl"))
+        events = (event for event, _ in spool.read(self._spool))
         metrics = [event for event in events if event["kind"] == "metric"]
         if len(metrics) > METRICS_KEPT:
             metrics = list({event["key"]: event for event in metrics}.values())
@@ -258,11 +282,13 @@ class Attempt:
 
     def error(self, code: int) -> dict[str, Any]:
         """Return what a failed attempt died of: its own word, or what its exit code means."""
-        if code < contract.TIMED_OUT:
-            for event, _ in read(self.place / "spool.jsonl"):
-                if event["kind"] == "failure":
-                    return {name: event[name] for name in ("type", "message", "traceback")}
-        message = ending(code)
+        failure = spool.failure(self._spool, self.number)
+        if failure is not None and code < contract.TIMED_OUT:
+            return dict(failure)
+        if code == contract.BAD_STORAGE:  # not even the spool could be written
+            fault = LocalStorageError(str(self.place), ending(code), full=True)
+            return {"type": type(fault).__name__, "message": str(fault), "traceback": ""}
+        message = ending(code if self._code is None else self._code)
         if code == contract.TIMED_OUT:
             message = f"it took longer than its timeout of {self.step.job.file.timeout:g}s"
         return {"type": "ProcessEnded", "message": message, "traceback": ""}

@@ -8,6 +8,7 @@ import msgspec
 
 from waterflow import spec
 from waterflow.provider import Document, PlannedJob
+from waterflow.runs.why import never
 from waterflow.runtime.contract import EXECUTION
 from waterflow.spec.job import leaves, step_document
 from waterflow.spec.references import branches, upstream, value_name
@@ -89,7 +90,8 @@ def _job(build: Build, step: spec.Step, machine: Machine) -> LocalJob:
         upstream=tuple(sorted(upstream(build.spec, step))),
         chain=_chain(build.spec, step.branch),
         bundle=None if bundle is None else bundle.digest,
-        versions=dict(build.versions.get(step.name, {})),
+        code=build.code(step.name),
+        versions=build.libraries(step.name),
         python=build.python,
         requirements=step.environment.requirements,
         image=step.environment.image or container,
@@ -97,6 +99,7 @@ def _job(build: Build, step: spec.Step, machine: Machine) -> LocalJob:
         cpu=cpu,
         memory=memory,
         cache=step.cache and not isinstance(step.run, spec.Register),
+        never=never(step) or "",
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from waterflow import spec
-from waterflow.runs.cache import content_key
+from waterflow.runs.cache import Basis
+from waterflow.runs.why import LOST, NO_RESULT, reasons
 from waterflow.spec.conditions import SKIPPED, holds
 from waterflow.spec.references import value_name
 from waterflow_local.store import Stored
@@ -14,7 +15,9 @@ from waterflow_local.store import Stored
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from waterflow.provider.basis import RunBasis
     from waterflow_local.document import Gate, LocalJob, Source, Submitted
+    from waterflow_local.store import Store
 
 
 @dataclass
@@ -35,12 +38,14 @@ class Known:
         data: URI -> the artifact that holds the outside data.
         data_parameters: The parameters that name outside data.
         wheelhouses: Step -> digest of what its own requirements were resolved to.
+        basis: What the run is made from.
     """
 
     parameters: Mapping[str, Any]
     data: Mapping[str, Stored]
     data_parameters: Collection[str]
     wheelhouses: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    basis: RunBasis | None = None
 
     @classmethod
     def of(cls, submitted: Submitted) -> Known:
@@ -50,6 +55,7 @@ class Known:
             submitted.data,
             submitted.data_parameters,
             {step: python.wheelhouse for step, python in submitted.interpreters.items()},
+            submitted.basis,
         )
 
 
@@ -73,6 +79,14 @@ class Decisions:
     def skipped(self, job: LocalJob) -> bool:
         """Say whether a step is not to run: a gate is closed, or an input was skipped."""
         return not self._open(job) or self._input_skipped(job)
+
+    def reason(self, job: LocalJob) -> str:
+        """Return why a step that is skipped is."""
+        from waterflow.graph import closing_text
+
+        chain = ((self._gates[gate].condition, then) for gate, then in job.chain)
+        skipped = (s.step for s in job.sources.values() if self._source_skipped(s))
+        return closing_text(chain, self._scalar) or f"its input from '{next(skipped)}' was skipped"
 
     def _open(self, job: LocalJob) -> bool:
         """Say whether every gate that the step stands behind lets it through."""
@@ -120,18 +134,20 @@ class Decisions:
                     inputs[name] = self._known.data[value]
         return inputs, parameters
 
-    def key(
+    def basis(
         self, job: LocalJob, inputs: dict[str, Stored | None], parameters: dict[str, Any]
-    ) -> str:
-        """Return the content key of a step's result.
+    ) -> Basis:
+        """Return what a step's result depends on.
 
         Args:
             job: Its part of the document.
             inputs: Its artifacts; None for a skipped one.
             parameters: Its parameter values.
         """
-        return content_key(
-            code=job.bundle,
+        known = self._known.basis
+        made = None if known is None else known.steps.get(job.file.step)
+        return Basis.of(
+            code=job.code,
             step=job.content,
             inputs={n: f"{a.digest}.{a.type}" if a else "skipped" for n, a in inputs.items()},
             parameters=parameters,
@@ -142,4 +158,25 @@ class Decisions:
                 "image": job.image,
                 "wheelhouse": self._known.wheelhouses.get(job.file.step),
             },
+            parts=made.parts if made is not None else {},
         )
+
+
+def why_it_runs(
+    store: Store, pipeline: str, name: str, job: LocalJob, basis: Basis
+) -> tuple[str, ...]:
+    """Return why a step runs for which nothing in the store stands.
+
+    Args:
+        store: The project's artifacts and cache.
+        pipeline: The pipeline's name.
+        name: The step's.
+        job: Its part of the document.
+        basis: What its result depends on.
+    """
+    if not job.cache:
+        return (job.never,)
+    before = store.latest(pipeline, name)
+    if before is None:
+        return (NO_RESULT,)
+    return tuple(reasons(before, basis)) or (LOST,)

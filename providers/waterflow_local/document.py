@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct, field
 
 from waterflow import spec  # noqa: TC001 - msgspec reads the annotations
+from waterflow.provider.basis import RunBasis  # noqa: TC001 - as above
 from waterflow.runtime.contract import StepFile
 from waterflow_local.folders import read_json
 from waterflow_local.store import Stored  # noqa: TC001 - as above
@@ -47,8 +48,9 @@ class LocalJob(Struct, frozen=True, dict=True):
         alternatives: Argument -> the names of which the first that was not skipped is taken.
         upstream: The steps that end before this one starts.
         chain: The gates that it stands behind.
-        bundle: Digest of its code; None for a container step.
-        versions: Library -> installed version, of those that its code imports.
+        bundle: Digest of its code's bundle; None for a container step.
+        code: What caches know its code by; None for a container step.
+        versions: Library -> installed version and content, of those that its code imports.
         python: The version of Python.
         requirements: Its own requirements.
         image: Its container image.
@@ -56,6 +58,7 @@ class LocalJob(Struct, frozen=True, dict=True):
         cpu: CPUs that it takes of this machine.
         memory: Bytes that it takes of this machine.
         cache: Whether its result may answer a later run.
+        never: Why it may not; "" where it may.
     """
 
     content: dict[str, Any] = field(name="step")
@@ -64,6 +67,7 @@ class LocalJob(Struct, frozen=True, dict=True):
     upstream: tuple[str, ...]
     chain: Chain
     bundle: str | None
+    code: str | None
     versions: dict[str, str]
     python: str
     requirements: tuple[str, ...]
@@ -72,6 +76,7 @@ class LocalJob(Struct, frozen=True, dict=True):
     cpu: float
     memory: int
     cache: bool
+    never: str = ""
 
     @cached_property
     def file(self) -> StepFile:
@@ -178,6 +183,7 @@ class Submitted(Struct, frozen=True, kw_only=True):
         tracking: Where the run is tracked.
         tags: The run's tags in MLflow.
         files: The run's artifacts in MLflow, by their names in the run's folder.
+        basis: What the run was made from; None where an earlier version of Waterflow wrote this.
     """
 
     created: int
@@ -194,6 +200,7 @@ class Submitted(Struct, frozen=True, kw_only=True):
     tracking: Tracking
     tags: dict[str, str]
     files: dict[str, str]
+    basis: RunBasis | None = None
 
 
 def read_document(folder: RunFolder) -> LocalDocument:

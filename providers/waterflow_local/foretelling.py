@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
 from waterflow.data.fingerprints import Fingerprints, text_digest, walk
+from waterflow.provider.basis import RunBasis
 from waterflow.provider.expectation import Expectation
 from waterflow_local import environments
-from waterflow_local.decisions import Decisions, Known, Outcome
+from waterflow_local.decisions import Decisions, Known, Outcome, why_it_runs
 from waterflow_local.store import Stored
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from waterflow.data import Pinned
     from waterflow.provider import Build
-    from waterflow_local.document import LocalDocument
+    from waterflow_local.document import LocalDocument, LocalJob
     from waterflow_local.store import Store
 
 
@@ -48,6 +49,7 @@ def foretell(
         parameters,
         {uri: artifact for uri, artifact in stored.items() if artifact is not None},
         [n for n, p in build.spec.parameters.items() if p.type == "data"],
+        basis=RunBasis.of(build, "", parameters),
     )
     outcomes: dict[str, Outcome] = {}
     decisions = Decisions(document.gates, known, outcomes)
@@ -61,20 +63,30 @@ def foretell(
                 expectations[name] = Expectation(cache="skipped")
                 continue
             if not job.cache:
-                expectations[name] = Expectation(cache="will run")
+                expectations[name] = Expectation(cache="will run", why=(job.never,))
                 continue
-            key = decisions.key(job, *decisions.bind(job))
+            basis = decisions.basis(job, *decisions.bind(job))
         except KeyError:  # an outcome, a parameter or data that is not known
+            expectations[name] = Expectation(why=_open(job, outcomes))
             continue
         if name in unresolved:
             continue
-        result = store.get(key)
+        result = store.get(basis.key)
         if result is None:
-            expectations[name] = Expectation(cache="will run")
+            why = why_it_runs(store, document.pipeline, name, job, basis)
+            expectations[name] = Expectation(cache="will run", why=why)
         else:
             outcomes[name] = Outcome(result.outputs, result.values)
             expectations[name] = Expectation(cache="cached", run=result.origin["execution"])
     return expectations
+
+
+def _open(job: LocalJob, outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
+    """Return what it depends on whether a step will run."""
+    if not job.cache:
+        return (job.never,)
+    waiting = [step for step in job.upstream if step not in outcomes]
+    return (f"it depends on what {', '.join(waiting)} makes",) if waiting else ()
 
 
 def identity(pinned: Pinned) -> str | None:

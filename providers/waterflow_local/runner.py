@@ -13,12 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.errors import WaterflowError
+from waterflow.errors import LocalStorageError, WaterflowError
+from waterflow.runs.why import NO_CACHE
 from waterflow.runtime import contract
 from waterflow_local import forkserver
 from waterflow_local.attempt import Attempt, StepRun
 from waterflow_local.compiler import REGISTRY, STEPS
-from waterflow_local.decisions import Decisions, Known, Outcome
+from waterflow_local.decisions import Decisions, Known, Outcome, why_it_runs
 from waterflow_local.document import read_document, read_submitted
 from waterflow_local.folders import Lock, RunFolder, State, write_json
 from waterflow_local.journal import Journal, finished
@@ -70,7 +71,7 @@ class Runner:
         self.decisions = Decisions(self.document.gates, Known.of(self.submitted), self.outcomes)
         self.done = {name: asyncio.Event() for name in self.jobs}
         self.failure: tuple[str, str] | None = None
-        self.fault: str | None = None
+        self.fault: Exception | None = None
         self._stop = asyncio.Event()
         self._active: set[str] = set()
         self._attached = attached
@@ -122,7 +123,7 @@ class Runner:
     def _note_fault(self, problem: Exception) -> None:
         """Keep the first error that is no step's fault, with its traceback in runner.log."""
         if self.fault is None:
-            self.fault = f"{type(problem).__name__}: {problem}"
+            self.fault = LocalStorageError.of(problem, str(self.state.folder)) or problem
             traceback.print_exception(problem)
 
     @property
@@ -166,8 +167,13 @@ class Runner:
             return "failed", {
                 "error": {"type": "StepFailed", "message": f"step '{step}': {message}"}
             }
+        if isinstance(self.fault, LocalStorageError):
+            return "failed", {"error": _error(self.fault)}
         if len(self.outcomes) < len(self.jobs):
-            message = f"{self.fault or 'the runner broke off'} (more in {self.folder.runner_log})"
+            fault = "the runner broke off"
+            if self.fault is not None:
+                fault = f"{type(self.fault).__name__}: {self.fault}"
+            message = f"{fault} (more in {self.folder.runner_log})"
             return "failed", {"error": {"type": "RunnerFailed", "message": message}}
         return "succeeded", {}
 
@@ -194,17 +200,33 @@ class Runner:
             skipped = {
                 n: {"type": t, "digest": None, "size": 0} for n, t in job.file.outputs.items()
             }
-            self.journal.append("step.end", name, 1, status="skipped", outputs=skipped)
+            reason = self.decisions.reason(job)
+            self.journal.append(
+                "step.end", name, 1, status="skipped", outputs=skipped, reason=reason
+            )
             return Outcome(skipped=True)
         inputs, parameters = self.decisions.bind(job)
-        key = self.decisions.key(job, inputs, parameters)
+        basis = self.decisions.basis(job, inputs, parameters)
+        key = basis.key
         result = self._remembered(name, job, key)
         if result is not None:
             self.journal.append(
                 "step.cached", name, 1, origin=result.origin, key=key, **_record(result)
             )
+            self._note_latest(name, job, key)
             return Outcome(result.outputs, result.values)
-        return await self._attempts(StepRun(name, job, inputs, parameters, key))
+        why = (
+            (NO_CACHE,)
+            if job.cache and not self.submitted.cache
+            else why_it_runs(self.store, self.document.pipeline, name, job, basis)
+        )
+        return await self._attempts(StepRun(name, job, inputs, parameters, basis, why))
+
+    def _note_latest(self, name: str, job: LocalJob, key: str) -> None:
+        """Note which result a step has now; a disk that is full then only costs the reason."""
+        if job.cache:
+            with contextlib.suppress(OSError):
+                self.store.note_latest(self.document.pipeline, name, key)
 
     def _remembered(self, name: str, job: LocalJob, key: str) -> Result | None:
         event = self.earlier.get(name)
@@ -252,10 +274,11 @@ class Runner:
                 self._tidy(attempt)
                 return self._succeed(step, number, result)
         except WaterflowError as problem:
-            error = {"type": type(problem).__name__, "message": str(problem), "traceback": ""}
+            error = _error(problem)
         except Exception as problem:  # noqa: BLE001 - a full disk, a file that the step has broken
-            text = "".join(traceback.format_exception(problem))
-            error = {"type": type(problem).__name__, "message": str(problem), "traceback": text}
+            fault = LocalStorageError.of(problem, str(self.state.folder))
+            text = "" if fault else "".join(traceback.format_exception(problem))
+            error = _error(fault or problem, text)
         self._tidy(attempt)
         if code != contract.OK:
             self._heal(step, code, error)
@@ -287,10 +310,11 @@ class Runner:
                 parameters=step.shown,
                 inputs=step.digests,
                 tags={"waterflow.kind": step.job.file.work.kind},
+                why=list(step.why),
             )
             began = time.monotonic()
             code = await self.launch.run(attempt.request(), step.job.file.timeout)
-            return code, time.monotonic() - began
+            return attempt.ended(code), time.monotonic() - began
 
     def _tidy(self, attempt: Attempt) -> None:
         """Remove what served the attempt alone, while the run goes on."""
@@ -309,7 +333,8 @@ class Runner:
         result = attempt.collect(seconds)
         # What ran inline came from the live tree, which the key knows nothing of.
         if step.job.cache and not self.submitted.inline:
-            self.store.put(step.key, result)
+            self.store.put(step.key, result, step.basis)
+            self._note_latest(step.name, step.job, step.key)
         return result
 
     def _succeed(self, step: StepRun, number: int, result: Result) -> Outcome:
@@ -317,6 +342,11 @@ class Runner:
             "step.end", step.name, number, status="succeeded", key=step.key, **_record(result)
         )
         return Outcome(result.outputs, result.values)
+
+
+def _error(problem: Exception, text: str = "") -> dict[str, Any]:
+    """Return what the journal says of an error."""
+    return {"type": type(problem).__name__, "message": str(problem), "traceback": text}
 
 
 def _record(result: Result) -> dict[str, Any]:
@@ -379,7 +409,9 @@ def _runner(folder: RunFolder, state: State, launch: Launch, attached: int | Non
     try:
         return Runner(folder, state, launch, attached)
     except Exception as problem:
+        fault = LocalStorageError.of(problem, str(folder.folder))
         error = {"type": "RunnerFailed", "message": f"{type(problem).__name__}: {problem}"}
+        error = _error(fault) if fault else error
         with contextlib.closing(Journal(folder)) as journal:
             journal.append("run.end", status="failed", error=error)
         raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
 from waterflow.errors import ArtifactError
+from waterflow.runs.cache import Basis
 from waterflow_local.folders import (
     State,
     protect,
@@ -74,8 +75,9 @@ class Store:
         return self.state.artifacts / artifact.digest[:2] / f"{artifact.digest}.{artifact.type}"
 
     def has(self, artifact: Stored) -> bool:
-        """Say whether the artifact is there, whole."""
-        return (self.place(artifact) / artifacts.MANIFEST).is_file()
+        """Say whether the artifact is there, with all its files in their sizes."""
+        manifest = artifacts.complete(self.place(artifact))
+        return manifest is not None and manifest.sha256 == artifact.digest
 
     def take(self, folder: Path, manifest: Manifest | None = None) -> Stored:
         """Move a sealed artifact into the store, read-only; an equal one that is there stays.
@@ -129,9 +131,29 @@ class Store:
             put_aside(self.place(artifact), self.state.artifacts)
         return altered
 
-    def put(self, key: str, result: Result) -> None:
-        """Keep a result under its key."""
-        write_json(self._entry(key), {**asdict(result), "created": int(time.time() * 1000)})
+    def put(self, key: str, result: Result, basis: Basis | None = None) -> None:
+        """Keep a result under its key, with what made the key."""
+        kept = {} if basis is None else {"basis": basis.to_json()}
+        created = int(time.time() * 1000)
+        write_json(self._entry(key), {**asdict(result), "created": created, **kept})
+
+    def note_latest(self, pipeline: str, step: str, key: str) -> None:
+        """Note which result a step had last: what the next is compared with."""
+        place = self._latest(pipeline, step)
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if read_json(place)["key"] == key:
+                return
+        write_json(place, {"key": key})
+
+    def latest(self, pipeline: str, step: str) -> Basis | None:
+        """Return what the result that a step had last was made from; None where none is known."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            key = read_json(self._latest(pipeline, step))["key"]
+            return Basis.from_json(read_json(self._entry(key))["basis"])
+        return None
+
+    def _latest(self, pipeline: str, step: str) -> Path:
+        return self.state.latest / pipeline / f"{step}.json"
 
     def get(self, key: str) -> Result | None:
         """Return the result under a key, if it is there with all its artifacts."""

@@ -189,7 +189,8 @@ class _Needs:
         https://docs.aws.amazon.com/sagemaker/latest/dg/mlflow-app-setup-prerequisites-iam.html
         """
         launches = [control.launch for control in self._controls(jobs)]
-        uris = {launch["registering"]["uri"] for launch in launches if "registering" in launch}
+        known = ("registering", "tracking")
+        uris = {launch[key]["uri"] for launch in launches for key in known if key in launch}
         for uri in sorted(uri for uri in uris if uri.startswith("arn:")):
             actions = ("sagemaker-mlflow:*",)
             if ":mlflow-app/" in uri:

@@ -197,7 +197,8 @@ def test_limits_and_names_are_brought_into_mlflows_form(
     assert len([tag for tag in runs["a"]["tags"] if tag.startswith("t")]) == 250
     assert len(runs["a"]["tags"]["long"]) <= 8000
     assert len(runs["a"]["metrics"]["loss"]) == 2500
-    assert {"a_b_1", "_abs__x", "nan", "inf"} <= set(runs["a"]["metrics"])
+    assert {"nan", "inf"} <= set(runs["a"]["metrics"])
+    assert {key[:-13] for key in runs["a"]["metrics"]} >= {"a_b_1", "_abs__x", "k" * 237}
     assert math.isnan(runs["a"]["metrics"]["nan"][0][0])
     assert runs["a"]["metrics"]["inf"][0][0] > 1e300
     assert max(map(len, runs["a"]["metrics"])) == 250
@@ -298,3 +299,86 @@ def test_runs_are_found_by_awkward_names(uri: str, client: MlflowClient) -> None
     assert parent.info.run_id == own
     assert find_child(client, experiment, execution, "train[0]", 1) is not None
     assert find_child(client, experiment, execution, "train[0]", 2) is None
+
+
+# --- runs within a step's -------------------------------------------------------------------------
+
+
+def nested(run: Run, name: str, parent: str = "", step: str = "a", **entries: Any) -> str:
+    """Have a step start a run within its own, and end it."""
+    begun = nested_start(run, name, parent, step)
+    for key, value in entries.items():
+        kind = "metric" if isinstance(value, float) else "param"
+        run.event(f"nested.{kind}", step=step, attempt=1, run=begun, key=key, value=value)
+    run.event("nested.end", step=step, attempt=1, run=begun, status="FINISHED", end=T0 + run.count)
+    return begun
+
+
+def nested_start(run: Run, name: str, parent: str = "", step: str = "a") -> str:
+    begun = f"{name}-{run.count}"
+    run.event(
+        "nested.start", step=step, attempt=1, run=begun, name=name, parent=parent,
+        start=T0 + run.count,
+    )  # fmt: skip
+    return begun
+
+
+def sweep(tmp_path: Path) -> Run:
+    run = Run("e1")
+    run.start()
+    run.begin("a")
+    outer = nested(run, "outer", depth="1", loss=0.5)
+    nested(run, "inner", outer, depth="2")
+    (tmp_path / "n.txt").write_text("kept")
+    last = nested_start(run, "last")
+    run.event("nested.artifact", step="a", attempt=1, run=last, path="n.txt", file="n.txt")
+    run.event("nested.tag", step="a", attempt=1, run=last, key="kind", value="last")
+    run.event("metric", step="a", attempt=1, key="loss", value=0.25, at=0)
+    run.finish("a")
+    run.end()
+    return run
+
+
+def swept(client: MlflowClient) -> dict[str, Any]:
+    runs = by_name(client)
+    assert runs["outer"]["parent"] == runs["last"]["parent"] == runs["a"]["id"]
+    assert runs["inner"]["parent"] == runs["outer"]["id"]
+    assert runs["outer"]["params"] == {"depth": "1"}
+    assert [value for value, _, _ in runs["outer"]["metrics"]["loss"]] == [0.5]
+    assert runs["inner"]["params"] == {"depth": "2"}
+    assert (runs["last"]["artifacts"], runs["last"]["tags"]["kind"]) == (["n.txt"], "last")
+    assert [value for value, _, _ in runs["a"]["metrics"]["loss"]] == [0.25]
+    assert {name: run["status"] for name, run in runs.items()} == dict.fromkeys(
+        ("e1", "a", "outer", "inner", "last"), "FINISHED"
+    )
+    assert set(runs["e1"]["metrics"]) == {"a.loss"}
+    return runs
+
+
+def test_runs_within_a_steps_are_runs_below_it(
+    replayer: Replayer, client: MlflowClient, tmp_path: Path
+) -> None:
+    replayer.apply(sweep(tmp_path).events, tmp_path)
+    swept(client)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_runs_within_a_steps_are_the_same_when_they_are_sent_in_parts_and_again(
+    replayer: Replayer, client: MlflowClient, uri: str, state: Path, tmp_path: Path, size: int
+) -> None:
+    events = sweep(tmp_path).events
+    for start in range(0, len(events), size):
+        replayer.apply(events[start : start + size], tmp_path)
+    before = swept(client)
+    replayer.apply(events, tmp_path)
+    make(uri, state).apply(events, tmp_path)
+    assert swept(client) == before
+
+
+def test_each_part_may_be_sent_by_another_process(
+    client: MlflowClient, uri: str, state: Path, tmp_path: Path
+) -> None:
+    events = sweep(tmp_path).events
+    for event in events:
+        make(uri, state).apply([event], tmp_path)
+    swept(client)

@@ -279,8 +279,29 @@ def test_map_over_a_list_made_at_run_time() -> None:
     assert pipeline.step("add-2").inputs["a"].source == spec.FromValue([1, 2])
 
 
+def test_map_over_a_step_with_several_outputs_gives_a_list_for_each() -> None:
+    def example() -> None:
+        parts = wf.map(steps.split, steps.tables(2))
+        wf.map(steps.height, parts.train)
+        wf.map(steps.height, parts.test)
+
+    pipeline = traced(example)
+    assert pipeline.step("split").outputs == {
+        "train": spec.Output("list[dataframe]"),
+        "test": spec.Output("list[dataframe]"),
+    }
+    assert pipeline.step("height-2").inputs["table"] == spec.Input(
+        "list[dataframe]", spec.FromStep("split", "test")
+    )
+
+
 def test_map_outside_a_pipeline_calls_the_function() -> None:
     assert wf.map(steps.add, [1, 2], b=10) == [11, 12]
+    frames = [pd.DataFrame({"x": range(rows)}) for rows in (2, 4)]
+    parts = wf.map(steps.split, frames)
+    assert isinstance(parts, steps.Split)
+    assert [[len(part) for part in field] for field in parts] == [[1, 2], [1, 2]]
+    assert wf.map(steps.split, []) == steps.Split([], [])
     assert wf.map(steps.add, [1, 2], a=10) == [11, 12]
 
 
@@ -326,6 +347,67 @@ def test_registering() -> None:
     assert pipeline.step("anything").inputs["value"].source == spec.FromStep(
         "register", "output", "version"
     )
+
+
+REGISTRY_MISTAKES = [
+    ("name", "", "it is empty"),
+    ("name", "  ", "it is empty"),
+    ("name", "a/b", "'/' or ':'"),
+    ("name", "a:b", "'/' or ':'"),
+    ("name", "..", "a folder"),
+    ("name", "x" * 257, "256 characters"),
+    ("alias", "", "it is empty"),
+    ("alias", "v3", "'latest', and 'v' with a number"),
+    ("alias", "V12", "'latest', and 'v' with a number"),
+    ("alias", "latest", "'latest', and 'v' with a number"),
+    ("alias", "a b", "other characters"),
+    ("alias", "a/b", "other characters"),
+    ("alias", "x" * 256, "255 characters"),
+]
+
+
+@pytest.mark.parametrize("how", ["written", "given", "default", "static"])
+@pytest.mark.parametrize(("key", "value", "why"), REGISTRY_MISTAKES)
+def test_names_that_no_registry_takes_are_mistakes_of_the_definition(
+    key: str, value: str, why: str, how: str
+) -> None:
+    def register(named: str) -> None:
+        model, _ = model_and_test()
+        names: Any = {"name": "m"} | {key: named}
+        wf.register(model, **names)
+
+    def written() -> None:
+        register(value)
+
+    def given(named: str) -> None:
+        register(named)
+
+    def default(named: str = value) -> None:
+        register(named)
+
+    def static(named: wf.Static[str]) -> None:
+        register(named)
+
+    example = {"written": written, "given": given, "default": default, "static": static}[how]
+    with pytest.raises(DefinitionError) as caught:
+        wf.pipeline(example)(**({"named": value} if how in ("given", "static") else {}))
+    assert why in str(caught.value)
+    assert ("parameter 'named'" in str(caught.value)) is (how in ("given", "default"))
+    assert "test_language.py" in str(caught.value.location)
+
+
+def test_a_step_without_outputs_is_cached_only_if_it_says_so() -> None:
+    def example() -> None:
+        steps.add(1)
+        steps.add.options(cache=False)(1)
+        metrics = steps.evaluate(*model_and_test())
+        for name, cache in (("silent", None), ("told", True), ("never", False)):
+            steps.notify.options(name=name, cache=cache)(metrics)
+
+    pipeline = traced(example)
+    cached = {step.name: step.cache for step in pipeline.steps}
+    expected = {"add": True, "add-2": False, "silent": False, "told": True, "never": False}
+    assert cached | expected == cached
 
 
 # --- parameters -----------------------------------------------------------------------------------

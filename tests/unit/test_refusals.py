@@ -315,10 +315,6 @@ def wrong_map_function() -> None:
     wf.map(steps.plain, [1])  # here
 
 
-def wrong_map_outputs() -> None:
-    wf.map(steps.split, steps.tables(2))  # here
-
-
 def wrong_map_over_a_number() -> None:
     wf.map(steps.add, 3)  # here
 
@@ -420,7 +416,6 @@ WRONG = {
     "first_of_constants": "wf.first takes outputs of steps, not 1",
     "first_types": "the outputs have types integer, dataframe",
     "map_function": "Put @wf.step on the function",
-    "map_outputs": "a mapped step returns exactly one",
     "map_over_a_number": "wf.map goes over a list, not over 3",
     "map_over_tables": "takes json, but gets",
     "map_without_room": "leaves no argument for the items",

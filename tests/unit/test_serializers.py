@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+import enum
 import os
 import subprocess
 import sys
 import typing
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
@@ -77,6 +80,10 @@ class Options(TypedDict):
     label: NotRequired[str]
 
 
+class Colour(enum.Enum):
+    RED = 1
+
+
 class Custom(BaseEstimator):
     def __init__(self, power: int = 2) -> None:
         self.power = power
@@ -106,18 +113,19 @@ def test_plain_data_comes_back(tmp_path_factory: pytest.TempPathFactory, value: 
     ("name", "value", "text"),
     [
         ("integer", 3, b"3"),
-        ("number", 3, b"3.0"),
+        ("number", 3, b"3"),
         ("number", 0.1, b"0.1"),
-        ("number", np.float32(0.5), b"0.5"),
-        ("integer", np.int64(7), b"7"),
-        ("boolean", np.bool_(True), b"true"),
+        ("number", float("nan"), b'{"$float":"nan"}'),
+        ("number", np.float32(0.5), b'{"$numpy":["<f4",0.5]}'),
+        ("integer", np.int64(7), b'{"$numpy":["<i8",7]}'),
         ("string", "Wässer", '"Wässer"'.encode()),
         ("null", None, b"null"),
         ("integer", None, b"null"),
-        ("json", {"b": (1, 2), "a": None}, b'{"a":null,"b":[1,2]}'),
-        ("json", Point(1, ["t"]), b'{"tags":["t"],"x":1}'),
-        ("metrics", {"b": 1, "a": 0.5}, b'{"a":0.5,"b":1.0}'),
-        ("metrics", Metrics(b=1, a=np.float64(0.5)), b'{"a":0.5,"b":1.0}'),
+        ("json", {"b": [1, 2], "a": None}, b'{"b":[1,2],"a":null}'),
+        ("json", {"b": (1, 2)}, b'{"b":{"$tuple":[1,2]}}'),
+        ("json", {"$b": 1}, b'{"$dict":[["$b",1]]}'),
+        ("metrics", {"b": 1, "a": 0.5}, b'{"b":1.0,"a":0.5}'),
+        ("metrics", Metrics(b=1, a=np.float64(0.5)), b'{"b":1.0,"a":0.5}'),
     ],
 )
 def test_plain_data_is_canonical_json(tmp_path: Path, name: str, value: object, text: bytes):
@@ -128,13 +136,9 @@ def test_plain_data_is_canonical_json(tmp_path: Path, name: str, value: object, 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("number", float("nan"), "value is nan, which JSON cannot hold"),
-        ("json", {"a": [1, float("inf")]}, r"value\['a'\]\[1\] is inf"),
-        ("json", {1: "a"}, "has the key 1 (int): JSON's keys are strings"),
-        ("json", [{"a": {1, 2}}], r"value\[0\]\['a'\] is of type set"),
+        ("json", [{"a": {1, 2}, "b": len}], r"value\[0\]\['b'\] is of type builtin_function"),
         ("json", Point(1, [object()]), r"value.tags\[0\] is of type object"),  # type: ignore[list-item]
         ("json", np.zeros(3), "of type numpy.ndarray, which is not plain data"),
-        ("string", "\ud800", "not valid Unicode"),
         ("integer", 1.5, "Plain data of type 'integer' is expected, and the value is 1.5 (float)"),
         ("integer", True, "value is True (bool)"),
         ("boolean", 1, "value is 1 (int)"),
@@ -143,19 +147,16 @@ def test_plain_data_is_canonical_json(tmp_path: Path, name: str, value: object, 
         ("null", 0, "value is 0 (int)"),
         ("metrics", {"auc": "high"}, "metric 'auc' is 'high' (str)"),
         ("metrics", {"auc": True}, "metric 'auc' is True (bool)"),
-        ("metrics", {"auc": float("nan")}, "metric 'auc' is nan; a metric is a finite number"),
         ("metrics", [1.0], "A dict of metrics"),
         ("dataframe", None, "A pandas DataFrame is expected, and the value is None"),
-        ("dataframe", pd.DataFrame({1: [2]}), "column called 1"),
-        ("dataframe", pd.DataFrame([[1, 2]], columns=["a", "a"]), "written as Parquet"),
-        ("dataframe", pd.DataFrame({"a": [1, "x", object()]}), "written as Parquet"),
+        ("dataframe", pd.DataFrame({"a": [1, object()]}), "column 'a', row 1 is of type object"),
         ("polars", pd.DataFrame({"a": [1]}), "A Polars DataFrame is expected"),
         ("arrow", 1, "A pyarrow Table is expected"),
         ("array", [1, 2], "A numpy array is expected"),
         ("array", np.array([None, "a"]), "dtype object, which only pickle can write"),
         ("array", np.ma.masked_array([1, 2], [True, False]), "masked"),
-        ("estimator", "model", "A scikit-learn estimator is expected"),
-        ("model", None, "A scikit-learn estimator is expected"),
+        ("estimator", "model", "A model (a scikit-learn estimator"),
+        ("model", None, "A model (a scikit-learn estimator"),
         ("bytes", "text", "bytes is expected"),
         ("path", "a/b", "A pathlib.Path is expected"),
         ("path", Path("/no/such/file"), "no such file or folder"),
@@ -204,10 +205,10 @@ def test_values_are_rebuilt_as_the_annotation_says(
     assert type(back) is type(value)
 
 
-def test_an_integer_is_a_number(tmp_path: Path):
+def test_an_integer_is_a_number_and_stays_an_integer(tmp_path: Path):
     number = load("number", save("integer", 3, tmp_path), float)
-    assert number == 3.0
-    assert type(number) is float
+    assert number == 3
+    assert type(number) is int
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,10 @@ def test_metrics_come_back_as_metrics(tmp_path: Path):
         (dict, "json"), (list, "json"), (dict[str, int], "json"), (dict[str, Any], "json"),
         (list[int], "json"), (list[list[str]], "json"), (list[Any], "json"), (list[Shape], "json"),
         (typing.List[int], "json"), (Sequence[int], "json"), (Mapping[str, float], "json"),  # noqa: UP006
-        (tuple[int, str], "json"), (dict[int, str], None), (set[int], None), (complex, None),
+        (tuple[int, str], "json"), (dict[int, str], "json"), (set[int], "json"),
+        (complex, "json"), (dt.date, "json"), (Decimal, "json"), (Colour, "json"),
+        (dict[Colour, dt.date], "json"), (np.float64, "json"), (pd.Timestamp, "json"),
+        (pd.Series, "series"), (pd.Index, "index"), (pd.DatetimeIndex, "index"),
         (Shape, "json"), (Tree, "json"), (Options, "json"), (Holder, None),
         (pd.DataFrame, "dataframe"), (pl.DataFrame, "polars"), (pa.Table, "arrow"),
         (np.ndarray, "array"), (np.typing.NDArray[np.float64], "array"),
@@ -266,7 +270,9 @@ def test_metrics_come_back_as_metrics(tmp_path: Path):
         (Model, "model"), (Data, "data"), (Metrics, "metrics"), (Path, "path"),
         (Figure, "figure"), (bytes, "bytes"), (list[pd.DataFrame], "list[dataframe]"),
         (list[Metrics], "list[metrics]"), (list[list[Path]], "list[list[path]]"),
-        (list[Data], None), (list[set], None), (dict[str, pd.DataFrame], None),
+        (list[Data], None), (list[set], "json"), (dict[str, pd.DataFrame], "dict[dataframe]"),
+        (dict[str, list[np.ndarray]], "dict[list[array]]"), (dict[str, Data], None),
+        (dict[str, bytes], "dict[bytes]"), (set[pd.DataFrame], None), (dict[str, set[Path]], None),
         (int | None, "integer"), (typing.Optional[float], "number"), (Data | None, "data"),  # noqa: UP045
         (pd.DataFrame | None, "dataframe"), (int | float, "number"), (int | str, "json"),
         (int | pd.DataFrame, None), (Literal["a", "b"], "string"), (Literal[1, 2], "integer"),
@@ -307,6 +313,8 @@ def test_what_is_no_constant_has_no_type_name():
         ("data", "path", False), ("list[dataframe]", "list[arrow]", True),
         ("list[dataframe]", "list[array]", False), ("list[dataframe]", "dataframe", False),
         ("json", "list[dataframe]", False), ("list[metrics]", "json", False),
+        ("dict[dataframe]", "dict[polars]", True), ("dict[dataframe]", "list[dataframe]", False),
+        ("series", "dataframe", False), ("series", "series", True), ("sparse", "array", False),
     ],
 )  # fmt: skip
 def test_compatible_types(produced: str, accepted: str, fits: bool):
@@ -314,8 +322,8 @@ def test_compatible_types(produced: str, accepted: str, fits: bool):
 
 
 def test_an_unknown_name_is_an_error_with_the_known_ones():
-    with pytest.raises(ArtifactError, match=r"no artifact type 'tensor'. Known: integer, number"):
-        artifacts.by_name("tensor")
+    with pytest.raises(ArtifactError, match=r"no artifact type 'hologram'. Known: integer, number"):
+        artifacts.by_name("hologram")
 
 
 def test_requirements_come_with_the_type():
@@ -329,45 +337,46 @@ def test_requirements_come_with_the_type():
 PLUGIN = """
 from waterflow.artifacts import Serializer
 
-class Tensor:
+class Hologram:
     def __init__(self, content): self.content = content
 
-class TensorSerializer(Serializer):
-    name, format, requires, classes = "tensor", "raw", ("tensorlib",), (("tensorlib", "Tensor"),)
+class HologramSerializer(Serializer):
+    name, format, requires = "hologram", "raw", ("hologramlib",)
+    classes = (("hologramlib", "Hologram"),)
     def save(self, value, folder, context): (folder / "t.raw").write_bytes(value.content)
-    def load(self, folder, annotation, context): return Tensor((folder / "t.raw").read_bytes())
+    def load(self, folder, annotation, context): return Hologram((folder / "t.raw").read_bytes())
 """
 
 
 def test_another_package_adds_a_type(tmp_path: Path):
-    (tmp_path / "tensorlib.py").write_text(PLUGIN)
-    info = tmp_path / "tensorlib-1.0.dist-info"
+    (tmp_path / "hologramlib.py").write_text(PLUGIN)
+    info = tmp_path / "hologramlib-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tensorlib\nVersion: 1.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hologramlib\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[waterflow.serializers]\ntensor = tensorlib:TensorSerializer\n"
+        "[waterflow.serializers]\nhologram = hologramlib:HologramSerializer\n"
     )
     code = f"""
 import pathlib, tempfile
-import tensorlib
+import hologramlib
 from waterflow import artifacts as s
-assert s.type_name(list[tensorlib.Tensor]) == "list[tensor]"
-assert s.compatible("tensor", "tensor") and not s.compatible("tensor", "array")
+assert s.type_name(list[hologramlib.Hologram]) == "list[hologram]"
+assert s.compatible("hologram", "hologram") and not s.compatible("hologram", "array")
 folder = pathlib.Path({str(tmp_path / "out")!r}); folder.mkdir()
-s.by_name("list[tensor]").save([tensorlib.Tensor(b"1")], folder, s.Context())
-print(s.by_name("list[tensor]").load(folder, list, s.Context())[0].content)
+s.by_name("list[hologram]").save([hologramlib.Hologram(b"1")], folder, s.Context())
+print(s.by_name("list[hologram]").load(folder, list, s.Context())[0].content)
 """
     done = run_python(code, PYTHONPATH=str(tmp_path))
     assert done == "b'1'"
-    (info / "entry_points.txt").write_text("[waterflow.serializers]\ntensor = tensorlib:Gone\n")
+    (info / "entry_points.txt").write_text("[waterflow.serializers]\nhologram = hologramlib:Gone\n")
     code = """
 from waterflow import artifacts
 from waterflow.errors import ConfigurationError
-try: artifacts.by_name("tensor")
+try: artifacts.by_name("hologram")
 except ConfigurationError as error: print(error)
 """
     done = run_python(code, PYTHONPATH=str(tmp_path))
-    assert "tensor = tensorlib:Gone (waterflow.serializers) cannot be loaded" in done
+    assert "hologram = hologramlib:Gone (waterflow.serializers) cannot be loaded" in done
 
 
 def run_python(code: str, **environment: str) -> str:

@@ -228,7 +228,7 @@ def test_what_skops_cannot_write_says_so(tmp_path: Path):
     ],
 )  # fmt: skip
 def test_the_allow_list_is_closed(name: str):
-    from waterflow.artifacts.estimators import allowed
+    from waterflow.artifacts.trust import allowed
 
     assert not allowed(name)
 

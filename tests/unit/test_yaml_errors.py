@@ -49,6 +49,16 @@ ERRORS: dict[str, tuple[str, int, str]] = {
         14,
         'for a training job: [profiles.NAME.steps.STEP] job = "training"',
     ),
+    "a model's name": (
+        "  - register: {model: $split.train, name: a/b}\n",
+        11,
+        "name='a/b' cannot name a registered model",
+    ),
+    "an alias": (
+        "  - register: {model: $split.train, name: m, alias: v3}\n",
+        11,
+        "alias='v3' cannot be an alias",
+    ),
     "no expression": (
         '  - call: "@add"\n    with: {a: 1}\n    options:\n      metrics: {loss: loss=.*}\n',
         13,

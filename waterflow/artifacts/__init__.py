@@ -10,6 +10,7 @@ from waterflow.artifacts.folder import (
     FileEntry,
     Manifest,
     canonical,
+    complete,
     digest,
     entry,
     publish,
@@ -19,6 +20,7 @@ from waterflow.artifacts.folder import (
     seal_skipped,
     verify,
 )
+from waterflow.artifacts.models import load_model, save_model
 from waterflow.artifacts.registry import (
     by_name,
     compatible,
@@ -38,6 +40,7 @@ __all__ = [
     "by_name",
     "canonical",
     "compatible",
+    "complete",
     "digest",
     "dump_estimator",
     "entry",
@@ -45,8 +48,10 @@ __all__ = [
     "infer",
     "is_plain",
     "load_estimator",
+    "load_model",
     "publish",
     "read",
+    "save_model",
     "seal",
     "seal_raw",
     "seal_skipped",

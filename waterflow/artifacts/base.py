@@ -24,9 +24,11 @@ class Context:
     Attributes:
         trusted_types: Dotted names of classes that model files may hold beyond Waterflow's own
             allow-list.
+        declared: What the step that returns the value says of it; Any where nothing is known.
     """
 
     trusted_types: tuple[str, ...] = ()
+    declared: object = Any
 
 
 class Serializer(ABC):
@@ -42,20 +44,25 @@ class Serializer(ABC):
         format: The file format. Types of one format read each other's artifacts.
         requires: PEP 508 requirements of the libraries that a job needs for it.
         classes: The Python classes it takes, with their subclasses: (top package, class name).
+        derived: Whether it takes subclasses that other packages define; not where these may hold
+            more than the file would.
     """
 
     name: str
     format: str
     requires: tuple[str, ...] = ()
     classes: tuple[tuple[str, str], ...] = ()
+    derived: bool = True
 
     def accepts(self, annotation: type) -> bool:
         """Say whether values of the class are written by this serializer.
 
         Looks at the names of the class and its bases only: the library is not imported.
         """
+        own = annotation.__module__.partition(".")[0]
         return any(
             (base.__module__.partition(".")[0], base.__name__) in self.classes
+            and (self.derived or base.__module__.partition(".")[0] == own)
             for base in annotation.__mro__
         )
 

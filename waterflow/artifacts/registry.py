@@ -6,11 +6,12 @@ import dataclasses
 import functools
 import types
 import typing
+from collections import OrderedDict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.artifacts import estimators, files, plain, tables
-from waterflow.artifacts.base import Context, Serializer, wrong_type
-from waterflow.artifacts.folder import MANIFEST
+from waterflow.artifacts import annotations, containers, files, models, own, plain, tables, tensors
+from waterflow.artifacts.base import Context, Serializer
 from waterflow.errors import ArtifactError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,48 +24,6 @@ _SCALARS: Final[dict[object, str]] = {
     int: "integer", float: "number", bool: "boolean", str: "string",
     None: "null", type(None): "null", Any: "any", object: "any",
 }  # fmt: skip
-_COLLECTIONS: Final = ("list", "tuple", "Sequence")
-_MAPPINGS: Final = ("dict", "Mapping")
-
-
-class ListSerializer(Serializer):
-    """A list of what another serializer writes: folders `0/`, `1/`, ..., each one item's payload.
-
-    Args:
-        item: The items' serializer.
-    """
-
-    def __init__(self, item: Serializer) -> None:
-        self.item = item
-        self.name = f"list[{item.name}]"
-        self.format = f"list[{item.format}]"
-        self.requires = item.requires
-
-    def save(self, value: Any, folder: Path, context: Context) -> None:
-        """Write each item into its folder."""
-        if not isinstance(value, (list, tuple)):
-            raise wrong_type(value, f"A {self.name}")
-        for index, item in enumerate(cast("list[object]", value)):
-            place = folder / str(index)
-            place.mkdir()
-            self.item.save(item, place, context)
-            if not any(path.is_file() for path in place.rglob("*")):
-                raise ArtifactError(
-                    f"Item {index} of the list is empty, and a list in files cannot hold an item "
-                    "without a file. Leave it out, or put a file in it."
-                )
-
-    def load(self, folder: Path, annotation: object, context: Context) -> object:
-        """Read the items in order."""
-        arguments = typing.get_args(plain.bare(annotation))
-        inner: object = arguments[0] if arguments else Any
-        names = [entry.name for entry in folder.iterdir() if entry.name != MANIFEST]
-        if set(names) != {str(index) for index in range(len(names))}:
-            raise ArtifactError(
-                f"{folder} cannot be read as '{self.name}': the folders 0, 1, 2 ... are expected, "
-                f"and it holds {', '.join(sorted(names)[:5])}."
-            )
-        return [self.item.load(folder / str(index), inner, context) for index in range(len(names))]
 
 
 class AnySerializer(Serializer):
@@ -79,9 +38,8 @@ class AnySerializer(Serializer):
     def resolve(self, value: object) -> Serializer:
         """Return the serializer of the value's own type."""
         name = type_name(type(value)) if value is not None else "null"
-        if name is None:
-            name = infer(value)
-        return by_name(name)
+        # A class that says of its values no more than that they are plain: they say the rest.
+        return by_name(infer(value) if name is None or is_plain(name) else name)
 
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write the value as its own type."""
@@ -97,7 +55,9 @@ class AnySerializer(Serializer):
 
 _READERS: Final = {
     "value.json": "json", "data.parquet": "dataframe", "model.skops": "estimator",
-    "array.npy": "array", "figure.png": "figure", "value.bin": "bytes",
+    "lightgbm.txt": "lightgbm", "xgboost.ubj": "xgboost", "catboost.cbm": "catboost",
+    "array.npy": "array", "array.npz": "sparse", "figure.png": "figure", "value.bin": "bytes",
+    "tensors.safetensors": "tensors",
 }  # fmt: skip
 
 _BUILT_IN: Final[dict[str, Serializer]] = {
@@ -106,11 +66,20 @@ _BUILT_IN: Final[dict[str, Serializer]] = {
         *(plain.PlainSerializer(name) for name in plain.NAMES),
         plain.MetricsSerializer(),
         tables.DataFrameSerializer(),
+        tables.SeriesSerializer(),
+        tables.IndexSerializer(),
         tables.PolarsSerializer(),
         tables.ArrowSerializer(),
         files.ArraySerializer(),
-        estimators.EstimatorSerializer(),
-        estimators.ModelSerializer(),
+        files.SparseSerializer(),
+        # Before scikit-learn's: their estimators derive from its base.
+        models.LightGBMSerializer(),
+        models.XGBoostSerializer(),
+        models.CatBoostSerializer(),
+        models.EstimatorSerializer(),
+        models.ModelSerializer(),
+        tensors.TensorSerializer(),
+        tensors.StateSerializer(),
         files.PathSerializer(),
         files.FigureSerializer(),
         files.BytesSerializer(),
@@ -123,18 +92,22 @@ def by_name(name: str) -> Serializer:
     """Return the serializer of a type name.
 
     Args:
-        name: A type name of the spec, `list[T]` included; not "data", which is no artifact.
+        name: A type name of the spec, `list[T]` and `dict[T]` included; not "data", which is no
+            artifact.
 
     Raises:
         ArtifactError: There is none of that name.
     """
     if serializer := _BUILT_IN.get(name):
         return serializer
-    if name.startswith("list[") and name.endswith("]"):
-        return ListSerializer(by_name(name[5:-1]))
+    for kind in (containers.ListSerializer, containers.DictSerializer):
+        if name.startswith(f"{kind.word}[") and name.endswith("]"):
+            return kind(by_name(name[5:-1]))
+    if ":" in name:
+        return own.by_name(name)
     if serializer := extensions().get(name):
         return serializer
-    known = ", ".join([*_BUILT_IN, "list[T]", *extensions()])
+    known = ", ".join([*_BUILT_IN, "list[T]", "dict[T]", *extensions()])
     raise ArtifactError(
         f"There is no artifact type '{name}'. Known: {known}. A type of another package comes with "
         "that package: install it."
@@ -188,22 +161,34 @@ def type_name(annotation: object) -> str | None:
         return _union_name(typing.get_args(annotation))
     if origin is typing.Literal:
         return _joined([type_name(type(value)) for value in typing.get_args(annotation)])
+    if _is_state(origin, typing.get_args(annotation)):
+        return tensors.StateSerializer.name
     kind = origin or annotation
     if not isinstance(kind, type):
-        return None
-    if kind.__name__ in (*_COLLECTIONS, *_MAPPINGS) and kind.__module__ in _STANDARD:
-        return _collection_name(kind.__name__, typing.get_args(annotation))
+        return "any" if isinstance(annotation, typing.TypeVar) else None
+    if word := annotations.collection(annotation):
+        return _collection_name(word, kind.__name__, typing.get_args(annotation))
     return _class_name(cast("type", kind))
 
 
-_STANDARD: Final = ("builtins", "collections.abc", "typing")
+def _is_state(origin: object, arguments: tuple[Any, ...]) -> bool:
+    """Say whether an annotation is a dict of tensors by name: one file, and not a folder each."""
+    named = len(arguments) == 2 and arguments[0] is str
+    return named and origin in _STATES and type_name(arguments[1]) == tensors.TensorSerializer.name
+
+
+_STATES: Final[tuple[object, ...]] = (dict, Mapping, OrderedDict)
 
 
 def _class_name(kind: type) -> str | None:
     if (kind.__module__, kind.__name__) == ("waterflow.language.types", "Data"):
         return "data"
-    if typing.is_typeddict(kind):
+    if given := own.of(kind):
+        return given.name
+    if typing.is_typeddict(kind) or annotations.is_named_tuple(kind):
         return _record_name(kind)
+    if annotations.is_atom(kind):
+        return "json"
     for serializer in _BUILT_IN.values():
         if serializer.classes and serializer.accepts(kind):
             return serializer.name
@@ -221,7 +206,7 @@ def _record_name(kind: type) -> str | None:
     if kind in _unfinished:
         return "json"
     try:
-        hints = typing.get_type_hints(kind)
+        hints = annotations.hints(kind)
     except (NameError, TypeError):
         return None
     _unfinished.add(kind)
@@ -229,18 +214,20 @@ def _record_name(kind: type) -> str | None:
         names = [type_name(hint) for hint in hints.values()]
     finally:
         _unfinished.discard(kind)
-    return "json" if all(_plain_or_any(name) for name in names) else None
+    return "json" if all(part_of_plain(name) for name in names) else None
 
 
-def _collection_name(kind: str, arguments: tuple[Any, ...]) -> str | None:
-    if kind in _MAPPINGS and arguments and arguments[0] not in (str, Any):
-        return None
-    inner = [type_name(item) for item in arguments[kind in _MAPPINGS :] if item is not Ellipsis]
+def _collection_name(word: str, kind: str, arguments: tuple[Any, ...]) -> str | None:
+    inner = [type_name(item) for item in arguments if item is not Ellipsis and item != ()]
+    if word == "dict" and inner:
+        keys, inner = inner[0], inner[1:]
+        if not part_of_plain(keys):
+            return None
     if all(_plain_or_any(name) for name in inner):
         return "json"
-    if kind in ("list", "Sequence") and inner[0] not in (None, "data"):
-        return f"list[{inner[0]}]"
-    return None
+    if kind in ("list", "Sequence", "dict", "Mapping") and inner[0] not in (None, "data"):
+        return f"{word}[{inner[0]}]"
+    return "json" if all(part_of_plain(name) for name in inner) else None
 
 
 def _union_name(options: tuple[Any, ...]) -> str | None:
@@ -258,7 +245,12 @@ def _joined(names: list[str | None]) -> str | None:
         return "number"
     if "any" in distinct:
         return "any"
-    return "json" if all(name is not None and is_plain(name) for name in distinct) else None
+    return "json" if all(part_of_plain(name) for name in distinct) else None
+
+
+def part_of_plain(name: str | None) -> bool:
+    """Say whether values of a type may stand within plain data."""
+    return _plain_or_any(name) or name in ("bytes", "metrics")
 
 
 def _plain_or_any(name: str | None) -> bool:
@@ -276,8 +268,8 @@ def infer(value: object) -> str:
     Raises:
         ArtifactError: The value is not plain data.
     """
-    content = plain.plain(value)
-    return _SCALARS.get(type(content), "json")
+    plain.plain(value)
+    return next((n for n in plain.NAMES if annotations.fits_name(value, n)), "json")
 
 
 def takes(declared: str, value: object) -> bool:
@@ -312,8 +304,9 @@ def compatible(produced: str, declared: str) -> bool:
         return True
     if "data" in (produced, declared):
         return False
-    if produced.startswith("list[") and declared.startswith("list["):
-        return compatible(produced[5:-1], declared[5:-1])
+    for word in ("list[", "dict["):
+        if produced.startswith(word) and declared.startswith(word):
+            return compatible(produced[5:-1], declared[5:-1])
     if is_plain(produced) and is_plain(declared):
         return "json" in (produced, declared) or (produced, declared) == ("integer", "number")
     if "metrics" in (produced, declared):

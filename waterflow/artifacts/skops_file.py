@@ -12,13 +12,14 @@ import importlib
 import io
 import json
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.artifacts.base import library
 from waterflow.artifacts.files import without_padding_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 SCHEMA: Final = "schema.json"
 
@@ -31,11 +32,23 @@ _FAST: Final = 1
 """zlib's level: a tenth of the size at a fraction of the default level's time."""
 
 
-def canonical(data: bytes) -> bytes:
+_ADDRESSES: Final = frozenset({"_stop_words_id"})
+"""Attributes that hold the `id()` of another, by which scikit-learn knows what it has checked."""
+
+_CACHES: Final = frozenset({("MultiLabelBinarizer", "_cached_dict")})
+"""Attributes that a prediction fills, and makes anew where they are None."""
+
+_TREES: Final = ("sklearn.neighbors._kd_tree", "sklearn.neighbors._ball_tree")
+_COUNTERS: Final = slice(7, 11)
+"""Where a tree's state counts how often it was asked, and what that took."""
+
+
+def canonical(data: bytes, beside: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
     """Return a skops file in its canonical form.
 
     Args:
         data: What `skops.io.dumps` has just given: modules that it names are imported.
+        beside: Further files of the archive, which skops passes over.
     """
     import zipfile
 
@@ -52,7 +65,15 @@ def canonical(data: bytes) -> bytes:
             node["content"].sort(key=json.dumps)
     _renumber(schema)
     members[SCHEMA] = json.dumps(schema, separators=(",", ":")).encode()
-    return pack(members)
+    return pack(members | dict(beside))
+
+
+def member(data: bytes, name: str) -> bytes | None:
+    """Return a file of the archive; None where it has none of that name."""
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return archive.read(name) if name in archive.namelist() else None
 
 
 def pack(members: dict[str, bytes]) -> bytes:
@@ -115,6 +136,8 @@ def _settle(node: dict[str, Any]) -> None:
     """Remove from one node what depends on the process that wrote it."""
     if node["__loader__"] in _LEAVES:
         node.pop("__id__", None)
+    if node["__loader__"] == "ObjectNode":
+        _forget(node)
     if node["__loader__"] != "FunctionNode":
         return
     # A ufunc without `__module__` is put down to the first loaded module that has its name.
@@ -126,6 +149,34 @@ def _settle(node: dict[str, Any]) -> None:
         if getattr(importlib.import_module(home), name, None) is function:
             node["__module__"] = home
             return
+
+
+def _forget(node: dict[str, Any]) -> None:
+    """Remove from an object what it remembers of the process, and of what it was asked there."""
+    state: Any = node.get("content")
+    if not isinstance(state, dict):
+        return
+    content: Any = cast("dict[str, Any]", state).get("content")
+    if node["__module__"] in _TREES and isinstance(content, list):
+        for counter in cast("list[dict[str, Any]]", content)[_COUNTERS]:
+            counter["content"] = "0"
+    if not isinstance(content, dict):
+        return
+    attributes = cast("dict[str, Any]", content)
+    for name in _ADDRESSES & set(attributes):
+        # Each attribute has its name's type at the same place of another list.
+        state["key_types"]["content"].pop(list(attributes).index(name))
+        del attributes[name]
+    for name in attributes:
+        if (node["__class__"], name) in _CACHES:
+            attributes[name] = dict(_NONE)
+
+
+_NONE: Final = {
+    "__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": "null",
+    "is_json": True,
+}  # fmt: skip
+"""None, as skops writes it."""
 
 
 def _renumber(schema: dict[str, Any]) -> None:

@@ -45,7 +45,8 @@ def control_digest(
     Args:
         launch: launch.json.
         step: STEP.json.
-        code: The digest of the step's bundle; None where it has none.
+        code: What caches know the step's code by; None where it has none. Of two bundles of one
+            key the first that was brought serves both.
         programs: What `programs_digest` gave.
     """
     parts = [canonical(dict(launch)).decode(), canonical(dict(step)).decode(), code or ""]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from waterflow.provider import Build
 
 _OURS: Final = "waterflow"
+_HANDLES: Final = ("model", "estimator")
+"""Types that read a model of whichever library."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Shipping:
         provider: The provider's name.
         wheels: Whether jobs bring their libraries as wheels; otherwise the image has them.
         platform: The platform of the wheels, such as "manylinux_2_28_x86_64".
-        tracking: The distributions that a register step speaks to MLflow with.
+        tracking: The distributions that steps speak to MLflow with.
         secrets: The distributions that a job reads its secrets with.
     """
 
@@ -105,27 +107,32 @@ class Pinner:
     def _read(self, step: spec.Step) -> dict[str, str]:
         """Return what reading a step's inputs needs beyond what its own types say.
 
-        An input may be declared as anything; what comes is then what its producer makes. A
-        register step speaks to MLflow, and loads the model with what it was made with.
+        An input may be declared as anything, or as any model; what comes is then what its producer
+        makes. A register step speaks to MLflow, and loads the model with what it was made with.
         """
         from waterflow.artifacts import by_name
 
         types: set[str] = set()
         needed: dict[str, str] = {}
         registers = isinstance(step.run, spec.Register)
+        speaks = registers or self._build.speaks_to_mlflow(step.name)
         for name, argument in step.inputs.items():
             source = argument.source
             if not isinstance(source, spec.FromStep):
                 continue
-            if argument.type == "any" and source.key is None:
-                types.add(self._steps[source.step].outputs[source.output].type)
-            if registers and name == "model":
+            produced = self._steps[source.step].outputs[source.output].type
+            if argument.type in ("any", *_HANDLES) and source.key is None:
+                types.add(produced)
+            # Whoever returns a handle does not say whose the model is.
+            if (registers and name == "model") or (
+                argument.type in _HANDLES and produced == "model"
+            ):
                 needed |= self._build.versions.get(source.step, {})
         required = {one for kind in types - {"data", "any"} for one in by_name(kind).requires}
         if step.environment.secrets:
             required.update(self._shipping.secrets)
-        if registers or required:
-            if registers:
+        if speaks or required:
+            if speaks:
                 required.update(self._shipping.tracking)
             needed |= versions((), tuple(sorted(required)))
         return needed

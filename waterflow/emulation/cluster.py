@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from waterflow.emulation import sandbox
@@ -16,7 +18,6 @@ from waterflow.emulation.isolation import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from waterflow.emulation.sandbox import Write
     from waterflow.emulation.site import Site
@@ -136,21 +137,25 @@ class Cluster:
         """
         running: list[sandbox.Container] = []
         try:
-            for host in self.hosts:
-                running.append(self._start(host, write(host)))  # noqa: PERF401 - closed below
-            return self._watch(running, check, grace)
+            with tempfile.TemporaryDirectory(prefix="wf-", ignore_cleanup_errors=True) as links:
+                for host in self.hosts:
+                    running.append(self._start(host, write(host), Path(links)))  # noqa: PERF401 - closed below
+                return self._watch(running, check, grace)
         except OSError as error:
             raise JobError(f"InternalServerError: the container cannot start: {error}") from error
         finally:
             for container in running:
                 container.close()
 
-    def _start(self, host: str, write: Write) -> sandbox.Container:
+    def _start(self, host: str, write: Write, links: Path) -> sandbox.Container:
         folder, workload, site = self._folders[host], self._workload, self._site
+        # The path of a socket, as multiprocessing makes them there, has 107 characters at most.
+        short = links / str(list(self.hosts).index(host))
+        short.symlink_to(folder / "tmp")
         environment = {
             "PATH": site.images.path(workload.image),
             "HOME": str(folder / "home"),
-            "TMPDIR": str(folder / "tmp"),
+            "TMPDIR": str(short),
             "LANG": "C.UTF-8",
             **workload.environment,
         }

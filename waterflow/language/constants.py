@@ -25,7 +25,7 @@ def constant(what: str, argument: Argument, value: object) -> Any:
         DefinitionError: It is no plain data, or not what the argument takes.
     """
     from waterflow.artifacts import infer, is_plain
-    from waterflow.artifacts.plain import misfit
+    from waterflow.artifacts.plain import as_constant, misfit
     from waterflow.artifacts.registry import takes
 
     if isinstance(value, Secret):
@@ -33,9 +33,12 @@ def constant(what: str, argument: Argument, value: object) -> Any:
             f"{what}: a secret never travels in a pipeline. Use @wf.step(secrets={{...}}), or "
             f"wf.secret({value.name!r}).value() inside the step."
         )
+    fields: object = value
     if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    reason = None if isinstance(value, HANDLES) else unfit(value)
+        fields = asdict(value)
+        if argument.annotation is Any:  # a container's: it is shown as text
+            value = fields
+    reason = None if isinstance(value, HANDLES) else unfit(fields)
     if isinstance(value, HANDLES) or reason is not None:
         raise definition_error(
             f"{what}: {value!r:.80} is no plain data{f' ({reason})' if reason else ''}. What a "
@@ -54,7 +57,8 @@ def constant(what: str, argument: Argument, value: object) -> Any:
     why = misfit(value, argument.annotation)
     if why is not None:
         raise definition_error(f"{what} takes {show(argument.annotation)}: {why}.")
-    return list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
+    # What a container is given is shown as text, and has no use for tags.
+    return as_constant(value, ordered=argument.annotation is not Any)
 
 
 def unfit(value: object) -> str | None:

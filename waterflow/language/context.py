@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import tempfile
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow.errors import ConfigurationError, WaterflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
     from waterflow.tracking.spool import Spool
 
@@ -44,12 +45,47 @@ class RunningStep:
 
 
 _current: RunningStep | None = None
+_HANDED_ON: Final = "WATERFLOW_RUNNING_STEP"
+"""Environment variable: the step run that has started this process, as JSON."""
 
 
 def enter(step: RunningStep | None) -> None:
     """Set the step run under way in this process."""
     global _current  # noqa: PLW0603 - one step run a process
     _current = step
+
+
+def hand_on(step: RunningStep, environ: MutableMapping[str, str]) -> None:
+    """Let processes that the step starts anew, such as spawned workers, be of the same step run.
+
+    Args:
+        step: The step run under way in this process.
+        environ: What they inherit.
+    """
+    from waterflow.tracking.spool import spool_uri
+
+    environ[_HANDED_ON] = json.dumps(
+        {
+            "step": step.step,
+            "spool": spool_uri(step.spool),
+            "checkpoint": None if step.checkpoint is None else str(step.checkpoint),
+            "rank": step.rank,
+            "secrets": dict(step.secrets),
+        }
+    )
+
+
+def current() -> RunningStep | None:
+    """Return the step run under way in this process, or in the one that started it."""
+    if _current is None and _HANDED_ON in os.environ:
+        from waterflow.tracking.spool import from_uri
+
+        fields: dict[str, Any] = json.loads(os.environ[_HANDED_ON])
+        checkpoint: str | None = fields.pop("checkpoint")
+        spool = from_uri(fields.pop("spool"))
+        folder = Path(checkpoint) if checkpoint else None
+        enter(RunningStep(spool=spool, checkpoint=folder, **fields))
+    return _current
 
 
 def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
@@ -61,10 +97,11 @@ def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
 
     Outside a step's job, as in a unit test, it does nothing.
     """
-    if _current is None or _current.rank:
+    running = current()
+    if running is None or running.rank:
         return
     for key, value in values.items():
-        _current.spool.append("metric", key=key, value=float(value), step=step or 0)
+        running.spool.append("metric", key=key, value=float(value), step=step or 0)
 
 
 def log_artifact(path: str | Path, artifact_path: str = "") -> None:
@@ -80,9 +117,10 @@ def log_artifact(path: str | Path, artifact_path: str = "") -> None:
     file = Path(path)
     if not file.exists():
         raise FileNotFoundError(f"log_artifact: {file} does not exist")
-    if _current is None or _current.rank:
+    running = current()
+    if running is None or running.rank:
         return
-    _current.spool.log_artifact(file, artifact_path)
+    running.spool.log_artifact(file, artifact_path)
 
 
 def checkpoint_dir() -> Path:
@@ -90,10 +128,11 @@ def checkpoint_dir() -> Path:
 
     Outside a step's job it is a new temporary folder.
     """
-    if _current is None or _current.checkpoint is None:
+    running = current()
+    if running is None or running.checkpoint is None:
         return Path(tempfile.mkdtemp(prefix="waterflow-checkpoint-"))
-    _current.checkpoint.mkdir(parents=True, exist_ok=True)
-    return _current.checkpoint
+    running.checkpoint.mkdir(parents=True, exist_ok=True)
+    return running.checkpoint
 
 
 def secret_variable(name: str, prefix: str = SECRET_PREFIX) -> str:
@@ -107,7 +146,8 @@ def resolve_secret(name: str) -> str:
     Raises:
         ConfigurationError: It is not there, or what is to read it cannot.
     """
-    how: Mapping[str, str] = _current.secrets if _current is not None else {}
+    running = current()
+    how: Mapping[str, str] = running.secrets if running is not None else {}
     if resolver := how.get("resolver"):
         return _resolved(name, resolver)
     variable = secret_variable(name, how.get("variable_prefix", SECRET_PREFIX))

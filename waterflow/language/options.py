@@ -12,7 +12,7 @@ from waterflow.errors import DefinitionError
 from waterflow.language import resources
 from waterflow.language.types import Secret
 from waterflow.language.values import definition_error
-from waterflow.tracking.names import KEY_LIMIT, valid_key
+from waterflow.tracking.names import KEY_LIMIT, alias_mistake, model_name_mistake, valid_key
 
 if TYPE_CHECKING:
     from msgspec import UnsetType
@@ -40,7 +40,7 @@ class Options:
     retry_delay: float | str = 1
     backoff: float = 2
     timeout: float | str | None = None
-    cache: bool = True
+    cache: bool | None = None
     requirements: Sequence[str] = ()
     image: str | None = None
     env: Mapping[str, str] | None = None
@@ -68,8 +68,9 @@ class Options:
         if not isinstance(self.backoff, (int, float)) or not 1 <= self.backoff < float("inf"):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DefinitionError(f"backoff={self.backoff!r} is not a factor of at least 1.")
         for what in ("spot", "cache"):
-            if not isinstance(getattr(self, what), bool):
-                raise DefinitionError(f"{what}={getattr(self, what)!r} is neither True nor False.")
+            value = getattr(self, what)
+            if not isinstance(value, bool) and (what, value) != ("cache", None):
+                raise DefinitionError(f"{what}={value!r} is neither True nor False.")
         if self.name is not None:
             check_name(self.name, "step")
         if self.image is not None:
@@ -134,6 +135,15 @@ class Options:
             secrets={variable: secret.name for variable, secret in (self.secrets or {}).items()},
         )
 
+    def to_cache(self, *, outputs: bool) -> bool:
+        """Say whether an earlier result may stand for the step.
+
+        Args:
+            outputs: Whether it has any. A step without outputs is there for its effects, which no
+                cache can bring back: it runs each time, unless it says `cache=True`.
+        """
+        return outputs if self.cache is None else self.cache
+
     def to_metrics(self) -> dict[str, str] | UnsetType:
         """Return what is looked for in the step's log; unset where nothing is."""
         from msgspec import UNSET
@@ -187,6 +197,40 @@ def check_name(name: object, what: str) -> None:
             f"{name!r} cannot name a {what}: use up to 63 letters, digits, '_' and '-', "
             "beginning with a letter."
         )
+
+
+REGISTRY_NAMES: Final = {
+    "name": (
+        model_name_mistake,
+        "cannot name a registered model",
+        "Use a name such as 'fraud' or 'team.fraud'.",
+    ),
+    "alias": (
+        alias_mistake,
+        "cannot be an alias",
+        "Use letters, digits, '_' and '-', such as 'champion'.",
+    ),
+}
+"""What `wf.register` calls in MLflow's registry: why not, what, and what to write instead."""
+
+
+def check_registry_name(key: str, value: object, where: str, location: str | None = None) -> None:
+    """Refuse what MLflow's registry would, before a model is trained for it.
+
+    Args:
+        key: "name" or "alias".
+        value: What it is to be; what is no text yet, as a step's output, is passed over.
+        where: Where it stands, for the message.
+        location: `file:line` of that; None for the caller's.
+
+    Raises:
+        DefinitionError: MLflow's registry would not take it.
+    """
+    mistake, cannot, instead = REGISTRY_NAMES[key]
+    why = mistake(value) if isinstance(value, str) else None
+    if why is not None:
+        message = f"{where}: {key}={value!r:.80} {cannot}: {why}. {instead}"
+        raise DefinitionError(message, location) if location else definition_error(message)
 
 
 def check_image(image: object) -> None:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar,
 
 from waterflow.errors import DefinitionError
 from waterflow.language.cron import check_schedule
-from waterflow.language.options import Options, check_name, check_texts, make_options
+from waterflow.language.gathering import any_gathered, tolerated
+from waterflow.language.options import (
+    REGISTRY_NAMES,
+    Options,
+    check_name,
+    check_registry_name,
+    check_texts,
+    make_options,
+)
 from waterflow.language.signature import Argument, function_location, read_arguments
 from waterflow.language.step import Step, check_plain
 from waterflow.language.trace import Called, Trace, current, require
@@ -20,11 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from waterflow import spec
+    from waterflow.language.parameters import Declared
     from waterflow.runs.run import Run
 
 P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V")
+Fields = TypeVar("Fields", bound=tuple[Any, ...])
 
 
 class Pipeline(Generic[P]):
@@ -135,6 +145,7 @@ class Call:
         declared = declare(pipeline.name, pipeline.arguments, pipeline.location)
         arguments = check_arguments(pipeline.name, declared, values)
         self.spec, self.steps = self._trace(declared, arguments)
+        self._check_registering(declared, arguments)
         static = {name for name, parameter in declared.items() if parameter.static}
         self.parameters = {name: value for name, value in arguments.items() if name not in static}
 
@@ -143,6 +154,7 @@ class Call:
     ) -> tuple[spec.Pipeline, dict[str, Called]]:
         from waterflow import artifacts, spec
         from waterflow.language.parameters import bake
+        from waterflow.language.trusting import check_trusted
         from waterflow.spec.validate import check_graph
 
         pipeline = self.pipeline
@@ -160,7 +172,7 @@ class Call:
                         name, parameter.type, trace, arguments[name].annotation
                     )
             pipeline.define(bindings)
-        if not trace.steps:
+        if not trace.steps and not any_gathered():
             raise DefinitionError(f"Pipeline '{pipeline.name}' calls no step.", pipeline.location)
         document = spec.Pipeline(
             name=pipeline.name,
@@ -171,8 +183,28 @@ class Call:
             schedule=pipeline.schedule,
             trusted_types=pipeline.trusted_types,
         )
-        check_graph(document, artifacts)
+        if not any_gathered():  # what is wrong with the rest of it follows from that
+            check_graph(document, artifacts)
+        with tolerated():
+            check_trusted(trace.functions, pipeline.trusted_types, pipeline.location)
         return document, trace.functions
+
+    def _check_registering(self, declared: Declared, values: Mapping[str, object]) -> None:
+        """Refuse names and aliases of models, given as parameters, that no registry takes."""
+        from waterflow import spec
+
+        for step in self.spec.steps:
+            for key in REGISTRY_NAMES if isinstance(step.run, spec.Register) else ():
+                source = step.inputs[key].source if key in step.inputs else None
+                if not isinstance(source, spec.FromParameter):
+                    continue
+                where = f"Pipeline '{self.pipeline.name}', parameter '{source.name}'"
+                with tolerated():
+                    if source.name in values:
+                        check_registry_name(key, values[source.name], where)
+                    elif not declared[source.name].required:
+                        default, place = declared[source.name].default, self.pipeline.location
+                        check_registry_name(key, default, f"{where}, default", place)
 
     @property
     def source(self) -> Path:
@@ -308,6 +340,18 @@ def first(*values: V) -> V:
     return cast("V", require("wf.first").first(values))
 
 
+@overload
+def map_step(
+    step: Step[..., Fields],
+    over: Iterable[object],
+    /,
+    *more: Never,
+    fan_out: str = "processes",
+    **fixed: object,
+) -> Any: ...
+
+
+@overload
 def map_step(
     step: Step[..., R],
     over: Iterable[object],
@@ -315,21 +359,32 @@ def map_step(
     *more: Never,
     fan_out: str = "processes",
     **fixed: object,
-) -> list[R]:
+) -> list[R]: ...
+
+
+def map_step(
+    step: Step[..., Any],
+    over: Iterable[object],
+    /,
+    *more: Never,
+    fan_out: str = "processes",
+    **fixed: object,
+) -> Any:
     """Call a step once for each item of a list made at run time.
 
     Args:
-        step: A step with one output. Its first argument that is not in `fixed` takes the items.
+        step: A step. Its first argument that is not in `fixed` takes the items.
         over: A list output of another step, or a plain list.
         more: Nothing: the step's other arguments go by name.
         fan_out: "processes" (of one job, `cpu` at a time) or "jobs" (where the provider can).
         fixed: The other arguments, the same for each call.
 
     Returns:
-        The results, in the items' order.
+        The results, in the items' order. Where the step returns a `NamedTuple`: one of that class,
+        whose fields are lists, each of one output.
 
     Raises:
-        DefinitionError: `over` is no list, the step has not one output, and so on.
+        DefinitionError: `over` is no list, an argument does not fit, and so on.
     """
     if not isinstance(step, Step):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise definition_error(f"wf.map takes a step, not {step!r}. Put @wf.step on the function.")
@@ -343,8 +398,14 @@ def map_step(
     trace = current()
     if trace is None:
         free = next(name for name in step.signature.arguments if name not in fixed)
-        return [step.function(**{**fixed, free: item}) for item in over]
-    return cast("list[R]", trace.map(step, over, fixed, fan_out))
+        results = [step.function(**{**fixed, free: item}) for item in over]
+        named = step.signature.named
+        if named is None:
+            return results
+        return named(
+            *([result[at] for result in results] for at in range(len(step.signature.outputs)))
+        )
+    return trace.map(step, over, fixed, fan_out)
 
 
 map_step.__name__ = map_step.__qualname__ = "wf.map"  # as Python's own messages are to name it
@@ -366,7 +427,8 @@ def register(
         name: The registered model's name.
         example: Rows of its input, for the signature and the input example.
         metrics: Metrics to write on the version.
-        alias: The alias to move to the version; it never moves back to an older run.
+        alias: The alias to move to the version, such as "champion"; it never moves back to an
+            older run.
         options: `name` is the model's; the step takes `retries`, `timeout`, `cpu`, `memory` and
             the others of `@wf.step`, but is never cached.
 
@@ -374,9 +436,12 @@ def register(
         A symbol for `{"name", "version", "uri"}`.
 
     Raises:
-        DefinitionError: Used outside a pipeline, or with something that is no model.
+        DefinitionError: Used outside a pipeline, with something that is no model, or with a name
+            or an alias that MLflow's registry does not take.
     """
     trace = require("wf.register")
+    for key, value in (("name", name), ("alias", alias)):
+        check_registry_name(key, value, "wf.register")
     settings = make_options(Options(retries=2, retry_delay=2), {**options, "cache": False})
     arguments: dict[str, tuple[str, object]] = {
         "model": ("model", model),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import operator
@@ -64,6 +65,19 @@ class Signature:
     outputs: dict[str, str]
     annotations: dict[str, Any]
     named: type[tuple[Any, ...]] | None
+
+    def listed(self) -> Signature:
+        """Return the interface of the function called for many items: each output is a list."""
+        from waterflow.artifacts import is_plain
+
+        return dataclasses.replace(
+            self,
+            outputs={
+                name: "json" if is_plain(kind) else f"list[{kind}]"
+                for name, kind in self.outputs.items()
+            },
+            annotations={name: list[kind] for name, kind in self.annotations.items()},
+        )
 
 
 def function_location(function: Callable[..., Any]) -> str:
@@ -157,8 +171,7 @@ def _argument(name: str, annotation: Any, default: Any, owner: str, where: str) 
     if type_ is None:
         raise DefinitionError(
             f"{owner}: nothing is known about how to pass '{name}: {show(annotation)}' from step "
-            "to step. Use one of the artifact types, or register a serializer for it (entry point "
-            "group waterflow.serializers).",
+            f"to step. {_advice(annotation)}",
             where,
         )
     return Argument(name, annotation, type_, default, optional or default is None, choices, static)
@@ -192,17 +205,44 @@ def _outputs(
 
 def _output(annotation: Any, owner: str, where: str) -> str:
     from waterflow.artifacts import type_name
+    from waterflow.artifacts.advice import advice
 
     annotation, optional = without_none(annotation)
     type_ = type_name(annotation)
+    if type_ is None and (hint := advice(annotation)):
+        raise DefinitionError(
+            f"{owner} returns {show(annotation)}, which does not say how to store it. {hint}", where
+        )
     if type_ is None or type_ in ("any", "data") or (optional and not _is_plain(type_)):
         raise DefinitionError(
             f"{owner} returns {show(annotation)}{' or None' if optional else ''}, which does not "
             "say how to store it. Name one artifact type: a DataFrame, an estimator, an array, "
-            "plain data such as dict[str, float], a Path, a Figure.",
+            "plain data such as dict[str, float], a Path, a Figure. Or say how it is kept: "
+            f"{_way(annotation)}",
             where,
         )
     return "json" if optional else type_
+
+
+def _advice(annotation: Any) -> str:
+    from waterflow.artifacts.advice import advice
+
+    way = f"Use one of the artifact types, or say how it is kept: {_way(annotation)}."
+    return advice(annotation) or way
+
+
+def _way(annotation: Any) -> str:
+    """Return how a class that no serializer takes may be kept."""
+    if not isinstance(annotation, type):
+        return "wf.serializer(Class, save=..., load=...)"
+    line = f"wf.serializer({annotation.__name__}, save=..., load=...)"
+    bases = {(base.__module__.partition(".")[0], base.__name__) for base in annotation.__mro__}
+    if ("torch", "Module") in bases:
+        return (
+            "return its state, `model.state_dict()`, as dict[str, torch.Tensor], and build the "
+            f"module anew where it is read; or {line}"
+        )
+    return line
 
 
 def _is_plain(name: str) -> bool:

@@ -93,7 +93,7 @@ def step(
     retry_delay: float | str = 1,
     backoff: float = 2,
     timeout: float | str | None = None,
-    cache: bool = True,
+    cache: bool | None = None,
     requirements: Sequence[str] = (),
     image: str | None = None,
     env: Mapping[str, str] | None = None,
@@ -111,7 +111,8 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
         options: `name` (default: the function's), `cpu` (virtual CPUs), `memory` and `disk`
             ("16GiB" or bytes), `gpu` (1, "nvidia-t4", "nvidia-t4:2"), `spot` (an interruptible
             machine is welcome), `instances`, `retries` with `retry_delay` (seconds or "30s") and
-            `backoff` (factor), `timeout` of an attempt ("2h" or seconds), `cache`,
+            `backoff` (factor), `timeout` of an attempt ("2h" or seconds), `cache` (whether an
+            earlier result may stand for it; by default, whether it has outputs),
             `requirements` (PEP 508), `image`, `env`, `secrets` (variable -> `wf.secret(...)`),
             `include` (extra files for the code bundle), `metrics` (metric name -> regular
             expression for the lines that the step prints, whose one group is the value: each

@@ -30,7 +30,7 @@ SIZE_LIMIT: Final = 50 * 1024**2
 """The most bytes that a bundle holds when nothing else is asked for."""
 
 Content = bytes | Path
-_Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
+_Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -48,6 +48,10 @@ class Bundle:
         hashes: The sha256 of each file.
         programs: The paths that keep their executable bit.
         libraries: The modules of `third_party` by their full dotted names, to import beforehand.
+        modules: The project's modules by their dotted names -> their paths.
+        included: The paths that were asked for by `include=`.
+        beside: Modules that a job needs whatever the step's module imports: those that its values
+            are read and written with.
     """
 
     digest: str
@@ -57,6 +61,9 @@ class Bundle:
     hashes: dict[str, str] = field(repr=False, default_factory=dict[str, str])
     programs: frozenset[str] = frozenset()
     libraries: tuple[str, ...] = ()
+    modules: dict[str, str] = field(repr=False, default_factory=dict[str, str])
+    included: frozenset[str] = frozenset()
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,7 @@ class Bundler:
         include: tuple[str, ...] = (),
         *,
         generated: Mapping[str, str] = _NOTHING,
+        beside: Iterable[str] = (),
     ) -> Bundle:
         """Build the bundle of a step.
 
@@ -108,21 +116,47 @@ class Bundler:
             module: Dotted name of the step's module.
             include: Globs of further files, relative to the root; a folder means all it holds.
             generated: Modules given by their source text: dotted name -> source.
+            beside: Dotted names of further modules, with all that they import.
 
         Raises:
             DefinitionError: The module is not there, a module has a syntax error, or is ignored.
             ConfigurationError: A glob finds nothing, a file looks like a secret, or the bundle is
                 too large.
         """
-        key = (module, tuple(include), tuple(sorted(generated.items())))
+        further = tuple(sorted({*beside} - {module}))
+        key = (module, tuple(include), tuple(sorted(generated.items())), further)
         if key not in self._bundles:
-            self._bundles[key] = self._build(module, tuple(include), generated)
+            self._bundles[key] = self._build(module, tuple(include), generated, further)
         return self._bundles[key]
 
-    def _build(self, module: str, include: tuple[str, ...], generated: Mapping[str, str]) -> Bundle:
-        sources, outside = self._closure(module, generated)
+    def module_of(self, name: str) -> str | None:
+        """Return the module in which a class or function is, by its dotted name.
+
+        Args:
+            name: Such as `package.module.Class`.
+
+        Returns:
+            None where the standard library has it, or nobody that could be found.
+        """
+        parts = name.split(".")[:-1]
+        for end in range(len(parts), 0, -1):
+            module = ".".join(parts[:end])
+            if self._source(module) is not None:
+                return module
+        if not parts or parts[0] in sys.stdlib_module_names or not self._is_installed(parts[0]):
+            return None
+        return ".".join(parts)
+
+    def _build(
+        self,
+        module: str,
+        include: tuple[str, ...],
+        generated: Mapping[str, str],
+        beside: tuple[str, ...],
+    ) -> Bundle:
+        sources, outside = self._closure(module, generated, beside)
         included = self._include(include)
-        self._check_size(sources, included)
+        self._check_size(sources.values(), included)
         files: dict[str, Content] = dict(jobparts.files())
         hashes = dict(jobparts.hashes())
         programs: set[str] = set()
@@ -131,7 +165,7 @@ class Bundler:
             files[path], hashes[path] = file, self._hash(file)
             if file.stat().st_mode & 0o100:
                 programs.add(path)
-        for source in sources:
+        for source in sources.values():
             files[source.path], hashes[source.path] = source.content, source.digest
         ordered = {path: files[path] for path in sorted(files)}
         libraries = tuple(
@@ -148,13 +182,16 @@ class Bundler:
             hashes,
             frozenset(programs),
             libraries,
+            {name: source.path for name, source in sorted(sources.items())},
+            frozenset(included),
+            beside,
         )
 
     # --- the import closure ---------------------------------------------------------------------
 
     def _closure(
-        self, module: str, generated: Mapping[str, str]
-    ) -> tuple[list[_Source], frozenset[str]]:
+        self, module: str, generated: Mapping[str, str], beside: tuple[str, ...]
+    ) -> tuple[dict[str, _Source], frozenset[str]]:
         exported = {name: _generated(name, text) for name, text in generated.items()}
         sources: dict[str, _Source] = {}
         outside: set[str] = set()
@@ -166,7 +203,7 @@ class Bundler:
                     f"Module '{module}' is not in the project: looked in {places}. "
                     "Run from the project's folder, or mark its root with a waterflow.toml"
                 )
-        waiting, seen = [module], {"waterflow"}
+        waiting, seen = [module, *beside], {"waterflow"}
         while waiting:
             name = waiting.pop()
             if name in seen or name.partition(".")[0] == "waterflow":
@@ -180,7 +217,7 @@ class Bundler:
                 waiting.extend(self._names(source.scan, exported))
             elif self._is_outside(name):
                 outside.add(name)
-        return list(sources.values()), frozenset(outside)
+        return sources, frozenset(outside)
 
     def _names(self, scanned: Scan, exported: Mapping[str, _Source]) -> Iterator[str]:
         for one in scanned.imports:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from waterflow.packing.installed import code_files, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -89,18 +90,11 @@ def _is_editable(distribution: str) -> bool:
 
 
 def _source_digest(module: str) -> str | None:
-    """Return a digest over a module's Python files; None where it has none to read."""
-    files = sorted(_sources(module))
-    if not files:
-        return None
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.name}\0".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return f"sha256:{digest.hexdigest()}"
+    """Return a digest over a module's code; None where it has none to read."""
+    return digest_of(_sources(module))
 
 
-def _sources(module: str) -> Iterator[Path]:
+def _sources(module: str) -> Iterator[tuple[str, Path]]:
     try:
         spec = util.find_spec(module)
     except (ImportError, ValueError):
@@ -108,8 +102,9 @@ def _sources(module: str) -> Iterator[Path]:
     if spec is None:
         return
     if spec.submodule_search_locations is None:
-        if spec.origin is not None and spec.origin.endswith(".py"):
-            yield Path(spec.origin)
+        if spec.origin is not None and Path(spec.origin).is_file():
+            yield Path(spec.origin).name, Path(spec.origin)
         return
     for folder in spec.submodule_search_locations:
-        yield from Path(folder).rglob("*.py")
+        for file in code_files(Path(folder)):
+            yield file.relative_to(folder).as_posix(), file

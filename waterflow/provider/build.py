@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from waterflow import spec
     from waterflow.data import Pinned
     from waterflow.packing.bundle import Bundle
+    from waterflow.packing.code_key import CodeKey
     from waterflow.packing.lockfile import Lock
     from waterflow.project import GitState
 
@@ -48,6 +49,8 @@ class Build:
         git: The commit, and whether the tree was dirty.
         python: The Python version, "3.11".
         tracking: Where its runs are tracked, as it was resolved from profile and environment.
+        contents: Step name -> digests of what is installed of these libraries, by name.
+        codes: Step name -> what caches know its code by; a step that is not in it by its bundle.
     """
 
     spec: spec.Pipeline
@@ -60,6 +63,37 @@ class Build:
     git: GitState
     python: str
     tracking: TrackingTarget
+    contents: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, "Mapping[str, str]"]
+    )
+    codes: Mapping[str, CodeKey] = field(default_factory=dict[str, "CodeKey"])
+
+    def libraries(self, step: str) -> dict[str, str]:
+        """Return what a step's libraries are: version, and what is installed under it.
+
+        Args:
+            step: The step's name.
+        """
+        contents = self.contents.get(step, {})
+        return {
+            name: f"{version} {contents[name]}" if name in contents else version
+            for name, version in self.versions.get(step, {}).items()
+        }
+
+    def code(self, step: str) -> str | None:
+        """Return what caches know a step's code by; None where it has none.
+
+        Args:
+            step: The step's name.
+        """
+        if step in self.codes:
+            return self.codes[step].digest
+        return self.bundles[step].digest if step in self.bundles else None
+
+    def speaks_to_mlflow(self, step: str) -> bool:
+        """Say whether a step's own code imports MLflow, so that its job is told where it is."""
+        bundle = self.bundles.get(step)
+        return bundle is not None and "mlflow" in bundle.third_party
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +144,9 @@ class Submission:
         inline: Run in this process.
         attached: The caller watches: where runs live on this machine, they end with it.
         fresh: The id was made for this submission: no earlier one under it need be looked for.
+        tags: Where it comes from: who starts it, and how. They are of this submission alone, so
+            no document has them.
+        files: What is kept with the run beside what the build says: name -> text.
     """
 
     run_id: str
@@ -119,3 +156,5 @@ class Submission:
     inline: bool = False
     attached: bool = False
     fresh: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])

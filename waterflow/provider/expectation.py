@@ -19,7 +19,9 @@ class Expectation:
         cache: "cached" when an earlier result will stand for it; "will run" when none can;
             "skipped" when a gate keeps it from running; "unknown" when only the run can tell.
         run: The run that made the result which will stand for it, where that is known.
+        why: Why it will run: what differs from the earlier result of it, as far as that is known.
     """
 
     cache: Foreseen = "unknown"
     run: str | None = None
+    why: tuple[str, ...] = ()

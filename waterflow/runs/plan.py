@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import Struct
 
-from waterflow import spec
 from waterflow.errors import (
     ConfigurationError,
+    DefinitionError,
     ProviderError,
+    SeveralErrors,
     TrackingError,
     UnsupportedFeatureError,
 )
 from waterflow.provider import Limit, Permission  # noqa: TC001 - the JSON Schema needs them
+from waterflow.provider.basis import RunBasis
 from waterflow.provider.capabilities import unsupported
 from waterflow.provider.discovery import open_provider
 from waterflow.provider.expectation import Expectation, Foreseen
 from waterflow.provider.state import Status
+from waterflow.runs.changes import Change, compare, compare_bases, step_reasons
 from waterflow.runs.submit import Call, assemble
+from waterflow.runs.why import never
 from waterflow.spec.references import upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from waterflow import spec
     from waterflow.errors import WaterflowError
     from waterflow.provider import Build, Capabilities, Document, PlannedJob, Provider
     from waterflow.provider.state import RunState
@@ -60,6 +65,7 @@ class PlannedStep(Struct, kw_only=True, frozen=True):
         cache: "cached" when an earlier result is expected to stand for it, "will run" when none
             can, "skipped" when a gate keeps it from running, "unknown" when only the run can tell.
         cached_from: The run whose result is expected to stand for it, where that is known.
+        why: Why it will run, and no earlier result stands for it, as far as that is known.
         when: The gates that it stands behind: "when", or "not when" for the other side.
         notes: What differs on this provider from what the step asks for.
     """
@@ -77,24 +83,9 @@ class PlannedStep(Struct, kw_only=True, frozen=True):
     timeout: float | None = None
     cache: Foreseen = "unknown"
     cached_from: str | None = None
+    why: tuple[str, ...] = ()
     when: str | None = None
     notes: tuple[str, ...] = ()
-
-
-class Change(Struct, kw_only=True, frozen=True):
-    """How a part of the definition differs from the last run's.
-
-    Attributes:
-        what: What it is a part of.
-        name: Its name.
-        change: What happened to it.
-        fields: The parts of a changed one that differ.
-    """
-
-    what: Literal["step", "parameter", "gate"]
-    name: str
-    change: Literal["added", "removed", "changed"]
-    fields: tuple[str, ...] = ()
 
 
 class Plan(Struct, kw_only=True, frozen=True):
@@ -121,8 +112,8 @@ class Plan(Struct, kw_only=True, frozen=True):
         permissions: What the roles of its jobs, and whoever submits it, must be allowed.
         last_run: The run, or the deployed pipeline, that `changes` compares with; None when there
             is none to compare with.
-        changes: What differs from that run's definition: steps, parameters and their defaults,
-            gates. Code inside a step's function is not compared.
+        changes: What differs from that run: steps, parameters and their defaults, gates, and what
+            they are made from: code, libraries, data, the parameters' values, the profile.
     """
 
     pipeline: str
@@ -171,8 +162,14 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
             problems += provider.check(build, document)
         except UnsupportedFeatureError as error:
             problems = [error]
+        except SeveralErrors as error:
+            if isinstance(error, (ConfigurationError, DefinitionError)):
+                raise  # what is written or set up wrongly has no plan
+            problems = [*error.errors]
     past = _Past(provider, build.spec, document)
     expected, unforeseen = _expected(provider, build, document, call.parameters)
+    basis = RunBasis.of(build, provider.profile.name, _values(build.spec, call.parameters))
+    expected = _explained(expected, past, build.spec, basis)
     steps: list[PlannedStep] = []
     durations: dict[str, float] = {}
     full: list[float | None] = []
@@ -202,8 +199,34 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
         full_seconds=_longest(build.spec, past.durations),
         full_cost=_total(full),
         last_run=last[0] if last else None,
-        changes=tuple(compare(last[1], build.spec)) if last else (),
+        changes=tuple(_changes(past, build.spec, basis)),
     )
+
+
+def _changes(past: _Past, pipeline: spec.Pipeline, basis: RunBasis) -> Iterator[Change]:
+    if past.definition is not None:
+        yield from compare(past.definition[1], pipeline)
+    if past.basis is not None:
+        yield from compare_bases(past.basis, basis)
+
+
+def _explained(
+    expected: Mapping[str, Expectation], past: _Past, pipeline: spec.Pipeline, basis: RunBasis
+) -> dict[str, Expectation]:
+    """Return what steps are expected to do, with what of the last run differs where they run.
+
+    For a provider that says itself why a step will run there is nothing to add.
+    """
+    explained = dict(expected)
+    for step in pipeline.steps:
+        one = expected[step.name]
+        if one.cache != "will run" or one.why:
+            continue
+        anew = {name for name, other in expected.items() if other.cache == "will run"}
+        if past.basis is not None or past.complete:
+            why = tuple(step_reasons(step, past.basis, basis, anew))
+            explained[step.name] = replace(one, why=why)
+    return explained
 
 
 def _expected(
@@ -211,23 +234,26 @@ def _expected(
 ) -> tuple[dict[str, Expectation], list[str]]:
     """Return what each step is expected to do, and why that could not be found out."""
     known: dict[str, Expectation] = {
-        step.name: Expectation(cache="will run")
+        step.name: Expectation(cache="will run", why=(why,))
         for step in build.spec.steps
-        if step.branch is None and (not step.cache or isinstance(step.run, spec.Register))
+        if step.branch is None and (why := never(step)) is not None
     }
     notes: list[str] = []
     if document is not None:
-        declared = build.spec.parameters.items()
-        parameters = {
-            name: overrides.get(name, parameter.default)
-            for name, parameter in declared
-            if name in overrides or not parameter.required
-        }
         try:
-            known.update(provider.foretell(build, document, parameters))
+            known.update(provider.foretell(build, document, _values(build.spec, overrides)))
         except (ConfigurationError, ProviderError) as error:
             notes.append(f"not known what the cache will answer: {error}")
     return {step.name: known.get(step.name, Expectation()) for step in build.spec.steps}, notes
+
+
+def _values(pipeline: spec.Pipeline, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters' values, those aside that a run would have to be given."""
+    return {
+        name: overrides.get(name, parameter.default)
+        for name, parameter in pipeline.parameters.items()
+        if name in overrides or not parameter.required
+    }
 
 
 def _lacks(can: Capabilities) -> Iterable[str]:
@@ -272,6 +298,7 @@ def _planned(
         timeout=step.timeout,
         cache=expected.cache,
         cached_from=expected.run,
+        why=expected.why,
         when=when,
         notes=job.notes if job else (),
     )
@@ -292,6 +319,8 @@ class _Past:
     Attributes:
         durations: The median of each step's latest durations, in seconds.
         definition: What to compare with: how to call it, and its spec.
+        basis: What that was made from; None where it is not kept.
+        complete: Whether all that could be asked was.
         notes: What could not be asked, and why.
     """
 
@@ -300,6 +329,7 @@ class _Past:
     ) -> None:
         self.durations: dict[str, float] = {}
         self.definition: tuple[str, spec.Pipeline] | None = None
+        self.basis: RunBasis | None = None
         self.notes: list[str] = []
         runs: list[RunState] = []
         try:
@@ -316,11 +346,23 @@ class _Past:
         except (ProviderError, TrackingError) as error:
             self.notes.append(f"no times of earlier runs: {error}")
         try:
-            self.definition = (provider.deployed(document) if document else None) or next(
-                ((s.run, ran) for s in runs if (ran := provider.run_spec(s.run))), None
-            )
+            self._compare_with(provider, document, runs)
         except ProviderError as error:
             self.notes.append(f"nothing to compare with: {error}")
+        self.complete = not self.notes
+
+    def _compare_with(
+        self, provider: Provider, document: Document | None, runs: list[RunState]
+    ) -> None:
+        deployed = None if document is None else provider.deployed(document)
+        if document is not None and deployed is not None:
+            self.definition, self.basis = deployed, provider.deployed_basis(document)
+            return
+        for run in runs:
+            ran = provider.run_spec(run.run)
+            if ran is not None:
+                self.definition, self.basis = (run.run, ran), provider.run_basis(run.run)
+                return
 
 
 def _durations(runs: Iterable[RunState]) -> dict[str, float]:
@@ -354,44 +396,3 @@ def _total(costs: Iterable[float | None]) -> float | None:
     all_costs = list(costs)
     known = [cost for cost in all_costs if cost is not None]
     return sum(known) if known and len(known) == len(all_costs) else None
-
-
-# --- what changed ---------------------------------------------------------------------------------
-
-
-def compare(before: spec.Pipeline, after: spec.Pipeline) -> Iterable[Change]:
-    """Yield what differs between two specs of a pipeline: steps, parameters, gates."""
-    yield from _compare("step", *({s.name: s for s in one.steps} for one in (before, after)))
-    yield from _compare("parameter", before.parameters, after.parameters)
-    yield from _compare("gate", *({g.name: g for g in one.gates} for one in (before, after)))
-
-
-def _compare(
-    what: Literal["step", "parameter", "gate"], old: Mapping[str, Any], new: Mapping[str, Any]
-) -> Iterable[Change]:
-    for name, one in new.items():
-        if name not in old:
-            yield Change(what=what, name=name, change="added")
-        elif fields := tuple(_different(old[name], one)):
-            yield Change(what=what, name=name, change="changed", fields=fields)
-    for name in old:
-        if name not in new:
-            yield Change(what=what, name=name, change="removed")
-
-
-def _different(old: Struct, new: Struct) -> Iterable[str]:
-    for field in old.__struct_fields__:
-        one, other = getattr(old, field), getattr(new, field)
-        if one != other:
-            parts = ", ".join(_parts(one, other))
-            yield f"{field}: {parts}" if parts else field
-
-
-def _parts(one: Any, other: Any) -> Iterable[str]:
-    """Yield the keys or fields in which two values of one kind differ."""
-    if isinstance(one, Struct) and type(one) is type(other):
-        one, other = msgspec.structs.asdict(one), msgspec.structs.asdict(other)
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = dict.fromkeys([*one, *other])  # pyright: ignore[reportUnknownArgumentType]
-        missing = object()
-        yield from (k for k in keys if one.get(k, missing) != other.get(k, missing))

@@ -6,14 +6,17 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow import data, project, spec
-from waterflow.errors import ConfigurationError, DefinitionError
-from waterflow.packing import libraries, lockfile
+from waterflow.errors import ConfigurationError, DefinitionError, Gathering
+from waterflow.packing import installed, libraries, lockfile
 from waterflow.packing.bundle import Bundle, Bundler
+from waterflow.packing.code_key import CodeKey, CodeKeys
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
+from waterflow.runs.origin import changes, origin
+from waterflow.spec.job import leaves
 from waterflow.spec.parameters import check_length, resolve
 
 if TYPE_CHECKING:
@@ -61,32 +64,81 @@ def project_root(source: Path) -> Path:
     return project.find_root(source if source.is_file() else Path.cwd())
 
 
-def assemble(call: Call, root: Path, profile: Profile) -> Build:
+def assemble(call: Call, root: Path, profile: Profile, gathered: Gathering | None = None) -> Build:
     """Find out all that a compiler needs to know about a pipeline's code and data.
 
     Args:
         call: The pipeline with parameters.
         root: The project's folder.
         profile: The settings in force, which say where runs are tracked.
+        gathered: Takes what is wrong in place of raising it: the build is then fit for checks
+            alone, with nothing where code or data cannot be had.
 
     Raises:
         DefinitionError: Code that cannot be bundled or exported.
         ConfigurationError: Data that is not there, secrets in the code, and so on.
     """
-    pipeline, bundles = _with_code(call, root)
+    errors = Gathering() if gathered is None else gathered
+    pipeline, bundles = _with_code(call, root, errors)
     uris = _uris(pipeline, call.parameters)
     state = project.state_folder(root) if uris else root / project.STATE
+    pinned: dict[str, data.Pinned] = {}
+    for uri in uris:
+        pinned[uri] = data.Pinned(uri, None)
+        with errors:
+            pinned[uri] = data.pin(uri, root, state)
+    if gathered is None:
+        errors.check()
+    versions = _versions(pipeline, bundles)
+    contents = installed.Contents(state)
     return Build(
         spec=pipeline,
         digest=spec.digest(pipeline),
         root=root,
         bundles=bundles,
-        versions=_versions(pipeline, bundles),
-        data={uri: data.pin(uri, root, state) for uri in uris},
+        versions=versions,
+        contents={step: contents.of(pins) for step, pins in versions.items()},
+        data=pinned,
         lock=lockfile.read(root),
         git=project.git_state(root),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         tracking=tracking_target(pipeline, profile, root),
+        codes=_codes(pipeline, bundles),
+    )
+
+
+def _codes(pipeline: spec.Pipeline, bundles: Mapping[str, Bundle]) -> dict[str, CodeKey]:
+    """Return what caches know each function's code by."""
+    keys = CodeKeys()
+    codes: dict[str, CodeKey] = {}
+    carried: dict[str, frozenset[str]] = {}
+    for step in pipeline.steps:
+        # A value of a class of the project's own brings the class, which is found by its name.
+        types = frozenset(pipeline.trusted_types) | _own_types(step)
+        for _, source in leaves(step):
+            if isinstance(source, spec.FromStep) and _may_carry(pipeline, source):
+                types |= carried.get(source.step, frozenset())
+        carried[step.name] = types
+        if isinstance(step.run, spec.Function):
+            code = codes[step.name] = keys.of(bundles[step.name], step.run.name, types)
+            carried[step.name] = types | code.classes
+    return codes
+
+
+_CLOSED: Final = frozenset({"array", "arrow", "bytes", "data", "dataframe", "figure", "path"})
+"""Types whose values hold no instances of the project's own classes."""
+
+
+def _may_carry(pipeline: spec.Pipeline, source: spec.FromStep) -> bool:
+    kind = pipeline.step(source.step).outputs[source.output].type
+    return kind.rpartition("[")[2].partition("]")[0] not in _CLOSED
+
+
+def _own_types(step: spec.Step) -> frozenset[str]:
+    """Return the classes that a step's types name: `module:Class`."""
+    kinds = [*(one.type for one in step.inputs.values()), *(o.type for o in step.outputs.values())]
+    return frozenset(
+        kind.rpartition("[")[2].partition("]")[0].replace(":", ".") for kind in kinds if ":" in kind
     )
 
 
@@ -116,7 +168,9 @@ def _required(step: spec.Step) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]]:
+def _with_code(
+    call: Call, root: Path, errors: Gathering
+) -> tuple[spec.Pipeline, dict[str, Bundle]]:
     """Return the spec and the bundle of each step that runs Python.
 
     Steps of a notebook or a script are exported to a generated module, whose name then stands in
@@ -127,16 +181,41 @@ def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]
     steps: list[spec.Step] = []
     for step in call.spec.steps:
         run = step.run
-        if isinstance(run, spec.Function):
-            generated: Mapping[str, str] = {}
-            if run.module == "__main__":
-                run, generated = _importable(call, step.name, run)
-                step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
-            bundles[step.name] = bundler.build(run.module, run.include, generated=generated)
-        elif isinstance(run, spec.Register):
-            bundles[step.name] = bundler.build(RUNTIME_MODULE)
+        if not isinstance(run, spec.Container):
+            bundles[step.name] = Bundle("", {}, (), "")
+        with errors:
+            if isinstance(run, spec.Function):
+                generated: Mapping[str, str] = {}
+                if run.module == "__main__":
+                    run, generated = _importable(call, step.name, run)
+                    step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
+                bundles[step.name] = bundler.build(
+                    run.module,
+                    run.include,
+                    generated=generated,
+                    beside=_beside(bundler, call.spec, step),
+                )
+            elif isinstance(run, spec.Register):
+                beside = _beside(bundler, call.spec, step)
+                bundles[step.name] = bundler.build(RUNTIME_MODULE, beside=beside)
         steps.append(step)
     return _replace(call.spec, steps=tuple(steps)), bundles
+
+
+def _beside(bundler: Bundler, pipeline: spec.Pipeline, step: spec.Step) -> list[str]:
+    """Return the modules that a step's values are read and written with, whatever its own imports.
+
+    They are those that give the serializers of its types, and, where it reads a model, those of the
+    classes that the pipeline trusts in one.
+    """
+    from waterflow.artifacts import by_name, own
+    from waterflow.artifacts.models import FORMAT
+
+    read = {input_.type for input_ in step.inputs.values()}
+    modules = own.modules([*read, *(output.type for output in step.outputs.values())])
+    if any(FORMAT in by_name(kind).format or kind == "any" for kind in read - {"data"}):
+        modules += filter(None, map(bundler.module_of, pipeline.trusted_types))
+    return modules
 
 
 def _importable(
@@ -253,6 +332,7 @@ def submit(
     limit = provider.capabilities.parameter_length
     check_length(call.spec.name, parameters, limit, provider.name)
     check_document(provider, build, document)
+    differences, files = changes(build)
     submission = Submission(
         run_id=new_run_id(call.spec.name) if run_id is None else run_id,
         parameters=parameters,
@@ -261,6 +341,8 @@ def submit(
         inline=inline,
         attached=attached,
         fresh=run_id is None,
+        tags=origin(build, call.source, sys.argv) | differences,
+        files=files,
     )
     provider.submit(build, document, submission)
     return Run(submission.run_id, provider, build.spec.trusted_types)

@@ -10,16 +10,26 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 import types
 import typing
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
-from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
-from waterflow.language.context import RunningStep, enter, resolve_secret
+from waterflow.errors import (
+    ArtifactError,
+    LocalStorageError,
+    MissingDependencyError,
+    WaterflowError,
+)
+from waterflow.language.context import RunningStep, enter, hand_on, resolve_secret
+from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
+from waterflow.runtime.arguments import Arguments, Skipped
+from waterflow.runtime.completion import Ending, stand_alone
 from waterflow.runtime.failure import (
     Failure,
     Terminated,
@@ -34,41 +44,52 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from types import FrameType
 
-    from waterflow.runtime.contract import Argument, Invocation
+    from waterflow.runtime.contract import Invocation
 
 
-class Skipped(Exception):  # noqa: N818 - no error
-    """An input's step was skipped, so this one is."""
+def main(arguments: list[str], *, alone: bool = False) -> int:
+    """Run one attempt and return its exit code (runtime/contract.py lists them).
 
-
-def main(arguments: list[str]) -> int:
-    """Run one attempt and return its exit code (runtime/contract.py lists them)."""
+    Args:
+        arguments: As for `python -m waterflow.runtime`.
+        alone: Whether this process is the attempt's own, and ends with it.
+    """
     try:
         job = contract.parse(arguments)
     except contract.UsageError as error:
         print(f"waterflow: {error}", file=sys.stderr)
         return contract.USAGE
-    return run(job)
+    return run(job, alone=alone)
 
 
-def run(job: Invocation) -> int:
-    """Run one attempt of a job in this process and return its exit code."""
+def run(job: Invocation, *, alone: bool = False) -> int:
+    """Run one attempt of a job in this process and return its exit code.
+
+    Args:
+        job: What is to be done.
+        alone: Whether this process is the attempt's own, and ends with it.
+    """
     try:
+        _terminating.clear()
         signal.signal(signal.SIGTERM, _terminate)
-        return _run(job)
+        ending = Ending(alone=alone)
+        if alone:
+            stand_alone(_terminate)
+        return _run(job, ending)
     except Terminated:
         _remove_outputs(job)
         return 128 + signal.SIGTERM
-    except BaseException:  # noqa: BLE001 - not even the failure could be told, as on a full disk
-        traceback.print_exc()
-        return contract.UNFORESEEN
+    except BaseException as error:  # noqa: BLE001 - not even the failure could be told
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        return contract.BAD_STORAGE if LocalStorageError.of(error) else contract.UNFORESEEN
     finally:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
 
 
-def _run(job: Invocation) -> int:
+def _run(job: Invocation, ending: Ending) -> int:
     tracks = contract.rank() == 0
     with Spool(
         Path(os.environ.get(contract.SPOOL) or Path.cwd() / "spool.jsonl"),
@@ -79,15 +100,15 @@ def _run(job: Invocation) -> int:
     ) as spool:
         try:
             with _scratch() as scratch:
-                _Attempt(job, spool, scratch).run()
+                _Attempt(job, spool, scratch, ending).run()
+                ending.mark()
                 return contract.OK
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the log is to tell
             failure = error if isinstance(error, Failure) else unforeseen(error)
             print(failure.detail or f"waterflow: {failure.message}", file=sys.stderr)
-            if tracks:
-                spool.append("failure", **as_event(failure))
+            spool.append("failure", **as_event(failure))
             return failure.code
 
 
@@ -98,13 +119,32 @@ def _scratch() -> Generator[Path]:
     if named:
         yield Path(named)
         return
-    with tempfile.TemporaryDirectory(prefix="waterflow-", ignore_cleanup_errors=True) as folder:
+    # Not tempfile's own context manager: its folder is gone once exit handlers have run.
+    folder = tempfile.mkdtemp(prefix="waterflow-")
+    try:
         yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_terminating = threading.Event()
+"""Set when SIGTERM has come."""
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _terminating.set()
     raise Terminated
+
+
+def _check_terminated() -> None:
+    """Raise again what an exit handler has swallowed.
+
+    Raises:
+        Terminated: SIGTERM came.
+    """
+    if _terminating.is_set():
+        raise Terminated
 
 
 def _remove_outputs(job: Invocation) -> None:
@@ -118,13 +158,14 @@ def _remove_outputs(job: Invocation) -> None:
 class _Attempt:
     """The state of one attempt."""
 
-    def __init__(self, job: Invocation, spool: Spool, scratch: Path) -> None:
+    def __init__(self, job: Invocation, spool: Spool, scratch: Path, ending: Ending) -> None:
         from waterflow.artifacts import Context
 
-        self.job, self.spool, self.scratch = job, spool, scratch
+        self.job, self.spool, self.scratch, self.ending = job, spool, scratch, ending
         self.file = job.file
         self.rank = contract.rank()
         self.serializers = Context(self.file.trusted_types)
+        self.arguments = Arguments(job, scratch, self.serializers)
 
     def run(self) -> None:
         """Run the attempt.
@@ -134,7 +175,7 @@ class _Attempt:
         """
         self._set_environment()
         try:
-            if any(artifacts.read(f).skipped for f in self._certain_inputs()):
+            if any(artifacts.read(f).skipped for f in self.arguments.certain()):
                 raise Skipped  # noqa: TRY301
             results = self._register() if self.file.work.registers else self._call()
         except Skipped:
@@ -143,7 +184,10 @@ class _Attempt:
             return
         except ArtifactError as error:
             raise Failure(contract.BAD_INPUT, "ArtifactError", str(error)) from None
+        self.ending.run_exit_handlers()
+        _check_terminated()
         if self.rank == 0:
+            self._refuse_changes()
             try:
                 self._publish(results)
             except ArtifactError as error:
@@ -156,7 +200,9 @@ class _Attempt:
         for variable, value in self.file.variables.items():
             os.environ[variable] = value
         secrets = self.file.secrets_from
-        enter(RunningStep(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets))
+        step = RunningStep(self.job.step, self.spool, self.job.checkpoint, self.rank, secrets)
+        enter(step)
+        hand_on(step, os.environ)
         try:
             for variable, name in self.file.secrets.items():
                 os.environ[variable] = resolve_secret(name)
@@ -164,107 +210,24 @@ class _Attempt:
             raise Failure(contract.BAD_CODE, type(error).__name__, str(error)) from None
         point_mlflow_at(self.spool, os.environ)
 
-    # --- arguments -----------------------------------------------------------------------------
-
-    def _certain_inputs(self) -> list[Path]:
-        """Return the folders without which the step cannot run: all but alternatives and data."""
-        folders: list[Path] = []
-
-        def visit(argument: Argument) -> None:
-            if argument.source == "list":
-                for item in argument.parts:
-                    visit(item)
-            elif argument.source == "input":
-                folders.append(self._folder(argument.name))
-
-        for argument in self.file.arguments.values():
-            visit(argument)
-        return folders
-
-    def _folder(self, name: str) -> Path:
-        try:
-            return self.job.inputs[name]
-        except KeyError:
-            raise Failure(contract.USAGE, "UsageError", f"--input {name} is missing") from None
-
-    def _argument(self, name: str, argument: Argument, annotation: object) -> Any:
-        """Return one argument's value.
-
-        Raises:
-            Failure: It cannot be read, or does not fit its annotation.
-            Skipped: The step that makes it was skipped.
-        """
-        try:
-            return self._load(argument, annotation)
-        except (Failure, Skipped):
-            raise
-        except Exception as error:  # noqa: BLE001 - a serializer's, or a dataclass's own check
-            raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
-
-    def _load(self, argument: Argument, annotation: object) -> Any:
-        if argument.source == "constant":
-            return self._typed(argument.constant, annotation)
-        if argument.source == "parameter":
-            if argument.name not in self.job.parameters:
-                raise Failure(contract.USAGE, "UsageError", f"--param {argument.name} is missing")
-            return self._typed(self.job.parameters[argument.name], annotation)
-        if argument.source == "first":
-            return self._load(self._first(argument), annotation)
-        if argument.source == "list":
-            inner = (typing.get_args(annotation) or (Any,))[0]
-            return [self._load(item, inner) for item in argument.parts]
-        if argument.source == "data":
-            return self._data(argument)
-        return self._artifact(argument, annotation)
-
-    def _first(self, argument: Argument) -> Argument:
-        """Return the first of several alternatives that was not skipped."""
-        for option in argument.parts:
-            if not artifacts.read(self._folder(option.name)).skipped:
-                return option
-        raise Skipped
-
-    @staticmethod
-    def _typed(value: Any, annotation: object) -> Any:
-        from waterflow.artifacts.plain import rebuild
-
-        return None if value is None else rebuild(value, annotation)
-
-    def _artifact(self, argument: Argument, annotation: object) -> Any:
-        from waterflow.artifacts import by_name
-
-        folder = self._folder(argument.name)
-        manifest = artifacts.verify(folder)
-        if argument.raw:
-            return self._payload(folder)
-        key = argument.key
-        kind = manifest.type if argument.type == "any" or key is not None else argument.type
-        value = by_name(kind).load(folder, Any if key is not None else annotation, self.serializers)
-        if key is None:
-            return value
-        if not isinstance(value, dict) or key not in value:
-            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}")
-        return self._typed(cast("dict[str, Any]", value)[key], annotation)
-
-    def _data(self, argument: Argument) -> Any:
-        from waterflow.language.types import Data
-
-        if argument.optional and argument.name not in self.job.inputs:
-            return None
-        path = self._folder(argument.name)
-        if (path / artifacts.MANIFEST).is_file():
-            artifacts.verify(path)
-            path = self._payload(path)
-        return path if argument.type == "path" else Data.at(argument.uri, path)
-
-    def _payload(self, folder: Path) -> Path:
-        """Return the one file or folder of an artifact; an empty folder where a store lost it."""
-        return artifacts.entry(folder) or Path(tempfile.mkdtemp(dir=self.scratch))
-
     # --- the call ------------------------------------------------------------------------------
 
+    def _types(self) -> list[str]:
+        """Return the types of all that the step reads and writes."""
+        types = list(self.file.outputs.values())
+        waiting = list(self.file.arguments.values())
+        while waiting:
+            argument = waiting.pop()
+            types.append(argument.type)
+            waiting.extend(argument.parts)
+        return types
+
     def _function(self) -> Callable[..., Any]:
+        from waterflow.artifacts import own
+
         try:
+            for module in own.modules(self._types()):
+                importlib.import_module(module)
             function: Any = importlib.import_module(self.file.work.module)
             for part in self.file.work.name.split("."):
                 function = getattr(function, part)
@@ -275,25 +238,26 @@ class _Attempt:
         return getattr(function, "function", function)
 
     def _call(self) -> dict[str, Path]:
-        from waterflow.language.signature import without_none
-
         function = self._function()
         hints = typing.get_type_hints(function)
         over = self.file.work.over
         arguments: dict[str, Any] = {}
         for name, argument in self.file.arguments.items():
-            annotation = without_none(hints.get(name, Any))[0]
+            annotation: Any = hints.get(name, Any)
             whole = list[annotation] if name == over else annotation
-            arguments[name] = self._argument(name, argument, whole)
+            arguments[name] = self.arguments.load(name, argument, whole)
         returned: Any = hints.get("return", Any)
         if over is not None:
-            return self._map(function, arguments, over, returned)
+            built = self._map(function, arguments, over, returned)
+            self.ending.await_threads()
+            return built
         try:
             result = function(**arguments)
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever the user's code raises ends the step
             raise from_exception(error, contract.FAILED) from None
+        self.ending.await_threads()  # they may still write what was returned
         results = self._named(result)
         several = hasattr(returned, "_fields")
         declared = typing.get_type_hints(returned) if several else dict.fromkeys(results, returned)
@@ -341,7 +305,7 @@ class _Attempt:
                 f"None was returned where {shown} is declared: a `return` may be missing. Return "
                 f"a value, or declare `{shown} | None`"
             )
-        by_name(kind).save(value, folder, self.serializers)
+        by_name(kind).save(value, folder, replace(self.serializers, declared=declared))
 
     def _track(self, name: str, kind: str, value: Any, folder: Path) -> None:
         """Log what an output itself says: metrics as metrics, figures as pictures."""
@@ -357,35 +321,49 @@ class _Attempt:
     def _map(
         self, function: Callable[..., Any], fixed: dict[str, Any], over: str, returned: Any
     ) -> dict[str, Path]:
-        from waterflow.artifacts import by_name, type_name
-        from waterflow.artifacts.plain import read
         from waterflow.runtime import fan
 
         items: list[Any] = fixed.pop(over)
-        kind = self.file.outputs["output"]
-        folder = self.scratch / "output"
-        folder.mkdir()
-        inner = kind[5:-1] if kind.startswith("list[") else type_name(returned) or "json"
+        several = hasattr(returned, "_fields")
+        declared = typing.get_type_hints(returned) if several else {SINGLE: returned}
+        folders = {name: self.scratch / name for name in self.file.outputs}
+        for folder in folders.values():
+            folder.mkdir()
+
+        def save(result: Any, index: int) -> None:
+            for name, value in self._named(result).items():
+                place = folders[name] / str(index)
+                place.mkdir()
+                self._write(value, place, self._item_type(name, declared), declared[name])
+
         try:
-            fan.run(
-                function,
-                fixed,
-                over,
-                items,
-                folder,
-                lambda value, place: self._write(value, place, inner, returned),
-                self.file.threads,
-            )
-            if kind == "json":
-                values = [read(folder / str(index), inner) for index in range(len(items))]
-                shutil.rmtree(folder)
-                folder.mkdir()
-                by_name("json").save(values, folder, self.serializers)
-            artifacts.seal(folder, kind)
+            fan.run(function, fixed, over, items, save, self.file.threads)
+            for name, folder in folders.items():
+                self._gather(name, folder, len(items), declared)
         except ArtifactError as error:
             message = f"step '{self.job.step}': {error}"
             raise Failure(contract.BAD_OUTPUT, "ArtifactError", message) from None
-        return {"output": folder}
+        return folders
+
+    def _item_type(self, output: str, declared: Mapping[str, Any]) -> str:
+        """Return the type of one item of a mapped output."""
+        from waterflow.artifacts import type_name
+
+        kind = self.file.outputs[output]
+        return kind[5:-1] if kind.startswith("list[") else type_name(declared[output]) or "json"
+
+    def _gather(self, output: str, folder: Path, count: int, declared: Mapping[str, Any]) -> None:
+        """Make the artifact of a mapped output of its items' folders."""
+        from waterflow.artifacts.plain import encoded, write
+
+        kind = self.file.outputs[output]
+        if kind == "json":
+            inner = self._item_type(output, declared)
+            values = [encoded(folder / str(index), inner) for index in range(count)]
+            shutil.rmtree(folder)
+            folder.mkdir()
+            write(folder, values)
+        artifacts.seal(folder, kind)
 
     def _register(self) -> dict[str, Path]:
         try:
@@ -394,17 +372,19 @@ class _Attempt:
             arguments = dict(self.file.arguments)
             model = arguments.pop("model")
             if model.source == "first":
-                model = self._first(model)
+                model = self.arguments.first(model)
             if model.source not in ("input", "data"):
                 raise ArtifactError(  # noqa: TRY301 - as from those called here
                     "register takes the model that one step makes, and was given a "
                     f"{'list' if model.source == 'list' else 'plain value'}. "
                     "Register each by itself"
                 )
-            folder = self._folder(model.name)
+            folder = self.arguments.folder(model.name)
             loaded = {
-                name: self._argument(name, argument, Any) for name, argument in arguments.items()
+                name: self.arguments.load(name, argument, Any)
+                for name, argument in arguments.items()
             }
+            self._check_names(loaded)
             result = register(self.file, folder, artifacts.verify(folder), loaded)
         except ArtifactError:
             raise
@@ -414,24 +394,50 @@ class _Attempt:
             raise Failure(code, type(error).__name__, str(error)) from None
         return self._save({"output": result}, {})
 
+    def _check_names(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse names that only now are known, before anything is sent.
+
+        Raises:
+            ArtifactError: The registry takes none such.
+        """
+        from waterflow.tracking.names import alias_mistake, model_name_mistake
+
+        for key, mistake in (("name", model_name_mistake), ("alias", alias_mistake)):
+            value = arguments.get(key)
+            why = None if value is None else mistake(str(value))
+            if why is not None:
+                raise ArtifactError(
+                    f"step '{self.job.step}': the registry takes no {key} {value!r:.80}: {why}"
+                )
+
     # --- results -------------------------------------------------------------------------------
 
+    def _refuse_changes(self) -> None:
+        """Fail a step that has changed what it was given: other steps read it too."""
+        for name, watch in self.arguments.watches.items():
+            try:
+                watch.refuse_change(name)
+            except ArtifactError as error:
+                message = f"step '{self.job.step}': {error}"
+                raise Failure(contract.BAD_INPUT, "ArtifactError", message) from None
+
     def _publish(self, built: dict[str, Path]) -> None:
-        from waterflow.artifacts.plain import read
+        from waterflow.artifacts import plain
 
         for name, target in self.job.values.items():
             scalar = self.file.values[name]
             folder = built[scalar.output]
-            value = read(folder, self.file.outputs[scalar.output])
+            value = plain.read(folder, self.file.outputs[scalar.output])
             if scalar.key is not None:
                 value = self._entry(value, scalar.output, scalar.key)
-            if not isinstance(value, (bool, int, float, str)):
+            try:
+                value = plain.scalar(value)
+            except ArtifactError as error:
                 raise Failure(
                     contract.BAD_OUTPUT,
                     "ArtifactError",
-                    f"step '{self.job.step}': a condition needs the scalar '{name}', "
-                    f"but found {value!r:.80}",
-                )
+                    f"step '{self.job.step}': a condition needs the scalar '{name}', but {error}",
+                ) from None
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(value))
         for name, folder in built.items():
@@ -442,14 +448,17 @@ class _Attempt:
             artifacts.publish(folder, target)
 
     def _entry(self, value: Any, output: str, key: str) -> Any:
-        if isinstance(value, dict) and key in value:
-            return cast("dict[str, Any]", value)[key]
-        raise Failure(
-            contract.BAD_OUTPUT,
-            "ArtifactError",
-            f"step '{self.job.step}', output '{output}' has no entry {key!r}, which a condition "
-            "needs",
-        )
+        from waterflow.artifacts.plain import entry
+
+        try:
+            return entry(value, key)
+        except KeyError:
+            raise Failure(
+                contract.BAD_OUTPUT,
+                "ArtifactError",
+                f"step '{self.job.step}', output '{output}' has no entry {key!r}, which a "
+                "condition needs",
+            ) from None
 
     def _write_skipped(self) -> None:
         print(
@@ -469,4 +478,4 @@ def _allows_none(annotation: Any) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], alone=True))

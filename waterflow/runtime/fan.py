@@ -13,15 +13,14 @@ from waterflow.runtime.failure import Failure, Terminated, from_exception, from_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    Save = Callable[[Any, Path], None]
+    Save = Callable[[Any, int], None]
 
 _work: tuple[Callable[..., Any], dict[str, Any], str, list[Any], Save] | None = None
 
 
-def _one(index: int, folder: Path) -> Failure | None:
-    """Call the function for one item and write its result; runs in a worker."""
+def _one(index: int) -> Failure | None:
+    """Call the function for one item and write what it returns; runs in a worker."""
     if _work is None:
         raise RuntimeError("a worker has inherited no work")
     function, fixed, over, items, save = _work
@@ -33,8 +32,9 @@ def _one(index: int, folder: Path) -> Failure | None:
     except BaseException as error:  # noqa: BLE001 - whatever the user's code raises
         return from_exception(error, FAILED, what)
     try:
-        folder.mkdir(parents=True)
-        save(result, folder)
+        save(result, index)
+    except Failure as failure:
+        return Failure(failure.code, failure.kind, f"{what}: {failure.message}", failure.detail)
     except Exception as error:  # noqa: BLE001 - exceptions of its own may not survive the way back
         return from_serializer(error, BAD_OUTPUT, what)
     return None
@@ -45,11 +45,10 @@ def run(
     fixed: dict[str, Any],
     over: str,
     items: list[Any],
-    folder: Path,
     save: Save,
     workers: int,
 ) -> None:
-    """Call a function once for each item, `workers` at a time; each result goes to its own folder.
+    """Call a function once for each item, `workers` at a time, and write what it returns.
 
     Workers are forked, so items, models and data are shared with them and never pickled.
 
@@ -58,8 +57,7 @@ def run(
         fixed: The arguments that stay the same.
         over: The argument that takes an item.
         items: The items.
-        folder: Results go to `folder/0`, `folder/1`, ...
-        save: Writes one result into a folder.
+        save: Writes the result of one item, whose number it is given.
         workers: Processes at a time.
 
     Raises:
@@ -68,17 +66,15 @@ def run(
     """
     global _work  # noqa: PLW0603 - what forked workers inherit
     _work = (function, fixed, over, items, save)
-    places = [folder / str(index) for index in range(len(items))]
     try:
         if workers == 1 or len(items) < 2 or not hasattr(os, "fork"):
-            outcomes = map(_one, range(len(items)), places)
-            for outcome in outcomes:
+            for outcome in map(_one, range(len(items))):
                 if outcome is not None:
                     raise outcome
             return
         count = min(workers, len(items))
         with ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
-            futures = [pool.submit(_one, i, place) for i, place in enumerate(places)]
+            futures = [pool.submit(_one, index) for index in range(len(items))]
             for future in futures:
                 outcome = future.result()
                 if outcome is not None:

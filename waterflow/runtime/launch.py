@@ -326,6 +326,12 @@ class LaunchedStep:
                 "WATERFLOW_RUN_TAGS": json.dumps(registering["tags"]),
                 "WATERFLOW_RUN_STARTED": _milliseconds(variables.get("WATERFLOW_RUN_STARTED", "")),
             }
+        speaking = self.settings.get("tracking")
+        if speaking:
+            variables |= {
+                "WATERFLOW_TRACKING_URI": speaking["uri"],
+                "WATERFLOW_EXPERIMENT": speaking["experiment"],
+            }
         return variables
 
     def _sameness(self) -> dict[str, str]:

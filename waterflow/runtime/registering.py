@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import TrackingError
 from waterflow.runtime import contract
+from waterflow.tracking.upstream import EXPERIMENT, STARTED, URI
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from waterflow.artifacts.folder import Manifest
 
-URI: Final = "WATERFLOW_TRACKING_URI"
-EXPERIMENT: Final = "WATERFLOW_EXPERIMENT"
-STARTED: Final = "WATERFLOW_RUN_STARTED"
 TAGS: Final = "WATERFLOW_RUN_TAGS"
+
+__all__ = ["EXPERIMENT", "STARTED", "TAGS", "URI", "register"]
 
 
 def register(
@@ -44,6 +44,7 @@ def register(
             f"The job knows no registry: {URI} is not set. Name one in the profile: "
             "[tracking] uri = ..."
         )
+    bundle, _ = contract.source_folders()
     version = make_version(
         model,
         name=arguments["name"],
@@ -59,5 +60,6 @@ def register(
         run_started_ms=int(os.environ.get(STARTED, "0")),
         artifact_sha256=manifest.sha256 or "",
         tags=json.loads(os.environ.get(TAGS, "{}")),
+        code=Path(bundle) if bundle else None,
     )
     return {name: version[name] for name in ("name", "version", "uri")}

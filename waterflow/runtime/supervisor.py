@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
-from waterflow.errors import ArtifactError
-from waterflow.runtime import contract
+from waterflow.runtime import completion, contract, descendants
 from waterflow.runtime.logged import LogReader
 from waterflow.runtime.passing import Passing
 from waterflow.tracking import spool as spools
@@ -45,7 +45,7 @@ class _Supervisor:
 
     def __init__(self, job: Invocation, arguments: list[str]) -> None:
         self.job, self.arguments = job, arguments
-        self.stopped = False
+        self.stopped, self._code = False, contract.OK
         self.tracks = contract.rank() == 0
         os.environ.setdefault(contract.SPOOL, str(self._beside_outputs()))
 
@@ -57,6 +57,7 @@ class _Supervisor:
     def run(self) -> int:
         """Run attempts until one succeeds or none is left."""
         signal.signal(signal.SIGTERM, self._stop)
+        descendants.adopt()
         retry = self.job.file.retry
         delay = retry.delay
         code = contract.OK
@@ -100,15 +101,26 @@ class _Supervisor:
                 )
             code = self._run_child(attempt, spool)
             if self.tracks:
-                code, ending = self._ending(code, spool)
-                spool.append("step.end", **ending)
+                spool.append("step.end", **self._ending(code, spool))
         return code
 
     def _run_child(self, attempt: int, spool: spools.Spool) -> int:
+        """Run the attempt's process and return what its exit code counts for."""
+        with tempfile.TemporaryDirectory(prefix="waterflow-", ignore_cleanup_errors=True) as folder:
+            mark = Path(folder, "returned")
+            code = self._process(attempt, spool, mark)
+            self._code = code
+            return completion.exit_code(code, mark, spool.path, attempt)
+
+    def _process(self, attempt: int, spool: spools.Spool, mark: Path) -> int:
         """Run the attempt's process, its output read where metrics are looked for in it."""
         command = [sys.executable, "-m", "waterflow.runtime.execute", *self.arguments]
         how: dict[str, Any] = {
-            "env": {**os.environ, contract.ATTEMPT: str(attempt)},
+            "env": {
+                **os.environ,
+                contract.ATTEMPT: str(attempt),
+                completion.RETURNED: str(mark),
+            },
             "start_new_session": True,
         }
         timeout = self.job.file.timeout
@@ -141,6 +153,7 @@ class _Supervisor:
             elif kill_at is not None and now > kill_at:
                 self._signal(child, signal.SIGKILL)
         self._signal(child, signal.SIGKILL)  # whatever the step has left behind
+        descendants.end_all()  # and what has gone into sessions of its own
         if late:
             return contract.TIMED_OUT
         return code if code >= 0 else 128 - code
@@ -160,39 +173,31 @@ class _Supervisor:
             if (folder / artifacts.MANIFEST).is_file()
         }
 
-    def _ending(self, code: int, spool: spools.Spool) -> tuple[int, dict[str, Any]]:
-        """Return the attempt's exit code and what is to be told of its end."""
+    def _ending(self, code: int, spool: spools.Spool) -> dict[str, Any]:
+        """Return what is to be told of an attempt's end."""
         if code != contract.OK:
             status = "cancelled" if self.stopped else "failed"
-            return code, {"status": status, "outputs": {}, "error": self._error(code, spool)}
+            return {"status": status, "outputs": {}, "error": self._error(code, spool)}
         outputs: dict[str, Any] = {}
         skipped = False
         for name, folder in self.job.outputs.items():
-            try:
-                manifest = artifacts.read(folder)
-            except ArtifactError:
-                # The process ended with 0 before the runtime could write its results.
-                message = (
-                    f"step '{self.job.step}' ended with exit code 0 and without its output "
-                    f"'{name}': its code has ended the process, as os._exit(0) does. Let the "
-                    "function return instead"
-                )
-                print(f"waterflow: {message}", file=sys.stderr)
-                error = {"type": "ArtifactError", "message": message, "traceback": ""}
-                return contract.BAD_OUTPUT, {"status": "failed", "outputs": {}, "error": error}
+            manifest = artifacts.read(folder)
             skipped = skipped or manifest.skipped
             outputs[name] = {
                 "type": manifest.type,
                 "digest": manifest.sha256,
                 "size": manifest.size,
             }
-        return code, {"status": "skipped" if skipped else "succeeded", "outputs": outputs}
+        return {"status": "skipped" if skipped else "succeeded", "outputs": outputs}
 
     def _error(self, code: int, spool: spools.Spool) -> dict[str, str]:
-        failures = [event for event, _ in spools.read(spool.path) if event["kind"] == "failure"]
-        if failures and code < contract.TIMED_OUT:
-            return {key: failures[-1][key] for key in ("type", "message", "traceback")}
-        return {"type": "ProcessEnded", "message": ending(code), "traceback": ""}
+        failure = spools.failure(spool.path, spool.attempt)
+        if failure is not None and code < contract.TIMED_OUT:
+            return failure
+        message = ending(self._code if code == contract.FAILED else code)
+        if self._code == contract.OK:
+            print(f"waterflow: {message}", file=sys.stderr)
+        return {"type": "ProcessEnded", "message": message, "traceback": ""}
 
 
 def _waiting(child: subprocess.Popen[Any]) -> Callable[[float], int | None]:
@@ -207,7 +212,13 @@ def _waiting(child: subprocess.Popen[Any]) -> Callable[[float], int | None]:
 
 
 def ending(code: int) -> str:
-    """Say what an exit code means, for attempts that could not tell themselves."""
+    """Say what an exit code means, for attempts that could not tell themselves.
+
+    Args:
+        code: The process's own; 0 is that of one which has ended before its step had.
+    """
+    if code == contract.OK:
+        return completion.CUT_SHORT
     if code == contract.TIMED_OUT:
         return "it took longer than its timeout"
     if code == 128 + signal.SIGKILL:
@@ -217,4 +228,6 @@ def ending(code: int) -> str:
             return f"it was ended by {signal.Signals(code - 128).name}"
         except ValueError:
             return f"it was ended by signal {code - 128}"
+    if code == contract.BAD_STORAGE:
+        return "its disk is full, or a place that it writes to cannot be written"
     return f"it ended with exit code {code}"

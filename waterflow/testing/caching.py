@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from waterflow.provider.state import Status
+from waterflow.runs.changes import explain
 from waterflow.testing.language import GIVEN
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class Caching:
         self._first(world)
         if "cached again" not in world.started:
             _edit(world.root / "kit_unrelated.py", "ANSWER = 42", "ANSWER = 43")
+            # Other bundles, of the same code keys.
+            _edit(world.root / "kit_coded_helper.py", '"one"', '"two"')
+            _edit(world.root / "kit_coded.py", "@wf.step", "# A step.\n@wf.step")
             world.foretell("cached again", "cached", **self._parameters(world))
             world.start("cached again", "cached", **self._parameters(world))
         return world.started["cached again"]
@@ -154,6 +158,31 @@ class Caching:
         assert run.artifact("maybe").load() == "the extra"
         assert run.artifact("coded").load() == "coded?"
         assert run.artifact("after_scale").load() == "0.75"
+
+    def test_the_plan_says_why_a_step_will_run(self, world: World) -> None:
+        world.finish(self._changed(world))
+        again, changed = world.plans["cached again"], world.plans["cached changed"]
+        assert {s.name: s.why for s in again.steps if s.name == "dice"} == {
+            "dice": ("never cached: cache=False",)
+        }
+        assert not [one for one in again.changes if one.what != "code"]
+        assert not any(one.name == "coded" for one in again.changes)
+        why = {step.name: step.why for step in changed.steps}
+        assert "code: SUFFIX in kit_coded_helper.py changed" in why["coded"]
+        assert {one.name: one.fields for one in changed.changes if one.what == "code"} == {
+            "coded": ("SUFFIX in kit_coded_helper.py changed",)
+        }
+
+    def test_a_run_says_why_its_steps_ran(self, world: World) -> None:
+        run = self._changed(world)
+        world.finish(run)
+        state = world.provider.status(run.id)
+        explain(world.provider, state)
+        assert state.steps["dice"].why == ("never cached: cache=False",)
+        assert state.steps["coded"].why == ("code: SUFFIX in kit_coded_helper.py changed",)
+        assert "parameter number 3 -> 5" in state.steps["parity"].why
+        cached = [step for step in state.steps.values() if step.status is Status.CACHED]
+        assert not [step for step in cached if step.why]
 
 
 def _edit(path: Path, old: str, new: str) -> None:

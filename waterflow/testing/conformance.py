@@ -9,13 +9,15 @@ import pytest
 from waterflow.testing.caching import Caching
 from waterflow.testing.contract import Contract
 from waterflow.testing.failure import Failure
+from waterflow.testing.processes import Processes
+from waterflow.testing.sweeps import Sweeps
 from waterflow.testing.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class ProviderConformance(Contract, Caching, Failure):
+class ProviderConformance(Contract, Caching, Failure, Processes, Sweeps):
     """What every provider must do.
 
     Subclass it, and give the fixture `profile`. Everything else follows from the provider's

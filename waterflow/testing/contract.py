@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -28,6 +31,14 @@ FOREIGN = {
     "MLFLOW_EXPERIMENT_NAME": "foreign",
     "MLFLOW_RUN_ID": "0" * 32,
 }
+
+_ASK = """
+import sys
+import mlflow, pandas
+model = mlflow.pyfunc.load_model(sys.argv[1])
+print(*map(float, model.predict(pandas.DataFrame({"x": [0.0, 3.0]}))))
+"""
+"""A program that asks a registered model, knowing nothing of the project."""
 
 
 class Contract(Language):
@@ -203,6 +214,29 @@ class Contract(Language):
         assert alias.tags["waterflow.execution"] == world.execution(late)
         (digest,) = (a.sha256 for a in again.artifacts() if a.step == "learn")
         assert digest in alias.tags.values()
+
+    def test_a_registered_model_brings_the_code_of_its_class(
+        self, world: World, secret: str, tmp_path: Path
+    ) -> None:
+        del secret
+        run = self._tracked(world)[0]
+        version = run.artifact("register").load()["version"]
+        client = world.mlflow(run)
+        source = client.get_model_version("conformance", version).run_id
+        model = client.download_artifacts(str(source), "model", str(tmp_path))
+        empty = tmp_path / "empty"
+        empty.mkdir()
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        done = subprocess.run(
+            [sys.executable, "-c", _ASK, model],
+            cwd=empty,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == ["0.0", "6.0"], "as the run's slope has it"
 
     # --- capabilities ---------------------------------------------------------------------------
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import typing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts, spec
 from waterflow.artifacts import Context, by_name, type_name
-from waterflow.artifacts.plain import rebuild
+from waterflow.artifacts.plain import as_value, entry, fitted, rebuild
 from waterflow.language.signature import without_none
 from waterflow.spec.conditions import SKIPPED, holds
 from waterflow.spec.parameters import resolve
@@ -92,7 +93,7 @@ class _Reference:
         hints = typing.get_type_hints(self._function(step))
         values: dict[str, Any] = {}
         for name, argument in step.inputs.items():
-            annotation = without_none(hints[name])[0]
+            annotation = hints[name]
             source = argument.source
             if isinstance(source, spec.FromFirst):
                 source = next((one for one in source.options if not self._skipped(one)), None)
@@ -112,12 +113,12 @@ class _Reference:
         if isinstance(source, spec.FromStep):
             return self._load(source, annotation)
         if isinstance(source, spec.FromList):
-            inner = (typing.get_args(annotation) or (Any,))[0]
+            inner = (typing.get_args(without_none(annotation)[0]) or (Any,))[0]
             return [self._value(item, inner) for item in source.items]
         if isinstance(source, spec.FromParameter):
             value = self.parameters[source.name]
         elif isinstance(source, spec.FromValue):
-            value = source.value
+            value = as_value(source.value, annotation)
         else:
             raise TypeError(f"the reference run does not read {source}")
         return None if value is None else rebuild(value, annotation)
@@ -128,7 +129,7 @@ class _Reference:
         kind = self.manifests[source.step, source.output].type
         serializer = by_name(kind if declared in (None, "any") else str(declared))
         value: Any = serializer.load(folder, Any if source.key else annotation, self.context)
-        return value if source.key is None else rebuild(value[source.key], annotation)
+        return value if source.key is None else fitted(entry(value, source.key), annotation)
 
     # --- the call -------------------------------------------------------------------------------
 
@@ -141,10 +142,24 @@ class _Reference:
             else:
                 items = arguments.pop(over)
                 result = [function(**arguments, **{over: item}) for item in items]
+                named = self.call.steps[step.name].signature.named
+                if named is not None:
+                    result = named(
+                        *([one[at] for one in result] for at in range(len(step.outputs)))
+                    )
+            declared = self._declared(step, over)
             single = list(step.outputs) == ["output"] and not hasattr(result, "_fields")
             for name, output in step.outputs.items():
                 folder = self._place(step.name, name)
                 folder.mkdir(parents=True)
                 value = result if single else getattr(result, name)
-                by_name(output.type).save(value, folder, self.context)
+                context = replace(self.context, declared=declared[name])
+                by_name(output.type).save(value, folder, context)
                 self.manifests[step.name, name] = artifacts.seal(folder, output.type)
+
+    def _declared(self, step: spec.Step, over: str | None) -> dict[str, Any]:
+        """Return what the function says of each output."""
+        returned: Any = typing.get_type_hints(self._function(step)).get("return", Any)
+        several = hasattr(returned, "_fields")
+        said = typing.get_type_hints(returned) if several else dict.fromkeys(step.outputs, returned)
+        return said if over is None else {name: list[one] for name, one in said.items()}

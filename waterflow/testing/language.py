@@ -64,7 +64,15 @@ class Language:
         assert len(run.artifact("halve.left").load()) == 6
         assert run.artifact("halve.rows").load() == 12
         assert run.artifact("gather").load()["extra"].tolist() == [24] * 24
-        assert run.artifact("rename").load()["name"] == "NAÏVE ✓"
+        assert run.artifact("piece.at").load() == [0, 1, 2]
+        assert [len(part) for part in run.artifact("piece.part").load()] == [4, 4, 4]
+        pieces = run.artifact("gather_pieces").load()
+        assert sorted(pieces["x"]) == sorted(table["x"])
+        assert set(pieces["extra"]) == {3}
+        assert run.artifact("entries").load() == ["naïve ✓", "second"]
+        assert run.artifact("added").load() == "3/2"
+        with world.code():  # where the class of the value can be imported
+            assert run.artifact("rename").load().name == "NAÏVE ✓"
         assert set(run.artifact("judge").load()) == {"accuracy", "rows"}
         assert run.artifact("fit").load().predict(table[["x", "y"]]).shape == (12,)
         if importlib.util.find_spec("polars") is not None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from waterflow.language.pipeline import Call
     from waterflow.provider import Build, Capabilities, Document
     from waterflow.provider.state import RunState, Status
+    from waterflow.runs.plan import Plan
     from waterflow.runs.run import Run
 
 PROFILE: Final = "conformance"
@@ -52,6 +53,7 @@ class World:
         self.started: dict[str, Run] = {}
         self.seen: dict[str, list[Status]] = {}
         self.foretold: dict[str, dict[str, str]] = {}
+        self.plans: dict[str, Plan] = {}
         self._finished: dict[str, RunState] = {}
 
     def close(self) -> None:
@@ -121,6 +123,7 @@ class World:
         """Keep what the plan of a run says that its steps will do, but for what it leaves open."""
         with self.code():
             plan = make_plan(self.call(pipeline, **parameters), self.root, PROFILE)
+        self.plans[key] = plan
         self.foretold[key] = {
             step.name: step.cache for step in plan.steps if step.cache != "unknown"
         }
@@ -193,6 +196,7 @@ class World:
         experiments = [one.experiment_id for one in client.search_experiments()]
         condition = f"tags.`waterflow.execution` = '{self.execution(run)}'"
         entries = list(client.search_runs(experiments, condition, max_results=1000))
+        entries = [one for one in entries if "waterflow.nested" not in one.data.tags]
         parents = [one for one in entries if "waterflow.step" not in one.data.tags]
         if len(parents) != 1:
             raise AssertionError(f"run {run.id} has {len(parents)} runs of its own in MLflow")
@@ -204,6 +208,16 @@ class World:
         if len(children) != len(entries) - 1:
             raise AssertionError(f"run {run.id}: some attempt has several runs in MLflow")
         return parents[0], children
+
+    def nested(self, run: Run) -> list[Any]:
+        """Return the runs in MLflow that the steps of a run have started within their own."""
+        self.tracked(run)  # which sends what is left
+        client = self.mlflow(run)
+        experiments = [one.experiment_id for one in client.search_experiments()]
+        execution = f"tags.`waterflow.execution` = '{self.execution(run)}'"
+        return list(
+            client.search_runs(experiments, f"{execution} and tags.`waterflow.kind` = 'nested'")
+        )
 
 
 PLAIN: Final = ("integer", "number", "boolean", "string", "json", "null", "metrics")

@@ -21,6 +21,8 @@ STEP: Final = "waterflow.step"
 ATTEMPT: Final = "waterflow.attempt"
 KIND: Final = "waterflow.kind"
 PARENT: Final = "mlflow.parentRunId"
+NESTED_RUN: Final = "waterflow.nested"
+"""The tag of a run that a step has started within its own: step, attempt and the run's id there."""
 PIPELINE: Final = "pipeline"
 """The kind of a run that stands for a whole execution."""
 
@@ -252,6 +254,24 @@ def parent_tags(execution: str) -> dict[str, str]:
 def child_tags(execution: str, step: str, attempt: int, parent: str) -> dict[str, str]:
     """Return the tags by which an attempt's run is found, and which put it under its parent."""
     return {EXECUTION: execution, STEP: step, ATTEMPT: str(attempt), PARENT: parent}
+
+
+def nested_tag(step: str, attempt: int, run: str) -> str:
+    """Return the value of the tag of a run within a step's: no other has it in an execution."""
+    return f"{step}/{attempt}/{run}"
+
+
+def nested_tags(execution: str, step: str, attempt: int, run: str, parent: str) -> dict[str, str]:
+    """Return the tags by which a run within a step's is found, and which put it under its parent.
+
+    It has none of the step's own tags, by which the step's run is found.
+    """
+    return {
+        EXECUTION: execution,
+        NESTED_RUN: nested_tag(step, attempt, run),
+        KIND: "nested",
+        PARENT: parent,
+    }
 
 
 def child_name(step: str, attempt: int) -> str:

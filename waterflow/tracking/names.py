@@ -17,20 +17,60 @@ KEY_LIMIT: Final = 250
 """Characters in the name of a metric, a parameter or a tag."""
 
 
+MODEL_LIMIT: Final = 256
+"""Characters in a registered model's name: MLflow's column has no more."""
+
+ALIAS_LIMIT: Final = 255
+"""Characters in an alias of a registered model."""
+
+
 def valid_key(key: str) -> str:
     """Return a name that MLflow takes: letters, digits and `_-. :/`, at most 250 characters.
 
-    Other characters become `_`; a name that is no plain relative path loses its slashes; the end
-    of one that is too long gives way to a digest of the whole.
+    One that it takes as it is stays. In any other, characters that it does not take become `_`, a
+    name that is no plain relative path loses its slashes, and a digest of the whole is put at the
+    end: what is written under two names is never under one in MLflow.
     """
     valid = re.sub(r"[^/\w.\- :]", "_", key)
-    if posixpath.normpath(valid) != valid or valid.startswith(("/", "..")):
+    if _no_path(valid):
         valid = valid.replace("/", "_")
-    if valid in ("", ".", ".."):
-        valid = "_" * max(len(valid), 1)
-    if len(valid) > KEY_LIMIT:
-        valid = f"{valid[: KEY_LIMIT - 13]}-{_digest(key)}"
-    return valid
+    if _no_path(valid):
+        valid = f"_{valid.lstrip('.')}"
+    if valid == key and len(key) <= KEY_LIMIT:
+        return key
+    return f"{valid[: KEY_LIMIT - 13]}-{_digest(key)}"
+
+
+def model_name_mistake(name: str) -> str | None:
+    """Say why MLflow's registry has no model of a name; None where it may have one."""
+    if not name.strip():
+        return "it is empty"
+    if "/" in name or ":" in name:
+        return "it has '/' or ':' in it"
+    if _no_path(name):
+        return "it stands for a folder"
+    if len(name) > MODEL_LIMIT:
+        return f"it has more than {MODEL_LIMIT} characters"
+    return None
+
+
+def alias_mistake(alias: str) -> str | None:
+    """Say why MLflow's registry gives no version an alias; None where it would."""
+    if not alias:
+        return "it is empty"
+    if not re.fullmatch(r"[\w\-]+", alias):
+        return "it has other characters than letters, digits, '_' and '-'"
+    if len(alias) > ALIAS_LIMIT:
+        return f"it has more than {ALIAS_LIMIT} characters"
+    if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
+        return "MLflow keeps 'latest', and 'v' with a number, for versions themselves"
+    return None
+
+
+def _no_path(name: str) -> bool:
+    """Say whether a name is no plain relative path, as MLflow asks."""
+    normal = posixpath.normpath(name)
+    return normal != name or normal == "." or normal.startswith(("..", "/"))
 
 
 def cut(value: str, limit: int, kept: str) -> str:

@@ -9,26 +9,26 @@ base classes and entities.
 
 from __future__ import annotations
 
-import shutil
+import inspect
+import sys
 import threading
 import time
-from pathlib import Path, PurePosixPath
+import uuid
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from mlflow.entities import (
     Experiment,
-    FileInfo,
     LifecycleStage,
     LoggedModel,
     LoggedModelStatus,
     Metric,
     Param,
     Run,
-    RunData,
     RunInfo,
     RunStatus,
     RunTag,
+    ViewType,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
@@ -36,39 +36,35 @@ from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
     RESOURCE_DOES_NOT_EXIST,
 )
-from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
-from mlflow.utils.uri import append_to_uri_path
 
-from waterflow.errors import TrackingError
-from waterflow.tracking.spool import FILES, Event, Spool, from_uri, inner, read, step_run_id
+from waterflow.tracking.client import ATTEMPT, EXECUTION, NESTED_RUN, STEP, nested_tag
+from waterflow.tracking.recorded import NAME, PARENT, Recorded, RecordedRuns
+from waterflow.tracking.spool import NESTED, artifact_uri, from_uri, inner, step_run_id
+from waterflow.tracking.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlflow.entities import DatasetInput
 
-_EXPERIMENT: Final = "0"
-_PARENT: Final = "mlflow.parentRunId"
+_OWN: Final = "0"
+"""The id here of the experiment that the pipeline's runs are in."""
+_NAMED: Final = "name:"
+"""How the ids begin here of experiments that the step's code names."""
 _CONTEXT: Final = "mlflow.data.context"
-
-
-class _Child:
-    """A run started inside the step's own: its entries go to the step's run, under its name."""
-
-    def __init__(self, name: str, start: int) -> None:
-        self.name, self.start = name, start
-        self.end: int | None = None
-        self.status = RunStatus.RUNNING
+_NOTE: Final = "mlflow.note.content"
 
 
 class SpoolTrackingStore(AbstractStore):
-    """MLflow's tracking store inside a step: one run, the step's, which is its spool.
+    """MLflow's tracking store inside a step: what it writes goes to the spool.
 
-    Every experiment is the run's own. A run started within another is folded into the step's run:
-    its keys and artifacts stand under `<its name>/`; the files of a logged model
-    under the model's. What a step cannot do here (delete, rename) is refused.
+    The step's run is there from the start: it gets what is logged without a run, and the first run
+    that a script starts. Any other, and one with `nested=True`, becomes a run of its own below it.
+    Runs of others are read from the store itself, if the job was told where that is. The experiment
+    is the pipeline's to choose: one that the step's code sets is the same under another name. What
+    a step cannot do here (delete, rename) is refused.
     """
 
     def __init__(self, store_uri: str, artifact_uri: str | None = None) -> None:
@@ -77,13 +73,10 @@ class SpoolTrackingStore(AbstractStore):
         self._uri = store_uri
         self._spool = from_uri(store_uri)
         self._lock = threading.RLock()
-        self._children: dict[str, _Child] = {}
+        self._runs = RecordedRuns(self._spool, time.time_ns() // 1_000_000)
+        self._opened = False
         self._models: dict[str, LoggedModel] = {}
-        self._own = _Child("", time.time_ns() // 1_000_000)
-        self._offset = 0
-        self._metrics: dict[str, Metric] = {}
-        self._params: dict[str, str] = {}
-        self._tags: dict[str, str] = {}
+        self._upstream = Upstream(self._spool)
 
     # --- runs -------------------------------------------------------------------------------
 
@@ -95,90 +88,118 @@ class SpoolTrackingStore(AbstractStore):
         tags: Sequence[RunTag],
         run_name: str,
     ) -> Run:
-        """Start a run: the step's own again, or one within it, folded in under its name."""
+        """Start a run: the step's own for what is logged without any, and for a script's first."""
         del experiment_id, user_id
         values = {tag.key: tag.value for tag in tags or []}
-        run_id = self._spool.run_id
-        if _PARENT in values:
-            with self._lock:
-                number = len(self._children) + 1
-                name = str(run_name or f"run-{number}").replace("/", "-").strip(". ") or "run"
-                if any(child.name == name for child in self._children.values()):
-                    name = f"{name}-{number}"
-                run_id = step_run_id(self._spool.run_id, name, number)
-                self._children[run_id] = _Child(name, start_time)
+        if PARENT not in values and self._means_own():
+            return self.get_run(self._spool.run_id)
+        run_id = uuid.uuid4().hex
+        with self._lock:
+            parent = self._runs.find(values.get(PARENT, ""))
+            number = len(self._runs.every())
+            self._spool.append(
+                f"{NESTED}start",
+                run=run_id,
+                name=str(run_name or values.get(NAME) or f"run-{number}"),
+                parent=parent.run_id if parent is not None else "",
+                start=start_time or time.time_ns() // 1_000_000,
+            )
         # MLflow's own tags (user, source) describe this process: the replay writes better ones.
         for key, value in values.items():
-            if not key.startswith("mlflow.") or key == "mlflow.note.content":
+            if not key.startswith("mlflow.") or key == _NOTE:
                 self._write("tag", run_id, key, value=value)
         return self.get_run(run_id)
 
+    def _means_own(self) -> bool:
+        """Say whether the run that MLflow is starting is the step's own.
+
+        Stores are not told whether something is logged without a run, nor of `nested=True` where
+        no run is active: `mlflow.start_run` knows. Runs that workers start are their own.
+        """
+        implied, how = _calls("_get_or_start_run") is not None, _calls("start_run") or {}
+        first = not self._opened and how.get("nested") is False and parent_process() is None
+        self._opened = self._opened or implied or first
+        return implied or first
+
     def get_run(self, run_id: str) -> Run:
-        """Return the run as the spool holds it."""
-        child = self._child(run_id)
-        prefix = f"{child.name}/" if child.name else ""
-        with self._lock:
-            self._refresh()
-            metrics = [
-                Metric(key.removeprefix(prefix), metric.value, metric.timestamp, metric.step)
-                for key, metric in self._metrics.items()
-                if key.startswith(prefix)
-            ]
-            params = [
-                Param(key.removeprefix(prefix), value)
-                for key, value in self._params.items()
-                if key.startswith(prefix)
-            ]
-            tags = [
-                RunTag(key.removeprefix(prefix), value)
-                for key, value in self._tags.items()
-                if key.startswith(prefix)
-            ]
-        name = child.name or self._spool.step
-        tags.append(RunTag("mlflow.runName", name))
-        if child.name:
-            tags.append(RunTag(_PARENT, self._spool.run_id))
-        return Run(self._info(run_id, child), RunData(metrics, params, tags))
+        """Return a run: as the spool has it, or another's as the store has it."""
+        run = self._runs.find(run_id)
+        if run is not None:
+            return self._to_run(run)
+        if self._upstream.known:
+            return self._upstream.run(run_id)
+        return self._to_run(self._writable(run_id))
 
     def update_run_info(
         self, run_id: str, run_status: int, end_time: int | None, run_name: str | None
     ) -> RunInfo:
         """Note that a run goes on or has ended; the step's own end is the step's, not MLflow's."""
-        del run_name
-        child = self._child(run_id)
-        if run_status is not None:  # pyright: ignore[reportUnnecessaryComparison]
-            child.status = run_status
-        child.end = end_time
-        return self._info(run_id, child)
+        run = self._writable(run_id)
+        if run.run_id == "":
+            return self._to_run(self._runs.own_ends(run_status, end_time)).info
+        if run_name:
+            self._write("tag", run_id, NAME, value=run_name)
+        if run_status is not None and RunStatus.is_terminated(run_status):  # pyright: ignore[reportUnnecessaryComparison]
+            self._spool.append(
+                f"{NESTED}end",
+                run=run_id,
+                status=RunStatus.to_string(run_status),
+                end=end_time or time.time_ns() // 1_000_000,
+            )
+        return self.get_run(run_id).info
 
-    def _search_runs(self, experiment_ids: Any, *_: Any, **__: Any) -> tuple[list[Run], None]:
-        del experiment_ids
-        return [self.get_run(run_id) for run_id in (self._spool.run_id, *self._children)], None
+    def _search_runs(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        run_view_type: Any = None,
+        max_results: int = 1000,
+        order_by: list[str] | None = None,
+        page_token: str | None = None,
+    ) -> tuple[list[Run], str | None]:
+        from mlflow.utils.search_utils import SearchUtils
 
-    def _info(self, run_id: str, child: _Child) -> RunInfo:
-        return RunInfo(
-            run_id=run_id,
-            experiment_id=_EXPERIMENT,
-            user_id="",
-            status=RunStatus.to_string(child.status),
-            start_time=child.start,
-            end_time=child.end,
-            lifecycle_stage=LifecycleStage.ACTIVE,
-            artifact_uri=self._under(child.name),
-            run_name=child.name or self._spool.step,
-        )
+        ids = list(map(str, experiment_ids))
+        here = {_OWN, self._active()}
+        view = ViewType.ACTIVE_ONLY if run_view_type is None else run_view_type
+        runs: list[Run] = []
+        if here.intersection(ids) and view != ViewType.DELETED_ONLY:
+            runs = SearchUtils.filter(list(map(self._to_run, self._runs.every())), filter_string)
+        if self._upstream.known:
+            names = [one.removeprefix(_NAMED) for one in ids if one.startswith(_NAMED)]
+            if here.intersection(ids):
+                names.append(self._upstream.experiment)
+            numbers = [one for one in ids if one != _OWN and not one.startswith(_NAMED)]
+            others = self._upstream.search(names, numbers, filter_string or "", view)
+            runs += [run for run in others if not self._is_here(run)]
+        ordered = SearchUtils.sort(runs, order_by or [])
+        page: Any
+        token: Any
+        page, token = SearchUtils.paginate(ordered, page_token, max_results)
+        return page, token.decode() if isinstance(token, bytes) else token
 
-    def _under(self, path: str) -> str:
-        return append_to_uri_path(self._uri, quote(path)) if path else self._uri
+    def _is_here(self, run: Run) -> bool:
+        """Say whether a run of the store is one that the spool tells of, and knows better."""
+        tags: dict[str, str] = run.data.tags
+        spool = self._spool
+        if tags.get(EXECUTION) != spool.execution:
+            return False
+        own = f"{spool.step}/{spool.attempt}"
+        return own == f"{tags.get(STEP)}/{tags.get(ATTEMPT)}" or tags.get(
+            NESTED_RUN, ""
+        ).startswith(nested_tag(spool.step, spool.attempt, ""))
 
-    def _child(self, run_id: str) -> _Child:
-        if run_id == self._spool.run_id:
-            return self._own
-        if run_id in self._children:
-            return self._children[run_id]
+    def _to_run(self, run: Recorded) -> Run:
+        return self._runs.to_run(run, self._active(), artifact_uri(self._spool, run.run_id))
+
+    def _writable(self, run_id: str) -> Recorded:
+        run = self._runs.find(run_id)
+        if run is not None:
+            return run
         raise MlflowException(
-            f"Run {run_id} is not this step's. Inside a step MLflow sees the step's run alone; "
-            "hand values of other runs to the step as inputs.",
+            f"Run {run_id} is not this step's. Inside a step MLflow writes to the step's run and "
+            "to those within it alone"
+            + ("." if self._upstream.known else "; hand values of other runs to it as inputs."),
             RESOURCE_DOES_NOT_EXIST,
         )
 
@@ -212,13 +233,14 @@ class SpoolTrackingStore(AbstractStore):
 
     def log_param(self, run_id: str, param: Param) -> Param:
         """Write a parameter; as in MLflow, its value may not change."""
-        key, value = self._key(run_id, param.key), str(param.value)
+        value = str(param.value)
         with self._lock:
-            self._refresh()
-            if self._params.get(key, value) != value:
+            before = self._writable(run_id).params.get(param.key, value)
+            if before != value:
                 raise MlflowException(
-                    f"Parameter {key!r} was logged as {self._params[key]!r} and cannot become "
-                    f"{value!r}. Log the new value under another name, or as a tag.",
+                    f"Parameter {param.key!r} was logged as {before!r} and cannot become "
+                    f"{value!r}. Log the new value under another name, as a tag, or in a run of "
+                    "its own: with mlflow.start_run(nested=True)",
                     INVALID_PARAMETER_VALUE,
                 )
             self._write("param", run_id, param.key, value=value)
@@ -236,12 +258,12 @@ class SpoolTrackingStore(AbstractStore):
     ) -> None:
         """Write which data sets were read."""
         del models
-        self._child(run_id)
         for dataset in datasets or ():
             context = {tag.key: tag.value for tag in dataset.tags or ()}.get(_CONTEXT, "")
             data = dataset.dataset
-            self._spool.append(
+            self._append(
                 "dataset",
+                run_id,
                 name=data.name,
                 digest=data.digest,
                 source=data.source,
@@ -258,53 +280,52 @@ class SpoolTrackingStore(AbstractStore):
     ) -> PagedList[Metric]:
         """Return all values of a metric."""
         del max_results, page_token
-        key = self._key(run_id, metric_key)
-        history = [
-            _metric(event, metric_key)
-            for event, _ in read(self._spool.path)
-            if event["kind"] == "metric" and event["key"] == key
-        ]
-        return PagedList(history, None)
-
-    def _key(self, run_id: str, key: str) -> str:
-        child = self._child(run_id)
-        return f"{child.name}/{key}" if child.name else key
+        run = self._runs.find(run_id)
+        if run is not None:
+            return PagedList(list(self._runs.history(run, metric_key)), None)
+        what = f"reading metric {metric_key!r} of run {run_id}"
+        history = self._upstream.ask(what, lambda c: c.get_metric_history(run_id, metric_key))
+        return PagedList(list(history), None)
 
     def _write(self, kind: str, run_id: str, key: str, **fields: Any) -> None:
-        self._spool.append(kind, key=self._key(run_id, key), **fields)
+        self._append(kind, run_id, key=key, **fields)
 
-    def _refresh(self) -> None:
-        for event, offset in read(self._spool.path, self._offset):
-            self._offset = offset
-            if event["kind"] == "metric":
-                key, metric = event["key"], _metric(event, event["key"])
-                last = self._metrics.get(key)
-                if last is None or (metric.step, metric.timestamp) >= (last.step, last.timestamp):
-                    self._metrics[key] = metric
-            elif event["kind"] == "param":
-                self._params[event["key"]] = event["value"]
-            elif event["kind"] == "tag":
-                self._tags[event["key"]] = event["value"]
+    def _append(self, kind: str, run_id: str, **fields: Any) -> None:
+        run = self._writable(run_id)
+        if run.run_id:
+            self._spool.append(f"{NESTED}{kind}", run=run.run_id, **fields)
+        else:
+            self._spool.append(kind, **fields)
 
-    # --- experiments: there is one ----------------------------------------------------------
+    # --- experiments: the step's code may name them, the pipeline chooses ----------------------
 
     def get_experiment(self, experiment_id: str) -> Experiment:
-        """Return the run's experiment, whichever is asked for."""
-        del experiment_id
-        return self._experiment("waterflow")
+        """Return an experiment: the run's own, under any name, or another of the store."""
+        if experiment_id.startswith(_NAMED):
+            return self._experiment(experiment_id.removeprefix(_NAMED), experiment_id)
+        if experiment_id == _OWN or not self._upstream.known:
+            return self._experiment(self._upstream.experiment, _OWN)
+        what = f"reading experiment {experiment_id}"
+        return self._upstream.ask(what, lambda client: client.get_experiment(experiment_id))
 
     def get_experiment_by_name(self, experiment_name: str) -> Experiment:
-        """Return the run's experiment: the pipeline, not the step, chooses it."""
-        return self._experiment(experiment_name)
+        """Return the experiment of a name; whether the store has it is seen when it is searched."""
+        own = experiment_name == self._upstream.experiment
+        return self._experiment(experiment_name, _OWN if own else f"{_NAMED}{experiment_name}")
 
     def create_experiment(self, name: str, artifact_location: str | None, tags: Any) -> str:
-        """Return the id of the run's experiment."""
-        del name, artifact_location, tags
-        return _EXPERIMENT
+        """Return the id of an experiment."""
+        del artifact_location, tags
+        return str(self.get_experiment_by_name(name).experiment_id)
 
-    def search_experiments(self, *_: Any, **__: Any) -> PagedList[Experiment]:
-        """Return the run's experiment."""
-        return PagedList([self._experiment("waterflow")], None)
+    def search_experiments(self, *args: Any, **how: Any) -> PagedList[Experiment]:
+        """Return the store's experiments, or the run's own where it cannot be asked."""
+        if not self._upstream.known:
+            return PagedList([self._experiment(self._upstream.experiment, _OWN)], None)
+        page: Any = self._upstream.ask(
+            "searching experiments", lambda client: client.search_experiments(*args, **how)
+        )
+        return page
 
     def set_experiment_tag(self, experiment_id: str, tag: Any) -> None:
         """Write the tag to the step's run."""
@@ -312,10 +333,18 @@ class SpoolTrackingStore(AbstractStore):
         if not tag.key.startswith("mlflow."):
             self._write("tag", self._spool.run_id, tag.key, value=str(tag.value))
 
-    def _experiment(self, name: str) -> Experiment:
-        return Experiment(_EXPERIMENT, name, self._uri, LifecycleStage.ACTIVE)
+    def _experiment(self, name: str, experiment_id: str) -> Experiment:
+        return Experiment(experiment_id, name, self._uri, LifecycleStage.ACTIVE)
 
-    # --- logged models: their files become artifacts of the step's run ------------------------
+    def _active(self) -> str:
+        """Return the id of the experiment that the step's code has set: its runs are in that.
+
+        MLflow refuses to go on with a run that is in another.
+        """
+        fluent: Any = sys.modules.get("mlflow.tracking.fluent")
+        return getattr(fluent, "_active_experiment_id", None) or _OWN
+
+    # --- logged models: their files become artifacts of their run -----------------------------
 
     def create_logged_model(
         self,
@@ -328,16 +357,19 @@ class SpoolTrackingStore(AbstractStore):
     ) -> LoggedModel:
         """Take a model that `log_model` or autologging writes; its files go under its name."""
         del experiment_id, tags, params
-        child = self._child(source_run_id or self._spool.run_id)
+        run = self._writable(source_run_id or self._spool.run_id)
         now = time.time_ns() // 1_000_000
         with self._lock:
             number = len(self._models) + 1
-            under = str(inner(child.name) / (name or f"model-{number}"))
+            under = str(inner(name or f"model-{number}"))
+            places = {one.artifact_location for one in self._models.values()}
+            if artifact_uri(self._spool, run.run_id, under) in places:
+                under = f"{under}-{number}"  # two models of one name are two
             model = LoggedModel(
-                experiment_id=_EXPERIMENT,
-                model_id=f"m-{step_run_id(self._spool.run_id, under, number)}",
+                experiment_id=self._active(),
+                model_id=f"m-{step_run_id(self._spool.run_id, under, time.time_ns())}",
                 name=name or f"model-{number}",
-                artifact_location=self._under(under),
+                artifact_location=artifact_uri(self._spool, run.run_id, under),
                 creation_timestamp=now,
                 last_updated_timestamp=now,
                 model_type=model_type,
@@ -348,15 +380,11 @@ class SpoolTrackingStore(AbstractStore):
         return model
 
     def get_logged_model(self, model_id: str, allow_deleted: bool = False) -> LoggedModel:
-        """Return a model that this process logged."""
+        """Return a model that this process logged, or another of the store."""
         del allow_deleted
-        if model_id not in self._models:
-            raise MlflowException(
-                f"Model {model_id} was not logged by this step. Inside a step MLflow sees the "
-                "step's run alone; take the model as an input of the step.",
-                RESOURCE_DOES_NOT_EXIST,
-            )
-        return self._models[model_id]
+        if model_id in self._models:
+            return self._models[model_id]
+        return self._upstream.logged_model(model_id)
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
         """Note that a model's files are all there."""
@@ -384,7 +412,7 @@ class SpoolTrackingStore(AbstractStore):
 
     def delete_tag(self, run_id: str, key: str) -> NoReturn:
         """Refuse: a spool only grows."""
-        self._child(run_id)
+        self._writable(run_id)
         self._refuse_change(f"tag {key!r}")
 
     def delete_run(self, run_id: str) -> NoReturn:
@@ -416,61 +444,12 @@ class SpoolTrackingStore(AbstractStore):
         )
 
 
-def _metric(event: Event, key: str) -> Metric:
-    stamp = event.get("timestamp") or event["time"]
-    return Metric(key, float(event["value"]), stamp, int(event.get("at") or 0))
-
-
-class SpoolArtifactRepository(ArtifactRepository):
-    """MLflow's artifact store inside a step: the folder beside the spool."""
-
-    def __init__(
-        self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
-    ) -> None:
-        super().__init__(artifact_uri, tracking_uri, registry_uri)
-        # MLflow puts a slash and the artifact's path behind the spool's own.
-        parts = urlsplit(artifact_uri)
-        path = whole = PurePosixPath(unquote(parts.path))
-        while not Path(path).is_file() and path != path.parent:
-            path = path.parent
-        self._under = inner(str(whole.relative_to(path)))
-        self._spool: Spool = from_uri(urlunsplit(parts._replace(path=quote(str(path)))))
-
-    def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
-        """Copy a file beside the spool and write its event."""
-        self._log(Path(local_file), artifact_path)
-
-    def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
-        """Copy what a folder holds beside the spool and write its events."""
-        for entry in sorted(Path(local_dir).iterdir()):
-            self._log(entry, artifact_path)
-
-    def _log(self, path: Path, artifact_path: str | None) -> None:
-        try:
-            self._spool.log_artifact(path, str(self._under / inner(artifact_path or "")))
-        except TrackingError as error:
-            raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from error
-
-    def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
-        """Return what a folder of the run's artifacts holds."""
-        top = self._spool.folder / FILES / self._under
-        folder = top / inner(path or "")
-        if not folder.is_dir():
-            return []
-        return [
-            FileInfo(
-                entry.relative_to(top).as_posix(),
-                entry.is_dir(),
-                None if entry.is_dir() else entry.stat().st_size,
-            )
-            for entry in sorted(folder.iterdir())
-            if not entry.name.startswith(".")
-        ]
-
-    def _download_file(self, remote_file_path: str, local_path: str) -> None:
-        source = self._spool.folder / FILES / self._under / inner(remote_file_path)
-        if not source.is_file():
-            raise MlflowException(
-                f"There is no artifact {remote_file_path}.", RESOURCE_DOES_NOT_EXIST
-            )
-        shutil.copyfile(source, local_path)
+def _calls(function: str) -> dict[str, Any] | None:
+    """Return the variables of the call of one of MLflow's functions that is under way, if any."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == function and code.co_filename.endswith("fluent.py"):
+            return frame.f_locals
+        frame = frame.f_back
+    return None

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib.metadata
 import os
-import re
-import sys
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
+from waterflow.artifacts.models import FORMAT
 from waterflow.errors import ArtifactError, TrackingError
-from waterflow.tracking import store
+from waterflow.tracking import saving, store
 from waterflow.tracking.client import (
     KIND,
     LEASE,
@@ -43,12 +39,9 @@ if TYPE_CHECKING:
 _ARTIFACT: Final = "model"
 _DIGEST: Final = "waterflow.artifact_sha256"
 _STARTED: Final = "waterflow.run_started"
-_TYPES: Final = ("estimator", "model")
 _RUN_TIMEOUT: Final = 30
 """Seconds: other runs of this machine wait meanwhile."""
 _UPLOAD_TIMEOUT: Final = 120
-_EXAMPLE_ROWS: Final = 5
-_MODULE: Final = re.compile(r'"__module__":\s*"(\w+)')
 
 
 def register(
@@ -67,11 +60,12 @@ def register(
     run_started_ms: int,
     artifact_sha256: str,
     tags: dict[str, str] | None = None,
+    code: Path | None = None,
 ) -> dict[str, Any]:
     """Make a model version of a model artifact, unless the registry has one of the same bytes.
 
     Args:
-        model_folder: The model's artifact folder: skops, with its manifest.
+        model_folder: The model's artifact folder, with its manifest.
         name: The registered model; made when it is missing.
         alias: What is to point to the version. It only moves forward: a run that started earlier
             never takes it from a later one.
@@ -86,13 +80,15 @@ def register(
         run_started_ms: When the run started, in ms since the epoch.
         artifact_sha256: The digest the artifact must have.
         tags: Further tags of the version: pipeline, code digest.
+        code: The folder of the job's code bundle, whose modules the version carries where the
+            model's classes are among them; None for the modules that are imported here.
 
     Returns:
         name, version, uri (`models:/name/version`) and created, false when it was there already.
 
     Raises:
-        ArtifactError: The artifact is not the one that was recorded, or no skops model; or the
-            model does not take the example.
+        ArtifactError: The artifact is not the one that was recorded, or no model; or the model
+            does not take the example.
         TrackingError: The registry cannot be reached or refused.
     """
     folder = Path(model_folder)
@@ -121,7 +117,8 @@ def register(
             registry = _Registry(client, name)
             version, created = registry.find(artifact_sha256), False
             if version is None:
-                source = _upload(client, run_id, folder, name, example, trusted_types, version_tags)
+                model = saving.RegisteredModel(folder, name, example, tuple(trusted_types), code)
+                source = _upload(client, run_id, model, version_tags)
                 version, created = registry.create(source, run_id, version_tags, metrics), True
             if alias:
                 registry.point(alias, version, run_started_ms)
@@ -166,10 +163,10 @@ def _verify(folder: Path, sha256: str) -> None:
         ArtifactError: It is not.
     """
     manifest = artifacts.verify(folder)
-    if manifest.type not in _TYPES:
+    if artifacts.by_name(manifest.type).format != FORMAT:
         raise ArtifactError(
-            f"A {manifest.type!r} cannot be registered: register takes a scikit-learn "
-            f"estimator or a wf.Model (types {', '.join(_TYPES)}), kept as skops."
+            f"A {manifest.type!r} cannot be registered: register takes a model: a scikit-learn "
+            "estimator, or one of LightGBM, XGBoost or CatBoost."
         )
     if manifest.sha256 != sha256:
         raise ArtifactError(
@@ -229,141 +226,19 @@ class _Run:
 def _upload(
     client: MlflowClient,
     run_id: str,
-    folder: Path,
-    name: str,
-    example: Any,
-    trusted_types: Sequence[str],
+    model: saving.RegisteredModel,
     metadata: dict[str, str],
 ) -> str:
     """Save the model in MLflow's form, log it to the run, and return where it is."""
-    import skops.io
-    from mlflow import sklearn as flavour  # pyright: ignore[reportPrivateImportUsage]
-    from mlflow.exceptions import MlflowException
-
-    from waterflow.artifacts import load_estimator
-
-    file = _model_file(folder)
-    save: Callable[..., None] = flavour.save_model
-    estimator = load_estimator(file, tuple(trusted_types))
-    rows, signature = (None, None) if example is None else _signature(estimator, name, example)
-    with tempfile.TemporaryDirectory() as temporary, _quiet():
+    with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, _ARTIFACT)
-        try:
-            save(
-                estimator,
-                str(path),
-                serialization_format="skops",
-                # `load_estimator` has just checked that all of these may be.
-                skops_trusted_types=sorted(skops.io.get_untrusted_types(file=file)),
-                pip_requirements=_requirements(file),
-                signature=signature,
-                input_example=rows,
-                metadata={_DIGEST: metadata[_DIGEST]},
-            )
-        except (MlflowException, TypeError, ValueError) as error:
-            raise ArtifactError(
-                f"Model '{name}' ({type(estimator).__name__}) cannot be saved in MLflow's form: "
-                f"{error}"
-            ) from error
+        saving.save(model, path, {_DIGEST: metadata[_DIGEST]})
         call(
             client.tracking_uri,
             lambda: client.log_artifacts(run_id, str(path), _ARTIFACT),
         )
     run = call(client.tracking_uri, lambda: client.get_run(run_id))
     return f"{str(run.info.artifact_uri).rstrip('/')}/{_ARTIFACT}"
-
-
-def _model_file(folder: Path) -> Path:
-    """Return the one skops file of a model artifact."""
-    files = sorted(folder.rglob("*.skops"))
-    if len(files) != 1:
-        raise ArtifactError(
-            f"The model in {folder} has {len(files)} .skops files; register takes a scikit-learn "
-            "estimator, which is one."
-        )
-    return files[0]
-
-
-def _signature(estimator: Any, name: str, example: Any) -> tuple[Any, Any]:
-    """Return rows of an example, and the signature that follows from what the model makes of them.
-
-    Raises:
-        ArtifactError: The model does not take the example.
-    """
-    from mlflow.models import infer_signature
-
-    table = example
-    try:
-        if hasattr(table, "to_pandas"):  # Polars and Arrow, which MLflow's signatures do not know
-            table = table.to_pandas()
-        table = _without_unknown(estimator, name, table)
-        rows = table[:_EXAMPLE_ROWS]
-        with _quiet():
-            return rows, infer_signature(table, estimator.predict(rows))
-    except Exception as error:
-        raise ArtifactError(
-            f"Model '{name}' ({type(estimator).__name__}) does not take what register(example=...) "
-            f"gives it: {error}. {_columns(estimator, table)}Give rows as its predict takes them, "
-            "without the label: example=..."
-        ) from error
-
-
-def _without_unknown(estimator: Any, name: str, example: Any) -> Any:
-    """Return a table without the columns that the model was not fitted with, such as the label."""
-    known = [str(column) for column in getattr(estimator, "feature_names_in_", ())]
-    columns = [str(column) for column in getattr(example, "columns", ())]
-    extra = [column for column in columns if column not in known]
-    if not known or not extra or not set(known) <= set(columns):
-        return example
-    print(
-        f"waterflow: the example of model '{name}' has columns that the model was not fitted with, "
-        f"which are left out: {', '.join(extra)}",
-        file=sys.stderr,
-    )
-    return example[known]
-
-
-def _columns(estimator: Any, example: Any) -> str:
-    known = [str(column) for column in getattr(estimator, "feature_names_in_", ())]
-    columns = [str(column) for column in getattr(example, "columns", ())]
-    fitted = f"It was fitted with the columns {', '.join(known)}. " if known else ""
-    return fitted + (f"The example has {', '.join(columns)}. " if columns else "")
-
-
-def _requirements(file: Path) -> list[str]:
-    """Return what loading the model needs, as installed here, so that nothing is guessed.
-
-    Classes of the project's own modules belong to no distribution: they are not in the list.
-    """
-    with zipfile.ZipFile(file) as archive:
-        named = set(_MODULE.findall(archive.read("schema.json").decode()))
-    tops = named - set(sys.stdlib_module_names) - {"sklearn", "numpy", "scipy", "pandas"}
-    packages = {"mlflow", "scikit-learn", "skops", "numpy", "pandas", "scipy"}
-    if tops:
-        holders = importlib.metadata.packages_distributions()
-        packages |= {one for top in tops for one in holders.get(top, ())}
-    pins: list[str] = []
-    for package in sorted(packages):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            pins.append(f"{package}=={importlib.metadata.version(package)}")
-    return pins
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Hush what MLflow says while it saves: integer columns, its own deprecations."""
-    import logging
-    import warnings
-
-    logger = logging.getLogger("mlflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 class _Registry:

@@ -9,6 +9,7 @@ from waterflow.errors import TrackingError
 from waterflow.tracking.client import (
     ATTEMPT,
     KIND,
+    NESTED_RUN,
     STEP,
     UnreachableError,
     child_name,
@@ -18,12 +19,14 @@ from waterflow.tracking.client import (
     find_child,
     find_parent,
     find_runs,
+    nested_tags,
     parent_tags,
 )
 from waterflow.tracking.client import EXECUTION as EXECUTION_TAG
 from waterflow.tracking.locks import locked
 from waterflow.tracking.names import valid_key
 from waterflow.tracking.sink import METRICS, TAGS, Pending, Sink
+from waterflow.tracking.spool import NESTED
 from waterflow.tracking.waits import short_waits
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from waterflow.tracking.spool import Event
 
 _ORIGINS: Final = 8
+_SHOWN: Final = ("mlflow.user", "mlflow.source.name", "mlflow.source.type")
 _STATUS: Final = {
     "succeeded": "FINISHED",
     "failed": "FAILED",
@@ -42,8 +46,8 @@ _STATUS: Final = {
     "skipped": "FINISHED",
 }
 
-_Key = tuple[str, str | None, int]
-"""Execution, step (None for the execution's own run) and attempt."""
+_Key = tuple[str, str | None, int, str]
+"""Execution, step (None for the execution's own run), attempt, and the run within the step's."""
 
 
 class Replayer:
@@ -80,16 +84,22 @@ class Replayer:
             "tag": self._user_tag,
             "artifact": self._user_artifact,
             "dataset": self._user_dataset,
+            "nested.start": self._nested_start,
+            "nested.end": self._nested_end,
         }
+        for kind in ("metric", "param", "tag", "artifact", "dataset"):
+            self._handlers[f"{NESTED}{kind}"] = self._handlers[kind]
         self._connected: tuple[MlflowClient, str] | None = None
         self._forget()
 
     def _forget(self) -> None:
         self._pending: dict[_Key, Pending] = {}
         self._parents: dict[str, str] = {}
+        self._who: dict[str, dict[str, str]] = {}
         self._known: dict[_Key, str] = {}
         self._newest: tuple[int, int] = (0, 0)
         self._origins: dict[str, dict[_Key, str]] = {}
+        self._within: dict[_Key, str] = {}
 
     def apply(self, events: Iterable[Event], folder: Path) -> None:
         """Write events.
@@ -145,6 +155,7 @@ class Replayer:
         pending.start = event["time"]
         pending.tags |= {"waterflow.pipeline": str(event.get("pipeline", ""))}
         pending.tags |= _texts(event.get("tags"))
+        self._who[execution] = _who(pending.tags)
         self._add_params(pending, event.get("parameters"))
         for name, path in (event.get("files") or {}).items():
             pending.files.append((folder / path, name))
@@ -176,17 +187,31 @@ class Replayer:
                 del self._pending[self._key(event)]  # a job starts before it knows
             if started is None or started.run_id is None:
                 return
+        key = self._key(event)
+        for nested in [one for one in self._pending if one[:3] == key[:3] and one != key]:
+            self._flush(nested)  # which may write the step's run, too
         pending = self._run(event)
         pending.start = pending.start or event["time"]
         pending.tags |= _output_tags(event)
         self._end(pending, event)
-        self._flush(self._key(event))
+        self._flush(key)
+        for known in (self._known, self._within):
+            for nested in [one for one in known if one[:3] == key[:3]]:
+                del known[nested]
+
+    def _nested_start(self, event: Event, _: Path) -> None:
+        pending = self._run(event)
+        pending.name, pending.start = str(event["name"]), int(event["start"])
+        self._within[self._key(event)] = str(event["parent"])
+
+    def _nested_end(self, event: Event, _: Path) -> None:
+        self._run(event).end = str(event["status"]), int(event["end"])
 
     def _step_cached(self, event: Event, _: Path) -> None:
         """Let the execution's own run link to the run that did the work, and show its metrics."""
         pending, step = self._parent_of(event), event["step"]
         origin = event["origin"]
-        at: _Key = (str(origin["execution"]), origin["step"], int(origin["attempt"]))
+        at: _Key = (str(origin["execution"]), origin["step"], int(origin["attempt"]), "")
         pending.tags[f"waterflow.cached.{step}"] = f"{at[0]}/{at[1]}/{at[2]}"
         run_id = self._find_origin(at)
         if run_id is not None:
@@ -229,8 +254,10 @@ class Replayer:
     def _key(self, event: Event) -> _Key:
         step = event.get("step")
         if str(event["kind"]).startswith("run.") or not isinstance(step, str):
-            return event["execution"], None, 0
-        return event["execution"], step, int(event.get("attempt") or 1)
+            return event["execution"], None, 0, ""
+        attempt = int(event.get("attempt") or 1)
+        nested = str(event["kind"]).startswith(NESTED)
+        return event["execution"], step, attempt, str(event["run"]) if nested else ""
 
     def _run(self, event: Event) -> Pending:
         key = self._key(event)
@@ -238,18 +265,18 @@ class Replayer:
         if known is not None:
             return known
         pending = Pending(start=event["time"])
-        execution, step, attempt = key
+        execution, step, attempt, _ = key
         if step is None:
             pending.name = execution
         else:
-            pending.name = child_name(step, attempt)
+            pending.name = child_name(step, attempt)  # a run within it tells its own
             self._parent(execution)
             pending.run_id = self._known.get(key)
             if pending.run_id is None:
                 # Made only by who writes this journal, so one not seen before is new; but an
                 # event no newer than the newest may be told for the second time.
                 stamp = (int(event["time"]), _number(event))
-                starts = event["kind"] == "step.start"
+                starts = event["kind"] in ("step.start", "nested.start")
                 pending.search = not starts or stamp <= self._newest
                 if starts:
                     self._newest = max(self._newest, stamp)
@@ -298,7 +325,7 @@ class Replayer:
         """Return the run of an execution, found or made; a found one's children are learnt."""
         if execution in self._parents:
             return self._parents[execution]
-        key: _Key = (execution, None, 0)
+        key: _Key = (execution, None, 0, "")
         pending = self._pending.get(key) or Pending(name=execution)
         client, experiment = self._client()
         with locked(self._lease):
@@ -307,6 +334,7 @@ class Replayer:
                 run_id = self._sink().create(experiment, pending, parent_tags(execution))
             else:
                 run_id = run.info.run_id
+                self._who.setdefault(execution, _who(run.data.tags))
                 self._known |= self._children(execution)
         self._parents[execution] = pending.run_id = run_id
         return run_id
@@ -317,7 +345,11 @@ class Replayer:
         for run in find_runs(client, experiment, {EXECUTION_TAG: execution}):
             tags = run.data.tags
             if STEP in tags:
-                children[execution, tags[STEP], int(tags.get(ATTEMPT, "1"))] = run.info.run_id
+                attempt = int(tags.get(ATTEMPT, "1"))
+                children[execution, tags[STEP], attempt, ""] = run.info.run_id
+            elif NESTED_RUN in tags:
+                step, attempt, nested = tags[NESTED_RUN].split("/")
+                children[execution, step, int(attempt), nested] = run.info.run_id
         return children
 
     def _find_origin(self, key: _Key) -> str | None:
@@ -337,6 +369,10 @@ class Replayer:
         latest: dict[str, tuple[int, float, int]] = {}
         for run in find_runs(client, experiment, {EXECUTION_TAG: execution}):
             step = run.data.tags.get(STEP)
+            if run.info.status == "RUNNING" and NESTED_RUN in run.data.tags:
+                # Its process has ended, and has not come to tell.
+                status = "FINISHED" if event["status"] == "succeeded" else "FAILED"
+                self._sink().terminate(run.info.run_id, status, end)
             if step is None:
                 continue
             if run.info.status == "RUNNING" and event["status"] != "succeeded":
@@ -352,15 +388,19 @@ class Replayer:
     # --- writing ------------------------------------------------------------------------------
 
     def _flush_all(self) -> None:
-        # The execution's own run comes first: its children name it.
-        for key in sorted(self._pending, key=lambda key: key[1] is not None):
+        # A run comes before those within it: they name it.
+        for key in sorted(self._pending, key=lambda key: (key[1] is not None, key[3] != "")):
             self._flush(key)
 
     def _flush(self, key: _Key) -> None:
-        pending = self._pending[key]
-        execution, step, attempt = key
+        pending = self._pending.get(key)
+        if pending is None:
+            return  # written already, for one within it
+        execution, step, attempt, nested = key
         if step is None:
             run_id = self._parent(execution)
+        elif nested:
+            run_id = pending.run_id or self._nested(key, pending)
         else:
             run_id = pending.run_id or self._child(execution, step, attempt, pending)
         self._sink().write(run_id, pending)
@@ -374,6 +414,7 @@ class Replayer:
     def _child(self, execution: str, step: str, attempt: int, pending: Pending) -> str:
         parent = self._parent(execution)
         tags = child_tags(execution, step, attempt, parent)
+        pending.tags = self._who.get(execution, {}) | pending.tags
         client, experiment = self._client()
         if not pending.search:
             return self._sink().create(experiment, pending, tags)
@@ -382,6 +423,41 @@ class Replayer:
             if run is not None:
                 return run.info.run_id
             return self._sink().create(experiment, pending, tags)
+
+    def _nested(self, key: _Key, pending: Pending) -> str:
+        """Return the run of one that a step has started within its own, found or made."""
+        execution, step, attempt, nested = key
+        if step is None:
+            raise AssertionError("a run within a step's has a step")
+        parent = self._enclosing((execution, step, attempt, self._within.get(key, "")))
+        tags = nested_tags(execution, step, attempt, nested, parent)
+        client, experiment = self._client()
+        if pending.search:
+            identity = {name: tags[name] for name in (EXECUTION_TAG, NESTED_RUN)}
+            run = next(find_runs(client, experiment, identity), None)
+            if run is not None:
+                return run.info.run_id
+        return self._sink().create(experiment, pending, tags)
+
+    def _enclosing(self, key: _Key) -> str:
+        """Return the run that another is within."""
+        self._flush(key)
+        if key not in self._known:
+            execution, step, attempt, nested = key
+            client, experiment = self._client()
+            # It has ended, or was written before this process began.
+            if nested:
+                self._known |= self._children(execution)
+            elif step is not None:
+                run = find_child(client, experiment, execution, step, attempt)
+                if run is not None:
+                    self._known[key] = run.info.run_id
+        return self._known.get(key) or self._parent(key[0])
+
+
+def _who(tags: dict[str, str]) -> dict[str, str]:
+    """Return the tags by which MLflow shows who has run what: its steps' runs have them too."""
+    return {name: tags[name] for name in _SHOWN if name in tags}
 
 
 def _texts(tags: dict[str, Any] | None) -> dict[str, str]:

@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Final, Self, TextIO, cast
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, unquote_to_bytes, urlencode, urlsplit
 
 from waterflow.errors import TrackingError
 
@@ -33,6 +33,19 @@ KEEP: Final = "WATERFLOW_MLFLOW"
 
 FILES: Final = "files"
 """The folder beside a spool that holds the files its `artifact` events name."""
+
+RUNS: Final = ".runs"
+"""The folder in `FILES` that holds those of runs within the step's, each under its id."""
+
+NESTED: Final = "nested."
+"""How the kinds of events begin that belong to a run within the step's: `run` is its id.
+
+| kind | fields |
+|---|---|
+| nested.start | name; parent: the run that it is within, "" for the step's own; start, in ms |
+| nested.end | status, in MLflow's words; end, in ms |
+| nested.metric, nested.param, nested.tag, nested.artifact, nested.dataset | the step's own kinds' |
+"""
 
 Event = dict[str, Any]
 
@@ -151,12 +164,13 @@ class Spool:
             self.frames.flush()
         return event
 
-    def log_artifact(self, local_path: Path | str, artifact_path: str = "") -> None:
+    def log_artifact(self, local_path: Path | str, artifact_path: str = "", run: str = "") -> None:
         """Copy a file, or a folder with all in it, beside the spool and write its events.
 
         Args:
             local_path: The file or folder.
             artifact_path: The folder among the run's artifacts; "" for the top.
+            run: The run within the step's that it is logged to; "" for the step's own.
 
         Raises:
             TrackingError: `artifact_path` leads out of the run's artifacts, or there is no such
@@ -166,19 +180,28 @@ class Spool:
         inside = inner(artifact_path) / source.name
         if source.is_dir():
             for file in sorted(path for path in source.rglob("*") if path.is_file()):
-                self._copy(file, inside / file.relative_to(source).as_posix())
+                self._copy(file, inside / file.relative_to(source).as_posix(), run)
         elif source.is_file():
-            self._copy(source, inside)
+            self._copy(source, inside, run)
         else:
             raise TrackingError(f"There is no file {source} to log as an artifact.")
 
-    def _copy(self, source: Path, name: PurePosixPath) -> None:
-        target = self.folder / FILES / name
+    def files(self, run: str = "") -> Path:
+        """Return the folder of a run's artifacts: the step's own, or of one within it."""
+        folder = self.folder / FILES
+        return folder / RUNS / run if run else folder
+
+    def _copy(self, source: Path, name: PurePosixPath, run: str) -> None:
+        target = self.files(run) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
         shutil.copyfile(source, partial)
         partial.replace(target)  # whoever sends it meanwhile reads the old or the new, whole
-        self.append("artifact", path=str(name), file=f"{FILES}/{name}")
+        file = target.relative_to(self.folder).as_posix()
+        if run:
+            self.append(f"{NESTED}artifact", run=run, path=str(name), file=file)
+        else:
+            self.append("artifact", path=str(name), file=file)
 
     def close(self) -> None:
         """Close the file; the spool takes no more events."""
@@ -244,6 +267,15 @@ def _read(stream: IO[bytes], offset: int) -> Iterator[tuple[Event, int]]:
             yield event, offset
 
 
+def failure(path: Path | str, attempt: int) -> dict[str, str] | None:
+    """Return the type, message and traceback of the failure that an attempt has told of last."""
+    reason: dict[str, str] | None = None
+    for event, _ in read(path):
+        if event["kind"] == "failure" and event["attempt"] == attempt:
+            reason = {name: str(event[name]) for name in ("type", "message", "traceback")}
+    return reason
+
+
 def parse_lines(content: bytes) -> Iterator[Event]:
     """Yield the events of a spool's content, passing over lines that are none."""
     for line in content.splitlines():
@@ -291,8 +323,8 @@ def point_mlflow_at(spool: Spool, environ: MutableMapping[str, str]) -> None:
     """Let plain `mlflow` calls of this process and its children land in the spool."""
     ours = {
         "MLFLOW_TRACKING_URI": spool_uri(spool),
-        "MLFLOW_RUN_ID": spool.run_id,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }
     environ.update(ours)
     kept = {name for name in environ.get(KEEP, "").split(",") if name}
@@ -304,7 +336,35 @@ def spool_uri(spool: Spool) -> str:
     query = {"execution": spool.execution, "step": spool.step, "attempt": str(spool.attempt)}
     if spool.frames is not None:
         query["frames"] = "1"
-    return f"{SCHEME}://{quote(str(spool.path))}?{urlencode(query)}"
+    return f"{SCHEME}://{quote(os.fsencode(spool.path))}?{urlencode(query)}"
+
+
+def artifact_uri(spool: Spool, run: str = "", path: str = "") -> str:
+    """Return the URI under which MLflow finds artifacts: it ends in a path, as users add to it.
+
+    Args:
+        spool: The spool.
+        run: The run within the step's that they are of; "" for the step's own.
+        path: What is meant of them; "" for all.
+    """
+    query = urlencode({"execution": spool.execution, "step": spool.step, "attempt": spool.attempt,
+                       "run": run, "frames": "1" if spool.frames is not None else ""})  # fmt: skip
+    return f"{SCHEME}://{quote(str(spool.path))}/{quote(query, safe='')}/{quote(path)}".rstrip("/")
+
+
+def from_artifact_uri(uri: str) -> tuple[Spool, str, PurePosixPath]:
+    """Return the spool of an artifact URI, the run within the step's or "", and the path.
+
+    Raises:
+        TrackingError: It is none.
+    """
+    whole = PurePosixPath(os.fsdecode(unquote_to_bytes(urlsplit(uri).path)))
+    place = next((one for one in whole.parents if Path(one).is_file()), None)
+    if place is None:
+        raise TrackingError(f"There is no spool at {uri}.")
+    query, *path = whole.relative_to(place).parts
+    run = next(iter(parse_qs(query).get("run", ())), "")
+    return from_uri(f"{SCHEME}://{quote(str(place))}?{query}"), run, inner("/".join(path))
 
 
 def from_uri(uri: str) -> Spool:
@@ -317,7 +377,7 @@ def from_uri(uri: str) -> Spool:
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     try:
         return Spool(
-            unquote(parts.path),
+            os.fsdecode(unquote_to_bytes(parts.path)),
             execution=query["execution"],
             step=query["step"],
             attempt=int(query["attempt"]),

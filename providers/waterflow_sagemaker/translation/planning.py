@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow import spec
 from waterflow.cloud.libraries import Libraries, Pinner, Shipping
 from waterflow.cloud.planning import Planning
-from waterflow.errors import UnsupportedFeatureError
+from waterflow.errors import Gathering, UnsupportedFeatureError
 from waterflow_sagemaker import images, limits, machines
 from waterflow_sagemaker.translation import containers
 from waterflow_sagemaker.translation.mounts import TRAINING_INPUT, TRAINING_OUTPUT, entry_name
@@ -71,10 +71,16 @@ class SageMakerPlanning(Planning):
         build: The spec and what was found about its code and data.
         settings: The profile's settings.
         registering: What a register step is told of MLflow; None when there is none.
+        tracking: What a step whose code imports MLflow is told of it; None where no job could
+            reach it.
     """
 
     def __init__(
-        self, build: Build, settings: SageMakerSettings, registering: dict[str, Any] | None
+        self,
+        build: Build,
+        settings: SageMakerSettings,
+        registering: dict[str, Any] | None,
+        tracking: dict[str, Any] | None,
     ) -> None:
         super().__init__(
             build,
@@ -84,8 +90,8 @@ class SageMakerPlanning(Planning):
             entry_name=entry_name,
             longest_image=limits.IMAGE.most,
         )
-        self.settings, self.registering = settings, registering
-        managed = registering is not None and registering["uri"].startswith("arn:")
+        self.settings, self.registering, self.tracking = settings, registering, tracking
+        managed = tracking is not None and tracking["uri"].startswith("arn:")
         shipping = Shipping(
             provider="sagemaker",
             wheels=settings.libraries == "wheelhouse",
@@ -94,7 +100,12 @@ class SageMakerPlanning(Planning):
             secrets=("boto3",),
         )
         self.pinner = Pinner(build, shipping)
-        self._kinds: dict[str, JobType] = {step.name: self._kind(step) for step in build.spec.steps}
+        self._kinds: dict[str, JobType] = {}
+        errors = Gathering()
+        for step in build.spec.steps:
+            with errors:
+                self._kinds[step.name] = self._kind(step)
+        errors.check()
         self._plans: dict[str, StepPlan] = {}
         self._machines: dict[tuple[spec.Resources, JobType], InstanceType] = {}
         self._image = cache(partial(images.for_python, settings.region))

@@ -161,12 +161,13 @@ def _launched(
     if isinstance(step.run, spec.Register):
         launch["registering"] = planning.registering
         environment[REGISTERED_AT] = {"Get": "Execution.StartDateTime"}
+    elif planning.tracking is not None and planning.build.speaks_to_mlflow(step.name):
+        launch["tracking"] = planning.tracking
     document = step_document(
         planning.part(step), step, execution=EXECUTION, frames=True,
         secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,
     )  # fmt: skip
-    bundle = planning.build.bundles.get(step.name)
-    digest = control_digest(launch, document, bundle.digest if bundle else None, programs())
+    digest = control_digest(launch, document, planning.build.code(step.name), programs())
     base = mounting.TRAINING_INPUT if plan.kind == "training" else mounting.PROCESSING_INPUT
     first = [Mount("control", f"{base}/control", planning.uri(f"control/{digest}/"))]
     if plan.libraries.wheels is not None:

@@ -270,9 +270,9 @@ def test_a_missing_library_is_a_clear_failure(jobs, tmp_path):
 
 def test_a_step_that_ends_its_process_with_0_has_failed(jobs, tmp_path):
     code, text, (end,) = jobs.run("exits", tmp_path, "--param", "left=1")
-    assert code == contract.BAD_OUTPUT
+    assert code == contract.FAILED
     assert end["status"] == "failed"
-    assert "without its output 'output'" in end["error"]["message"]
+    assert "ended with exit code 0 before the step had ended" in end["error"]["message"]
     assert "os._exit" in text
 
 

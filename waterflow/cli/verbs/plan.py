@@ -69,6 +69,9 @@ def _show(plan: Plan, permissions: bool) -> None:
         ],
     )
     for step in plan.steps:
+        if step.why:
+            click.echo(f"why: {step.name} {step.cache}: {'; '.join(step.why)}")
+    for step in plan.steps:
         for note in step.notes:
             click.echo(f"note: {step.name} {note}")
     for note in plan.notes:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
 import click
 
 from waterflow.cli import options
+
+if TYPE_CHECKING:
+    from waterflow.provider.state import StepState
 
 
 @click.command("status")
@@ -17,12 +23,16 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
 
     from waterflow.cli import output
     from waterflow.cli.project import latest, open_here
+    from waterflow.errors import ProviderError
+    from waterflow.runs.changes import explain
     from waterflow.runs.run import Run
 
     provider = open_here(profile)
     state = provider.status(run) if run else latest(provider)
     if state.status.final:
         state = Run(state.run, provider).settle(state)
+    with contextlib.suppress(ProviderError):  # the state is told all the same
+        explain(provider, state)
     if as_json:
         output.print_json(output.run_document(state))
         return
@@ -31,23 +41,33 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         f"{state.run} ({state.pipeline}) {state.status}{f' in {took}' if took else ''}, "
         f"started {output.show_time(state.started)}"
     )
-    if state.error:
+    if state.error and not any(step.error for step in state.steps.values()):
         click.echo(f"  {state.error}")
     if state.url:
         click.echo(f"  {state.url}")
     now = int(time.time() * 1000)
     output.table(
-        ("step", "state", "attempt", "time", "error"),
+        ("step", "state", "attempt", "time", "why", "outcome"),
         [
             (
                 step.name,
                 str(step.status),
                 str(step.attempt) if step.attempt else "",
                 output.show_seconds(output.step_seconds(step, now)),
-                (step.error or "").partition("\n")[0],
+                "; ".join(step.why),
+                _outcome(step),
             )
             for step in state.steps.values()
         ],
     )
     if state.unsent and not state.sending:
         click.echo(f"MLflow has not got {state.unsent} events yet. Send them: waterflow sync")
+
+
+def _outcome(step: StepState) -> str:
+    """Return what made a step end as it did: its error, a condition, the run that did the work."""
+    if step.reason:
+        return step.reason
+    if str(step.status) == "cached":
+        return f"from {step.origin}" if step.origin else ""
+    return (step.error or "").partition("\n")[0]

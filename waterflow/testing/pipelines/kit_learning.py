@@ -2,7 +2,7 @@
 
 import pandas as pd
 from kit_helpers import wait_for
-from sklearn.linear_model import LinearRegression
+from kit_line import Line
 
 import waterflow as wf
 
@@ -14,10 +14,10 @@ def examples() -> pd.DataFrame:
 
 
 @wf.step
-def learn(rows: pd.DataFrame, slope: float, hold: str) -> LinearRegression:
+def learn(rows: pd.DataFrame, slope: float, hold: str) -> Line:
     """Fit a line once a file is there."""
     wait_for(hold)
-    return LinearRegression().fit(rows, rows["x"] * slope)
+    return Line().fit(rows, rows["x"] * slope)
 
 
 @wf.step

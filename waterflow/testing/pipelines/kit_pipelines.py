@@ -3,6 +3,7 @@
 import importlib.util
 from typing import Any, Literal
 
+import kit_accounts
 import kit_attempts
 import kit_cache
 import kit_coded
@@ -10,8 +11,11 @@ import kit_figures
 import kit_files
 import kit_jobs
 import kit_learning
+import kit_ledger
 import kit_models
 import kit_plain
+import kit_processes
+import kit_sweeps
 import kit_tables
 
 import waterflow as wf
@@ -60,6 +64,8 @@ def types(
     known = kit_files.rename(kit_files.record(name))
     frames = wf.map(kit_tables.scaled, kit_plain.count(3), whole=whole)
     kit_tables.gather([halves.left, halves.right, whole], [halves.rows, halves.rows])
+    pieces = wf.map(kit_tables.piece, kit_plain.count.options(name="three")(3), whole=whole)
+    kit_tables.gather.options(name="gather_pieces")(pieces.part, pieces.at)
     kit_models.read_back(
         kit_files.one_file(kit_plain.say(name)),
         kit_files.folder(),
@@ -69,6 +75,8 @@ def types(
         known,
         frames,
     )
+    kit_accounts.entries(kit_ledger.ledger(name))
+    kit_accounts.added(wf.map(kit_ledger.part, kit_plain.count.options(name="two")(2)))
     if importlib.util.find_spec("polars") is not None:
         import kit_polars
 
@@ -221,7 +229,7 @@ def cached(
     kit_coded.coded()
 
 
-@wf.pipeline
+@wf.pipeline(trusted_types=["kit_line.Line"])
 def tracked(
     hold: str,
     slope: float = 2.0,
@@ -266,3 +274,35 @@ def asks(what: wf.Static[str]) -> None:
         wf.container(name="asking", image=OPTIONS["image"]["image"], command=["true"])
     else:
         kit_plain.nothing.options(name="asking", **OPTIONS[what])()
+
+
+@wf.pipeline
+def processes() -> None:
+    """Start processes in each way, and leave some running."""
+    for way in kit_processes.WAYS:
+        for method in kit_processes.METHODS:
+            kit_processes.by_method.options(name=f"{way}_{method}")(way, method)
+    kit_processes.by_joblib()
+    kit_processes.by_command()
+    kit_processes.reporting()
+    kit_processes.names.options(name="of_thread")(kit_processes.leaves_a_thread())
+    kit_processes.names.options(name="of_pools")(kit_processes.leaves_work_in_pools())
+    kit_processes.leaves_processes()
+    kit_processes.leaves_an_exit_handler()
+
+
+@wf.pipeline
+def endings() -> None:
+    """End each step's first attempt in a way of its own."""
+    for how in kit_processes.ENDS:
+        kit_processes.ending.options(name=f"ends_{how}")(how)
+
+
+@wf.pipeline
+def sweeps(name: str, looking: bool = False) -> None:
+    """Use MLflow in steps as a script does; look at what others have made."""
+    kit_sweeps.sweep(3)
+    with wf.when(looking == True) as gate:  # noqa: E712 - a symbol
+        kit_sweeps.look(name)
+    with gate.otherwise():
+        kit_sweeps.keep(name)

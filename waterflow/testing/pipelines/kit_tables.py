@@ -39,6 +39,19 @@ def halve(whole: pd.DataFrame) -> Halves:
     return Halves(whole.iloc[:middle], whole.iloc[middle:].reset_index(drop=True), len(whole))
 
 
+class Piece(NamedTuple):
+    """A table and a number: what a map over a step with several outputs gives for each item."""
+
+    part: pd.DataFrame
+    at: int
+
+
+@wf.step
+def piece(whole: pd.DataFrame, number: int) -> Piece:
+    """Return one row in three, and which."""
+    return Piece(whole.iloc[number::3].reset_index(drop=True), number)
+
+
 @wf.step
 def to_arrow(whole: pa.Table) -> pa.Table:  # pyright: ignore[reportUnknownParameterType]
     """Read a DataFrame as an Arrow table, and return one."""

@@ -214,7 +214,7 @@ class Runner:
     def _key(self, job: dict[str, Any], inputs: dict[str, Path], parameters: dict[str, Any]) -> str:
         manifests = {name: artifacts.read(folder) for name, folder in inputs.items()}
         return content_key(
-            code=job["bundle"], step=job["step"], parameters=parameters,
+            code=job["code"], step=job["step"], parameters=parameters,
             inputs={n: f"{m.sha256}.{m.type}" for n, m in manifests.items()},
             requirements={"versions": job["versions"]},
         )  # fmt: skip
@@ -280,7 +280,7 @@ class Runner:
             "PYTHONPATH": os.pathsep.join(kept),
             "PYTHONUNBUFFERED": "1",
         }
-        if job["step"]["run"]["kind"] == "register":
+        if job["step"]["run"]["kind"] != "container":
             tracking = self.record["tracking"]
             variables |= {
                 registering.URI: tracking["uri"],

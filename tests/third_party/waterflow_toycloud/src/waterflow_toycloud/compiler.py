@@ -291,13 +291,11 @@ class _Compiler(Planning):
             "pins": list(libraries.pins),
             "registering": self._registering() if isinstance(step.run, spec.Register) else None,
         }
-        bundle = self.build.bundles.get(step.name)
-        digest = control_digest(
-            launch,
-            document,
-            bundle.digest if bundle else None,
-            programs_digest(programs().values()),
-        )
+        target = self.build.tracking
+        if self.build.speaks_to_mlflow(step.name) and target.uri.startswith("http"):
+            launch["tracking"] = {"uri": target.uri, "experiment": target.experiment}
+        code = self.build.code(step.name)
+        digest = control_digest(launch, document, code, programs_digest(programs().values()))
         return Control(digest=digest, source=step.name, launch=launch, step=document)
 
     def _registering(self) -> dict[str, Any]:
