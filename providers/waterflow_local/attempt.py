@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
-from waterflow.errors import ArtifactError
+from waterflow.errors import ArtifactError, LocalStorageError
 from waterflow.language.context import resolve_secret
 from waterflow.runtime import completion, contract, registering
 from waterflow.runtime.supervisor import ending
@@ -190,6 +190,7 @@ class Attempt:
             completion.RETURNED: str(self._mark),
             "PYTHONHASHSEED": "0",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         if bundle is not None or inherited:
             path = inherited if bundle is None else [str(bundle), *inherited]
@@ -284,6 +285,9 @@ class Attempt:
         failure = spool.failure(self._spool, self.number)
         if failure is not None and code < contract.TIMED_OUT:
             return dict(failure)
+        if code == contract.BAD_STORAGE:  # not even the spool could be written
+            fault = LocalStorageError(str(self.place), ending(code), full=True)
+            return {"type": type(fault).__name__, "message": str(fault), "traceback": ""}
         message = ending(code if self._code is None else self._code)
         if code == contract.TIMED_OUT:
             message = f"it took longer than its timeout of {self.step.job.file.timeout:g}s"

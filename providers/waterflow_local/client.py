@@ -18,9 +18,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from waterflow import artifacts, data, spec
-from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
+from waterflow.errors import (
+    ConfigurationError,
+    ConflictError,
+    NotFoundError,
+    ProviderError,
+    UnknownNameError,
+)
 from waterflow.packing import bundle
-from waterflow.provider import RUN_ID, Artifact, CacheSize, LogLine, Sent
+from waterflow.provider import RUN_ID, Artifact, CacheSize, Code, LogLine, Sent
 from waterflow.provider.basis import RunBasis
 from waterflow.tracking.writer import Tail
 from waterflow_local import environments, runner
@@ -182,7 +188,7 @@ class Client:
     ) -> None:
         write_json(folder.document, document.content)
         for name, text in tracking["files"].items():
-            (folder.folder / name).write_text(text)
+            (folder.folder / name).write_text(text, encoding="utf-8", newline="")
         write_json(
             folder.folder / "tracking-settings.json",
             {
@@ -255,8 +261,10 @@ class Client:
     def _known(self, run_id: str) -> RunFolder:
         folder = self.state.run(run_id)
         if not RUN_ID.fullmatch(run_id) or not folder.submission.is_file():
-            raise NotFoundError(
-                f"There is no run '{run_id}' in {self.state.runs}. List them: waterflow runs",
+            raise UnknownNameError(
+                f"There is no run '{run_id}' in {self.state.runs}. List them: waterflow runs.",
+                name=run_id,
+                known=(one.name for one in self.state.runs.glob("[!.]*")),
                 provider="local",
                 operation="find run",
             )
@@ -297,8 +305,10 @@ class Client:
         folder = self._known(run_id)
         state = self.status(run_id)
         if step is not None and step not in state.steps:
-            raise NotFoundError(
+            raise UnknownNameError(
                 f"Run '{run_id}' has no step '{step}'; it has: {', '.join(state.steps)}.",
+                name=step,
+                known=state.steps,
                 provider="local",
                 operation="read logs",
             )
@@ -352,7 +362,7 @@ class Client:
         known = {(a.step, a.output): a for a in self.artifacts(run_id)}
         artifact = known.get((step, output))
         if artifact is None or artifact.sha256 is None:
-            raise NotFoundError(
+            raise UnknownNameError(
                 f"Run '{run_id}' has no artifact '{step}.{output}'. "
                 f"List them: waterflow artifacts {run_id}",
                 provider="local",
@@ -372,6 +382,22 @@ class Client:
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""
         return read_submitted(self._known(run_id)).basis
+
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given."""
+        folder = self._known(run_id)
+        jobs = read_document(folder).jobs
+        digests = {name: job.bundle for name, job in jobs.items() if job.bundle is not None}
+        folders = {digest: self.state.bundles / digest for digest in digests.values()}
+        gone = [place for place in folders.values() if not place.is_dir()]
+        if gone:
+            raise NotFoundError(
+                f"The code of run '{run_id}' is no longer in {gone[0]}. Its commit and its patch "
+                "are in MLflow: waterflow ui",
+                provider="local",
+                operation="read code",
+            )
+        return Code.of(digests, folders, read_submitted(folder).tags)
 
     def foretell(
         self, build: Build, document: Document, parameters: Mapping[str, Any]

@@ -80,6 +80,14 @@ class Decisions:
         """Say whether a step is not to run: a gate is closed, or an input was skipped."""
         return not self._open(job) or self._input_skipped(job)
 
+    def reason(self, job: LocalJob) -> str:
+        """Return why a step that is skipped is."""
+        from waterflow.graph import closing_text
+
+        chain = ((self._gates[gate].condition, then) for gate, then in job.chain)
+        skipped = (s.step for s in job.sources.values() if self._source_skipped(s))
+        return closing_text(chain, self._scalar) or f"its input from '{next(skipped)}' was skipped"
+
     def _open(self, job: LocalJob) -> bool:
         """Say whether every gate that the step stands behind lets it through."""
         for gate, then in job.chain:

@@ -1,4 +1,4 @@
-"""Finds what a step has left running: processes that outlived their parents (Linux)."""
+"""Tells which attempt a process comes from that has outlived its parents (Linux)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PR_SET_PDEATHSIG: Final = 1
-_PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 def end_with_parent() -> None:
     """Ask the kernel to kill this process when the one that forked it dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def adopt() -> None:
-    """Become the parent of descendants whose own parents end, wherever they have gone."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def adopted(own: Collection[int]) -> list[int]:
@@ -42,16 +35,6 @@ def adopted(own: Collection[int]) -> list[int]:
     except OSError:
         return []
     return [pid for pid in map(int, text.split()) if pid not in own]
-
-
-def below(pid: int) -> list[int]:
-    """Return a process and all its descendants."""
-    pids = [pid]
-    for parent in pids:
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{parent}/task").iterdir():
-                pids.extend(map(int, (task / "children").read_text().split()))
-    return pids
 
 
 def place(pid: int) -> str:
@@ -71,10 +54,3 @@ def place(pid: int) -> str:
             if "/steps/" in target:
                 return target
     return ""
-
-
-def kill(pids: Collection[int]) -> None:
-    """Kill processes."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)

@@ -131,7 +131,10 @@ class Lock:
 
     def take(self, *, wait: bool = False, shared: bool = False) -> bool:
         """Take the lock; return False when another holds it and `wait` is not asked."""
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)  # others may lock what is there
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
             fcntl.flock(fd, kind | (0 if wait else fcntl.LOCK_NB))
@@ -142,11 +145,18 @@ class Lock:
         return True
 
     def held(self) -> bool:
-        """Say whether somebody holds the lock now."""
-        if self.take():
-            self.release()
+        """Say whether somebody holds the lock now; asking writes nothing."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
             return False
-        return True
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
 
     def fileno(self) -> int:
         """Return the descriptor that holds the lock, to hand to a child."""

@@ -8,6 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from waterflow.errors import LocalStorageError
 from waterflow.provider.state import RunState, Status, StepState
 from waterflow.tracking.spool import read
 from waterflow_local.document import read_document, read_submitted
@@ -117,9 +118,12 @@ class Reader:
                         error=error,
                     )
                 journal.append("run.end", status="failed", error=error)
-        except OSError:
+        except OSError as unwritten:
             # The disk is full, or not ours to write: the truth is told all the same, and written
             # down by the next who can.
+            fault = LocalStorageError.of(unwritten, str(self._folder.journal))
+            if fault is not None:
+                error = {"type": type(fault).__name__, "message": str(fault)}
             now = {"time": int(time.time() * 1000), "status": "failed", "error": error}
             for step in open_steps:
                 apply(self.state, {"kind": "step.end", "step": step.name, **now})
@@ -143,6 +147,8 @@ def apply(state: RunState, event: dict[str, Any]) -> None:
         state.ended = time_
         error = event.get("error")
         state.error = error["message"] if error else None
+        if error and error["type"] == LocalStorageError.__name__:
+            state.error = f"{error['type']}: {error['message']}"  # by which it is known
         state.move(Status(event["status"]))
     elif event.get("step") in state.steps:
         _apply_step(state.steps[event["step"]], event)
@@ -158,9 +164,10 @@ def _apply_step(step: StepState, event: dict[str, Any]) -> None:
         step.error = step.detail = None
     elif kind == "step.cached":
         step.started = step.ended = event["time"]
+        step.origin = event["origin"].get("execution")
         step.move(Status.CACHED)
     elif kind == "step.end":
-        step.ended = event["time"]
+        step.ended, step.reason = event["time"], event.get("reason")
         error = event.get("error")
         if error:
             step.error, step.detail = f"{error['type']}: {error['message']}", error.get("traceback")

@@ -24,8 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from waterflow.errors import LocalStorageError
+from waterflow.runtime import descendants as reaping
 from waterflow.runtime import execute
-from waterflow.runtime.contract import UNFORESEEN
+from waterflow.runtime.contract import BAD_STORAGE, UNFORESEEN
 from waterflow.tracking import lean
 from waterflow_local import descendants, following, paths, threads
 
@@ -39,8 +41,6 @@ _OWN: Final = (
 )  # fmt: skip
 """Waterflow's own modules that a step's process needs."""
 
-_PATIENCE: Final = 5.0
-"""Seconds in which killed processes are awaited at the end."""
 _READING: Final = 10.0
 """Seconds in which what an attempt has printed is to be read once it has ended."""
 
@@ -199,6 +199,9 @@ class Launcher:
             for finalizer in list(registry):
                 finalizer.atexit = False
             code = execute.main(request["arguments"], alone=True)
+        except OSError as error:  # its log cannot even be written
+            if LocalStorageError.of(error) is not None:
+                code = BAD_STORAGE
         finally:
             with contextlib.suppress(Exception):
                 sys.stdout.flush()
@@ -265,21 +268,13 @@ class Launcher:
             place = descendants.place(pid)
             # One that does not tell where it comes from may be of an attempt that still runs.
             if not places or (place and not any(place.startswith(f"{p}/") for p in places)):
-                descendants.kill(descendants.below(pid))
+                reaping.kill(reaping.below(pid))
 
     def _end_all(self) -> None:
         for pid in self.children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
-        until = time.monotonic() + _PATIENCE
-        while left := [p for p in descendants.below(os.getpid()) if p != os.getpid()]:
-            descendants.kill(left)
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            if time.monotonic() > until:
-                return
-            time.sleep(0.005)
+        reaping.end_all()
 
 
 def _import(modules: Iterable[str]) -> None:
@@ -322,13 +317,16 @@ def _redirect(log: str) -> None:
     os.dup2(fd, 2)
     os.close(fd)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
+        # Logs are read as UTF-8, whatever the terminal that the run was started from can show.
+        stream.reconfigure(  # pyright: ignore[reportAttributeAccessIssue]
+            encoding="utf-8", errors="backslashreplace", line_buffering=True
+        )
 
 
 def main() -> None:
     """Serve on the socket whose descriptor is the first argument; the second is for nice."""
     os.nice(int(sys.argv[2]))
-    descendants.adopt()
+    reaping.adopt()
     _import(_OWN)  # before it is asked to: the runner still imports what it needs itself
     _settle()
     with socket.socket(fileno=int(sys.argv[1])) as connection:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from waterflow.project import state_folder
-from waterflow.provider import Capabilities, Provider
+from waterflow.project import STATE, state_folder
+from waterflow.provider import Capabilities, Check, Provider
 from waterflow.provider.capabilities import check_capabilities
 from waterflow_local.compiler import compile_local
 from waterflow_local.folders import State
@@ -16,10 +18,18 @@ from waterflow_local.profile import LocalSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from waterflow import spec
-    from waterflow.provider import Artifact, Build, CacheSize, Document, LogLine, Sent, Submission
+    from waterflow.provider import (
+        Artifact,
+        Build,
+        CacheSize,
+        Code,
+        Document,
+        LogLine,
+        Sent,
+        Submission,
+    )
     from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
@@ -74,21 +84,46 @@ class LocalProvider(Provider):
     def _client(self) -> Client:
         from waterflow_local.client import Client
 
-        state = State(state_folder(self.root))
-        return Client(self.root, state, self.settings, self.profile.name)
+        # Not made here: who only looks at runs need not be able to write.
+        return Client(self.root, State(self.root / STATE), self.settings, self.profile.name)
 
     def compile(self, build: Build) -> Document:
         """Translate a pipeline for the local runner."""
         check_capabilities(build.spec, self.name, self.capabilities)
         return compile_local(build, this_machine(self.settings))
 
+    def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
+        """Look at what this machine's profile names: the folders of images, and secrets."""
+        from waterflow.language.context import secret_variable
+
+        for image, folder in self.settings.images.items():
+            if folder and not Path(folder).is_dir():
+                yield Check(
+                    f"image {image}",
+                    "broken",
+                    f"{folder} is no folder",
+                    f"Correct [profiles.{self.profile.name}.images] in waterflow.toml",
+                )
+        steps = pipeline.steps if pipeline is not None else ()
+        for name in sorted({n for step in steps for n in step.environment.secrets.values()}):
+            variable = secret_variable(name)
+            if variable in os.environ:
+                yield Check(f"secret {name}", "ok", f"{variable} is set")
+            else:
+                hint = f"Set it for the run: export {variable}=..."
+                yield Check(f"secret {name}", "broken", f"{variable} is not set", hint)
+
     def submit(self, build: Build, document: Document, submission: Submission) -> None:
         """Start a run."""
         from waterflow.runs.lineage import tracking_record
 
         self.check_submission(submission)
+        state_folder(self.root)
         self._client.submit(
-            build, document, submission, tracking_record(build, document, self.profile)
+            build,
+            document,
+            submission,
+            tracking_record(build, document, self.profile, submission),
         )
 
     def status(self, run_id: str) -> RunState:
@@ -123,6 +158,10 @@ class LocalProvider(Provider):
         """Return what a run was made from."""
         return self._client.run_basis(run_id)
 
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given."""
+        return self._client.code(run_id)
+
     def foretell(
         self, build: Build, document: Document, parameters: Mapping[str, Any]
     ) -> Mapping[str, Expectation]:
@@ -139,4 +178,5 @@ class LocalProvider(Provider):
 
     def clear_cache(self, older_than: float | None) -> tuple[int, int]:
         """Forget cached results, and remove artifacts that nothing names any more."""
+        state_folder(self.root)
         return self._client.clear_cache(older_than)

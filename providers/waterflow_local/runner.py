@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.errors import WaterflowError
+from waterflow.errors import LocalStorageError, WaterflowError
 from waterflow.runs.why import NO_CACHE
 from waterflow.runtime import contract
 from waterflow_local import forkserver
@@ -71,7 +71,7 @@ class Runner:
         self.decisions = Decisions(self.document.gates, Known.of(self.submitted), self.outcomes)
         self.done = {name: asyncio.Event() for name in self.jobs}
         self.failure: tuple[str, str] | None = None
-        self.fault: str | None = None
+        self.fault: Exception | None = None
         self._stop = asyncio.Event()
         self._active: set[str] = set()
         self._attached = attached
@@ -123,7 +123,7 @@ class Runner:
     def _note_fault(self, problem: Exception) -> None:
         """Keep the first error that is no step's fault, with its traceback in runner.log."""
         if self.fault is None:
-            self.fault = f"{type(problem).__name__}: {problem}"
+            self.fault = LocalStorageError.of(problem, str(self.state.folder)) or problem
             traceback.print_exception(problem)
 
     @property
@@ -167,8 +167,13 @@ class Runner:
             return "failed", {
                 "error": {"type": "StepFailed", "message": f"step '{step}': {message}"}
             }
+        if isinstance(self.fault, LocalStorageError):
+            return "failed", {"error": _error(self.fault)}
         if len(self.outcomes) < len(self.jobs):
-            message = f"{self.fault or 'the runner broke off'} (more in {self.folder.runner_log})"
+            fault = "the runner broke off"
+            if self.fault is not None:
+                fault = f"{type(self.fault).__name__}: {self.fault}"
+            message = f"{fault} (more in {self.folder.runner_log})"
             return "failed", {"error": {"type": "RunnerFailed", "message": message}}
         return "succeeded", {}
 
@@ -195,7 +200,10 @@ class Runner:
             skipped = {
                 n: {"type": t, "digest": None, "size": 0} for n, t in job.file.outputs.items()
             }
-            self.journal.append("step.end", name, 1, status="skipped", outputs=skipped)
+            reason = self.decisions.reason(job)
+            self.journal.append(
+                "step.end", name, 1, status="skipped", outputs=skipped, reason=reason
+            )
             return Outcome(skipped=True)
         inputs, parameters = self.decisions.bind(job)
         basis = self.decisions.basis(job, inputs, parameters)
@@ -266,10 +274,11 @@ class Runner:
                 self._tidy(attempt)
                 return self._succeed(step, number, result)
         except WaterflowError as problem:
-            error = {"type": type(problem).__name__, "message": str(problem), "traceback": ""}
+            error = _error(problem)
         except Exception as problem:  # noqa: BLE001 - a full disk, a file that the step has broken
-            text = "".join(traceback.format_exception(problem))
-            error = {"type": type(problem).__name__, "message": str(problem), "traceback": text}
+            fault = LocalStorageError.of(problem, str(self.state.folder))
+            text = "" if fault else "".join(traceback.format_exception(problem))
+            error = _error(fault or problem, text)
         self._tidy(attempt)
         if code != contract.OK:
             self._heal(step, code, error)
@@ -335,6 +344,11 @@ class Runner:
         return Outcome(result.outputs, result.values)
 
 
+def _error(problem: Exception, text: str = "") -> dict[str, Any]:
+    """Return what the journal says of an error."""
+    return {"type": type(problem).__name__, "message": str(problem), "traceback": text}
+
+
 def _record(result: Result) -> dict[str, Any]:
     """Return what the journal says of a step's result."""
     return {
@@ -395,7 +409,9 @@ def _runner(folder: RunFolder, state: State, launch: Launch, attached: int | Non
     try:
         return Runner(folder, state, launch, attached)
     except Exception as problem:
+        fault = LocalStorageError.of(problem, str(folder.folder))
         error = {"type": "RunnerFailed", "message": f"{type(problem).__name__}: {problem}"}
+        error = _error(fault) if fault else error
         with contextlib.closing(Journal(folder)) as journal:
             journal.append("run.end", status="failed", error=error)
         raise

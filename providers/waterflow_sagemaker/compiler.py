@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow import spec
 from waterflow.cloud.settings import check_steps
 from waterflow.data.fingerprints import text_digest
-from waterflow.errors import ConfigurationError, DefinitionError, UnsupportedFeatureError
+from waterflow.errors import (
+    ConfigurationError,
+    DefinitionError,
+    Gathering,
+    UnsupportedFeatureError,
+)
 from waterflow.project.leaks import in_address, refuse_address
 from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
@@ -55,17 +60,30 @@ def compile_sagemaker(
         DefinitionError: A value is longer than SageMaker takes.
     """
     pipeline = build.spec
-    check_steps(settings, pipeline, profile.name)
-    _refuse_job_maps(pipeline)
+    errors = Gathering()
+    with errors:
+        check_steps(settings, pipeline, profile.name)
+    with errors:
+        _refuse_job_maps(pipeline)
     name = naming.pipeline_name(settings.prefix, pipeline.name)
     tags = lineage.tags(build, "sagemaker", profile.name)
-    planning = SageMakerPlanning(build, settings, _registering(build, tags), _tracking(build))
-    layout = place(pipeline)
-    encodings = _encodings(pipeline)
+    registering: dict[str, Any] | None = None
+    with errors:
+        registering = _registering(build, tags)
+    encodings: dict[str, Encoding] = {}
+    with errors:
+        encodings = _encodings(pipeline)
+    parts: tuple[SageMakerPlanning, Layout] | None = None
+    with errors:
+        parts = SageMakerPlanning(build, settings, registering, _tracking(build)), place(pipeline)
+    if parts is None:
+        raise errors.together()
+    planning, layout = parts
     # The same digest for the same spec, code, lock and data: nothing of a run is in it.
     kept = f"builds/{text_digest(json.dumps(tags, sort_keys=True))}.json"
-    translation = _Definition(planning, layout, encodings)
+    translation = _Definition(planning, layout, encodings, errors)
     definition = translation.whole(profile, kept)
+    errors.check()
     scheduler = None
     if pipeline.schedule is not None:
         scheduler = SchedulerSettings(
@@ -290,12 +308,17 @@ def _parameters(
 
 
 class _Definition:
-    """Makes the steps of a definition, level by level."""
+    """Makes the steps of a definition, level by level; what is wrong with one lets others be."""
 
     def __init__(
-        self, planning: SageMakerPlanning, layout: Layout, encodings: dict[str, Encoding]
+        self,
+        planning: SageMakerPlanning,
+        layout: Layout,
+        encodings: dict[str, Encoding],
+        errors: Gathering,
     ) -> None:
         self._planning, self._layout, self._encodings = planning, layout, encodings
+        self._errors = errors
         self.control: dict[str, Control] = {}
 
     def whole(self, profile: Profile, build: str) -> dict[str, Any]:
@@ -338,7 +361,8 @@ class _Definition:
         for placed in self._layout.levels[path]:
             if isinstance(placed, PlacedGate):
                 level.append(self._condition(placed))
-            else:
+                continue
+            with self._errors:
                 native = steps.native_step(self._planning, placed)
                 level.append(native.step)
                 if native.control is not None:
@@ -348,13 +372,16 @@ class _Definition:
     def _condition(self, placed: PlacedGate) -> dict[str, Any]:
         gate = placed.gate
         behind = self._behind(gate.name)
+        conditions: list[dict[str, Any]] = []
+        with self._errors:
+            conditions = translate(
+                gate.condition, lambda operand: self._term(operand, placed, behind), behind
+            )
         return {
             "Name": placed.native,
             "Type": "Condition",
             "Arguments": {
-                "Conditions": translate(
-                    gate.condition, lambda operand: self._term(operand, placed, behind), behind
-                ),
+                "Conditions": conditions,
                 "IfSteps": self.level((*placed.path, (gate.name, True))),
                 "ElseSteps": self.level((*placed.path, (gate.name, False))),
             },

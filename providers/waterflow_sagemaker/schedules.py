@@ -10,6 +10,7 @@ from waterflow.errors import (
     ConfigurationError,
     ConflictError,
     NotFoundError,
+    UnknownNameError,
 )
 from waterflow.provider.schedules import Schedule
 from waterflow_sagemaker.cron import aws_cron
@@ -257,10 +258,12 @@ class EventBridgeSchedules:
             )
         return role
 
-    def _missing(self, name: str) -> NotFoundError:
-        return NotFoundError(
+    def _missing(self, name: str) -> UnknownNameError:
+        return UnknownNameError(
             f"There is no schedule '{name}' in group '{self.group}'. There are: "
             "waterflow schedule list",
+            name=name,
+            known=(one.name for one in self.list()),
             provider=PROVIDER,
             operation="GetSchedule",
         )

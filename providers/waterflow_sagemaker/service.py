@@ -24,6 +24,7 @@ from waterflow.spec.quantities import show_size
 from waterflow_sagemaker import limits, logs, readback
 from waterflow_sagemaker.document import SageMakerDocument
 from waterflow_sagemaker.errors import translated
+from waterflow_sagemaker.examining import Examination
 from waterflow_sagemaker.translation import naming
 from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
+    from waterflow import spec
     from waterflow.cloud.fingerprint import Fingerprint
     from waterflow.data import Pinned
+    from waterflow.provider import Check
     from waterflow_sagemaker.connections import Connections
 
 _RUN: Final = {
@@ -72,6 +75,16 @@ class SageMakerService(Service[SageMakerDocument]):
     def __init__(self, connections: Connections) -> None:
         self._connections, self._settings = connections, connections.settings
         self._prefix = naming.pipeline_prefix(self._settings.prefix)
+
+    # --- examining ------------------------------------------------------------------------------
+
+    def identity(self) -> str:
+        """Return the ARN of who asks."""
+        return Examination(self._connections).identity()
+
+    def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
+        """Look at the roles, the images and the secrets that runs need."""
+        return Examination(self._connections).all(pipeline)
 
     # --- without asking -------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -401,13 +402,13 @@ CASES = {
     ),
     # runs, steps, artifacts
     "run id that is none": Case("run . --run-id ../x", 2, ("../x",)),
-    "unknown run": Case("status nothing", 4, ("'nothing'", "waterflow runs")),
-    "run outside the folder": Case("logs ../../etc", 4, ("../../etc",)),
-    "unknown run to cancel": Case("cancel nothing", 4, ("'nothing'",)),
-    "unknown run to fetch from": Case("artifacts nothing", 4, ("'nothing'",)),
-    "unknown run to sync": Case("sync nothing", 4, ("'nothing'",)),
-    "unknown run to resume": Case("run . --resume nothing", 4, ("'nothing'",)),
-    "no runs yet": Case("status", 4, ("no runs", "waterflow run")),
+    "unknown run": Case("status nothing", 2, ("'nothing'", "waterflow runs")),
+    "run outside the folder": Case("logs ../../etc", 2, ("../../etc",)),
+    "unknown run to cancel": Case("cancel nothing", 2, ("'nothing'",)),
+    "unknown run to fetch from": Case("artifacts nothing", 2, ("'nothing'",)),
+    "unknown run to sync": Case("sync nothing", 2, ("'nothing'",)),
+    "unknown run to resume": Case("run . --resume nothing", 2, ("'nothing'",)),
+    "no runs yet": Case("status", 2, ("no runs", "waterflow run")),
     # projects
     "project that is there": Case("init", 3, ("waterflow.toml", "nothing was written")),
 }  # fmt: skip
@@ -434,6 +435,34 @@ def test_one_clear_message_and_nothing_left(
         assert name in result.stderr
     runs = tmp_path / ".waterflow" / "runs"
     assert not runs.exists() or not list(runs.iterdir())
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_with_json_the_mistake_is_json(
+    case: Case,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    invoke: Callable[..., Result],
+) -> None:
+    write(tmp_path, case.files)
+    monkeypatch.chdir(tmp_path)
+    for name, value in case.environment.items():
+        monkeypatch.setenv(name, value)
+    result = invoke(*case.arguments.split(), "--json", stdin=case.stdin)
+    answer = json.loads(result.stdout)
+    if "problems" in answer:  # what `validate` is asked for
+        assert answer["problems"], answer
+        message = "\n".join(one["message"] for one in answer["problems"])
+    else:
+        assert list(answer) == ["error"]
+        assert answer["error"]["exit_code"] == result.exit_code
+        assert answer["error"]["kind"]
+        message = answer["error"]["message"]
+    if "'--json'" not in message:  # of a verb whose answer is never JSON
+        assert result.exit_code == case.code
+        for name in case.names:
+            assert name in message
+    assert "Error" not in result.stderr
 
 
 def test_a_spec_of_another_version_is_told(tmp_path: Path) -> None:

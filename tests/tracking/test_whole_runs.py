@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from mlflow import MlflowClient
 
 from tests.servers import free_port, served
 from waterflow.provider.state import Status
+from waterflow.runs.lineage import code_digest
 from waterflow.testing.world import World
 
 if TYPE_CHECKING:
@@ -133,7 +135,9 @@ def test_a_run_names_its_commit_code_lock_and_data(world: World, port: int, serv
     lock = client.download_artifacts(parent.info.run_id, "requirements.lock", str(world.root))
     assert hashlib.sha256(Path(lock).read_bytes()).hexdigest() == build.lock.sha256
     code = {name: bundle.digest for name, bundle in build.bundles.items()}
-    assert {name: tags[f"waterflow.code.{name}"] for name in code} == code
+    listed = client.download_artifacts(parent.info.run_id, "code.json", str(world.root))
+    assert json.loads(Path(listed).read_text()) == code
+    assert tags["waterflow.code_digest"] == code_digest(build)
     (data,) = build.data.values()
     assert [value for name, value in tags.items() if name.startswith("waterflow.data.")] == [
         data.sha256

@@ -1,6 +1,8 @@
 """What type checkers see: steps keep their signatures, pipelines type their parameters."""
 
-from typing import Any, NamedTuple, assert_type
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple, Self, assert_type
 
 import waterflow as wf
 from waterflow.language.pipeline import Call, Pipeline
@@ -78,6 +80,33 @@ def fraud(raw: list[float], min_auc: float = 0.9) -> None:
     assert_type(wf.secret("x").name, str)
 
 
+@wf.serializer
+class Graph:
+    """Keeps itself."""
+
+    def save(self, path: Path) -> None:
+        path.write_text("")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        return cls()
+
+
+@wf.serializer(file="tree.txt")
+class Tree(Graph):
+    """Keeps itself under a name of its own."""
+
+
+assert_type(Graph(), Graph)
+assert_type(Tree.load(Path()), Tree)
+assert_type(
+    wf.serializer(
+        Fraction,
+        save=lambda value, path: path.write_text(f"{value.numerator}/{value.denominator}"),
+        load=lambda path: Fraction(path.read_text()),
+    ),
+    type[Fraction],
+)
 assert_type(square(3), int)
 assert_type(fraud([1.0], min_auc=0.5), Call)
 assert_type(bare(3, folds=5), Call)

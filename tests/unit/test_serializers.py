@@ -341,7 +341,8 @@ class Hologram:
     def __init__(self, content): self.content = content
 
 class HologramSerializer(Serializer):
-    name, format, requires, classes = "hologram", "raw", ("hologramlib",), (("hologramlib", "Hologram"),)
+    name, format, requires = "hologram", "raw", ("hologramlib",)
+    classes = (("hologramlib", "Hologram"),)
     def save(self, value, folder, context): (folder / "t.raw").write_bytes(value.content)
     def load(self, folder, annotation, context): return Hologram((folder / "t.raw").read_bytes())
 """

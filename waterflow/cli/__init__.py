@@ -11,8 +11,8 @@ EPILOG = """\
 Exit codes:
     0  done
     1  the run failed
-    2  what was written is wrong: the command line, a pipeline, a parameter
-    3  the set-up is wrong: a profile, the project, a missing library or file
+    2  what was written is wrong: the command line, a pipeline, a parameter, a name
+    3  the set-up is wrong: a profile, the project, a missing library, a full disk
     4  the provider refused or failed
     5  MLflow could not be reached
    70  an error of Waterflow's own

@@ -12,21 +12,21 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import WaterflowError
 from waterflow.project import git, git_state, state_folder
 from waterflow.project import profile as profiles
-from waterflow.provider import discovery
+from waterflow.provider import Check, discovery
 from waterflow.spec.quantities import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from waterflow import spec
     from waterflow.project.profile import Profile
 
 LIBRARIES: Final = (
@@ -48,38 +48,23 @@ _SKEW: Final = 120.0
 """Seconds by which clocks may differ: signed requests to clouds are refused a little later."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One finding.
-
-    Attributes:
-        name: What was looked at.
-        state: "broken" when a run needs it.
-        finding: What was found.
-        hint: What to do, unless all is well.
-    """
-
-    name: str
-    state: Literal["ok", "warning", "broken"]
-    finding: str
-    hint: str = ""
-
-
-def examine(root: Path, profile: str | None) -> list[Check]:
+def examine(root: Path, profile: str | None, pipeline: spec.Pipeline | None) -> list[Check]:
     """Look at everything.
 
     Args:
         root: The project's folder.
         profile: The profile's name; None for the project's default.
+        pipeline: A pipeline whose own needs are looked at too.
     """
     checks = [_python(), _libraries(), *_state(root), _fork(), _git(root), *_providers()]
     try:
         chosen = profiles.load(root, profile)
-        discovery.provider(chosen.provider)(root, chosen).check_settings()
+        provider = discovery.provider(chosen.provider)(root, chosen)
+        provider.check_settings()
     except WaterflowError as error:
         return [*checks, Check("profile", "broken", "cannot be used", str(error))]
     checks.append(Check("profile", "ok", f"{chosen.name} (provider {chosen.provider})"))
-    return [*checks, *_tracking(root, chosen)]
+    return [*checks, *provider.examine(pipeline), *_tracking(root, chosen)]
 
 
 def _python() -> Check:
@@ -252,7 +237,24 @@ def _tracking(root: Path, chosen: Profile) -> Iterator[Check]:
         if uri.startswith(prefix):
             yield from check(uri)
             return
-    yield Check("mlflow", "ok", f"{uri} (not looked at)")
+    yield from _asked(uri)
+
+
+def _asked(uri: str) -> Iterator[Check]:
+    """Ask a store that is neither a database of ours nor a plain server: a managed one."""
+    from waterflow.tracking.client import UnreachableError, call, connect
+    from waterflow.tracking.waits import short_waits
+
+    try:
+        with short_waits():
+            client = connect(uri)
+            call(uri, lambda: client.search_experiments(max_results=1))
+    except WaterflowError as error:
+        yield Check.of("mlflow", error, "broken")
+    except Exception as error:  # noqa: BLE001 - a plug-in's own, whatever it is
+        yield Check.of("mlflow", UnreachableError(uri, error), "broken")
+    else:
+        yield Check("mlflow", "ok", uri)
 
 
 def _sqlite(uri: str) -> Iterator[Check]:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
-import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from waterflow.errors import WaterflowError
+from waterflow.cli import ending
+from waterflow.cli.ending import CANCELLED
+from waterflow.errors import SeveralErrors, WaterflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from click.shell_completion import CompletionItem
 
 INTERNAL: Final = 70
 """Exit code of an error that nobody foresaw."""
-CANCELLED: Final = 130
+_JSON: Final = "waterflow.json"
+"""What a context remembers where the command line asks for JSON."""
 CLOSED: Final = 141
 """Exit code when nobody reads on: the one that a shell gives a program that SIGPIPE ended."""
 
@@ -33,6 +35,7 @@ VERBS: Final = {
     "logs": "Print what a run's steps have written.",
     "cancel": "Stop a run.",
     "artifacts": "List or fetch what a run has made.",
+    "code": "Bring back the code of a run.",
     "validate": "Check a pipeline without running it.",
     "graph": "Draw a pipeline.",
     "compile": "Print what a pipeline becomes on a provider.",
@@ -100,6 +103,30 @@ class LazyGroup(click.Group):
         ]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line; where it asks for JSON, what is wrong with it is JSON too."""
+        words = list(sys.argv[1:] if args is None else args)
+        ending.bear_any_text()
+        if not standalone_mode or not ending.wants_json(words):
+            return super().main(words, prog_name, complete_var, standalone_mode, **extra)
+        try:
+            code = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            kind, message = type(error).__name__, error.format_message()
+            ending.tell_json(ending.document(kind, message, error.exit_code))
+            code = error.exit_code
+        except click.Abort:
+            ending.tell_json(ending.document("Cancelled", "Cancelled.", CANCELLED))
+            code = CANCELLED
+        sys.exit(code if isinstance(code, int) else 0)
+
     def make_context(
         self,
         info_name: str | None,
@@ -108,8 +135,11 @@ class LazyGroup(click.Group):
         **extra: Any,
     ) -> click.Context:
         """Read the command line; what `--help` and `--version` say is written here."""
+        as_json = ending.wants_json(args)
         with _reader_may_go():
-            return super().make_context(info_name, args, parent, **extra)
+            context = super().make_context(info_name, args, parent, **extra)
+        context.meta[_JSON] = as_json
+        return context
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; an error ends it with one message and the documented exit code."""
@@ -119,11 +149,17 @@ class LazyGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
-            click.echo("\nCancelled.", err=True)
+            if ctx.meta[_JSON]:
+                ending.tell_json(ending.document("Cancelled", "Cancelled.", CANCELLED))
+            else:
+                click.echo("\nCancelled.", err=True)
             ctx.exit(CANCELLED)
         except WaterflowError as error:
             _fail(ctx, error, str(error), error.exit_code)
         except Exception as error:  # noqa: BLE001 - the last place that can say it in one line
+            fault = ending.storage_fault(error)
+            if fault is not None:
+                _fail(ctx, fault, str(fault), fault.exit_code)
             kind = type(error).__name__
             _fail(
                 ctx,
@@ -141,9 +177,7 @@ def _reader_may_go() -> Generator[None]:
     try:
         yield
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):  # or Python complains of what it cannot flush
-            os.dup2(nowhere, stream.fileno())
+        ending.reader_gone()
         raise click.exceptions.Exit(CLOSED) from None
 
 
@@ -152,5 +186,11 @@ def _fail(ctx: click.Context, error: Exception, message: str, code: int) -> NoRe
         import traceback
 
         click.echo("".join(traceback.format_exception(error)), err=True)
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+    if ctx.meta[_JSON]:
+        ending.tell_json(ending.of_error(error, message, code))
+    elif isinstance(error, SeveralErrors):
+        for one in error.errors:
+            ending.tell(str(one))
+    else:
+        ending.tell(message)
     ctx.exit(code)

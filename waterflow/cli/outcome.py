@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,6 +13,7 @@ import click
 from waterflow.cli.output import print_json, run_document, show_count, show_seconds
 from waterflow.cli.project import next_command
 from waterflow.cli.watch import counts, settle
+from waterflow.errors import ConfigurationError, is_storage_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +30,29 @@ _CODES: Final = {"failed": 1, "cancelled": 130}
 _MODEL: Final = ("name", "uri", "version")
 
 
-def finish(run: Run, state: RunState, *, again: str | None, as_json: bool) -> int:
+@dataclass(frozen=True)
+class Command:
+    """How a run was started.
+
+    Attributes:
+        words: What starts another like it.
+        inline: Whether it ran in the caller's process, which keeps neither logs nor results to go
+            on from.
+        cache: Whether earlier results might stand for its steps.
+    """
+
+    words: tuple[str, ...]
+    inline: bool = False
+    cache: bool = True
+
+
+def finish(run: Run, state: RunState, command: Command, *, as_json: bool) -> int:
     """Tell how a run ended.
 
     Args:
         run: The run.
         state: Its final state.
-        again: The command that goes on from it; None where it ran inline, which keeps neither
-            logs nor results to go on from.
+        command: How it was started.
         as_json: As one JSON object on standard output.
 
     Returns:
@@ -44,11 +62,11 @@ def finish(run: Run, state: RunState, *, again: str | None, as_json: bool) -> in
     if as_json:
         state = settle(run, state)
         print_json(run_document(state) | {"models": models, "metrics": metrics})
-        return _CODES.get(str(state.status), 0)
+        return _code(state)
     root = run.provider.root
     for step in state.steps.values():
         if str(step.status) == "failed":
-            _tell_failure(run, root, step, logged=again is not None)
+            _tell_failure(run, root, step, logged=not command.inline)
     colour = {"succeeded": "green", "failed": "red"}.get(str(state.status), "magenta")
     totals = f"{show_count(len(state.steps), 'step')}, {counts(state)}"
     seconds = show_seconds(state.seconds)
@@ -61,8 +79,8 @@ def finish(run: Run, state: RunState, *, again: str | None, as_json: bool) -> in
         click.echo(f"  {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
     for model in models:
         click.echo(f"  model {model['name']}, version {model['version']} ({model['uri']})")
-    if again is not None and str(state.status) != "succeeded":
-        click.echo(f"  go on from here: {again}")
+    if (line := _next(run, state, command)) is not None:
+        click.echo(f"  {line}")
     click.echo(f"  look at it: {next_command(root, 'waterflow', 'ui')}")
     state = settle(run, state)
     if state.unsent:
@@ -70,17 +88,61 @@ def finish(run: Run, state: RunState, *, again: str | None, as_json: bool) -> in
             f"  MLflow has not got {state.unsent} of its tracking events yet; nothing is lost. "
             f"Send them: {next_command(root, 'waterflow', 'sync')}"
         )
+    return _code(state)
+
+
+def _code(state: RunState) -> int:
+    """Return the exit code: a failure that is all the set-up's has the set-up's."""
+    failures = [step.error for step in state.steps.values() if str(step.status) == "failed"]
+    failures = failures or [state.error]
+    if str(state.status) == "failed" and all(map(is_storage_fault, failures)):
+        return ConfigurationError.exit_code
     return _CODES.get(str(state.status), 0)
+
+
+def _next(run: Run, state: RunState, command: Command) -> str | None:
+    """Return the line that says how to go on; `--resume` where it spares what a new run repeats."""
+    if command.inline or str(state.status) == "succeeded":
+        return None
+    capabilities = run.provider.capabilities
+    again, resume = shlex.join(command.words), shlex.join([*command.words, "--resume", run.id])
+    finished = [n for n, one in state.steps.items() if str(one.status) in ("succeeded", "cached")]
+    if not capabilities.resume or not finished:
+        return f"try again: {again}"
+    if not capabilities.content_cache:
+        # It repeats the failed steps as they were, so it helps where their code need not change.
+        if any(one.detail for one in state.steps.values() if str(one.status) == "failed"):
+            return f"when the code is mended: {again}"
+        return f"go on from here: {resume}"
+    if command.cache and not _uncached(run, finished):
+        return f"try again, and what is done comes from the cache: {again}"
+    return f"go on from here: {resume}"
+
+
+def _uncached(run: Run, steps: list[str]) -> bool:
+    """Say whether the cache does not keep the results of some of these steps."""
+    from waterflow.errors import WaterflowError
+
+    with contextlib.suppress(WaterflowError):
+        pipeline = run.provider.run_spec(run.id)
+        if pipeline is not None:
+            return not all(pipeline.step(name).cache for name in steps)
+    return True
 
 
 def _tell_failure(run: Run, root: Path, step: StepState, *, logged: bool) -> None:
     attempts = f" (attempt {step.attempt})" if step.attempt > 1 else ""
+    if not logged and step.detail:  # it was printed here when it happened
+        click.echo(f"\n{click.style(f'{step.name} failed', fg='red', bold=True)}, as told above")
+        return
     head = click.style(f"{step.name} failed{attempts}:", fg="red", bold=True)
-    click.echo(f"\n{head} {step.error}")
-    text = step.detail
+    error, text = step.error or "", step.detail or ""
     if not text:
         with contextlib.suppress(Exception):
             text = "\n".join(line.text for line in list(run.logs(step.name))[-TAIL:])
+    # A traceback ends in the very error, its class often with the name of its module.
+    said = error.partition(": ")[2] or error
+    click.echo(f"\n{head}{'' if said in text else f' {error}'}")
     if text:
         click.echo("\n".join(f"  {line}" for line in text.splitlines()))
     if step.url:

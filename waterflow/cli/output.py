@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from waterflow.cli.ending import ANSWERED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,10 @@ COLOURS: Final = {
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON."""
+    """Print a value as JSON, which is the verb's whole answer."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[ANSWERED] = True
     click.echo(json_text(value))
 
 
@@ -37,7 +42,9 @@ def json_text(value: Any) -> str:
 
         return msgspec.to_builtins(struct)
 
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=plain)
+    # Where standard output cannot hold every letter, JSON's own escapes keep what is meant.
+    ascii_only = "utf" not in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=ascii_only, default=plain)
 
 
 def write(text: str, output: str | None) -> None:
@@ -148,6 +155,8 @@ def run_document(state: RunState) -> dict[str, Any]:
                 "seconds": step_seconds(step),
                 "error": step.error,
                 "detail": step.detail,
+                "reason": step.reason,
+                "origin": step.origin,
                 "job": step.job,
                 "url": step.url,
                 "why": list(step.why),

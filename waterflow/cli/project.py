@@ -37,11 +37,11 @@ def latest(provider: Provider) -> RunState:
     Raises:
         NotFoundError: There is none yet.
     """
-    from waterflow.errors import NotFoundError
+    from waterflow.errors import UnknownNameError
 
     for state in provider.runs():
-        return state
-    raise NotFoundError(
+        return provider.status(state.run)  # which tells more of a run than a list does
+    raise UnknownNameError(
         f"There are no runs yet in {provider.root}. Start one: waterflow run TARGET",
         provider=provider.name,
         operation="list runs",

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.errors import DefinitionError, MissingDependencyError, WaterflowError
+from waterflow.errors import (
+    DefinitionError,
+    Gathering,
+    MissingDependencyError,
+    WaterflowError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -60,18 +65,23 @@ class Target:
         Raises:
             DefinitionError: The pipeline or a parameter is written wrongly.
         """
+        from waterflow.language.gathering import tolerated
         from waterflow.language.parameters import parse_text
 
         with user_code(f"Pipeline '{self.pipeline.name}'", "defined"):
             declared = self.parameters()
             arguments: dict[str, Any] = {}
+            errors = Gathering()
             for text in texts:
-                name, value = parse_text(self.pipeline.name, declared, text)
-                if name in arguments:
-                    raise DefinitionError(f"-p {name} is given twice. Give it once.")
-                if declared[name].type == "data" and value is not None:
-                    value = self._seen_from_root(value)
-                arguments[name] = value
+                with errors:
+                    name, value = parse_text(self.pipeline.name, declared, text)
+                    if name in arguments:
+                        raise DefinitionError(f"-p {name} is given twice. Give it once.")
+                    if declared[name].type == "data" and value is not None:
+                        value = self._seen_from_root(value)
+                    arguments[name] = value
+            with tolerated():
+                errors.check()
             for name, one in declared.items():
                 if one.static and one.required and name not in arguments:
                     raise DefinitionError(

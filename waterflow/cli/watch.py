@@ -166,11 +166,12 @@ def ended(step: StepState) -> str:
     """Return how a step ended, as the end of a line."""
     from waterflow.provider.state import Status
 
+    if step.status is Status.SKIPPED and step.reason:
+        return f"skipped: {step.reason}"
     if step.status in (Status.SKIPPED, Status.CACHED):
         return str(step.status)
+    # What a failed one failed of is told once, at the run's end.
     words = [str(step.status), show_seconds(step_seconds(step))]
-    if step.error:
-        words.append(step.error.splitlines()[0])
     return "  ".join(word for word in words if word)
 
 
@@ -223,12 +224,22 @@ class Table:
                 Text(status, style=COLOURS.get(status, "dim")),
                 str(step.attempt) if step.attempt > 1 else "",
                 "" if status in ("cached", "skipped") else show_seconds(step_seconds(step, now)),
-                Text((step.error or "").partition("\n")[0], style="red", overflow="ellipsis"),
+                self._remark(step),
             )
         if len(shown) < len(steps):
             rest = f"{len(steps) - len(shown)} more: {counts(self._state)}"
             grid.add_row(Text(rest, style="dim"))
         return grid
+
+    def _remark(self, step: StepState) -> Any:
+        """Return what a row ends in: why a step is skipped, or failed while others still run."""
+        from rich.text import Text
+
+        if step.reason:
+            return Text(step.reason, style="dim", overflow="ellipsis")
+        over = self._state is not None and self._state.status.final
+        error = "" if over else (step.error or "").partition("\n")[0]  # the end tells it in full
+        return Text(error, style="red", overflow="ellipsis")
 
 
 def _most_telling(steps: list[StepState], room: int) -> list[StepState]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow import spec
 from waterflow.graph import to_mermaid, to_svg
 from waterflow.provider.state import Status
+from waterflow.runs import lineage
 from waterflow.runtime.logged import LogReader
 from waterflow.tracking.spool import finite, parse_frames
 
@@ -52,9 +53,15 @@ class Events:
             "graph.svg": to_svg(execution.spec),
             "graph.mmd": to_mermaid(execution.spec),
             "requirements.lock": build.lock,
+            lineage.CODE: lineage.code_text(build.code),
         }
         for name, text in files.items():
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8")
+        kept = record.files if record is not None else {}
+        for name, place in kept.items():
+            content = self._runs.bucket.get(place)
+            if content is not None:
+                (folder / name).write_bytes(content)
         links = {
             "waterflow.run": execution.run,
             "waterflow.native_execution": execution.native,
@@ -68,7 +75,7 @@ class Events:
             pipeline=execution.pipeline,
             parameters=self._runs.parameters(execution),
             tags=(record.tags if record is not None else build.tags) | links,
-            files={name: name for name in files},
+            files={name: name for name in (*files, *kept) if (folder / name).exists()},
             datasets=[
                 {
                     "name": Path(uri).name or uri,

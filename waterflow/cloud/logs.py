@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from waterflow.errors import NotFoundError
+from waterflow.errors import UnknownNameError
 from waterflow.provider import LogLine
 from waterflow.tracking.spool import FRAME
 
@@ -43,8 +43,10 @@ class Logs:
         execution = self._runs.execution(run_id)
         names = [one.name for one in execution.spec.steps]
         if step is not None and step not in names:
-            raise NotFoundError(
+            raise UnknownNameError(
                 f"Run '{run_id}' has no step '{step}'; it has: {', '.join(names)}.",
+                name=step,
+                known=names,
                 provider=self._service.provider,
                 operation="read logs",
             )

@@ -9,9 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from waterflow.cloud.document import CloudDocument
-from waterflow.project import state_folder
+from waterflow.errors import ConfigurationError
+from waterflow.project import STATE, state_folder
 from waterflow.project.leaks import refuse_address
 from waterflow.provider import Provider
+from waterflow.provider.state import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from waterflow.cloud.service import Service
     from waterflow.cloud.starting import Starter
     from waterflow.cloud.tracking import Tracking
-    from waterflow.provider import Artifact, Build, Document, LogLine, Sent, Submission
+    from waterflow.provider import Artifact, Build, Check, Code, Document, LogLine, Sent, Submission
     from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
@@ -78,7 +80,10 @@ class CloudProvider(Provider):
 
     @cached_property
     def _state_folder(self) -> Path:
-        return state_folder(self.root)
+        try:
+            return state_folder(self.root)
+        except ConfigurationError:  # who only looks at runs need not be able to write
+            return self.root / STATE
 
     @cached_property
     def _records(self) -> Records:
@@ -133,6 +138,12 @@ class CloudProvider(Provider):
 
     # --- the contract ---------------------------------------------------------------------------
 
+    def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
+        """Look at what runs on the cloud need."""
+        from waterflow.cloud.examining import examine
+
+        yield from examine(self.service, self.bucket, pipeline)
+
     def submit(self, build: Build, document: Document, submission: Submission) -> None:
         """Start a run."""
         from waterflow.cloud.starting import Order
@@ -153,7 +164,13 @@ class CloudProvider(Provider):
 
     def status(self, run_id: str) -> RunState:
         """Return a run's state."""
-        return self._refined(self.profile_runs.look(run_id))
+        look = self.profile_runs.look(run_id)
+        state = self._refined(look)
+        for run in look.steps.values():
+            step = look.execution.step_of(run)
+            if step is not None and run.status is Status.CACHED:
+                state.steps[step.name].origin = self.profile_runs.origin(look.execution, run)
+        return state
 
     def _refined(self, look: Look) -> RunState:
         """Return a run's state with what its steps and its tracking tell."""
@@ -187,6 +204,10 @@ class CloudProvider(Provider):
     def run_spec(self, run_id: str) -> spec.Pipeline | None:
         """Return the spec that a run was started with."""
         return self.profile_runs.execution(run_id).spec
+
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given."""
+        return self._results.code(run_id)
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run."""

@@ -10,6 +10,7 @@ import msgspec
 
 from waterflow import spec
 from waterflow.provider.basis import RunBasis
+from waterflow.runs import lineage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,7 @@ class Record:
         resumed: The id of the failed run that it goes on from.
         execution: The execution; None until the cloud has answered.
         tags: Its lineage.
+        files: What is kept with it: name -> the name of the object.
     """
 
     run: str
@@ -47,6 +49,7 @@ class Record:
     resumed: str | None = None
     execution: str | None = None
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    files: dict[str, str] = field(default_factory=dict[str, str])
 
     def to_json(self) -> bytes:
         """Return it as text."""
@@ -83,6 +86,16 @@ class Records:
         self._bucket.delete(_name(run_id))
 
 
+def bundle_name(digest: str) -> str:
+    """Return the name of the object that is a code bundle, as a .tar.gz."""
+    return f"code/{digest}.tar.gz"
+
+
+def file_name(run_id: str, name: str) -> str:
+    """Return the name of the object that is a file kept with a run."""
+    return f"submissions/{run_id}/{name}"
+
+
 def _name(run_id: str) -> str:
     return f"submissions/{run_id}.json"
 
@@ -97,6 +110,7 @@ class BuildRecord:
         tags: The lineage of its runs.
         lock: The project's lock file.
         data: URI of outside data -> what it was pinned to, or "unpinned".
+        code: Step -> the digest of its code bundle, which lies under `bundle_name`.
         basis: What its runs are made from, parameters aside; None where an earlier version of
             Waterflow wrote this.
     """
@@ -106,6 +120,7 @@ class BuildRecord:
     tags: dict[str, str]
     lock: str
     data: dict[str, str]
+    code: dict[str, str] = field(default_factory=dict[str, str])
     basis: dict[str, Any] | None = None
 
     @classmethod
@@ -125,6 +140,7 @@ class BuildRecord:
                 pinned.uri: pinned.sha256 or pinned.version or "unpinned"
                 for pinned in build.data.values()
             },
+            code=lineage.code(build),
             basis=msgspec.to_builtins(RunBasis.of(build, tags.get("waterflow.profile", ""))),
         )
 

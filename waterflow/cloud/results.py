@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import shutil
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts, spec
-from waterflow.errors import ArtifactError, NotFoundError, ProviderError
-from waterflow.provider import Artifact
+from waterflow.cloud.records import bundle_name
+from waterflow.errors import ArtifactError, NotFoundError, ProviderError, UnknownNameError
+from waterflow.provider import Artifact, Code
 from waterflow.provider.state import Status
+from waterflow.spec.conditions import SKIPPED
+from waterflow.spec.references import branches, sources
 from waterflow.tracking import spool
 from waterflow.tracking.spool import parse_frames
 
@@ -51,6 +58,7 @@ class Results:
         self._runs, self._bucket, self._local = runs, runs.bucket, local
         self._artifacts: dict[str, list[Artifact]] = {}
         self._events: dict[str, list[dict[str, Any]]] = {}
+        self._reasons: dict[str, str] = {}
 
     def of(self, step: spec.Step, run: NativeRun) -> Result:
         """Return a step with the place of what it has written."""
@@ -133,7 +141,7 @@ class Results:
             None,
         )
         if artifact is None:
-            raise NotFoundError(
+            raise UnknownNameError(
                 f"Run '{run_id}' has no artifact '{step}.{output}' (yet). "
                 f"List them: waterflow artifacts {run_id}",
                 provider=self._runs.service.provider,
@@ -169,6 +177,40 @@ class Results:
             shown = f"'{artifact.step}.{artifact.output}' at {artifact.uri}"
             raise ArtifactError(str(error).replace(str(target), shown)) from None
 
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given, fetched where it is not here yet.
+
+        Raises:
+            NotFoundError: There is no such run, or its code is no longer in the bucket.
+        """
+        execution = self._runs.execution(run_id)
+        build, record = execution.build, execution.record
+        folders = {digest: self._bundle(run_id, digest) for digest in {*build.code.values()}}
+        return Code.of(build.code, folders, record.tags if record is not None else build.tags)
+
+    def _bundle(self, run_id: str, digest: str) -> Path:
+        target = self._local / "code" / digest
+        if target.is_dir():
+            return target
+        content = self._bucket.get(bundle_name(digest))
+        if content is None:
+            raise NotFoundError(
+                f"The code of run '{run_id}' is no longer at "
+                f"{self._bucket.uri(bundle_name(digest))}. Its commit and its patch are in MLflow",
+                provider=self._runs.service.provider,
+                operation="read code",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+        try:
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                archive.extractall(building / "code", filter="data")
+            with contextlib.suppress(FileExistsError):
+                (building / "code").rename(target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return target
+
     # --- events ---------------------------------------------------------------------------------
 
     def events(self, result: Result, folder: Path | None = None) -> list[dict[str, Any]]:
@@ -196,6 +238,9 @@ class Results:
             state: Its state, to be added to.
             logs: The logs.
         """
+        for name, one in state.steps.items():
+            if one.status is Status.SKIPPED:
+                one.reason = self._reason(look, name)
         for run in look.steps.values():
             step = look.execution.step_of(run)
             if step is None or not run.status.final or run.status is Status.CACHED:
@@ -213,6 +258,51 @@ class Results:
                 except ProviderError:
                     continue  # what the cloud itself says of the step stands
             _refine(state.steps[step.name], self._events[key])
+
+    def _reason(self, look: Look, name: str) -> str:
+        """Return why a step was skipped."""
+        key = f"{look.execution.native}/{name}"
+        if key not in self._reasons:
+            self._reasons[key] = self._read_reason(look, name)
+        return self._reasons[key]
+
+    def _read_reason(self, look: Look, name: str) -> str:
+        from waterflow.graph import closing_text
+
+        pipeline = look.execution.spec
+        step = pipeline.step(name)
+        gates = {gate.name: gate.condition for gate in pipeline.gates}
+        chain = [(gates[one.gate], one.then) for one in branches(pipeline, step.branch)]
+        text = closing_text(chain, lambda operand: self._scalar(look, operand))
+        if text is not None:
+            return text
+        before = (
+            source.step
+            for argument in step.inputs.values()
+            for source in sources(argument.source)
+            if isinstance(source, spec.FromStep)
+            and look.state.steps[source.step].status is Status.SKIPPED
+        )
+        return f"its input from '{next(before, 'a step before it')}' was skipped"
+
+    def _scalar(self, look: Look, operand: spec.Operand) -> Any:
+        """Return a condition's operand; KeyError for one that cannot be read here."""
+        if isinstance(operand, spec.FromValue):
+            return operand.value
+        if isinstance(operand, spec.FromParameter):
+            return self._runs.parameters(look.execution)[operand.name]
+        run = look.native_run(operand.step)
+        if run is None:
+            if look.state.steps[operand.step].status is Status.SKIPPED:
+                return SKIPPED
+            raise KeyError(operand.step)
+        folder = self.of(look.execution.spec.step(operand.step), run).folder
+        try:
+            text = self._bucket.get(f"{folder}{operand.output}/value.json")
+            value: Any = json.loads(text or b"")
+        except (ProviderError, ValueError):
+            raise KeyError(operand.step) from None
+        return value if operand.key is None else value[operand.key]
 
 
 def _refine(step: StepState, events: list[dict[str, Any]]) -> None:

@@ -6,13 +6,14 @@ import random
 import threading
 import time
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
 from waterflow.cloud.records import BuildRecord, Record
 from waterflow.cloud.starting import Former, Order, Starter, value_of
 from waterflow.cloud.states import conclude, run_state
-from waterflow.errors import ConflictError, NotFoundError, ProviderError
+from waterflow.errors import ConflictError, NotFoundError, ProviderError, UnknownNameError
 from waterflow.provider import RUN_ID
 from waterflow.provider.state import RunState, Status
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from waterflow.cloud.service import Service
     from waterflow.cloud.states import NativeRun, NativeStep
 
+_RECENT: Final = 100
+"""Executions among which a mistyped run is looked for."""
 _SLOWER: Final = 1.3
 """Factor by which the pause between two looks at a run grows."""
 _SLOWEST: Final = 6
@@ -116,6 +119,7 @@ class Runs:
         self.service, self.bucket, self.poll = service, bucket, poll
         self._records, self._starter, self._where = records, starter, where
         self._known: dict[str, Execution] = {}
+        self._origins: dict[str, str] = {}
         self._latest: dict[str, _Latest] = {}
         self._looking = threading.RLock()
 
@@ -175,8 +179,10 @@ class Runs:
             native = self._started(record) if record is not None else self._by_short_id(run_id)
             known = self._load(run_id, native, record) if native is not None else None
             if known is None:
-                raise NotFoundError(
-                    f"There is no run '{run_id}' of {self._where}. List them: waterflow runs",
+                raise UnknownNameError(
+                    f"There is no run '{run_id}' of {self._where}. List them: waterflow runs.",
+                    name=run_id,
+                    known=self._names(),
                     provider=self.service.provider,
                     operation="find run",
                 )
@@ -205,6 +211,10 @@ class Runs:
             if self.service.short_id(listed.execution) == short_id:
                 return listed.execution
         return None
+
+    def _names(self) -> list[str]:
+        """Return the ids of the latest runs, of which one may have been meant."""
+        return [name for one in islice(self.service.executions(), _RECENT) for name in one.runs]
 
     def _load(self, run_id: str, native: str, record: Record | None) -> Execution | None:
         """Read what an execution runs; None for one that is none of this profile's."""
@@ -280,6 +290,18 @@ class Runs:
             if name in declared:
                 values[name] = value_of(declared[name], text)
         return values
+
+    def origin(self, execution: Execution, run: NativeRun) -> str | None:
+        """Return the run that has done the work of a cached step; None where nobody says."""
+        if not run.origin or run.origin == execution.id:
+            return None
+        if run.origin not in self._origins:
+            try:
+                listed = self.service.sibling(execution.native, run.origin)
+            except ProviderError:
+                return run.origin
+            self._origins[run.origin] = next(iter(listed.runs), run.origin)
+        return self._origins[run.origin]
 
     # --- watching -------------------------------------------------------------------------------
 

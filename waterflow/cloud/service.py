@@ -16,6 +16,8 @@
 | `outcome` | DescribePipelineExecution | GET of the job | GetPipelineJob |
 | `stop` | StopPipelineExecution | POST cancel | CancelPipelineJob |
 | `log` | CloudWatch Logs, a stream a machine | `logFiles` of a child's details | Cloud Logging, by the job of the task |
+| `identity` | GetCallerIdentity | who the token is of | who the token is of |
+| `examine` | GetRole, DescribeRepositories, DescribeSecret | the workspace, its identity | the service account |
 | `copy` | CopyObject, where the data is in S3 | Copy Blob, where it is in Blob or ADLS | a rewrite, where it is in Cloud Storage |
 """  # noqa: E501 - a table
 
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from waterflow import spec
     from waterflow.cloud.fingerprint import Fingerprint
     from waterflow.cloud.states import NativeRun, NativeStep, Outcome
     from waterflow.data import Pinned
     from waterflow.errors import ProviderError
+    from waterflow.provider import Check
 
 D = TypeVar("D", bound=CloudDocument)
 
@@ -174,6 +178,23 @@ class Service(ABC, Generic[D]):
         return {}
 
     # --- asking ---------------------------------------------------------------------------------
+
+    def identity(self) -> str | None:
+        """Return who asks, as the cloud knows them; None where the cloud cannot tell.
+
+        Raises:
+            AuthenticationError: The cloud does not know who asks.
+        """
+        return None
+
+    def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
+        """Look at what runs need of the cloud beside the bucket: its roles, images, secrets.
+
+        Args:
+            pipeline: A pipeline whose own needs are looked at too.
+        """
+        del pipeline
+        yield from ()
 
     def connect(self) -> None:
         """Make the clients of the cloud's SDK, before several threads use them.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from msgspec import Struct, field
 
-from waterflow.errors import ConfigurationError
+from waterflow.errors import ConfigurationError, Gathering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,16 +125,20 @@ def check_steps(settings: CloudSettings, pipeline: spec.Pipeline, profile: str) 
         ConfigurationError: An entry names no step of the pipeline.
     """
     steps = {step.name for step in pipeline.steps}
+    errors = Gathering()
     for name in settings.steps:
         owner, dot, step = name.rpartition(".")
         if (dot and owner != pipeline.name) or (step if dot else name) in steps:
             continue
         shown = ", ".join(sorted(steps)[:10]) or "none"
-        raise ConfigurationError(
-            f"[profiles.{profile}.steps.{name}] names no step of pipeline '{pipeline.name}', which "
-            f"has: {shown}. Correct the name, or say whose step it is: "
-            f'[profiles.{profile}.steps."PIPELINE.{step}"]'
+        errors.add(
+            ConfigurationError(
+                f"[profiles.{profile}.steps.{name}] names no step of pipeline '{pipeline.name}', "
+                f"which has: {shown}. Correct the name, or say whose step it is: "
+                f'[profiles.{profile}.steps."PIPELINE.{step}"]'
+            )
         )
+    errors.check()
 
 
 def check_python(python: str | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.cloud.records import Record
+from waterflow.cloud.records import Record, file_name
 from waterflow.cloud.service import Start
 from waterflow.errors import ConflictError, ProviderError, TransientError
 from waterflow.provider.state import Status
@@ -155,6 +155,9 @@ class Starter:
         else:
             native, version = former.record.native, former.record.version
             self._check_resumable(document, submission, former)
+        files = {name: file_name(submission.run_id, name) for name in submission.files}
+        for name, text in submission.files.items():
+            self._bucket.put(files[name], text.encode())
         return self._records.add(
             Record(
                 run=submission.run_id,
@@ -166,7 +169,8 @@ class Starter:
                 tracking=dict(order.tracking),
                 created=int(time.time() * 1000),
                 resumed=submission.resume,
-                tags=dict(document.tags),
+                tags=dict(document.tags) | dict(submission.tags),
+                files=files,
             )
         )
 

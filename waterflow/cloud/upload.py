@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from waterflow import data
 from waterflow.artifacts import canonical
-from waterflow.cloud.records import BuildRecord
+from waterflow.cloud.records import BuildRecord, bundle_name
 from waterflow.packing import bundle, wheelhouse
 from waterflow.project import progress
 from waterflow.spec.quantities import show_size
@@ -52,14 +52,20 @@ class Upload:
         self._upload_control(build, document)
 
     def _upload_control(self, build: Build, document: CloudDocument) -> None:
+        bundles = {code.digest: code for code in build.bundles.values()}
         missing = self.bucket.missing(
-            f"control/{control.digest}/step.json" for control in document.control.values()
+            [f"control/{control.digest}/step.json" for control in document.control.values()]
+            + [bundle_name(digest) for digest in bundles]
         )
         objects: dict[str, bytes | Path] = {
             document.build: canonical(BuildRecord.of(build, document.tags).to_json())
         }
         last: dict[str, bytes | Path] = {}
         archives: dict[str, bytes] = {}
+        for digest, code in bundles.items():
+            # A control input may hold another bundle of the same code key: a run's own is here.
+            if bundle_name(digest) in missing:
+                archives[digest] = objects[bundle_name(digest)] = bundle.archive(code)
         for control in document.control.values():
             folder = f"control/{control.digest}"
             if f"{folder}/step.json" not in missing:

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import DefinitionError
+from waterflow.language.gathering import tolerated
 from waterflow.language.signature import NO_DEFAULT, Argument, show
 from waterflow.language.types import Data
 from waterflow.language.values import definition_error
@@ -44,42 +45,50 @@ def declare(pipeline: str, arguments: Mapping[str, Argument], location: str) -> 
     Raises:
         DefinitionError: A type that no parameter can have, or a default that it cannot hold.
     """
+    from waterflow import spec
+
+    declared = Declared(arguments)
+    for name, argument in arguments.items():
+        declared[name] = spec.Parameter(type="json")  # stands where a mistake is only gathered
+        with tolerated():
+            declared[name] = _declared(pipeline, name, argument, location)
+    return declared
+
+
+def _declared(pipeline: str, name: str, argument: Argument, location: str) -> spec.Parameter:
     import msgspec
 
     from waterflow import spec
     from waterflow.artifacts.annotations import beyond_text
 
-    declared = Declared(arguments)
-    for name, argument in arguments.items():
-        kind = "json" if argument.type in ("any", "metrics", "null") else argument.type
-        if kind not in TYPES:
-            raise DefinitionError(
-                f"Pipeline '{pipeline}': parameter '{name}' has type {kind}. A parameter is a "
-                "number, text, a boolean, plain data or wf.Data; artifacts are made by steps.",
-                location,
-            )
-        if odd := beyond_text(argument.annotation):
-            raise DefinitionError(
-                f"Pipeline '{pipeline}': parameter '{name}' has type {show(argument.annotation)}. "
-                f"A parameter is given as text, and nobody can give a {odd} so: take a str, and "
-                "make it in the step that needs it.",
-                location,
-            )
-        required = argument.default is NO_DEFAULT
-        parameter = spec.Parameter(
-            type=kind,
-            required=required,
-            optional=argument.optional,
-            choices=tuple(argument.choices),
-            static=argument.static,
+    kind = "json" if argument.type in ("any", "metrics", "null") else argument.type
+    if kind not in TYPES:
+        raise DefinitionError(
+            f"Pipeline '{pipeline}': parameter '{name}' has type {kind}. A parameter is a "
+            "number, text, a boolean, plain data or wf.Data; artifacts are made by steps.",
+            location,
         )
-        if not required:
-            default = _checked(
-                pipeline, name, parameter, argument.annotation, argument.default, location
-            )
-            parameter = msgspec.structs.replace(parameter, default=default)
-        declared[name] = parameter
-    return declared
+    if odd := beyond_text(argument.annotation):
+        raise DefinitionError(
+            f"Pipeline '{pipeline}': parameter '{name}' has type {show(argument.annotation)}. "
+            f"A parameter is given as text, and nobody can give a {odd} so: take a str, and "
+            "make it in the step that needs it.",
+            location,
+        )
+    required = argument.default is NO_DEFAULT
+    parameter = spec.Parameter(
+        type=kind,
+        required=required,
+        optional=argument.optional,
+        choices=tuple(argument.choices),
+        static=argument.static,
+    )
+    if not required:
+        default = _checked(
+            pipeline, name, parameter, argument.annotation, argument.default, location
+        )
+        parameter = msgspec.structs.replace(parameter, default=default)
+    return parameter
 
 
 def bake(
@@ -109,13 +118,14 @@ def check_arguments(
     Raises:
         DefinitionError: A name that is not declared, or a value of another type.
     """
-    for name in values:
-        if name not in declared:
-            raise definition_error(_unknown(pipeline, name, declared))
-    return {
-        name: _checked(pipeline, name, declared[name], _annotation(declared, name), value, None)
-        for name, value in values.items()
-    }
+    arguments: dict[str, Any] = {}
+    for name, value in values.items():
+        with tolerated():
+            if name not in declared:
+                raise definition_error(_unknown(pipeline, name, declared))
+            annotation = _annotation(declared, name)
+            arguments[name] = _checked(pipeline, name, declared[name], annotation, value, None)
+    return arguments
 
 
 def _unknown(pipeline: str, name: str, declared: Mapping[str, spec.Parameter]) -> str:

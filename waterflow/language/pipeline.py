@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar,
 
 from waterflow.errors import DefinitionError
 from waterflow.language.cron import check_schedule
+from waterflow.language.gathering import any_gathered, tolerated
 from waterflow.language.options import (
     REGISTRY_NAMES,
     Options,
@@ -171,7 +172,7 @@ class Call:
                         name, parameter.type, trace, arguments[name].annotation
                     )
             pipeline.define(bindings)
-        if not trace.steps:
+        if not trace.steps and not any_gathered():
             raise DefinitionError(f"Pipeline '{pipeline.name}' calls no step.", pipeline.location)
         document = spec.Pipeline(
             name=pipeline.name,
@@ -182,8 +183,10 @@ class Call:
             schedule=pipeline.schedule,
             trusted_types=pipeline.trusted_types,
         )
-        check_graph(document, artifacts)
-        check_trusted(trace.functions, pipeline.trusted_types, pipeline.location)
+        if not any_gathered():  # what is wrong with the rest of it follows from that
+            check_graph(document, artifacts)
+        with tolerated():
+            check_trusted(trace.functions, pipeline.trusted_types, pipeline.location)
         return document, trace.functions
 
     def _check_registering(self, declared: Declared, values: Mapping[str, object]) -> None:
@@ -196,11 +199,12 @@ class Call:
                 if not isinstance(source, spec.FromParameter):
                     continue
                 where = f"Pipeline '{self.pipeline.name}', parameter '{source.name}'"
-                if source.name in values:
-                    check_registry_name(key, values[source.name], where)
-                elif not declared[source.name].required:
-                    default = declared[source.name].default
-                    check_registry_name(key, default, f"{where}, default", self.pipeline.location)
+                with tolerated():
+                    if source.name in values:
+                        check_registry_name(key, values[source.name], where)
+                    elif not declared[source.name].required:
+                        default, place = declared[source.name].default, self.pipeline.location
+                        check_registry_name(key, default, f"{where}, default", place)
 
     @property
     def source(self) -> Path:

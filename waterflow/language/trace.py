@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 from waterflow.language.constants import constant
+from waterflow.language.gathering import tolerated
 from waterflow.language.signature import NO_DEFAULT, SINGLE, Argument, Signature, show
 from waterflow.language.types import Data, as_items
 from waterflow.language.values import (
@@ -159,8 +160,9 @@ class Trace:
         known = {"inputs": set(inputs), "outputs": set(outputs), "parameters": set(parameters)}
         if isinstance(command, str) or not command:
             raise definition_error(f"Step '{name}': command must be a list with a program in it.")
-        for part in command:
-            for kind, key in _PLACEHOLDER.findall(part):
+        named = [place for part in command for place in _PLACEHOLDER.findall(part)]
+        for kind, key in named:
+            with tolerated():
                 if key not in known[kind]:
                     raise definition_error(
                         f"Step '{name}': the command names {{{kind}.{key}}}, but {kind} has "
@@ -168,16 +170,20 @@ class Trace:
                     )
         bound: dict[str, spec.Input] = {}
         for key, value in inputs.items():
-            if not isinstance(value, (Symbol, Data)):
-                raise definition_error(
-                    f"Step '{name}': input '{key}' is {value!r}, no artifact. Plain values go into "
-                    "parameters={...}."
-                )
-            bound[key] = self._input(name, _loose(key), value)
+            with tolerated():
+                if not isinstance(value, (Symbol, Data)):
+                    raise definition_error(
+                        f"Step '{name}': input '{key}' is {value!r}, no artifact. Plain values go "
+                        "into parameters={...}."
+                    )
+                bound[key] = self._input(name, _loose(key), value)
         for key, value in parameters.items():
-            if key in bound:
-                raise definition_error(f"Step '{name}': '{key}' is both an input and a parameter.")
-            bound[key] = self._input(name, _loose(key, _plain_type(value)), value)
+            with tolerated():
+                if key in bound:
+                    raise definition_error(
+                        f"Step '{name}': '{key}' is both an input and a parameter."
+                    )
+                bound[key] = self._input(name, _loose(key, _plain_type(value)), value)
         declared = {output: spec.Output("path", raw=True) for output in outputs}
         run = spec.Container(image, tuple(command))
         self._add(name, run, bound, declared, settings)
@@ -190,11 +196,11 @@ class Trace:
         from waterflow import spec
 
         name = self._name(settings.name, "register")
-        inputs = {
-            key: self._input(name, _loose(key, kind), value)
-            for key, (kind, value) in arguments.items()
-            if value is not None
-        }
+        inputs: dict[str, spec.Input] = {}
+        for key, (kind, value) in arguments.items():
+            with tolerated():
+                if value is not None:
+                    inputs[key] = self._input(name, _loose(key, kind), value)
         self._add(name, spec.Register(), inputs, {SINGLE: spec.Output("json")}, settings)
         return OutputSymbol(name, SINGLE, "json", self)
 
@@ -209,6 +215,10 @@ class Trace:
         from waterflow import spec
 
         branch = self._branches[-1] if self._branches else None
+        after: list[str] = []
+        for item in settings.after:
+            with tolerated():
+                after.append(self._step_of(item))
         self.steps[name] = spec.Step(
             name=name,
             run=run,
@@ -219,21 +229,22 @@ class Trace:
             timeout=settings.seconds(),
             cache=settings.to_cache(outputs=bool(outputs)),
             environment=settings.to_environment(),
-            after=tuple(self._step_of(item) for item in settings.after),
+            after=tuple(after),
             branch=branch,
             metrics=settings.to_metrics(),
         )
         self._chains[name] = self._chain()
 
     def _name(self, chosen: str | None, base: str) -> str:
-        if chosen is not None:
-            if chosen in self.steps or chosen in self.gates:
+        with tolerated():
+            if chosen is not None and (chosen in self.steps or chosen in self.gates):
                 raise definition_error(
                     f"Two steps of pipeline '{self.pipeline}' are called '{chosen}'. Give one of "
                     "them another name, or leave the name out to have them numbered."
                 )
-            return chosen
-        return self._numbered(base)
+            if chosen is not None:
+                return chosen
+        return self._numbered(chosen or base)
 
     def _numbered(self, base: str) -> str:
         while True:
@@ -273,12 +284,14 @@ class Trace:
     ) -> dict[str, spec.Input]:
         from waterflow import spec
 
-        try:
-            bound = signature.python.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            takes = ", ".join(signature.arguments) or "nothing"
-            raise definition_error(f"Step '{name}': {error}. It takes: {takes}.") from None
         inputs: dict[str, spec.Input] = {}
+        bound: dict[str, Any] = {}
+        with tolerated():
+            try:
+                bound = signature.python.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                takes = ", ".join(signature.arguments) or "nothing"
+                raise definition_error(f"Step '{name}': {error}. It takes: {takes}.") from None
         for key, argument in signature.arguments.items():
             value = bound.get(key, argument.default)
             if value is NO_DEFAULT or (value is None and argument.default is None):
@@ -286,10 +299,9 @@ class Trace:
             if value is None and argument.optional:
                 inputs[key] = spec.Input(argument.type, spec.FromValue(None))
                 continue
-            if key == over:
-                inputs[key] = self._items(name, argument, value)
-            else:
-                inputs[key] = self._input(name, argument, value)
+            with tolerated():
+                make = self._items if key == over else self._input
+                inputs[key] = make(name, argument, value)
         return inputs
 
     def _items(self, name: str, argument: Argument, value: object) -> spec.Input:
@@ -410,12 +422,16 @@ class Trace:
         """Add a gate for a condition and return its name."""
         from waterflow import spec
 
-        expression = as_expression(condition)
-        for symbol in expression.symbols:
-            self._symbol(symbol)
+        always = spec.FromValue(True)
+        decides: spec.Condition = spec.Compare(always, "==", always)
+        with tolerated():
+            expression = as_expression(condition)
+            for symbol in expression.symbols:
+                self._symbol(symbol)
+            decides = expression.condition()
         name = self._numbered("when")
         within = self._branches[-1] if self._branches else None
-        self.gates[name] = spec.Gate(name, expression.condition(), within)
+        self.gates[name] = spec.Gate(name, decides, within)
         return name
 
     def enter(self, gate: str, then: bool) -> None:

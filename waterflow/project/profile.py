@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
-from waterflow.errors import ConfigurationError
+from waterflow.errors import ConfigurationError, Gathering
 from waterflow.project import leaks
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ LOCAL: Final = "local"
 _TOP: Final = ("default_profile", "tracking", "profiles")
 _TRACKING: Final = ("uri", "experiment")
 _PREFIX: Final = "WATERFLOW_"
+_PLACE: Final = re.compile(r" - at `([^`]+)`")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _HOW: Final = "Next: pulumi stack output profile --json | waterflow profile import -"
 _IMPORT: Final = ("version", "name", "provider", "settings", "tracking")
@@ -70,27 +71,42 @@ class Profile:
                 that the type refuses.
         """
         fields = {one.encode_name: one for one in msgspec.structs.fields(struct_type)}
-        for key in self.settings:
-            if key not in fields:
-                raise ConfigurationError(
+        errors = Gathering()
+        for key in (key for key in self.settings if key not in fields):
+            errors.add(
+                ConfigurationError(
                     f"{self._place()}: provider '{self.provider}' has no setting '{key}'."
                     f"{_closest(key, fields)} It has: {', '.join(fields) or 'none'}"
                 )
-        settings = dict(self.settings)
+            )
+        settings = {key: value for key, value in self.settings.items() if key in fields}
         variables: list[str] = []
         for key, one in fields.items():
             variable = _PREFIX + key.upper()
             if variable in self.environment:
-                settings[key] = _from_text(self.environment[variable], one.type, variable)
-                variables.append(variable)
-        try:
-            return msgspec.convert(settings, struct_type)
-        except msgspec.ValidationError as error:
-            beside = f", with {', '.join(variables)} of the environment" if variables else ""
-            raise ConfigurationError(
-                f"{self._place()}{beside}: {_readable(str(error))}. Correct it, then: "
-                f"waterflow profile show {self.name}"
-            ) from None
+                with errors:
+                    settings[key] = _from_text(self.environment[variable], one.type, variable)
+                    variables.append(variable)
+        beside = f", with {', '.join(variables)} of the environment" if variables else ""
+        while True:
+            try:
+                converted = msgspec.convert(settings, struct_type)
+            except msgspec.ValidationError as error:
+                message = _readable(str(error))
+                errors.add(
+                    ConfigurationError(
+                        f"{self._place()}{beside}: {message}. Correct it, then: "
+                        f"waterflow profile show {self.name}"
+                    )
+                )
+                # One mistake hides the next: look again without the setting that it is in.
+                wrong = _named_in(message, settings)
+                if wrong is None or fields[wrong].required:
+                    raise errors.together() from None
+                del settings[wrong]
+            else:
+                errors.check()
+                return converted
 
     def _place(self) -> str:
         return f"{self.source}, profile '{self.name}'"
@@ -323,6 +339,13 @@ def _from_text(text: str, kind: Any, variable: str) -> Any:
                 f"The environment variable {variable}={text!r} does not fit: "
                 f"{_readable(str(plain))}. Correct it, or: unset {variable}"
             ) from None
+
+
+def _named_in(message: str, settings: Table) -> str | None:
+    """Return the setting that a message is about: named by its place, or by how it is written."""
+    place = _PLACE.search(message)
+    key = re.split(r"[.\[]", place[1])[0] if place else re.split(r"[^A-Za-z0-9_]", message)[0]
+    return key if key in settings else None
 
 
 def _readable(message: str) -> str:

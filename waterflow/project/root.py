@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from waterflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 STATE: Final = ".waterflow"
@@ -76,25 +77,32 @@ def state_folder(root: Path) -> Path:
     return folder
 
 
-def git(root: Path, *arguments: str, stdin: bytes | None = None) -> bytes | None:
+def git(
+    root: Path,
+    *arguments: str,
+    stdin: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> bytes | None:
     """Run git in `root` and return what it prints.
 
     Args:
         root: The folder to run in.
         arguments: What follows `git`.
         stdin: What git reads.
+        environment: Variables for git beyond this process's own.
 
     Returns:
         Its standard output; None where git is absent, fails, or takes longer than 20 seconds.
     """
-    environment = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+    variables = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
     # No lock on the index: asking must not disturb a git command that the user runs.
-    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    variables["GIT_OPTIONAL_LOCKS"] = "0"
+    variables |= environment or {}
     try:
         done = subprocess.run(
             ["git", *arguments],
             cwd=root,
-            env=environment,
+            env=variables,
             input=b"" if stdin is None else stdin,
             capture_output=True,
             timeout=_GIT_TIMEOUT,

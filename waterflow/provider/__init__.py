@@ -1,6 +1,15 @@
 """The contract between the core and a provider."""
 
-from waterflow.provider.answers import Artifact, CacheSize, Limit, LogLine, Permission, Sent
+from waterflow.provider.answers import (
+    Artifact,
+    CacheSize,
+    Check,
+    Code,
+    Limit,
+    LogLine,
+    Permission,
+    Sent,
+)
 from waterflow.provider.base import Provider
 from waterflow.provider.build import RUN_ID, Build, Document, PlannedJob, Submission, TrackingTarget
 from waterflow.provider.capabilities import Capabilities, check_capabilities, unsupported
@@ -11,6 +20,8 @@ __all__ = [
     "Build",
     "CacheSize",
     "Capabilities",
+    "Check",
+    "Code",
     "Document",
     "Limit",
     "LogLine",

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+from waterflow.errors import ProviderError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from waterflow.errors import WaterflowError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +48,74 @@ class Artifact:
     sha256: str | None
     size: int
     uri: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding of `waterflow doctor`.
+
+    Attributes:
+        name: What was looked at.
+        state: "broken" when a run needs it, "warning" when it may, or could not be looked at.
+        finding: What was found.
+        hint: What to do, unless all is well.
+    """
+
+    name: str
+    state: Literal["ok", "warning", "broken"]
+    finding: str
+    hint: str = ""
+
+    @classmethod
+    def of(cls, name: str, error: WaterflowError, state: Literal["warning", "broken"]) -> Self:
+        """Return an error as a finding; what it says to do next is the hint.
+
+        Args:
+            name: What was looked at.
+            error: What came of it.
+            state: How bad it is.
+        """
+        text = " ".join(str(error).split())
+        code = error.native_code if isinstance(error, ProviderError) else ""
+        end = f" ({code}). " if code else ". "
+        finding, dot, hint = text.partition(end)
+        return cls(name, state, f"{finding}{end.rstrip('. ')}" if dot else text, hint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """The code of a run.
+
+    Attributes:
+        digests: Step -> the digest of its code bundle.
+        folders: Digest -> a local folder with what the bundle holds.
+        commit: The commit that was checked out; None where there was none.
+        dirty: Whether the tree differed from it; None where git could not be asked.
+    """
+
+    digests: Mapping[str, str]
+    folders: Mapping[str, Path]
+    commit: str | None
+    dirty: bool | None
+
+    @classmethod
+    def of(
+        cls, digests: Mapping[str, str], folders: Mapping[str, Path], tags: Mapping[str, str]
+    ) -> Self:
+        """Return the code of a run whose lineage tells of its commit.
+
+        Args:
+            digests: Step -> digest.
+            folders: Digest -> folder.
+            tags: The run's lineage.
+        """
+        dirty = tags.get("waterflow.git_dirty")
+        return cls(
+            digests=digests,
+            folders=folders,
+            commit=tags.get("waterflow.git_commit"),
+            dirty=None if dirty is None else dirty == "true",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

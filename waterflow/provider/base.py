@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
     from waterflow import spec
     from waterflow.project.profile import Profile
-    from waterflow.provider.answers import Artifact, CacheSize, Limit, LogLine, Permission, Sent
+    from waterflow.provider.answers import (
+        Artifact,
+        CacheSize,
+        Check,
+        Code,
+        Limit,
+        LogLine,
+        Permission,
+        Sent,
+    )
     from waterflow.provider.basis import RunBasis
     from waterflow.provider.build import Build, Document, Submission
     from waterflow.provider.expectation import Expectation
@@ -77,7 +86,7 @@ class Provider(ABC):
         """Return a run's state, as the service itself tells it.
 
         Raises:
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
 
     @abstractmethod
@@ -94,7 +103,7 @@ class Provider(ABC):
             follow: Go on until the run ends.
 
         Raises:
-            NotFoundError: There is no such run, or no such step in it.
+            UnknownNameError: There is no such run, or no such step in it.
         """
 
     @abstractmethod
@@ -102,7 +111,7 @@ class Provider(ABC):
         """Stop a run; one that has ended stays as it is.
 
         Raises:
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
 
     @abstractmethod
@@ -110,7 +119,7 @@ class Provider(ABC):
         """Return the outputs that a run's steps have made so far.
 
         Raises:
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
 
     @abstractmethod
@@ -118,7 +127,7 @@ class Provider(ABC):
         """Return a local folder with an artifact, verified.
 
         Raises:
-            NotFoundError: There is no such run, step or output.
+            UnknownNameError: There is no such run, step or output.
             ArtifactError: Its bytes are not what was recorded.
         """
 
@@ -154,6 +163,17 @@ class Provider(ABC):
         """
         del build, document
         return []
+
+    def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
+        """Look at what runs with this profile need beside this machine: for `waterflow doctor`.
+
+        Makes nothing that stays, and raises nothing: what is wrong is a finding.
+
+        Args:
+            pipeline: A pipeline, whose own needs, such as its secrets, are looked at too.
+        """
+        del pipeline
+        yield from ()
 
     def limits(self, document: Document) -> Sequence[Limit]:
         """Return how much of the service's limits a pipeline uses; offline, like `compile`."""
@@ -227,7 +247,7 @@ class Provider(ABC):
         """Return the spec that a run was started with; None where it is not kept.
 
         Raises:
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
         del run_id
         return None
@@ -251,12 +271,24 @@ class Provider(ABC):
         del document
         return None
 
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given.
+
+        Raises:
+            ConfigurationError: The provider keeps no code of runs.
+            NotFoundError: There is no such run, or its code is no longer kept.
+        """
+        raise ConfigurationError(
+            f"Provider '{self.name}' keeps no code of run '{run_id}'. What MLflow has of it: "
+            "waterflow ui"
+        )
+
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run.
 
         Raises:
             ConfigurationError: The provider keeps no events here.
-            NotFoundError: There is no such run.
+            UnknownNameError: There is no such run.
         """
         raise ConfigurationError(
             f"Provider '{self.name}' keeps no events of run '{run_id}' here. "

@@ -144,6 +144,9 @@ class Submission:
         inline: Run in this process.
         attached: The caller watches: where runs live on this machine, they end with it.
         fresh: The id was made for this submission: no earlier one under it need be looked for.
+        tags: Where it comes from: who starts it, and how. They are of this submission alone, so
+            no document has them.
+        files: What is kept with the run beside what the build says: name -> text.
     """
 
     run_id: str
@@ -153,3 +156,5 @@ class Submission:
     inline: bool = False
     attached: bool = False
     fresh: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -80,6 +80,28 @@ def unsupported(
                 yield UnsupportedFeatureError(step.name, feature, provider, alternative)
 
 
+def without_unsupported(
+    pipeline: spec.Pipeline, errors: Iterable[UnsupportedFeatureError]
+) -> spec.Pipeline:
+    """Return a pipeline without what a provider cannot honour, so that the rest can be checked.
+
+    Args:
+        pipeline: The spec.
+        errors: What `unsupported` has told of it.
+    """
+    import msgspec
+
+    plain = spec.Environment()
+    refused = {error.step for error in errors}
+    steps = tuple(
+        msgspec.structs.replace(step, resources=spec.Resources(), timeout=None, environment=plain)
+        if step.name in refused
+        else step
+        for step in pipeline.steps
+    )
+    return msgspec.structs.replace(pipeline, steps=steps)
+
+
 def _requests(step: spec.Step, can: Capabilities) -> Iterable[tuple[str, bool, str]]:
     """Yield (the setting as written, whether it is there, what to do instead)."""
     run, wants = step.run, step.resources

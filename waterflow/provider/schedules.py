@@ -61,7 +61,7 @@ class Schedules(Protocol):
         """Delete a schedule.
 
         Raises:
-            NotFoundError: There is no such schedule.
+            UnknownNameError: There is no such schedule.
         """
         ...
 
@@ -69,7 +69,7 @@ class Schedules(Protocol):
         """Let a schedule start no runs until it is resumed.
 
         Raises:
-            NotFoundError: There is no such schedule.
+            UnknownNameError: There is no such schedule.
         """
         ...
 
@@ -77,6 +77,6 @@ class Schedules(Protocol):
         """Let a paused schedule start runs again.
 
         Raises:
-            NotFoundError: There is no such schedule.
+            UnknownNameError: There is no such schedule.
         """
         ...

@@ -41,6 +41,8 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
         ended: Milliseconds since the epoch.
         error: Why it failed.
         detail: The user's own traceback, when there is one.
+        reason: Why it was skipped: the condition that keeps it from running, with its values.
+        origin: For a cached one the run that did the work, where that is known.
         job: The native job's id.
         url: Where to look at it.
         why: Why it ran, and no earlier result stood for it, where that is known.
@@ -53,6 +55,8 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
     ended: int | None = None
     error: str | None = None
     detail: str | None = None
+    reason: str | None = None
+    origin: str | None = None
     job: str | None = None
     url: str | None = None
     why: tuple[str, ...] = ()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
 from waterflow.project import STATE
@@ -12,10 +13,14 @@ from waterflow.tracking.managed import need_plugin
 from waterflow.tracking.store import resolve_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from waterflow.project.profile import Profile
-    from waterflow.provider import Build, Document
+    from waterflow.provider import Build, Document, Submission
+
+CODE: Final = "code.json"
+"""The file, among a run's artifacts, with the digest of each step's code."""
 
 
 def tracking_target(pipeline: spec.Pipeline, profile: Profile, root: Path) -> TrackingTarget:
@@ -33,13 +38,16 @@ def tracking_target(pipeline: spec.Pipeline, profile: Profile, root: Path) -> Tr
     return TrackingTarget(uri=uri, experiment=profile.experiment or pipeline.name)
 
 
-def tracking_record(build: Build, document: Document, profile: Profile) -> dict[str, Any]:
+def tracking_record(
+    build: Build, document: Document, profile: Profile, submission: Submission
+) -> dict[str, Any]:
     """Return what a run's tracking needs.
 
     Args:
         build: The spec and what was found about its code.
         document: The compiled pipeline.
         profile: The settings in force.
+        submission: Who starts it, and how.
 
     Returns:
         `uri` and `experiment` of MLflow, `tags` of the parent run, and `files` to keep with it:
@@ -51,12 +59,14 @@ def tracking_record(build: Build, document: Document, profile: Profile) -> dict[
     return {
         "uri": build.tracking.uri,
         "experiment": build.tracking.experiment,
-        "tags": tags(build, document.provider, profile.name),
+        "tags": tags(build, document.provider, profile.name) | dict(submission.tags),
         "files": {
             "spec.json": spec.encode(build.spec).decode(),
             "graph.svg": to_svg(build.spec),
             "graph.mmd": to_mermaid(build.spec),
             "requirements.lock": build.lock.text,
+            CODE: code_text(code(build)),
+            **submission.files,
         },
     }
 
@@ -75,20 +85,28 @@ def tags(build: Build, provider: str, profile: str) -> dict[str, str]:
     if build.git.commit is not None:
         lineage["waterflow.git_commit"] = build.git.commit
         lineage["waterflow.git_dirty"] = str(bool(build.git.dirty)).lower()
-    for name, bundle in build.bundles.items():
-        lineage[f"waterflow.code.{name}"] = bundle.digest
     for uri, pinned in build.data.items():
         version = pinned.sha256 or pinned.version or "unpinned"
         lineage[f"waterflow.data.{_tag_part(uri)}"] = version
     return lineage
 
 
+def code(build: Build) -> dict[str, str]:
+    """Return the digest of each step's code bundle."""
+    return {name: bundle.digest for name, bundle in build.bundles.items()}
+
+
 def code_digest(build: Build) -> str:
     """Return one digest over the code of all steps."""
     from waterflow.data.fingerprints import text_digest
 
-    lines = sorted(f"{name} {bundle.digest}" for name, bundle in build.bundles.items())
+    lines = sorted(f"{name} {digest}" for name, digest in code(build).items())
     return text_digest("\n".join(lines))
+
+
+def code_text(digests: Mapping[str, str]) -> str:
+    """Return the digests of the steps' code as a file that is kept with a run."""
+    return json.dumps(dict(digests), indent=2, sort_keys=True) + "\n"
 
 
 def _tag_part(text: str) -> str:

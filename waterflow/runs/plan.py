@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from waterflow.errors import (
     ConfigurationError,
+    DefinitionError,
     ProviderError,
+    SeveralErrors,
     TrackingError,
     UnsupportedFeatureError,
 )
@@ -160,6 +162,10 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
             problems += provider.check(build, document)
         except UnsupportedFeatureError as error:
             problems = [error]
+        except SeveralErrors as error:
+            if isinstance(error, (ConfigurationError, DefinitionError)):
+                raise  # what is written or set up wrongly has no plan
+            problems = [*error.errors]
     past = _Past(provider, build.spec, document)
     expected, unforeseen = _expected(provider, build, document, call.parameters)
     basis = RunBasis.of(build, provider.profile.name, _values(build.spec, call.parameters))

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import (
-    NotFoundError,
     RunCancelled,
     RunError,
     RunTimeout,
     StepFailed,
+    UnknownNameError,
     WaterflowError,
 )
 from waterflow.provider.state import RunState, Status
@@ -166,9 +166,13 @@ class Run:
         """
         matches = [a for a in self.artifacts() if name in (a.step, f"{a.step}.{a.output}")]
         if len(matches) != 1 or matches[0].sha256 is None:
-            known = ", ".join(f"{a.step}.{a.output}" for a in self.artifacts() if a.sha256)
+            known = [f"{a.step}.{a.output}" for a in self.artifacts() if a.sha256]
             why = "has several artifacts called" if len(matches) > 1 else "has no artifact"
-            raise NotFoundError(f"Run '{self.id}' {why} '{name}'. It has: {known or 'none yet'}.")
+            raise UnknownNameError(
+                f"Run '{self.id}' {why} '{name}'. It has: {', '.join(known) or 'none yet'}.",
+                name=name,
+                known=known,
+            )
         return ArtifactHandle(self, matches[0], self._trusted_types)
 
     def __repr__(self) -> str:

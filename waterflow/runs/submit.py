@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow import data, project, spec
-from waterflow.errors import ConfigurationError, DefinitionError
+from waterflow.errors import ConfigurationError, DefinitionError, Gathering
 from waterflow.packing import installed, libraries, lockfile
 from waterflow.packing.bundle import Bundle, Bundler
 from waterflow.packing.code_key import CodeKey, CodeKeys
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
+from waterflow.runs.origin import changes, origin
 from waterflow.spec.job import leaves
 from waterflow.spec.parameters import check_length, resolve
 
@@ -63,21 +64,31 @@ def project_root(source: Path) -> Path:
     return project.find_root(source if source.is_file() else Path.cwd())
 
 
-def assemble(call: Call, root: Path, profile: Profile) -> Build:
+def assemble(call: Call, root: Path, profile: Profile, gathered: Gathering | None = None) -> Build:
     """Find out all that a compiler needs to know about a pipeline's code and data.
 
     Args:
         call: The pipeline with parameters.
         root: The project's folder.
         profile: The settings in force, which say where runs are tracked.
+        gathered: Takes what is wrong in place of raising it: the build is then fit for checks
+            alone, with nothing where code or data cannot be had.
 
     Raises:
         DefinitionError: Code that cannot be bundled or exported.
         ConfigurationError: Data that is not there, secrets in the code, and so on.
     """
-    pipeline, bundles = _with_code(call, root)
+    errors = Gathering() if gathered is None else gathered
+    pipeline, bundles = _with_code(call, root, errors)
     uris = _uris(pipeline, call.parameters)
     state = project.state_folder(root) if uris else root / project.STATE
+    pinned: dict[str, data.Pinned] = {}
+    for uri in uris:
+        pinned[uri] = data.Pinned(uri, None)
+        with errors:
+            pinned[uri] = data.pin(uri, root, state)
+    if gathered is None:
+        errors.check()
     versions = _versions(pipeline, bundles)
     contents = installed.Contents(state)
     return Build(
@@ -87,7 +98,7 @@ def assemble(call: Call, root: Path, profile: Profile) -> Build:
         bundles=bundles,
         versions=versions,
         contents={step: contents.of(pins) for step, pins in versions.items()},
-        data={uri: data.pin(uri, root, state) for uri in uris},
+        data=pinned,
         lock=lockfile.read(root),
         git=project.git_state(root),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -157,7 +168,9 @@ def _required(step: spec.Step) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]]:
+def _with_code(
+    call: Call, root: Path, errors: Gathering
+) -> tuple[spec.Pipeline, dict[str, Bundle]]:
     """Return the spec and the bundle of each step that runs Python.
 
     Steps of a notebook or a script are exported to a generated module, whose name then stands in
@@ -168,20 +181,23 @@ def _with_code(call: Call, root: Path) -> tuple[spec.Pipeline, dict[str, Bundle]
     steps: list[spec.Step] = []
     for step in call.spec.steps:
         run = step.run
-        if isinstance(run, spec.Function):
-            generated: Mapping[str, str] = {}
-            if run.module == "__main__":
-                run, generated = _importable(call, step.name, run)
-                step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
-            bundles[step.name] = bundler.build(
-                run.module,
-                run.include,
-                generated=generated,
-                beside=_beside(bundler, call.spec, step),
-            )
-        elif isinstance(run, spec.Register):
-            beside = _beside(bundler, call.spec, step)
-            bundles[step.name] = bundler.build(RUNTIME_MODULE, beside=beside)
+        if not isinstance(run, spec.Container):
+            bundles[step.name] = Bundle("", {}, (), "")
+        with errors:
+            if isinstance(run, spec.Function):
+                generated: Mapping[str, str] = {}
+                if run.module == "__main__":
+                    run, generated = _importable(call, step.name, run)
+                    step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
+                bundles[step.name] = bundler.build(
+                    run.module,
+                    run.include,
+                    generated=generated,
+                    beside=_beside(bundler, call.spec, step),
+                )
+            elif isinstance(run, spec.Register):
+                beside = _beside(bundler, call.spec, step)
+                bundles[step.name] = bundler.build(RUNTIME_MODULE, beside=beside)
         steps.append(step)
     return _replace(call.spec, steps=tuple(steps)), bundles
 
@@ -316,6 +332,7 @@ def submit(
     limit = provider.capabilities.parameter_length
     check_length(call.spec.name, parameters, limit, provider.name)
     check_document(provider, build, document)
+    differences, files = changes(build)
     submission = Submission(
         run_id=new_run_id(call.spec.name) if run_id is None else run_id,
         parameters=parameters,
@@ -324,6 +341,8 @@ def submit(
         inline=inline,
         attached=attached,
         fresh=run_id is None,
+        tags=origin(build, call.source, sys.argv) | differences,
+        files=files,
     )
     provider.submit(build, document, submission)
     return Run(submission.run_id, provider, build.spec.trusted_types)

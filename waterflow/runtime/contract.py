@@ -10,7 +10,8 @@ Exit codes of `python -m waterflow.runtime`:
 | 3 | an input is missing, half written or altered (by the step too), or not what it takes |
 | 4 | a result is missing, or could not be written as its declared type |
 | 5 | the step's code or a library could not be imported, or a secret is missing |
-| 6 | something that nobody foresaw, such as a full disk: the log holds the whole traceback |
+| 6 | something that nobody foresaw: the log holds the whole traceback |
+| 74 | a disk is full, or a place of the machine cannot be written or read (EX_IOERR) |
 | 124 | an attempt took longer than its timeout |
 | 128 + n | ended by signal n: 137 is a kill, most often for want of memory; 143 is SIGTERM |
 
@@ -35,6 +36,7 @@ BAD_INPUT: Final = 3
 BAD_OUTPUT: Final = 4
 BAD_CODE: Final = 5
 UNFORESEEN: Final = 6
+BAD_STORAGE: Final = 74
 TIMED_OUT: Final = 124
 
 FINAL: Final = (USAGE, BAD_INPUT)

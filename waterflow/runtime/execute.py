@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 import types
 import typing
@@ -18,11 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts
-from waterflow.artifacts.watching import Watch
-from waterflow.errors import ArtifactError, MissingDependencyError, WaterflowError
+from waterflow.errors import (
+    ArtifactError,
+    LocalStorageError,
+    MissingDependencyError,
+    WaterflowError,
+)
 from waterflow.language.context import RunningStep, enter, hand_on, resolve_secret
 from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
+from waterflow.runtime.arguments import Arguments, Skipped
 from waterflow.runtime.completion import Ending, stand_alone
 from waterflow.runtime.failure import (
     Failure,
@@ -38,11 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from types import FrameType
 
-    from waterflow.runtime.contract import Argument, Invocation
-
-
-class Skipped(Exception):  # noqa: N818 - no error
-    """An input's step was skipped, so this one is."""
+    from waterflow.runtime.contract import Invocation
 
 
 def main(arguments: list[str], *, alone: bool = False) -> int:
@@ -68,6 +70,7 @@ def run(job: Invocation, *, alone: bool = False) -> int:
         alone: Whether this process is the attempt's own, and ends with it.
     """
     try:
+        _terminating.clear()
         signal.signal(signal.SIGTERM, _terminate)
         ending = Ending(alone=alone)
         if alone:
@@ -76,9 +79,10 @@ def run(job: Invocation, *, alone: bool = False) -> int:
     except Terminated:
         _remove_outputs(job)
         return 128 + signal.SIGTERM
-    except BaseException:  # noqa: BLE001 - not even the failure could be told, as on a full disk
-        traceback.print_exc()
-        return contract.UNFORESEEN
+    except BaseException as error:  # noqa: BLE001 - not even the failure could be told
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        return contract.BAD_STORAGE if LocalStorageError.of(error) else contract.UNFORESEEN
     finally:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
@@ -123,8 +127,13 @@ def _scratch() -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+_terminating = threading.Event()
+"""Set when SIGTERM has come."""
+
+
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _terminating.set()
     raise Terminated
 
 
@@ -134,7 +143,7 @@ def _check_terminated() -> None:
     Raises:
         Terminated: SIGTERM came.
     """
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+    if _terminating.is_set():
         raise Terminated
 
 
@@ -156,7 +165,7 @@ class _Attempt:
         self.file = job.file
         self.rank = contract.rank()
         self.serializers = Context(self.file.trusted_types)
-        self.watches: dict[str, Watch] = {}
+        self.arguments = Arguments(job, scratch, self.serializers)
 
     def run(self) -> None:
         """Run the attempt.
@@ -166,7 +175,7 @@ class _Attempt:
         """
         self._set_environment()
         try:
-            if any(artifacts.read(f).skipped for f in self._certain_inputs()):
+            if any(artifacts.read(f).skipped for f in self.arguments.certain()):
                 raise Skipped  # noqa: TRY301
             results = self._register() if self.file.work.registers else self._call()
         except Skipped:
@@ -200,115 +209,6 @@ class _Attempt:
         except WaterflowError as error:
             raise Failure(contract.BAD_CODE, type(error).__name__, str(error)) from None
         point_mlflow_at(self.spool, os.environ)
-
-    # --- arguments -----------------------------------------------------------------------------
-
-    def _certain_inputs(self) -> list[Path]:
-        """Return the folders without which the step cannot run: all but alternatives and data."""
-        folders: list[Path] = []
-
-        def visit(argument: Argument) -> None:
-            if argument.source == "list":
-                for item in argument.parts:
-                    visit(item)
-            elif argument.source == "input":
-                folders.append(self._folder(argument.name))
-
-        for argument in self.file.arguments.values():
-            visit(argument)
-        return folders
-
-    def _folder(self, name: str) -> Path:
-        try:
-            return self.job.inputs[name]
-        except KeyError:
-            raise Failure(contract.USAGE, "UsageError", f"--input {name} is missing") from None
-
-    def _argument(self, name: str, argument: Argument, annotation: object) -> Any:
-        """Return one argument's value.
-
-        Raises:
-            Failure: It cannot be read, or does not fit its annotation.
-            Skipped: The step that makes it was skipped.
-        """
-        try:
-            return self._load(argument, annotation)
-        except (Failure, Skipped):
-            raise
-        except Exception as error:  # noqa: BLE001 - a serializer's, or a dataclass's own check
-            raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
-
-    def _load(self, argument: Argument, annotation: object) -> Any:
-        from waterflow.artifacts.plain import as_value
-
-        if argument.source == "constant":
-            return self._typed(as_value(argument.constant, annotation), annotation)
-        if argument.source == "parameter":
-            if argument.name not in self.job.parameters:
-                raise Failure(contract.USAGE, "UsageError", f"--param {argument.name} is missing")
-            return self._typed(self.job.parameters[argument.name], annotation)
-        if argument.source == "first":
-            return self._load(self._first(argument), annotation)
-        if argument.source == "list":
-            from waterflow.language.signature import without_none
-
-            inner = (typing.get_args(without_none(annotation)[0]) or (Any,))[0]
-            return [self._load(item, inner) for item in argument.parts]
-        if argument.source == "data":
-            return self._data(argument)
-        return self._artifact(argument, annotation)
-
-    def _first(self, argument: Argument) -> Argument:
-        """Return the first of several alternatives that was not skipped."""
-        for option in argument.parts:
-            if not artifacts.read(self._folder(option.name)).skipped:
-                return option
-        raise Skipped
-
-    @staticmethod
-    def _typed(value: Any, annotation: object, *, text: bool = True) -> Any:
-        from waterflow.artifacts.plain import fitted, rebuild
-
-        if value is None:
-            return None
-        return rebuild(value, annotation) if text else fitted(value, annotation)
-
-    def _artifact(self, argument: Argument, annotation: object) -> Any:
-        from waterflow.artifacts import by_name
-        from waterflow.artifacts.plain import entry
-
-        folder = self._folder(argument.name)
-        manifest = artifacts.verify(folder)
-        self.watches[argument.name] = Watch(folder)
-        if argument.raw:
-            return self._payload(folder)
-        key = argument.key
-        kind = manifest.type if argument.type == "any" or key is not None else argument.type
-        value = by_name(kind).load(folder, Any if key is not None else annotation, self.serializers)
-        if key is None:
-            return value
-        try:
-            part = entry(value, key)
-        except KeyError:
-            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}") from None
-        return self._typed(part, annotation, text=False)
-
-    def _data(self, argument: Argument) -> Any:
-        from waterflow.language.types import Data
-
-        if argument.optional and argument.name not in self.job.inputs:
-            return None
-        path = self._folder(argument.name)
-        if (path / artifacts.MANIFEST).is_file():
-            artifacts.verify(path)
-        self.watches[argument.name] = Watch(path)
-        if (path / artifacts.MANIFEST).is_file():
-            path = self._payload(path)
-        return path if argument.type == "path" else Data.at(argument.uri, path)
-
-    def _payload(self, folder: Path) -> Path:
-        """Return the one file or folder of an artifact; an empty folder where a store lost it."""
-        return artifacts.entry(folder) or Path(tempfile.mkdtemp(dir=self.scratch))
 
     # --- the call ------------------------------------------------------------------------------
 
@@ -345,7 +245,7 @@ class _Attempt:
         for name, argument in self.file.arguments.items():
             annotation: Any = hints.get(name, Any)
             whole = list[annotation] if name == over else annotation
-            arguments[name] = self._argument(name, argument, whole)
+            arguments[name] = self.arguments.load(name, argument, whole)
         returned: Any = hints.get("return", Any)
         if over is not None:
             built = self._map(function, arguments, over, returned)
@@ -472,16 +372,17 @@ class _Attempt:
             arguments = dict(self.file.arguments)
             model = arguments.pop("model")
             if model.source == "first":
-                model = self._first(model)
+                model = self.arguments.first(model)
             if model.source not in ("input", "data"):
                 raise ArtifactError(  # noqa: TRY301 - as from those called here
                     "register takes the model that one step makes, and was given a "
                     f"{'list' if model.source == 'list' else 'plain value'}. "
                     "Register each by itself"
                 )
-            folder = self._folder(model.name)
+            folder = self.arguments.folder(model.name)
             loaded = {
-                name: self._argument(name, argument, Any) for name, argument in arguments.items()
+                name: self.arguments.load(name, argument, Any)
+                for name, argument in arguments.items()
             }
             self._check_names(loaded)
             result = register(self.file, folder, artifacts.verify(folder), loaded)
@@ -513,7 +414,7 @@ class _Attempt:
 
     def _refuse_changes(self) -> None:
         """Fail a step that has changed what it was given: other steps read it too."""
-        for name, watch in self.watches.items():
+        for name, watch in self.arguments.watches.items():
             try:
                 watch.refuse_change(name)
             except ArtifactError as error:

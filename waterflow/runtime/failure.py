@@ -7,8 +7,8 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-from waterflow.errors import MissingDependencyError, WaterflowError
-from waterflow.runtime.contract import BAD_CODE, UNFORESEEN, source_folders
+from waterflow.errors import LocalStorageError, MissingDependencyError, WaterflowError
+from waterflow.runtime.contract import BAD_CODE, BAD_STORAGE, UNFORESEEN, source_folders
 
 _HOME: Final = str(Path(__file__).resolve().parent.parent) + os.sep
 _HIDDEN: Final = ("<frozen importlib", "concurrent/futures/", "multiprocessing/")
@@ -47,7 +47,15 @@ def from_exception(error: BaseException, code: int, what: str = "") -> Failure:
     """
     stack = traceback.TracebackException.from_exception(error)
     _clean(stack)
-    return Failure(code, *_said(error, what), "".join(stack.format()).rstrip())
+    detail = "".join(stack.format()).rstrip()
+    fault = LocalStorageError.of(error, str(Path.cwd()))
+    if fault is not None and fault.full:  # whoever writes to it, a full disk is the machine's
+        return Failure(BAD_STORAGE, *_said(fault, what), detail)
+    kind, message = _said(error, what)
+    hint = _without_terminal(error)
+    if hint:
+        message = hint if message == kind else f"{message}. {hint}"
+    return Failure(code, kind, message, detail)
 
 
 def from_serializer(error: Exception, code: int, what: str) -> Failure:
@@ -69,6 +77,9 @@ def from_serializer(error: Exception, code: int, what: str) -> Failure:
 
 def unforeseen(error: BaseException) -> Failure:
     """Return the failure that an exception is which nobody expected: with Waterflow's own lines."""
+    fault = LocalStorageError.of(error, str(Path.cwd()))
+    if fault is not None:
+        return Failure(BAD_STORAGE, *_said(fault, ""))
     detail = "".join(traceback.format_exception(error)).rstrip()
     return Failure(UNFORESEEN, *_said(error, ""), detail)
 
@@ -79,6 +90,35 @@ def _said(error: BaseException, what: str) -> tuple[str, str]:
     if isinstance(error, SystemExit):
         message = f"the code called sys.exit({error.code!r})"
     return kind, f"{what}: {message}" if what else message
+
+
+def _without_terminal(error: BaseException) -> str:
+    """Return what is added to the message of a debugger or a prompt that found no terminal."""
+    # The debugger's class tells it wherever it was imported from, and `input` has no frame.
+    debugger = any(one.__module__ == "bdb" for one in type(error).__mro__)
+    asked = isinstance(error, EOFError) and (
+        str(error) == "EOF when reading a line" or _last_file(error).endswith("getpass.py")
+    )
+    if not (debugger or asked) or has_terminal():
+        return ""
+    what = "A debugger" if debugger else "A question"
+    return (
+        f"{what} needs a terminal, which a step in a process of its own has not. Run all steps "
+        "in yours: waterflow run TARGET --inline"
+    )
+
+
+def has_terminal() -> bool:
+    """Say whether somebody can type here."""
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
+
+
+def _last_file(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return frames[-1].filename if frames else ""
 
 
 def _clean(chain: traceback.TracebackException) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
-from waterflow.runtime import completion, contract
+from waterflow.runtime import completion, contract, descendants
 from waterflow.runtime.logged import LogReader
 from waterflow.runtime.passing import Passing
 from waterflow.tracking import spool as spools
@@ -57,6 +57,7 @@ class _Supervisor:
     def run(self) -> int:
         """Run attempts until one succeeds or none is left."""
         signal.signal(signal.SIGTERM, self._stop)
+        descendants.adopt()
         retry = self.job.file.retry
         delay = retry.delay
         code = contract.OK
@@ -152,6 +153,7 @@ class _Supervisor:
             elif kill_at is not None and now > kill_at:
                 self._signal(child, signal.SIGKILL)
         self._signal(child, signal.SIGKILL)  # whatever the step has left behind
+        descendants.end_all()  # and what has gone into sessions of its own
         if late:
             return contract.TIMED_OUT
         return code if code >= 0 else 128 - code
@@ -226,4 +228,6 @@ def ending(code: int) -> str:
             return f"it was ended by {signal.Signals(code - 128).name}"
         except ValueError:
             return f"it was ended by signal {code - 128}"
+    if code == contract.BAD_STORAGE:
+        return "its disk is full, or a place that it writes to cannot be written"
     return f"it ended with exit code {code}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from waterflow.errors import DefinitionError
+from waterflow.errors import DefinitionError, Gathering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,13 +40,18 @@ def check_length(pipeline: str, values: Mapping[str, Any], limit: int | None, ow
     Raises:
         DefinitionError: A value is longer.
     """
+    errors = Gathering()
     for name, value in values.items():
         length = len(to_text(value))
         if limit is not None and length > limit:
-            raise DefinitionError(
-                f"Pipeline '{pipeline}', parameter '{name}' has {length:,} characters; provider "
-                f"'{owner}' carries {limit:,}. Put it into a file and take it as wf.Data."
+            errors.add(
+                DefinitionError(
+                    f"Pipeline '{pipeline}', parameter '{name}' has {length:,} characters; "
+                    f"provider '{owner}' carries {limit:,}. Put it into a file and take it as "
+                    "wf.Data."
+                )
             )
+    errors.check()
 
 
 def to_text(value: Any) -> str:

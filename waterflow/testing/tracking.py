@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from waterflow.testing.remote_project import RemoteProject, until
 from waterflow.testing.tracking_server import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from waterflow.provider.emulators import Emulator
@@ -77,7 +79,8 @@ class Tracking(RemoteBase):
             "run", "kit_runs.py:fragile", "--run-id", "one", "-p", f"marker={marker}"
         )
         assert done.returncode == 1, done.stderr
-        assert "breaks failed: ValueError: there is no marker ✗" in done.stdout
+        assert "breaks failed:\n" in done.stdout
+        assert done.stdout.count("ValueError: there is no marker ✗") == 1, "told once"
         assert "raise ValueError" in done.stdout
         assert self.cloud.console in done.stdout
         assert "MLflow has not got 4 of its tracking events yet; nothing is lost" in done.stdout
@@ -93,6 +96,7 @@ class Tracking(RemoteBase):
             parent, children = tracked(server, state.execution)
             assert (parent.info.run_name, parent.info.status) == ("one", "FAILED")
             assert parent.data.params["number"] == "1"
+            self._origin(other, parent, children, tmp_path)
             assert {key: child.info.status for key, child in children.items()} == {
                 ("first", 1): "FINISHED", ("breaks", 1): "FAILED",
             }  # fmt: skip
@@ -101,6 +105,26 @@ class Tracking(RemoteBase):
             assert broken["waterflow.job"] == state.steps["breaks"].job
             if project.provider.capabilities.resume:
                 self._gone_on_from(project, server, marker, state.execution)
+
+    def _origin(
+        self,
+        project: RemoteProject,
+        parent: Any,
+        children: Mapping[tuple[str, int], Any],
+        place: Path,
+    ) -> None:
+        """See who has started a run and how, and that another machine has its code again."""
+        for run in (parent, *children.values()):
+            assert run.data.tags["mlflow.user"] == getpass.getuser()
+            assert run.data.tags["mlflow.source.name"] == "kit_runs.py"
+        command = parent.data.tags["waterflow.command"]
+        assert command.startswith("waterflow run kit_runs.py:fragile --run-id one -p marker=")
+        report = project.json("code", "one", "--to", str(place / "code"))
+        assert report["files"] == ["kit_runs.py"]
+        assert set(report["steps"]) == {"first", "breaks", "after"}
+        code = (place / "code" / "kit_runs.py").read_bytes()
+        assert code == (project.root / "kit_runs.py").read_bytes()
+        assert not [name for name in parent.data.tags if name.startswith("waterflow.code.")]
 
     def _gone_on_from(
         self, project: RemoteProject, server: TrackingServer, marker: Path, execution: str | None

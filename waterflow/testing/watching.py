@@ -148,9 +148,11 @@ class Watching(RemoteBase):
         run = project.submit("mixed", {"cache": False})
         assert statuses(project.finish(run)) == ran
         # What ran without the cache asked for nothing, and left nothing.
-        assert statuses(project.finish(project.submit("mixed"))) == ran
+        worked = project.submit("mixed")
+        assert statuses(project.finish(worked)) == ran
         run = project.submit("mixed")
-        assert statuses(project.finish(run)) == cached
+        assert statuses(state := project.finish(run)) == cached
+        assert state.steps["first"].origin == worked.id
         assert project.values(run) == {"first": 2, "always": 1}
         assert {line.step for line in run.logs()} <= {"always"}
         (project.root / "unrelated.py").write_text("value = 1\n")
@@ -171,6 +173,10 @@ class Watching(RemoteBase):
             for name in ("metric", "flag", "text", "entry", "mixed"):
                 assert state.steps[f"{name}_{ran}"].status is Status.SUCCEEDED, name
                 assert state.steps[f"{name}_{skipped}"].status is Status.SKIPPED, name
+                reason = state.steps[f"{name}_{skipped}"].reason or ""
+                assert reason.endswith("is true" if skipped == "no" else "is false"), reason
+        assert yes.state.steps["metric_no"].reason == "score (0.9) > limit (0.5) is true"
+        assert no.state.steps["metric_yes"].reason == "score (0.2) > limit (0.5) is false"
 
     def test_two_instances_know_each_other_and_the_first_writes(
         self, project: RemoteProject, tmp_path: Path

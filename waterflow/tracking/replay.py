@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from waterflow.tracking.spool import Event
 
 _ORIGINS: Final = 8
+_SHOWN: Final = ("mlflow.user", "mlflow.source.name", "mlflow.source.type")
 _STATUS: Final = {
     "succeeded": "FINISHED",
     "failed": "FAILED",
@@ -94,6 +95,7 @@ class Replayer:
     def _forget(self) -> None:
         self._pending: dict[_Key, Pending] = {}
         self._parents: dict[str, str] = {}
+        self._who: dict[str, dict[str, str]] = {}
         self._known: dict[_Key, str] = {}
         self._newest: tuple[int, int] = (0, 0)
         self._origins: dict[str, dict[_Key, str]] = {}
@@ -153,6 +155,7 @@ class Replayer:
         pending.start = event["time"]
         pending.tags |= {"waterflow.pipeline": str(event.get("pipeline", ""))}
         pending.tags |= _texts(event.get("tags"))
+        self._who[execution] = _who(pending.tags)
         self._add_params(pending, event.get("parameters"))
         for name, path in (event.get("files") or {}).items():
             pending.files.append((folder / path, name))
@@ -331,6 +334,7 @@ class Replayer:
                 run_id = self._sink().create(experiment, pending, parent_tags(execution))
             else:
                 run_id = run.info.run_id
+                self._who.setdefault(execution, _who(run.data.tags))
                 self._known |= self._children(execution)
         self._parents[execution] = pending.run_id = run_id
         return run_id
@@ -410,6 +414,7 @@ class Replayer:
     def _child(self, execution: str, step: str, attempt: int, pending: Pending) -> str:
         parent = self._parent(execution)
         tags = child_tags(execution, step, attempt, parent)
+        pending.tags = self._who.get(execution, {}) | pending.tags
         client, experiment = self._client()
         if not pending.search:
             return self._sink().create(experiment, pending, tags)
@@ -448,6 +453,11 @@ class Replayer:
                 if run is not None:
                     self._known[key] = run.info.run_id
         return self._known.get(key) or self._parent(key[0])
+
+
+def _who(tags: dict[str, str]) -> dict[str, str]:
+    """Return the tags by which MLflow shows who has run what: its steps' runs have them too."""
+    return {name: tags[name] for name in _SHOWN if name in tags}
 
 
 def _texts(tags: dict[str, Any] | None) -> dict[str, str]:

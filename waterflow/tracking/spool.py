@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Final, Self, TextIO, cast
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, unquote_to_bytes, urlencode, urlsplit
 
 from waterflow.errors import TrackingError
 
@@ -336,7 +336,7 @@ def spool_uri(spool: Spool) -> str:
     query = {"execution": spool.execution, "step": spool.step, "attempt": str(spool.attempt)}
     if spool.frames is not None:
         query["frames"] = "1"
-    return f"{SCHEME}://{quote(str(spool.path))}?{urlencode(query)}"
+    return f"{SCHEME}://{quote(os.fsencode(spool.path))}?{urlencode(query)}"
 
 
 def artifact_uri(spool: Spool, run: str = "", path: str = "") -> str:
@@ -358,7 +358,7 @@ def from_artifact_uri(uri: str) -> tuple[Spool, str, PurePosixPath]:
     Raises:
         TrackingError: It is none.
     """
-    whole = PurePosixPath(unquote(urlsplit(uri).path))
+    whole = PurePosixPath(os.fsdecode(unquote_to_bytes(urlsplit(uri).path)))
     place = next((one for one in whole.parents if Path(one).is_file()), None)
     if place is None:
         raise TrackingError(f"There is no spool at {uri}.")
@@ -377,7 +377,7 @@ def from_uri(uri: str) -> Spool:
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     try:
         return Spool(
-            unquote(parts.path),
+            os.fsdecode(unquote_to_bytes(parts.path)),
             execution=query["execution"],
             step=query["step"],
             attempt=int(query["attempt"]),

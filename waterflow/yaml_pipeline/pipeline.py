@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from waterflow.errors import MissingDependencyError, WaterflowError
 from waterflow.language.cron import check_schedule
+from waterflow.language.gathering import tolerated
 from waterflow.language.options import check_name
 from waterflow.language.parameters import declare
 from waterflow.language.pipeline import Call, Pipeline, register, when
@@ -242,10 +243,11 @@ class _Definition:
             if isinstance(entry, WhenPart):
                 self._gate(entry, place, then, otherwise)
                 continue
-            make = self._maker(entry, place)
-            with located(self.source.location(place)):
-                result = make()
-            self.scope.add(next(reversed(self.trace.steps)), result, place)
+            with tolerated():
+                make = self._maker(entry, place)
+                with located(self.source.location(place)):
+                    result = make()
+                self.scope.add(next(reversed(self.trace.steps)), result, place)
 
     def _maker(
         self, entry: CallPart | MapPart | ContainerPart | RegisterPart, place: Place

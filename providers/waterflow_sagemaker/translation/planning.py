@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow import spec
 from waterflow.cloud.libraries import Libraries, Pinner, Shipping
 from waterflow.cloud.planning import Planning
-from waterflow.errors import UnsupportedFeatureError
+from waterflow.errors import Gathering, UnsupportedFeatureError
 from waterflow_sagemaker import images, limits, machines
 from waterflow_sagemaker.translation import containers
 from waterflow_sagemaker.translation.mounts import TRAINING_INPUT, TRAINING_OUTPUT, entry_name
@@ -100,7 +100,12 @@ class SageMakerPlanning(Planning):
             secrets=("boto3",),
         )
         self.pinner = Pinner(build, shipping)
-        self._kinds: dict[str, JobType] = {step.name: self._kind(step) for step in build.spec.steps}
+        self._kinds: dict[str, JobType] = {}
+        errors = Gathering()
+        for step in build.spec.steps:
+            with errors:
+                self._kinds[step.name] = self._kind(step)
+        errors.check()
         self._plans: dict[str, StepPlan] = {}
         self._machines: dict[tuple[spec.Resources, JobType], InstanceType] = {}
         self._image = cache(partial(images.for_python, settings.region))

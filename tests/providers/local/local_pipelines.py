@@ -1,7 +1,9 @@
 """What the local provider's own tests run; copied into a project of each test's."""
 
+import multiprocessing
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -163,3 +165,35 @@ def imports() -> str:
 @wf.pipeline
 def importing() -> None:
     imports()
+
+
+def doubled(number: int) -> int:
+    return number * 2
+
+
+@wf.step(cpu=0.5)
+def work(method: str) -> list[int]:
+    """Let workers double numbers."""
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        return pool.map(doubled, [1, 2, 3])
+
+
+@wf.step(cpu=0.5)
+def late() -> Path:
+    """Return a folder into which a thread still writes."""
+    folder = Path("late")
+    folder.mkdir(exist_ok=True)
+
+    def write() -> None:
+        time.sleep(0.3)
+        (folder / "written").touch()
+
+    threading.Thread(target=write).start()
+    return folder
+
+
+@wf.pipeline
+def crowded() -> None:
+    for method in ("fork", "spawn", "forkserver"):
+        work.options(name=method)(method)
+    late()

@@ -120,6 +120,23 @@ def test_spawned_steps_give_the_digests_of_forked_ones(configured, tmp_path):
     assert project.digests(run) == {step: digest for (step, _), digest in expected.items()}
 
 
+@pytest.mark.parametrize(
+    ("settings", "how"),
+    [('start = "spawn"\n', {}), ("", {"inline": True})],
+    ids=["spawned", "inline"],
+)
+def test_processes_start_and_threads_are_awaited_however_the_step_was_started(
+    configured, tmp_path, monkeypatch, settings, how
+):
+    monkeypatch.chdir(tmp_path)
+    project = configured(settings)
+    run = project.submit("crowded", how)
+    assert project.finish(run).status is Status.SUCCEEDED, list(run.logs())
+    for method in ("fork", "spawn", "forkserver"):
+        assert run.artifact(method).load() == [2, 4, 6]
+    assert [path.name for path in run.artifact("late").load().iterdir()] == ["written"]
+
+
 OWN_PROGRAMS = "[profiles.mine.images]\nany = ''\n"
 
 

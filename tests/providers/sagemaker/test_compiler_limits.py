@@ -12,7 +12,7 @@ from tests.providers.sagemaker.builds import (
     valid,
 )
 from waterflow import spec
-from waterflow.errors import DefinitionError, UnsupportedFeatureError
+from waterflow.errors import DefinitionError, SeveralErrors, UnsupportedFeatureError
 
 SPOT = spec.Resources(spot=True)
 
@@ -74,7 +74,7 @@ JOBS = pipeline(spec.Step(name="mapped", run=spec.Function("m", "f", over="x", f
     ("graph", "error", "said"),
     [
         (parameters(99), UnsupportedFeatureError, "101 arguments, of which a job has 100"),
-        (parameters(201), DefinitionError, "has 201 parameters; SageMaker takes 200"),
+        (parameters(201), SeveralErrors, "has 201 parameters; SageMaker takes 200"),
         (parameters(1, "x" * 250), DefinitionError, "has 263 characters; SageMaker takes 256"),
         (pipeline(function("fit", {"ü": spec.FromParameter("ü")}),
                   parameters={"ü": spec.Parameter("integer", 1)}),

@@ -34,16 +34,18 @@ def command(
 
     from waterflow.cli import output
     from waterflow.cli.project import open_here
-    from waterflow.errors import NotFoundError
+    from waterflow.errors import UnknownNameError
     from waterflow.spec.quantities import show_size
 
     provider = open_here(profile)
     known = provider.artifacts(run)
     chosen = [one for one in known if name in (None, one.step, f"{one.step}.{one.output}")]
     if name is not None and not chosen:
-        there = ", ".join(f"{one.step}.{one.output}" for one in known) or "none yet"
-        raise NotFoundError(
-            f"Run '{run}' has no artifact '{name}'. It has: {there}.",
+        there = [f"{one.step}.{one.output}" for one in known]
+        raise UnknownNameError(
+            f"Run '{run}' has no artifact '{name}'. It has: {', '.join(there) or 'none yet'}.",
+            name=name,
+            known=[*there, *(one.step for one in known)],
             provider=provider.name,
             operation="list artifacts",
         )

@@ -83,9 +83,18 @@ def import_(source: str, name: str | None, as_json: bool) -> None:
     """  # noqa: D301 - click's mark for lines to keep
     from waterflow.cli.output import print_json
     from waterflow.cli.project import here
+    from waterflow.errors import ConfigurationError
     from waterflow.project.profile import import_profile
 
-    text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    origin = "Standard input" if source == "-" else source
+    content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{origin} is no text in UTF-8: {error.reason} at byte {error.start}. Export it again: "
+            "pulumi stack output profile --json"
+        ) from None
     path = import_profile(here(), text, name)
     if as_json:
         print_json({"file": str(path)})

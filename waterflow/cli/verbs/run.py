@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from contextlib import nullcontext, redirect_stdout
 
@@ -39,7 +38,7 @@ def command(
     waterflow run pipelines/fraud_detection -p trees=300
     """  # noqa: D301 - click's mark for lines to keep
     from waterflow.cli import progress
-    from waterflow.cli.outcome import finish
+    from waterflow.cli.outcome import Command, finish
     from waterflow.cli.targets import load
     from waterflow.cli.watch import best_view, stop, watch
     from waterflow.runs.submit import submit
@@ -66,5 +65,5 @@ def command(
     # The project is found from TARGET, so this goes where it was typed, whatever folder that is.
     words = [word for text in parameters for word in ("-p", text)]
     words += ["--profile", profile] if profile else []
-    again = shlex.join(["waterflow", "run", target, *words, "--resume", run.id])
-    context.exit(finish(run, state, again=None if inline else again, as_json=as_json))
+    started = Command(("waterflow", "run", target, *words), inline=inline, cache=not no_cache)
+    context.exit(finish(run, state, started, as_json=as_json))

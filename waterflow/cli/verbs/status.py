@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 import click
 
 from waterflow.cli import options
+
+if TYPE_CHECKING:
+    from waterflow.provider.state import StepState
 
 
 @click.command("status")
@@ -37,13 +41,13 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         f"{state.run} ({state.pipeline}) {state.status}{f' in {took}' if took else ''}, "
         f"started {output.show_time(state.started)}"
     )
-    if state.error:
+    if state.error and not any(step.error for step in state.steps.values()):
         click.echo(f"  {state.error}")
     if state.url:
         click.echo(f"  {state.url}")
     now = int(time.time() * 1000)
     output.table(
-        ("step", "state", "attempt", "time", "why", "error"),
+        ("step", "state", "attempt", "time", "why", "outcome"),
         [
             (
                 step.name,
@@ -51,10 +55,19 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
                 str(step.attempt) if step.attempt else "",
                 output.show_seconds(output.step_seconds(step, now)),
                 "; ".join(step.why),
-                (step.error or "").partition("\n")[0],
+                _outcome(step),
             )
             for step in state.steps.values()
         ],
     )
     if state.unsent and not state.sending:
         click.echo(f"MLflow has not got {state.unsent} events yet. Send them: waterflow sync")
+
+
+def _outcome(step: StepState) -> str:
+    """Return what made a step end as it did: its error, a condition, the run that did the work."""
+    if step.reason:
+        return step.reason
+    if str(step.status) == "cached":
+        return f"from {step.origin}" if step.origin else ""
+    return (step.error or "").partition("\n")[0]

@@ -19,6 +19,7 @@ def command(
 
     Sending again what MLflow has changes nothing.
     """
+    from waterflow.cli.ending import tell
     from waterflow.cli.output import print_json, table
     from waterflow.cli.project import open_here
     from waterflow.errors import TrackingError
@@ -45,5 +46,6 @@ def command(
         rows = [(run, str(one.sent), str(one.left)) for run, one in sent.items()]
         table(("run", "sent", "left"), rows)
     for message in dict.fromkeys(one.error for one in sent.values() if one.error):
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+        if not as_json:  # there it stands beside its run
+            tell(message)
     context.exit(TrackingError.exit_code if left else 0)

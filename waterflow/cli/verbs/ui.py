@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -25,6 +27,8 @@ _PATIENCE: Final = 90.0
 """Seconds that the server has to answer for the first time."""
 _GRACE: Final = 5.0
 """Seconds that the server has to end by itself."""
+_LOOK: Final = 500
+"""Milliseconds between two looks at the server."""
 
 
 @click.command("ui")
@@ -37,7 +41,10 @@ _GRACE: Final = 5.0
 @click.option("--no-open", is_flag=True, help="Open no browser.")
 @options.profile
 def command(port: int | None, no_open: bool, profile: str | None) -> None:
-    """Show the runs and models of this project in MLflow's own UI; Ctrl-C ends it."""
+    """Show the runs and models of this project in MLflow's own UI.
+
+    It ends with Ctrl-C, and with its terminal.
+    """
     from waterflow.cli.project import here
     from waterflow.project import state_folder
     from waterflow.project.profile import load
@@ -68,8 +75,7 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
         if not no_open:
             click.launch(url)
         with contextlib.suppress(KeyboardInterrupt):
-            server.wait()
-            raise _ended(server)
+            _stay(server)
 
 
 def _port(number: int | None) -> int:
@@ -91,7 +97,10 @@ def _port(number: int | None) -> int:
 
 @contextlib.contextmanager
 def _server(uri: str, port: int) -> Generator[subprocess.Popen[bytes]]:
-    """Run MLflow's server; it and its children end with the block, and with SIGTERM."""
+    """Run MLflow's server; it and its children end with the block, however that ends.
+
+    Between the two stands a keeper, which ends the server when this process is gone, be it killed.
+    """
     # The job workers, which nothing here uses, take 2 GB of memory.
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -115,12 +124,15 @@ def _server(uri: str, port: int) -> Generator[subprocess.Popen[bytes]]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    # Who has it ignore the terminal's end, as nohup does, means it.
+    ending = [signal.SIGTERM]
+    ending += [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    before = {number: signal.signal(number, interrupt) for number in ending}
     # A session of its own: Ctrl-C reaches us alone, and all its processes can be stopped at once.
     server = subprocess.Popen(
-        command_line,
+        [sys.executable, "-m", "waterflow.cli.keeper", str(_GRACE), *command_line],
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -128,14 +140,40 @@ def _server(uri: str, port: int) -> Generator[subprocess.Popen[bytes]]:
     try:
         yield server
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
+        for number in ending:  # a second one is not to break off what ends the server
+            signal.signal(number, signal.SIG_IGN)
+        assert server.stdin is not None  # noqa: S101 - it is a pipe, for the type checker
+        server.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(_GRACE)
+            server.wait(2 * _GRACE)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stay(server: subprocess.Popen[bytes]) -> None:
+    """Stay until the server has ended, or nobody is there any more: the terminal has hung up.
+
+    Raises:
+        TrackingError: The server has ended by itself.
+    """
+    hung_up = select.poll()
+    if _may_hang_up(0):
+        hung_up.register(0, 0)  # what is typed is no event
+    while server.poll() is None:
+        if any(events & (select.POLLHUP | select.POLLERR) for _, events in hung_up.poll(_LOOK)):
+            return
+    raise _ended(server)
+
+
+def _may_hang_up(descriptor: int) -> bool:
+    """Say whether the other side of a descriptor can go away: a terminal's, a pipe's, ssh's."""
+    with contextlib.suppress(OSError):
+        mode = os.fstat(descriptor).st_mode
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
+    return False
 
 
 def _await(server: subprocess.Popen[bytes], url: str) -> None:

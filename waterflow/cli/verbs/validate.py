@@ -10,8 +10,9 @@ from waterflow.cli import options
 
 if TYPE_CHECKING:
     from waterflow.cli.targets import Target
-    from waterflow.errors import WaterflowError
+    from waterflow.errors import Gathering
     from waterflow.language.pipeline import Call
+    from waterflow.provider import Provider
 
 
 @click.command("validate")
@@ -27,58 +28,87 @@ def command(
     profile: str | None,
     as_json: bool,
 ) -> None:
-    """Check the pipeline in TARGET: definition, code, data, the provider's features and limits."""
+    """Check the pipeline in TARGET: definition, code, data, the provider's features and limits.
+
+    All that is wrong is told at once.
+    """
+    from waterflow.cli.ending import tell
     from waterflow.cli.output import print_json, show_count
     from waterflow.cli.targets import load
+    from waterflow.errors import Gathering
 
     source = load(target)
-    call = source.call(parameters)
-    problems = _problems(source, call, profile)
-    name, count = call.spec.name, len(call.spec.steps)
+    errors = Gathering()
+    call = _defined(source, parameters, errors)
+    _check(source, call, profile, errors)
+    problems = errors.errors
     if as_json:
+        spec = None if call is None else call.spec
         print_json(
             {
                 "valid": not problems,
-                "pipeline": name,
-                "steps": count,
-                "parameters": sorted(call.spec.parameters),
+                "pipeline": source.pipeline.name,
+                "steps": None if spec is None else len(spec.steps),
+                "parameters": None if spec is None else sorted(spec.parameters),
                 "problems": [
                     {"kind": type(problem).__name__, "message": str(problem)}
                     for problem in problems
                 ],
             }
         )
-    elif not problems:
-        gates = show_count(len(call.spec.gates), "condition")
-        click.echo(f"{name} is valid: {show_count(count, 'step')}, {gates}")
+    elif call is not None and not problems:
+        spec = call.spec
+        gates = show_count(len(spec.gates), "condition")
+        click.echo(f"{spec.name} is valid: {show_count(len(spec.steps), 'step')}, {gates}")
     for problem in problems:
         if not as_json:
-            click.echo(f"{click.style('Error:', fg='red', bold=True)} {problem}", err=True)
+            tell(str(problem))
     context.exit(problems[0].exit_code if problems else 0)
 
 
-def _problems(target: Target, call: Call, profile: str | None) -> list[WaterflowError]:
-    """Return all that stands in the way of a run; what hides behind another problem waits.
+def _defined(source: Target, parameters: tuple[str, ...], errors: Gathering) -> Call | None:
+    """Return what of a definition is sound; None where it ends at its mistake."""
+    from waterflow.language.gathering import gathered
 
-    A document cannot be made where the provider lacks a feature, so its limits are then not known.
+    with gathered(errors):
+        return source.call(parameters)
+    return None  # pyright: ignore[reportUnreachable] - the block may have ended at a mistake
+
+
+def _check(target: Target, call: Call | None, profile: str | None, errors: Gathering) -> None:
+    """Gather what stands in the way of a run beside the definition itself.
+
+    A document cannot be made of what the provider refuses: what of it breaks limits is then found
+    in the rest.
     """
-    from waterflow.errors import ConfigurationError, WaterflowError
-    from waterflow.provider.capabilities import unsupported
     from waterflow.provider.discovery import open_provider
-    from waterflow.runs.submit import assemble
 
-    try:
+    provider: Provider | None = None
+    with errors:
         provider = open_provider(target.root, profile)
-        problems: list[WaterflowError] = [
-            *unsupported(call.spec, provider.name, provider.capabilities)
-        ]
-    except WaterflowError as error:
-        return [error]
-    try:
-        build = assemble(call, target.root, provider.profile)
-        if not problems:
-            document = provider.compile(build)
-            problems += map(ConfigurationError, provider.check(build, document))
-    except WaterflowError as error:
-        problems.append(error)
-    return problems
+        provider.check_settings()
+    if provider is not None and call is not None:
+        _check_build(target, call, provider, errors)
+
+
+def _check_build(target: Target, call: Call, provider: Provider, errors: Gathering) -> None:
+    import dataclasses
+
+    from waterflow.errors import ConfigurationError
+    from waterflow.provider.capabilities import unsupported, without_unsupported
+    from waterflow.runs.submit import assemble
+    from waterflow.spec.parameters import check_length
+
+    with errors:
+        refused = list(unsupported(call.spec, provider.name, provider.capabilities))
+        for error in refused:
+            errors.add(error)
+        limit = provider.capabilities.parameter_length
+        with errors:
+            check_length(call.spec.name, call.parameters, limit, provider.name)
+        build = assemble(call, target.root, provider.profile, errors)
+        if refused:
+            build = dataclasses.replace(build, spec=without_unsupported(build.spec, refused))
+        document = provider.compile(build)
+        for violation in provider.check(build, document):
+            errors.add(ConfigurationError(violation))

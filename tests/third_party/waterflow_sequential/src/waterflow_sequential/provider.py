@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from waterflow import artifacts, data, spec
-from waterflow.errors import ConfigurationError, NotFoundError
+from waterflow.errors import ConfigurationError, UnknownNameError
 from waterflow.packing import bundle
 from waterflow.project import state_folder
 from waterflow.provider import Artifact, Capabilities, Document, LogLine, PlannedJob, Provider
@@ -104,7 +104,7 @@ class SequentialProvider(Provider):
             place.mkdir(parents=True)
             data.fetch(pinned, place)
             artifacts.seal(place, "data")
-        tracking = tracking_record(build, document, self.profile)
+        tracking = tracking_record(build, document, self.profile, submission)
         started = int(time.time() * 1000)
         state = RunState(
             run=submission.run_id, pipeline=build.spec.name, started=started,
@@ -152,7 +152,7 @@ class SequentialProvider(Provider):
     def _known(self, run_id: str) -> Path:
         folder = self._run(run_id)
         if not (folder / "state.json").is_file():
-            raise NotFoundError(f"There is no run '{run_id}'.", provider=self.name)
+            raise UnknownNameError(f"There is no run '{run_id}'.", provider=self.name)
         return folder
 
     def status(self, run_id: str) -> RunState:
@@ -178,7 +178,7 @@ class SequentialProvider(Provider):
         folder = self._known(run_id)
         names = list(self.status(run_id).steps)
         if step is not None and step not in names:
-            raise NotFoundError(f"Run '{run_id}' has no step '{step}'.", provider=self.name)
+            raise UnknownNameError(f"Run '{run_id}' has no step '{step}'.", provider=self.name)
         offsets = dict.fromkeys([step] if step else names, 0)
         while True:
             over = self.status(run_id).status.final
@@ -211,7 +211,7 @@ class SequentialProvider(Provider):
         """Return an artifact's folder, verified."""
         listed = {(one.step, one.output): one for one in self.artifacts(run_id)}
         if (step, output) not in listed or listed[step, output].sha256 is None:
-            raise NotFoundError(f"Run '{run_id}' has no artifact '{step}.{output}'.")
+            raise UnknownNameError(f"Run '{run_id}' has no artifact '{step}.{output}'.")
         place = self._run(run_id) / "steps" / step / "out" / output
         artifacts.verify(place)
         return place

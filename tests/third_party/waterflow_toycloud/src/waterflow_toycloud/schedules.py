@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from waterflow.cloud.provider import own
 from waterflow.cloud.schedules import scheduled_values
 from waterflow.cloud.starting import native_parameters
-from waterflow.errors import NotFoundError
+from waterflow.errors import NotFoundError, UnknownNameError
 from waterflow.provider.schedules import Schedule
 from waterflow_toycloud.connections import call
 
@@ -86,7 +86,7 @@ class ToySchedules:
     def _known(self, name: str) -> dict[str, Any]:
         schedule = self._get(name)
         if schedule is None:
-            raise NotFoundError(
+            raise UnknownNameError(
                 f"There is no schedule '{name}'. List them: waterflow schedule list",
                 provider="toycloud",
                 operation="find schedule",

@@ -1,0 +1,157 @@
+"""The arguments of a step's function: read from where the job's command line says that they lie."""
+
+from __future__ import annotations
+
+import tempfile
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waterflow import artifacts
+from waterflow.artifacts.watching import Watch
+from waterflow.errors import ArtifactError
+from waterflow.runtime import contract
+from waterflow.runtime.failure import Failure, from_serializer
+
+if TYPE_CHECKING:
+    from waterflow.artifacts import Context
+    from waterflow.runtime.contract import Argument, Invocation
+
+
+class Skipped(Exception):  # noqa: N818 - no error
+    """An input's step was skipped, so this one is."""
+
+
+class Arguments:
+    """The arguments of one attempt.
+
+    Args:
+        job: What the job was started with.
+        scratch: A folder to build in.
+        serializers: What serializers are given.
+
+    Attributes:
+        watches: Input name -> what tells whether the step has changed it.
+    """
+
+    def __init__(self, job: Invocation, scratch: Path, serializers: Context) -> None:
+        self._job, self._scratch, self._serializers = job, scratch, serializers
+        self.watches: dict[str, Watch] = {}
+
+    def certain(self) -> list[Path]:
+        """Return the folders without which the step cannot run: all but alternatives and data."""
+        folders: list[Path] = []
+
+        def visit(argument: Argument) -> None:
+            if argument.source == "list":
+                for item in argument.parts:
+                    visit(item)
+            elif argument.source == "input":
+                folders.append(self.folder(argument.name))
+
+        for argument in self._job.file.arguments.values():
+            visit(argument)
+        return folders
+
+    def folder(self, name: str) -> Path:
+        """Return where an input lies.
+
+        Raises:
+            Failure: The command line does not say.
+        """
+        try:
+            return self._job.inputs[name]
+        except KeyError:
+            raise Failure(contract.USAGE, "UsageError", f"--input {name} is missing") from None
+
+    def load(self, name: str, argument: Argument, annotation: object) -> Any:
+        """Return one argument's value.
+
+        Raises:
+            Failure: It cannot be read, or does not fit its annotation.
+            Skipped: The step that makes it was skipped.
+        """
+        try:
+            return self._load(argument, annotation)
+        except (Failure, Skipped):
+            raise
+        except Exception as error:  # noqa: BLE001 - a serializer's, or a dataclass's own check
+            raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
+
+    def _load(self, argument: Argument, annotation: object) -> Any:
+        from waterflow.artifacts.plain import as_value
+
+        if argument.source == "constant":
+            return self._typed(as_value(argument.constant, annotation), annotation)
+        if argument.source == "parameter":
+            if argument.name not in self._job.parameters:
+                raise Failure(contract.USAGE, "UsageError", f"--param {argument.name} is missing")
+            return self._typed(self._job.parameters[argument.name], annotation)
+        if argument.source == "first":
+            return self._load(self.first(argument), annotation)
+        if argument.source == "list":
+            from waterflow.language.signature import without_none
+
+            inner = (typing.get_args(without_none(annotation)[0]) or (Any,))[0]
+            return [self._load(item, inner) for item in argument.parts]
+        if argument.source == "data":
+            return self._data(argument)
+        return self._artifact(argument, annotation)
+
+    def first(self, argument: Argument) -> Argument:
+        """Return the first of several alternatives that was not skipped.
+
+        Raises:
+            Skipped: All were.
+        """
+        for option in argument.parts:
+            if not artifacts.read(self.folder(option.name)).skipped:
+                return option
+        raise Skipped
+
+    @staticmethod
+    def _typed(value: Any, annotation: object, *, text: bool = True) -> Any:
+        from waterflow.artifacts.plain import fitted, rebuild
+
+        if value is None:
+            return None
+        return rebuild(value, annotation) if text else fitted(value, annotation)
+
+    def _artifact(self, argument: Argument, annotation: object) -> Any:
+        from waterflow.artifacts import by_name
+        from waterflow.artifacts.plain import entry
+
+        folder = self.folder(argument.name)
+        manifest = artifacts.verify(folder)
+        self.watches[argument.name] = Watch(folder)
+        if argument.raw:
+            return self._payload(folder)
+        key = argument.key
+        kind = manifest.type if argument.type == "any" or key is not None else argument.type
+        value = by_name(kind).load(
+            folder, Any if key is not None else annotation, self._serializers
+        )
+        if key is None:
+            return value
+        try:
+            part = entry(value, key)
+        except KeyError:
+            raise ArtifactError(f"input '{argument.name}' has no entry {key!r}") from None
+        return self._typed(part, annotation, text=False)
+
+    def _data(self, argument: Argument) -> Any:
+        from waterflow.language.types import Data
+
+        if argument.optional and argument.name not in self._job.inputs:
+            return None
+        path = self.folder(argument.name)
+        if (path / artifacts.MANIFEST).is_file():
+            artifacts.verify(path)
+        self.watches[argument.name] = Watch(path)
+        if (path / artifacts.MANIFEST).is_file():
+            path = self._payload(path)
+        return path if argument.type == "path" else Data.at(argument.uri, path)
+
+    def _payload(self, folder: Path) -> Path:
+        """Return the one file or folder of an artifact; an empty folder where a store lost it."""
+        return artifacts.entry(folder) or Path(tempfile.mkdtemp(dir=self._scratch))
