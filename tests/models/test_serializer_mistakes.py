@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -193,3 +194,65 @@ def test_a_reader_of_anything_is_told_what_to_write(tmp_path: Path) -> None:
     text = done.stdout + done.stderr
     assert "Thing is kept by a serializer of the project's own, in module 'things'" in text
     assert "annotate the argument with Thing" in text
+
+
+def test_an_edit_of_how_a_class_is_kept_reruns_who_writes_and_reads_it(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    things = project.write("things.py", THINGS)
+    project.write("reading.py", """
+        from fractions import Fraction
+
+        import waterflow as wf
+
+        @wf.step
+        def other() -> int:
+            return 1
+
+        @wf.step
+        def use(value: Fraction) -> str:
+            return str(value)
+        """)  # fmt: skip
+    project.write("kept.py", """
+        from fractions import Fraction
+
+        import waterflow as wf
+
+        wf.serializer(
+            Fraction,
+            save=lambda value, path: path.write_text(str(value)),
+            load=lambda path: Fraction(path.read_text()),
+        )
+        """)  # fmt: skip
+    project.write("making.py", """
+        from fractions import Fraction
+
+        import waterflow as wf
+
+        @wf.step
+        def make() -> Fraction:
+            return Fraction(1, 3)
+        """)  # fmt: skip
+    project.write("flow.py", """
+        import kept
+        import things
+        import waterflow as wf
+        from making import make
+        from reading import other, use
+
+        @wf.pipeline
+        def flow():
+            other()
+            use(make())
+        """)  # fmt: skip
+    assert project.waterflow("run", "flow.py").returncode == 0
+
+    def changed() -> set[str]:
+        plan = project.waterflow("plan", "flow.py")
+        assert plan.returncode == 0, plan.stderr
+        return set(re.findall(r"~ code (\w+)", plan.stdout))
+
+    things.write_text(things.read_text().replace('"x"', '"y"'))
+    assert changed() == set(), "no step's values are of that class"
+    file = tmp_path / "kept.py"
+    file.write_text(file.read_text().replace("write_text(str(value))", "write_text(f'{value}')"))
+    assert changed() == {"make", "use"}

@@ -69,9 +69,16 @@ def _sequence(one: Any, other: Any, where: str) -> str | None:
 
 
 def _set(one: Any, other: Any, where: str) -> str | None:
-    mine, theirs = (sorted(value, key=lambda item: (repr(type(item)), repr(item)))
-                    for value in (one, other))  # fmt: skip
-    return _sequence(mine, theirs, where)
+    return _sequence(sorted(one, key=_order), sorted(other, key=_order), where)
+
+
+def _order(item: Any) -> str:
+    """Return what an item of a set is sorted by: the order of its parts differs by process."""
+    if isinstance(item, (set, frozenset)):
+        return f"{type(item)} {sorted(map(_order, item))}"
+    if isinstance(item, tuple):
+        return f"{type(item)} {list(map(_order, item))}"
+    return f"{type(item)} {item!r}"
 
 
 def _dict(one: dict[Any, Any], other: dict[Any, Any], where: str) -> str | None:

@@ -264,6 +264,11 @@ class _Fit:
     def _record(self, value: Any, kind: type, where: str) -> Any:
         """Rebuild a record from its fields, where it is not one already."""
         if not typing.is_typeddict(kind) and isinstance(value, kind):
+            if self.text and dataclasses.is_dataclass(value):
+                # A constant of a pipeline: its author can still be told of a slip.
+                for name, hint in hints(type(cast("Any", value))).items():
+                    if hasattr(value, name):
+                        self.value(getattr(value, name), hint, f"{where}.{name}")
             return value
         if isinstance(value, dict) and (self.convert or typing.is_typeddict(kind)):
             return self._fields(cast("dict[str, Any]", value), kind, where)

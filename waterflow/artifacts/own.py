@@ -118,6 +118,11 @@ def by_name(name: str) -> OwnSerializer:
         for serializer in _given.values():
             if serializer.kind.__qualname__ == kind:
                 return serializer
+    if home == SCRIPT:
+        raise ArtifactError(
+            f"{kind} is kept by a serializer of the script or notebook that the run is of. Read it "
+            "there, or move the class and its serializer into a module, and import that first."
+        )
     raise ArtifactError(
         f"{kind} is kept by a serializer of the project's own, in module '{home}', which is not "
         f"imported here. In a step, annotate the argument with {kind}, so that the module comes "

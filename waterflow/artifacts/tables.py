@@ -134,6 +134,7 @@ class PolarsSerializer(Serializer):
             table = value.to_arrow(compat_level=polars.CompatLevel.oldest())
         except (arrow.ArrowException, ValueError, TypeError) as error:
             raise _unwritable("Polars DataFrame", error) from None
+        table = table.rename_columns(value.columns)  # one called "" may have got another name
         arrow_types.refuse_lossy(table, "The column")
         schema = io.BytesIO()
         value.clear().write_ipc_stream(schema)

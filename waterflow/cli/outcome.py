@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import math
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -61,7 +61,7 @@ def finish(run: Run, state: RunState, command: Command, *, as_json: bool) -> int
     models, metrics = _results(run)
     if as_json:
         state = settle(run, state)
-        print_json(run_document(state) | {"models": models, "metrics": metrics})
+        print_json(run_document(state) | {"models": models, "metrics": _in_json(metrics)})
         return _code(state)
     root = run.provider.root
     for step in state.steps.values():
@@ -185,6 +185,16 @@ def _results(run: Run) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]
     return models, metrics
 
 
+def _in_json(metrics: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Return metrics as JSON has them: null where one is not a finite number."""
+    return {
+        step: {key: value if math.isfinite(value) else None for key, value in values.items()}
+        for step, values in metrics.items()
+    }
+
+
 def _value(run: Run, artifact: Artifact) -> dict[str, Any]:
+    from waterflow.artifacts.plain import read
+
     folder = run.provider.download(run.id, artifact.step, artifact.output)
-    return json.loads((folder / "value.json").read_bytes())
+    return read(folder, artifact.type)

@@ -187,12 +187,12 @@ class Replayer:
                 del self._pending[self._key(event)]  # a job starts before it knows
             if started is None or started.run_id is None:
                 return
+        key = self._key(event)
+        for nested in [one for one in self._pending if one[:3] == key[:3] and one != key]:
+            self._flush(nested)  # which may write the step's run, too
         pending = self._run(event)
         pending.start = pending.start or event["time"]
         pending.tags |= _output_tags(event)
-        key = self._key(event)
-        for nested in [one for one in self._pending if one[:3] == key[:3] and one != key]:
-            self._flush(nested)
         self._end(pending, event)
         self._flush(key)
         for known in (self._known, self._within):

@@ -1,4 +1,4 @@
-"""SageMaker as an emulator's service serves it: moto behind our own jobs, pipelines, endpoints."""
+"""SageMaker as an emulator's service serves it: our SageMaker, and moto for all around it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from waterflow.emulation.service import Cloud
 from waterflow_sagemaker.emulator import environment, wire
 from waterflow_sagemaker.emulator.containers import ML
 from waterflow_sagemaker.emulator.faults import RULES
+from waterflow_sagemaker.emulator.gateway import Gateway
 from waterflow_sagemaker.emulator.services import INTERNAL
 from waterflow_sagemaker.emulator.world import REGION, World
 
@@ -36,17 +37,20 @@ class SageMakerCloud(Cloud):
 
     RULES: ClassVar[FaultRules] = RULES
     PATHS: ClassVar[tuple[str, ...]] = (ML,)
+    HOSTS: ClassVar[tuple[str, ...]] = (
+        "*.amazonaws.com", "*.amazonaws.com.cn", "*.api.aws", "*.amazonaws.eu",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         _settle_moto()
-        self._checks: dict[str, Any] = {}
+        self._gateway: Gateway | None = None
 
     def application(self) -> App:
-        """Return moto's application, behind the checks that it lacks."""
+        """Return moto's application, behind what it lacks."""
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        moto = DomainDispatcherApplication(create_backend_app)
-        return wire.checked(moto, "scheduler", self._checks)
+        self._gateway = Gateway(DomainDispatcherApplication(create_backend_app))
+        return self._gateway
 
     def handler(self) -> type[WSGIRequestHandler]:
         """Return what reads requests as moto wants them."""
@@ -64,11 +68,13 @@ class SageMakerCloud(Cloud):
         Each of ours has OPERATIONS (the service's operation -> its method) and `tags_of`.
         """
         from waterflow_sagemaker.emulator.endpoints import Endpoints
+        from waterflow_sagemaker.emulator.experiments import Experiments
         from waterflow_sagemaker.emulator.jobs import Jobs
         from waterflow_sagemaker.emulator.keeping import Buckets, ScheduleGroups, Streams
         from waterflow_sagemaker.emulator.logs import Logs
         from waterflow_sagemaker.emulator.objects import Objects
         from waterflow_sagemaker.emulator.pipelines import Pipelines
+        from waterflow_sagemaker.emulator.registry import ModelRegistry
         from waterflow_sagemaker.emulator.schedules import PipelineScheduler
         from waterflow_sagemaker.emulator.services import Services
 
@@ -93,6 +99,8 @@ class SageMakerCloud(Cloud):
             "schedules": PipelineScheduler(pipelines, clock, REGION),
             "pipelines": pipelines,
             "endpoints": Endpoints(clock, REGION),
+            "registry": ModelRegistry(clock, REGION),
+            "experiments": Experiments(clock, REGION),
             "jobs": jobs,
         }
 
@@ -103,24 +111,22 @@ class SageMakerCloud(Cloud):
         return prepare(wishes)
 
     def begin(self, parts: Mapping[str, Any]) -> None:
-        """Put our operations before moto's."""
+        """Put our operations in the place of moto's."""
         from waterflow_sagemaker.emulator.responses import serve
-
-        def tags_of(arn: str) -> list[dict[str, str]] | None:
-            for part in parts.values():
-                tags = part.tags_of(arn) if hasattr(part, "tags_of") else None
-                if tags is not None:
-                    return tags
-            return None
+        from waterflow_sagemaker.emulator.tags import Tags
 
         handlers = {
             operation: getattr(part, method)
-            for part in parts.values()
+            for part in (*parts.values(), Tags(parts.values()))
             for operation, method in getattr(part, "OPERATIONS", {}).items()
         }
-        serve(handlers, tags_of)
+        serve(handlers)
+        assert self._gateway is not None  # noqa: S101 - made before
         check = parts["schedules"].check
-        self._checks |= dict.fromkeys(("CreateSchedule", "UpdateSchedule"), check)
+        self._gateway.checks = {
+            ("scheduler", name): check for name in ("CreateSchedule", "UpdateSchedule")
+        }
+        self._gateway.endpoints = parts["endpoints"].has
         threading.Thread(target=_warm, daemon=True).start()
 
     def identify(self, environ: Environ) -> tuple[str, str]:

@@ -31,6 +31,22 @@ _LABELS: Final = {
 }
 
 
+_FILLED: Final[dict[str, dict[str, Any]]] = {
+    "Model": {"EnableNetworkIsolation": False},
+    "EndpointConfig": {"EnableNetworkIsolation": False},
+}
+"""Noun -> what Describe always says, whatever was asked for."""
+
+
+_OF_CONFIG: Final = (
+    "AsyncInferenceConfig",
+    "ExplainerConfig",
+    "MetricsConfig",
+    "CrossRegionTrafficConfig",
+)
+"""What of an endpoint's configuration its own description shows."""
+
+
 class Endpoints:
     """All models, endpoint configurations and endpoints of the emulator's account.
 
@@ -65,6 +81,11 @@ class Endpoints:
         self._clock, self._region, self._takes = clock, region, takes
         self._kept: dict[str, dict[str, dict[str, Any]]] = {noun: {} for noun in _LABELS}
         self._lock = threading.RLock()
+
+    def has(self, name: str) -> bool:
+        """Return whether there is an endpoint of a name."""
+        with self._lock:
+            return name in self._kept["Endpoint"]
 
     # --- models -----------------------------------------------------------------------------------
 
@@ -121,6 +142,8 @@ class Endpoints:
             answer = self._create("Endpoint", request)
             entry = self._entry("Endpoint", request["EndpointName"])
             entry |= {"variants": [], "status": "Creating"}
+            if "DeploymentConfig" in request:
+                entry["deployment"] = request["DeploymentConfig"]
             self._change(entry, "Creating", request["EndpointConfigName"], variants)
             return answer
 
@@ -134,6 +157,8 @@ class Endpoints:
             self._change(entry, "Updating", request["EndpointConfigName"], variants)
             if "DeploymentConfig" in request:
                 entry["deployment"] = request["DeploymentConfig"]
+            elif not request.get("RetainDeploymentConfig"):
+                entry.pop("deployment", None)
             return {"EndpointArn": entry["arn"]}
 
     def update_endpoint_weights_and_capacities(self, request: Request) -> Response:
@@ -186,7 +211,11 @@ class Endpoints:
             if "deployment" in entry:
                 description["LastDeploymentConfig"] = entry["deployment"]
             config = self._kept["EndpointConfig"].get(entry["config"])
-            capture = config["request"].get("DataCaptureConfig") if config else None
+            settings: dict[str, Any] = config["request"] if config else {}
+            for name in _OF_CONFIG:
+                if name in settings:
+                    description[name] = settings[name]
+            capture = settings.get("DataCaptureConfig")
             if capture:
                 started = capture.get("EnableCapture", False)
                 description["DataCaptureConfig"] = {
@@ -257,7 +286,7 @@ class Endpoints:
         with self._lock:
             entry = self._entry(noun, request[f"{noun}Name"])
             identity = {f"{noun}Arn": entry["arn"], "CreationTime": moment(entry["created"])}
-            return entry["request"] | identity
+            return _FILLED.get(noun, {}) | entry["request"] | identity
 
     def _delete(self, noun: str, request: Request) -> Response:
         with self._lock:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from waterflow.emulation.errors import ServiceError
+from waterflow_sagemaker.emulator import operations
+
+_UNKNOWN: Final = {
+    "s3": ("NotImplemented", 501),
+    "iam": ("InvalidAction", 400),
+    "sts": ("InvalidAction", 400),
+}
+"""Service -> code and status of an operation that it does not have."""
 
 
 def check(operation: str, request: dict[str, Any]) -> None:
@@ -37,3 +45,18 @@ def in_use(message: str) -> ServiceError:
 def missing(message: str) -> ServiceError:
     """Return the refusal of a name that there is not."""
     return ServiceError("ResourceNotFound", message)
+
+
+def unknown(service: str, operation: str) -> ServiceError:
+    """Return the refusal of an operation that is not answered, which says how to do without.
+
+    Args:
+        service: The service, as requests are signed for it.
+        operation: The operation; "" when none is named.
+    """
+    text = operations.reason(service, operation)
+    if text is None:
+        # The table has it, and this form of it is not answered all the same.
+        text = f"Waterflow's emulator of {service} does not have this form of {operation}."
+    code, status = _UNKNOWN.get(service, ("UnknownOperationException", 400))
+    return ServiceError(code, text, status)

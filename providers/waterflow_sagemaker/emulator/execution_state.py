@@ -83,6 +83,7 @@ class Execution:
         experiment: Experiment and trial, resolved.
         steps: The steps that were started, in that order.
         attempts_before: Attempts at steps that a retry of the execution will start again.
+        mlflow: The MLflow server and experiment that its definition and its start name.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Execution:
     experiment: dict[str, Any] = field(default_factory=dict[str, Any])
     steps: dict[str, ExecutionStep] = field(default_factory=dict[str, ExecutionStep])
     attempts_before: dict[str, int] = field(default_factory=dict[str, int])
+    mlflow: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def shown(self) -> dict[str, Any]:
         """Return the execution as DescribePipelineExecution does."""
@@ -116,11 +118,13 @@ class Execution:
             "CreatedBy": {},
             "LastModifiedBy": {},
             "PipelineVersionId": self.version,
+            "RoleArn": self.role,
         }
         optional = {
             "PipelineExecutionDescription": self.description,
             "FailureReason": self.reason,
             "PipelineExperimentConfig": self.experiment,
+            "MLflowConfig": self.mlflow,
         }
         description |= {key: value for key, value in optional.items() if value}
         if self.parallel is not None:

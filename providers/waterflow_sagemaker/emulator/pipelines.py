@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import string
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -72,7 +73,7 @@ class Pipelines(PipelineOperations):
             pipeline_arn=pipeline.arn,
             version=version.id,
             definition=version.definition,
-            role=pipeline.role,
+            role=request.get("RoleArn", pipeline.role),
             parameters=values,
             display_name=request.get("PipelineExecutionDisplayName", f"execution-{now * 1e3:.0f}"),
             created=now,
@@ -90,6 +91,10 @@ class Pipelines(PipelineOperations):
         }
         resolver = Resolver(values, variables, {}, _nothing, self._engine.read)
         execution.experiment = resolver.resolve(parsed.experiment)
+        mlflow = resolver.resolve(json.loads(version.definition).get("MlflowConfig") or {})
+        if "MlflowExperimentName" in request:
+            mlflow |= {"MlflowExperimentName": request["MlflowExperimentName"]}
+        execution.mlflow = {name: text for name, text in mlflow.items() if text is not None}
         pipeline.last_run, version.last_execution = now, execution.arn
         self._executions[execution.arn] = execution
         self._drive(execution, parsed)

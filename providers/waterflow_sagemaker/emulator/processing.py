@@ -53,7 +53,21 @@ class ProcessingJob(SageMakerJob):
         """
         del world
         for one in (*request.get("ProcessingInputs", ()), *_outputs(request)):
-            path = one.get("S3Input", one.get("S3Output", {})).get("LocalPath")
+            name = one.get("InputName", one.get("OutputName"))
+            if "DatasetDefinition" in one:
+                raise errors.invalid(
+                    f"The emulator has no dataset definitions (input '{name}'): use S3Input."
+                )
+            if "FeatureStoreOutput" in one:
+                raise errors.invalid(
+                    f"The emulator has no feature store (output '{name}'): use S3Output."
+                )
+            place = one.get("S3Input", one.get("S3Output"))
+            if place is None:
+                raise errors.invalid(f"'{name}' needs S3Input or S3Output.")
+            path = place.get("LocalPath")
+            if path is None and not one.get("AppManaged"):
+                raise errors.invalid(f"'{name}' needs LocalPath, as it is not AppManaged.")
             if path is not None and not in_processing(path):
                 raise errors.invalid(
                     f"LocalPath '{path}' is not valid: it must be a folder under {PROCESSING}/"
@@ -72,14 +86,12 @@ class ProcessingJob(SageMakerJob):
 
     def describe(self) -> dict[str, Any]:
         """Return the answer of DescribeProcessingJob."""
-        description = {name: value for name, value in self.request.items() if name != "Tags"}
+        description = _whole(self.request)
         description |= {
             "ProcessingJobArn": self.arn,
             "ProcessingJobStatus": self.status,
             "CreationTime": self.created,
             "LastModifiedTime": self.modified,
-            "StoppingCondition": self.request.get("StoppingCondition")
-            or {"MaxRuntimeInSeconds": _DAY},
             "ProcessingStartTime": self._started,
             "ProcessingEndTime": self.finished_at,
             "FailureReason": self.reason,
@@ -97,11 +109,12 @@ class ProcessingJob(SageMakerJob):
             JobError: It has failed.
         """
         app = self.request["AppSpecification"]
-        command = [*app.get("ContainerEntrypoint", ()), *app.get("ContainerArguments", ())]
+        entry = app.get("ContainerEntrypoint") or self.world.images.command(self.image)
+        command = [*entry, *app.get("ContainerArguments", ())]
         if not command:
             raise JobError(
                 "ClientError: the environment that stands for the image has no entry point of its "
-                "own here: write ContainerEntrypoint"
+                "own here: write ContainerEntrypoint, or name one: --image NAME=DIR:COMMAND"
             )
         containers = self._containers = Containers(
             self.world,
@@ -148,12 +161,9 @@ class ProcessingJob(SageMakerJob):
 
     def _fill(self, containers: Containers) -> None:
         for one in self.request.get("ProcessingInputs", ()):
-            source = one.get("S3Input")
-            if source is None:
-                raise JobError(
-                    f"ClientError: the emulator has no dataset definitions (input "
-                    f"'{one['InputName']}'); use S3Input"
-                )
+            source = one["S3Input"]
+            if one.get("AppManaged"):
+                continue
             if source.get("S3InputMode") == "Pipe":
                 raise JobError(
                     f"ClientError: the emulator has no input mode Pipe (input "
@@ -175,7 +185,7 @@ class ProcessingJob(SageMakerJob):
         config = {name: value for name, value in self.describe().items() if name in _CONFIG}
         for host in containers.hosts:
             for output in _outputs(self.request):
-                if "S3Output" in output:
+                if not output.get("AppManaged"):
                     place = containers.ml(host, output["S3Output"]["LocalPath"])
                     place.mkdir(parents=True, exist_ok=True)
             for name in ("output", "config", "processing"):
@@ -198,8 +208,9 @@ class ProcessingJob(SageMakerJob):
             return
         kms = self.request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
         for output in _outputs(self.request):
-            target = output.get("S3Output")
-            if target is None or (target["S3UploadMode"] == "Continuous") is not continuous:
+            target = output["S3Output"]
+            live = target["S3UploadMode"] == "Continuous"
+            if output.get("AppManaged") or live is not continuous:
                 continue
             for host in containers.hosts:
                 seen = self._seen.setdefault((host, output["OutputName"]), {})
@@ -220,3 +231,27 @@ _CONFIG: Final = frozenset(
 
 def _outputs(request: dict[str, Any]) -> list[dict[str, Any]]:
     return list(request.get("ProcessingOutputConfig", {}).get("Outputs", ()))
+
+
+def _whole(request: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request says as Describe says it: with what the service fills in."""
+    filled: dict[str, Any] = {"StoppingCondition": {"MaxRuntimeInSeconds": _DAY}}
+    filled |= {name: value for name, value in request.items() if name != "Tags"}
+    if "ProcessingInputs" in request:
+        filled["ProcessingInputs"] = [
+            {
+                "AppManaged": False,
+                **one,
+                "S3Input": {
+                    "S3DataDistributionType": "FullyReplicated",
+                    "S3CompressionType": "None",
+                    **one["S3Input"],
+                },
+            }
+            for one in request["ProcessingInputs"]
+        ]
+    if "ProcessingOutputConfig" in request:
+        config = request["ProcessingOutputConfig"]
+        outputs = [{"AppManaged": False, **one} for one in config["Outputs"]]
+        filled["ProcessingOutputConfig"] = {**config, "Outputs": outputs}
+    return filled

@@ -1,4 +1,4 @@
-"""SageMaker's operations over HTTP: ours by our components, all others by moto."""
+"""SageMaker's operations over HTTP, each answered by a part of ours, or refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from moto.sagemaker.responses import SageMakerResponse
 
 from waterflow.emulation.errors import ServiceError
 from waterflow_sagemaker.emulator import wire
-from waterflow_sagemaker.emulator.errors import check
+from waterflow_sagemaker.emulator.errors import check, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,22 +23,19 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class Operations(SageMakerResponse):
-    """Moto's SageMaker, with the operations of this emulator in front."""
+    """SageMaker's API: moto reads requests and writes answers, and none of its own is left."""
 
     handlers: ClassVar[Mapping[str, Handler]] = {}
     """Operation -> what answers it; set by `serve` before the first request."""
-
-    tags: ClassVar[Callable[[str], list[dict[str, str]] | None]]
-    """Returns the tags of a resource of ours, to be changed in place."""
 
     def call_action(self) -> Any:
         """Answer one request."""
         operation = self._get_action()
         try:
-            request = self._request()
-            handler = self.handlers.get(operation) or self._tagging(operation, request)
+            handler = self.handlers.get(operation)
             if handler is None:
-                return self._moto(operation)
+                return refusal(unknown("sagemaker", operation))
+            request = self._request()
             check(operation, request)
             answer = handler(request)
             return self.serialized(ActionResult(answer or {}))
@@ -49,6 +46,9 @@ class Operations(SageMakerResponse):
             text = f"The emulator failed at {operation}: {type(error).__name__}: {error}"
             return refusal(ServiceError("InternalFailure", text, 500))
 
+    def parse_parameters(self, request: Any) -> None:
+        """Read nothing: moto's reader fails at what is of the wrong type, and refuses nothing."""
+
     def _request(self) -> dict[str, Any]:
         try:
             request = json.loads(self.body or "{}")
@@ -58,46 +58,16 @@ class Operations(SageMakerResponse):
             raise ServiceError("SerializationException", "The body is not a JSON object.")
         return request
 
-    def _moto(self, operation: str) -> Any:
-        try:
-            return super().call_action()
-        except NotImplementedError:
-            raise ServiceError(
-                "UnknownOperationException",
-                f"Waterflow's emulator of SageMaker does not have {operation}.",
-            ) from None
 
-    def _tagging(self, operation: str, request: dict[str, Any]) -> Handler | None:
-        if operation not in ("AddTags", "ListTags", "DeleteTags"):
-            return None
-        tags = type(self).tags(str(request.get("ResourceArn", "")))
-        if tags is None:
-            return None
-
-        def act(request: dict[str, Any]) -> dict[str, Any]:
-            if operation == "ListTags":
-                return {"Tags": [dict(tag) for tag in tags]}
-            gone = set(request.get("TagKeys", ()))
-            new = {tag["Key"]: tag for tag in request.get("Tags", ())}
-            tags[:] = [tag for tag in tags if tag["Key"] not in gone | set(new)]
-            tags.extend(new.values())
-            return {"Tags": [dict(tag) for tag in tags]} if operation == "AddTags" else {}
-
-        return act
-
-
-def serve(
-    handlers: Mapping[str, Handler], tags: Callable[[str], list[dict[str, str]] | None]
-) -> None:
-    """Put our operations before moto's; to be called before moto's first request.
+def serve(handlers: Mapping[str, Handler]) -> None:
+    """Put our operations in the place of moto's; to be called before moto's first request.
 
     Args:
         handlers: Operation -> what answers it.
-        tags: Returns the tags of a resource of ours, to be changed in place; None for others.
     """
     from moto.sagemaker import urls
 
-    Operations.handlers, Operations.tags = handlers, staticmethod(tags)  # type: ignore[assignment]
+    Operations.handlers = handlers
     for path in urls.url_paths:
         urls.url_paths[path] = Operations.dispatch
 

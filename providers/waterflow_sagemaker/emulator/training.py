@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -49,6 +50,14 @@ _WORDS: Final = {
 }
 
 
+_NOT_RUN: Final = {
+    "ServerlessJobConfig": "has no serverless training and no models to fine-tune",
+    "ModelPackageConfig": "has no serverless training and no models to fine-tune",
+    "SessionChainingConfig": "has no session chaining",
+}
+"""Members of a request -> what the emulator lacks to do what they ask for."""
+
+
 class TrainingJob(SageMakerJob):
     """A training job."""
 
@@ -78,13 +87,9 @@ class TrainingJob(SageMakerJob):
         """Refuse what only the service's own rules forbid.
 
         Raises:
-            ServiceError: A channel names no object.
+            ServiceError: A channel names no object, or something is asked for that is not run.
         """
-        if "TrainingImage" not in request["AlgorithmSpecification"]:
-            raise errors.invalid(
-                "The emulator has no AWS Marketplace algorithms: AlgorithmSpecification needs "
-                "TrainingImage"
-            )
+        _check_program(request)
         modes = [request["AlgorithmSpecification"]["TrainingInputMode"]]
         for channel in request.get("InputDataConfig", ()):
             modes.append(channel.get("InputMode", modes[0]))
@@ -125,7 +130,7 @@ class TrainingJob(SageMakerJob):
     def describe(self) -> dict[str, Any]:
         """Return the answer of DescribeTrainingJob."""
         billable = self._seconds * (_SPOT_SHARE if self._spot else 1)
-        description = {name: value for name, value in self.request.items() if name != "Tags"}
+        description = _whole(self.request)
         description |= {
             "TrainingJobArn": self.arn,
             "TrainingJobStatus": self.status,
@@ -145,9 +150,6 @@ class TrainingJob(SageMakerJob):
             "TrainingTimeInSeconds": math.ceil(self._seconds) if self.finished_at else None,
             "BillableTimeInSeconds": math.ceil(billable) if self.finished_at else None,
         }
-        for name in ("EnableNetworkIsolation", "EnableManagedSpotTraining"):
-            description.setdefault(name, False)
-        description.setdefault("EnableInterContainerTrafficEncryption", False)
         return {name: value for name, value in description.items() if value is not None}
 
     def _move(self, status: str) -> None:
@@ -178,7 +180,7 @@ class TrainingJob(SageMakerJob):
         Raises:
             JobError: It has failed.
         """
-        limits = self.request["StoppingCondition"]
+        limits = self.request.get("StoppingCondition", {})
         limit = limits.get("MaxRuntimeInSeconds", _DAY)
         self._waited = time.monotonic() + limits.get("MaxWaitTimeInSeconds", float("inf"))
         while True:
@@ -220,7 +222,10 @@ class TrainingJob(SageMakerJob):
         """Run the containers once; return why they ended, themselves, and the failure if any."""
         request = self.request
         algorithm = request["AlgorithmSpecification"]
-        entry = algorithm.get("ContainerEntrypoint") or ["train"]
+        # The service runs an image with the argument "train", which is the program's own name
+        # where the image has none: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
+        own = (*self.world.images.command(self.image), "train")
+        entry = algorithm.get("ContainerEntrypoint") or own
         containers = Containers(
             self.world,
             self.folder / f"attempt-{len(self._transitions)}",
@@ -362,3 +367,72 @@ class TrainingJob(SageMakerJob):
                 self.world.objects.write(bucket, key, data or pack(folders, empty=True) or b"", kms)
             if name == "model":
                 self._artifacts = f"{target}/model/" if plain else f"{target}/model.tar.gz"
+
+
+def _check_program(request: dict[str, Any]) -> None:
+    """Refuse what names no program and machine, or asks for what is not run here."""
+    for member, words in _NOT_RUN.items():
+        if member in request:
+            raise errors.invalid(f"The emulator {words}: leave out {member}.")
+    for member in ("AlgorithmSpecification", "ResourceConfig"):
+        if member not in request:
+            raise errors.invalid(f"{member} is required: the emulator runs a container.")
+    algorithm, resources = request["AlgorithmSpecification"], request["ResourceConfig"]
+    for definition in algorithm.get("MetricDefinitions", ()):
+        try:
+            re.compile(definition["Regex"])
+        except re.error as error:
+            raise errors.invalid(
+                f"The Regex of MetricDefinition '{definition['Name']}' is not valid: {error}"
+            ) from None
+    for group in resources.get("InstanceGroups") or [resources]:
+        if "InstanceType" not in group or not group.get("InstanceCount"):
+            raise errors.invalid(
+                "ResourceConfig needs InstanceType and InstanceCount, or InstanceGroups."
+            )
+    if "TrainingImage" not in algorithm:
+        raise errors.invalid(
+            "The emulator has no AWS Marketplace algorithms: AlgorithmSpecification needs "
+            "TrainingImage"
+        )
+
+
+def _whole(request: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request says as Describe says it: with what the service fills in.
+
+    Clients read these members without asking whether they are there.
+    """
+    filled: dict[str, Any] = {
+        "HyperParameters": {},
+        "StoppingCondition": {"MaxRuntimeInSeconds": _DAY},
+        "EnableNetworkIsolation": False,
+        "EnableInterContainerTrafficEncryption": False,
+        "EnableManagedSpotTraining": False,
+        "ProfilingStatus": "Disabled",
+    }
+    filled |= {name: value for name, value in request.items() if name != "Tags"}
+    filled["AlgorithmSpecification"] = {
+        "EnableSageMakerMetricsTimeSeries": False,
+        **request["AlgorithmSpecification"],
+    }
+    filled["OutputDataConfig"] = {
+        "KmsKeyId": "",
+        "CompressionType": "GZIP",
+        **request["OutputDataConfig"],
+    }
+    if "InputDataConfig" in request:
+        filled["InputDataConfig"] = [
+            {
+                "CompressionType": "None",
+                "RecordWrapperType": "None",
+                **channel,
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataDistributionType": "FullyReplicated",
+                        **channel["DataSource"]["S3DataSource"],
+                    }
+                },
+            }
+            for channel in request["InputDataConfig"]
+        ]
+    return filled
