@@ -109,7 +109,7 @@ class Gateway:
             body = self._moto(environ, begin)
         except NotImplementedError:
             raise unknown(service, wire.operation_of(service, environ)) from None
-        except Exception as error:  # noqa: BLE001 - moto's are of every class
+        except Exception as error:
             _LOG.warning("moto failed at a request to %s", service, exc_info=True)
             raise _failure(service, wire.operation_of(service, environ), error) from error
         if not page:
