@@ -1,5 +1,24 @@
 """Fixtures that tests of several folders share."""
 
+import os
+
+import pytest
+
 from tests.servers import blank_store, server
+from waterflow.emulation.door import RECORD
+from waterflow.provider.emulators import SHARED
 
 __all__ = ["blank_store", "server"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _emulators(tmp_path_factory):
+    """Jobs of all emulators may signal in the tests' own folders; no host is refused anywhere."""
+    folder = tmp_path_factory.getbasetemp()
+    refused = folder / "refused-hosts"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SHARED, os.pathsep.join(filter(None, [str(folder), os.environ.get(SHARED)])))
+        patch.setenv(RECORD, str(refused))
+        yield
+    hosts = refused.read_text().split() if refused.exists() else []
+    assert not hosts, f"{len(hosts)} connections would have left this machine: {sorted(set(hosts))}"

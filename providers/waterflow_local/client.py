@@ -379,10 +379,6 @@ class Client:
         kept = self._known(run_id).folder / "spec.json"
         return spec.decode(kept.read_bytes()) if kept.is_file() else None
 
-    def run_basis(self, run_id: str) -> RunBasis | None:
-        """Return what a run was made from."""
-        return read_submitted(self._known(run_id)).basis
-
     def code(self, run_id: str) -> Code:
         """Return the code that a run's steps were given."""
         folder = self._known(run_id)
@@ -398,6 +394,10 @@ class Client:
                 operation="read code",
             )
         return Code.of(digests, folders, read_submitted(folder).tags)
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from."""
+        return read_submitted(self._known(run_id)).basis
 
     def foretell(
         self, build: Build, document: Document, parameters: Mapping[str, Any]

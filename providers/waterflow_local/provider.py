@@ -85,7 +85,8 @@ class LocalProvider(Provider):
         from waterflow_local.client import Client
 
         # Not made here: who only looks at runs need not be able to write.
-        return Client(self.root, State(self.root / STATE), self.settings, self.profile.name)
+        state = State(self.root / STATE)
+        return Client(self.root, state, self.settings, self.profile.name)
 
     def compile(self, build: Build) -> Document:
         """Translate a pipeline for the local runner."""
@@ -154,13 +155,13 @@ class LocalProvider(Provider):
         """Return the spec that a run was started with."""
         return self._client.run_spec(run_id)
 
-    def run_basis(self, run_id: str) -> RunBasis | None:
-        """Return what a run was made from."""
-        return self._client.run_basis(run_id)
-
     def code(self, run_id: str) -> Code:
         """Return the code that a run's steps were given."""
         return self._client.code(run_id)
+
+    def run_basis(self, run_id: str) -> RunBasis | None:
+        """Return what a run was made from."""
+        return self._client.run_basis(run_id)
 
     def foretell(
         self, build: Build, document: Document, parameters: Mapping[str, Any]

@@ -85,6 +85,18 @@ def python(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+SHELL = """
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+import sys
+sys.modules["__main__"].__spec__ = None
+for cell in {!r}:
+    outcome = shell.run_cell(cell, store_history=True)
+    outcome.raise_error()
+"""
+
+
 def test_a_module(tmp_path: Path) -> None:
     project(tmp_path, send="now")
     (tmp_path / "mine.py").write_text(PIPELINE)
@@ -103,34 +115,26 @@ def test_a_script_that_submits_itself(tmp_path: Path, arguments: list[str]) -> N
 def test_a_notebook(tmp_path: Path) -> None:
     project(tmp_path)
     cells = [*PIPELINE.split("\n\n\n"), USE]
-    shell = f"""
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shell = InteractiveShell.instance()
-    import sys
-    sys.modules["__main__"].__spec__ = None
-    for cell in {cells!r}:
-        outcome = shell.run_cell(cell, store_history=True)
-        outcome.raise_error()
-    """
-    (tmp_path / "cells.py").write_text(textwrap.dedent(shell))
-    assert "all well" in python(tmp_path, "cells.py")
+    assert "all well" in python(tmp_path, "-c", SHELL.format(cells))
 
 
-def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
+def test_a_file_that_a_script_opens_at_its_top_is_told_with_the_way_to_take_it(
+    tmp_path: Path,
+) -> None:
     project(tmp_path)
     (tmp_path / "script.py").write_text(
         textwrap.dedent(
             """
             import waterflow as wf
-            from waterflow.errors import DefinitionError
+            from waterflow.errors import StepFailed
 
-            handle = open("waterflow.toml")
+            with open("waterflow.toml") as stream:
+                SETTINGS = stream.read()
 
 
             @wf.step
             def length() -> int:
-                return len(handle.read())
+                return len(SETTINGS)
 
 
             @wf.pipeline
@@ -140,17 +144,68 @@ def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
 
             if __name__ == "__main__":
                 try:
-                    lengths().submit()
-                except DefinitionError as error:
+                    lengths().submit().wait(120)
+                except StepFailed as error:
                     print(error)
-                handle.close()
             """
         )
     )
     message = python(tmp_path, "script.py")
-    assert "handle" in message
-    assert "length" in message
+    assert "Step 'length' failed: FileNotFoundError" in message
+    assert '@wf.step(include=["waterflow.toml"])' in message
+    assert f'File "{tmp_path / "script.py"}", line 5, in <module>' in message
+
+
+def test_what_a_notebook_s_step_cannot_take_along_is_told(tmp_path: Path) -> None:
+    project(tmp_path)
+    cells = [
+        "import waterflow as wf\nhandle = open('waterflow.toml')",
+        "@wf.step\ndef length() -> int:\n    return len(handle.read())",
+        "@wf.pipeline\ndef lengths():\n    length()",
+        (
+            "from waterflow.errors import DefinitionError\n"
+            "try:\n    lengths().submit()\nexcept DefinitionError as error:\n    print(error)"
+        ),
+    ]
+    message = python(tmp_path, "-c", SHELL.format(cells))
+    assert "In [2], line 1: Step 'length' uses 'handle'" in message
     assert not list((tmp_path / ".waterflow").glob("runs/*"))
+
+
+def test_a_notebook_s_serializer_reaches_its_jobs(tmp_path: Path) -> None:
+    project(tmp_path)
+    cells = [
+        "import fractions\nimport waterflow as wf",
+        "def write(value, path):\n    path.write_text(str(value))",
+        (
+            "wf.serializer(fractions.Fraction, save=write,"
+            " load=lambda path: fractions.Fraction(path.read_text()))"
+        ),
+        "@wf.step\ndef make() -> fractions.Fraction:\n    return fractions.Fraction(1, 3)",
+        "@wf.step\ndef double(value: fractions.Fraction) -> str:\n    return str(2 * value)",
+        "@wf.pipeline\ndef doubling():\n    double(make())",
+        "run = doubling().submit()\nrun.wait(120)\nprint(run.artifact('double').load())",
+    ]
+    assert "2/3" in python(tmp_path, "-c", SHELL.format(cells))
+
+
+def test_a_notebook_s_settings_reach_its_jobs_and_failures_name_cells(tmp_path: Path) -> None:
+    project(tmp_path)
+    cells = [
+        "import random\nimport waterflow as wf",
+        "random.seed(7)",
+        "@wf.step\ndef draw() -> int:\n    return random.randint(0, 10**9)",
+        "@wf.step\ndef fail(n: int) -> int:\n    # a comment\n    return n // 0",
+        "@wf.pipeline\ndef drawing():\n    fail(draw())",
+        (
+            "from waterflow.errors import StepFailed\nrun = drawing().submit()\nrandom.seed(8)\n"
+            "try:\n    run.wait(120)\nexcept StepFailed as error:\n    print(error)"
+        ),
+        "print(run.artifact('draw').load())",
+    ]
+    message = python(tmp_path, "-c", SHELL.format(cells))
+    assert "347712782" in message
+    assert 'File "In [4]", line 4, in fail' in message
 
 
 def test_a_failed_run_raises_with_the_users_lines(tmp_path: Path) -> None:

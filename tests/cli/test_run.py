@@ -269,8 +269,14 @@ def test_the_plan_names_what_differs_from_the_last_run(
     assert "retry: retries" in changes["one"]["fields"]
     assert changes["two"]["fields"] == ["run: module"]
     others = [(one["what"], one["name"], one["change"], one["fields"]) for one in plan["changes"]
-              if one["what"] != "step"]  # fmt: skip
-    assert others == [("parameter", "least", "changed", ["default"])]
+              if one["what"] not in ("step", "code")]  # fmt: skip
+    assert others == [
+        ("parameter", "least", "changed", ["default"]),
+        ("value", "n", "changed", ["200 -> 1"]),
+        ("value", "least", "changed", ["50.0 -> 51.0"]),
+    ]
+    code = {one["name"]: one["fields"][0] for one in plan["changes"] if one["what"] == "code"}
+    assert "one() in pipeline.py is gone" in code["one"]
     assert "  ~ step one (run: module; retry: retries)\n" in invoke("plan", "changed").stdout
 
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from waterflow.emulation.certificates import Authority
-from waterflow.emulation.door import Door
+from waterflow.emulation.door import RECORD, Door
 
 
 @pytest.fixture
@@ -80,10 +80,49 @@ def test_much_goes_through_in_both_directions(door, tmp_path):
     assert say(door, tmp_path, "storage.googleapis.com", "h2", line) == b"grpc " + line
 
 
-def test_other_hosts_are_refused_and_noted(door):
-    with connect(door, b"CONNECT example.org:443 HTTP/1.1\r\n\r\n") as client:
-        assert client.recv(1000).startswith(b"HTTP/1.1 403")
-    assert door.refused == ["example.org"]
+def test_other_hosts_are_refused_by_name_and_counted(door, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv(RECORD, str(tmp_path / "record"))
+    for host in (b"example.org", b"other.example", b"example.org"):
+        with connect(door, b"CONNECT " + host + b":443 HTTP/1.1\r\n\r\n") as client:
+            assert client.recv(1000).startswith(b"HTTP/1.1 403")
+    assert door.refused == {"example.org": 2, "other.example": 1}
+    noted = (tmp_path / "record").read_text().split()
+    assert noted == ["example.org", "other.example", "example.org"]
+    assert "example.org is refused" in caplog.text
+
+
+def test_an_allowed_host_gets_the_client_s_bytes_unread(tmp_path, echo, monkeypatch):
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    port = echo(b"there ")
+    door = Door(["*.googleapis.com"], Authority(tmp_path), port, allowed=["localhost"])
+    try:
+        with connect(door, f"CONNECT localhost:{port} HTTP/1.1\r\n\r\n".encode()) as client:
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+            client.sendall(b"hello\n")
+            assert client.recv(1000) == b"there hello\n"
+    finally:
+        door.close()
+    assert not door.refused
+
+
+def test_an_allowed_host_is_reached_by_the_proxy_that_leads_out_of_here(
+    tmp_path, echo, monkeypatch
+):
+    """The second door stands for a company's proxy."""
+    beyond = Door(["*.beyond.example"], Authority(tmp_path), echo(b"beyond "))
+    monkeypatch.setenv("https_proxy", beyond.address)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    nearer = tmp_path / "nearer"
+    nearer.mkdir()
+    door = Door(["*.here.example"], Authority(nearer), echo(b"here "), allowed=["*.beyond.example"])
+    try:
+        assert say(door, tmp_path, "a.beyond.example", "http/1.1") == b"beyond hello\n"
+        assert say(door, nearer, "a.here.example", "http/1.1") == b"here hello\n"
+    finally:
+        door.close()
+        beyond.close()
 
 
 @pytest.mark.parametrize(

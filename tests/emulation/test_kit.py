@@ -10,6 +10,7 @@ import urllib.request
 
 import pytest
 
+from waterflow.emulation.door import RECORD
 from waterflow.errors import ConfigurationError, ProviderError
 
 
@@ -259,9 +260,10 @@ def test_faults_strike_over_tls_too(toy, client):
 # --- the door -------------------------------------------------------------------------------------
 
 
-def test_the_cloud_answers_at_its_own_host_names_and_all_others_are_refused(client):
+def test_the_cloud_answers_at_its_own_host_names_and_all_others_are_refused(client, monkeypatch):
     from toycloud import DoorEmulator
 
+    monkeypatch.delenv(RECORD)
     with DoorEmulator() as emulator:
         cloud = client(emulator)
         assert cloud.endpoint == "https://api.toy.example"
@@ -273,6 +275,7 @@ def test_the_cloud_answers_at_its_own_host_names_and_all_others_are_refused(clie
         cloud.endpoint = "https://elsewhere.example"
         with pytest.raises(OSError, match="403"):
             cloud("GET", "jobs")
+        assert emulator.refused() == {"elsewhere.example": 1}
 
 
 def test_unmodified_requests_go_through_the_door(monkeypatch):
@@ -289,6 +292,7 @@ except requests.exceptions.ProxyError:
 """
     # A shell that lets the cloud's hosts go direct would lead round the door.
     monkeypatch.setenv("NO_PROXY", "toy.example")
+    monkeypatch.delenv(RECORD)
     with DoorEmulator() as emulator:
         done = subprocess.run(
             [sys.executable, "-c", program],

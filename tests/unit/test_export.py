@@ -1,4 +1,3 @@
-import ast
 import atexit
 import builtins
 import importlib.util
@@ -307,86 +306,6 @@ def test_literals_come_back_as_they_were(value: object) -> None:
     exec(export(constant, module_name="exported"), names)
     assert type(names["VALUE"]) is type(value)
     assert repr(names["VALUE"]) == repr(value) or names["VALUE"] == value
-
-
-# --- a script -------------------------------------------------------------------------------------
-
-SCRIPT = '''
-from __future__ import annotations
-
-import sys
-from dataclasses import dataclass
-from typing import NamedTuple
-
-import waterflow as wf
-from helper import scale as grow, FACTORS
-from waterflow.packing.export import export
-
-SEED = 7
-
-@dataclass(frozen=True)
-class Point:
-    """A point, with a string: 'SEED'."""
-    x: int
-
-class Two(NamedTuple):
-    first: Point
-    second: Point
-
-if True:
-    def shift(point: Point, by: int = SEED) -> Point:
-        return Point(grow(point.x) + by + FACTORS["a"])
-
-@wf.step(
-    cpu=1,
-    timeout="1h",
-)
-def both(x: int) -> Two:
-    # a comment that stays
-    return Two(Point(x), shift(Point(x)))
-
-if __name__ == "__main__":
-    sys.stdout.write(export(both, module_name="exported"))
-'''
-HELPER = "def scale(x):\n    return x * 10\nFACTORS = {'a': 100}\n"
-
-
-def run_script(tmp_path: Path, script: str) -> str:
-    (tmp_path / "script.py").write_text(script)
-    (tmp_path / "helper.py").write_text(HELPER)
-    done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_a_script_s_step_is_exported(tmp_path: Path) -> None:
-    text = run_script(tmp_path, SCRIPT)
-    assert "# a comment that stays" in text
-    assert "from helper import scale as grow" in text
-    assert "from helper import FACTORS" in text
-    assert "sys" not in {
-        alias.name
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    }
-    assert str(tmp_path) not in text
-    (tmp_path / "exported.py").write_text(text)
-    code = "import exported; print(exported.both(2).second.x)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == str(20 + 7 + 100)
-
-
-def test_an_unrelated_edit_of_the_script_leaves_the_text_as_it_is(tmp_path: Path) -> None:
-    first = run_script(tmp_path, SCRIPT)
-    changed = SCRIPT.replace("SEED = 7", "OTHER = {1, 2}\n\nSEED = 7").replace(
-        "if True:", "def unrelated():\n    return OTHER\n\nif True:"
-    )
-    assert run_script(tmp_path, changed) == first
 
 
 def test_only_functions_and_steps_are_exported() -> None:

@@ -17,6 +17,7 @@ from waterflow.errors import (
     MissingDependencyError,
     WaterflowError,
 )
+from waterflow.packing.script import import_definitions, linked
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -122,7 +123,7 @@ def load(text: str) -> Target:
             raise DefinitionError(_nothing_at(before or text))
     path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as the user named them
     root = find_root(path)
-    file = _file_in(path) if path.is_dir() else path
+    file = _file_in(path) if path.is_dir() else linked(path, root)
     if file.suffix in _YAML:
         return _from_yaml(text, root, file, name)
     if file.suffix != ".py":
@@ -187,7 +188,7 @@ def _import(root: Path, name: str, file: Path | None) -> ModuleType:
     shown = _short(file) if file is not None else f"Module '{name}'"
     with user_code(shown, "imported"):
         try:
-            module = importlib.import_module(name)
+            module = import_definitions(name)
         except ModuleNotFoundError as error:
             raise _missing(root, name, file, shown, error) from error
     origin = getattr(module, "__file__", None)

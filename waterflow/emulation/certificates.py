@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import trustme
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LOOPBACK: Final = ("localhost", "127.0.0.1")
 
@@ -32,7 +31,7 @@ class Authority:
         self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
         self._lock = threading.Lock()
         self.bundle = folder / "authorities.pem"
-        """The public authorities and this one: clients read one file only."""
+        """The authorities trusted here and this one: clients read one file only."""
         self.bundle.write_bytes(_public() + self._authority.cert_pem.bytes())
 
     def context(self, *hosts: str, protocols: tuple[str, ...] = ()) -> ssl.SSLContext:
@@ -59,7 +58,9 @@ def trusting(bundle: str) -> dict[str, str]:
 
 
 def _public() -> bytes:
-    """Return the public authorities, so that clients reach the rest of the world as before."""
+    """Return the authorities trusted here, so that clients reach other hosts as before."""
     import certifi
 
-    return certifi.contents().encode() + b"\n"
+    own = {os.environ.get(name, "") for name in _VARIABLES}
+    files = [Path(name) for name in sorted(own) if name and Path(name).is_file()]
+    return b"\n".join([certifi.contents().encode(), *(file.read_bytes() for file in files), b""])

@@ -166,6 +166,7 @@ class Cluster:
             mounts=self._mounts[host],
             start=workload.start,
             network=workload.network,
+            hidden=site.work,
         )
         return sandbox.Container(site.isolation, spec, write, self.wake)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from waterflow.errors import ConfigurationError
+from waterflow.provider.emulators import Image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,50 +21,56 @@ class Images:
     """The environments by image.
 
     Args:
-        environments: Image (a URI, a repository with or without its registry, or a glob) -> the
-            folder of an environment, whose `bin` comes first on PATH.
+        environments: Image (a URI, a repository with or without its registry, or a glob) -> what
+            stands for it.
         shims: A folder for the default environment's `python3`.
     """
 
-    def __init__(self, environments: Mapping[str, Path], shims: Path) -> None:
+    def __init__(self, environments: Mapping[str, Image], shims: Path) -> None:
         self._environments = dict(environments)
         self._default = _own_bin(shims)
 
     def path(self, image: str) -> str:
         """Return the PATH of a container of an image; an unknown image is the default one."""
-        folder = self.find(image)
-        first = self._default if folder is None else str(folder / "bin")
+        environment = self.find(image)
+        first = self._default if environment is None else str(environment.folder / "bin")
         return f"{first}:{_SYSTEM}"
 
-    def find(self, image: str) -> Path | None:
-        """Return the environment that stands for an image; None when none was named."""
+    def command(self, image: str) -> tuple[str, ...]:
+        """Return what an image runs for a job that names no program; none when none was named."""
+        environment = self.find(image)
+        return () if environment is None else environment.command
+
+    def find(self, image: str) -> Image | None:
+        """Return what stands for an image; None when none was named."""
         whole = image.partition("@")[0]
         untagged = whole[: whole.rfind(":")] if ":" in whole.rpartition("/")[2] else whole
         names = [image, whole, untagged, whole.rpartition("/")[2], untagged.rpartition("/")[2]]
         for name in names:
             if name in self._environments:
                 return self._environments[name]
-        for pattern, folder in self._environments.items():
+        for pattern, environment in self._environments.items():
             if any(fnmatch.fnmatchcase(name, pattern) for name in names):
-                return folder
+                return environment
         return None
 
 
-def check(images: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the environments as absolute folders.
+def check(images: Mapping[str, Path | Image]) -> dict[str, Image]:
+    """Return what stands for images, with absolute folders.
 
     Raises:
         ConfigurationError: A folder is not an environment.
     """
-    environments: dict[str, Path] = {}
-    for name, folder in images.items():
-        place = Path(os.path.abspath(folder))  # noqa: PTH100 - a link to an environment stays one
+    environments: dict[str, Image] = {}
+    for name, one in images.items():
+        image = one if isinstance(one, Image) else Image(one)
+        place = Path(os.path.abspath(image.folder))  # noqa: PTH100 - a link to one stays one
         if not (place / "bin").is_dir():
             raise ConfigurationError(
-                f"--image {name}={folder}: {place} is no environment: it has no folder 'bin'. "
-                f"Make one: python3 -m venv {folder}"
+                f"--image {name}={image.folder}: {place} is no environment: it has no folder "
+                f"'bin'. Make one: python3 -m venv {image.folder}"
             )
-        environments[name] = place
+        environments[name] = Image(place, image.command)
     return environments
 
 

@@ -2,78 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from waterflow.emulation import entering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _PATIENCE: Final = 20.0
-
-# Arguments: the stage, a hosts file or "", the folder to start in, then what is to be done, then
-# --, then the command. What is to be done:
-#   over PATH FOLDER          show a folder at a path that exists
-#   cover DIR                 begin a tmpfs that shows all that a folder holds
-#   bind REST FOLDER          show a folder at a path in that tmpfs
-#   place                     put the tmpfs in the folder's place; / becomes the root at the end
-# So a path needs not exist beforehand, and nothing is made outside of the namespace.
-_SETUP: Final = """
-set -e
-stage=$1 hosts=$2 folder=$3
-shift 3
-[ -z "$hosts" ] || mount --bind "$hosts" /etc/hosts
-count=0 root=
-while [ "$1" != -- ]; do
-  case $1 in
-  over)
-    mount --bind "$3" "$2"
-    shift 3 ;;
-  cover)
-    cover=${2%/} count=$((count + 1))
-    into="$stage/$count"
-    mkdir "$into"
-    mount -t tmpfs tmpfs "$into"
-    for child in "$cover"/* "$cover"/.[!.]*; do
-      name=${child##*/}
-      if [ -L "$child" ]; then ln -s "$(readlink "$child")" "$into/$name"; continue; fi
-      [ -e "$child" ] || continue
-      if [ -d "$child" ]; then mkdir "$into/$name"; else : > "$into/$name"; fi
-      mount --rbind "$child" "$into/$name"
-    done
-    shift 2 ;;
-  bind)
-    mkdir -p "$into/$2"
-    mount --bind "$3" "$into/$2"
-    shift 3 ;;
-  place)
-    if [ -n "$cover" ]; then mount --rbind "$into" "$cover"; else root=$into; fi
-    shift ;;
-  esac
-done
-shift
-if [ -n "$root" ]; then
-  cd "$root"
-  pivot_root . .
-  umount -l .
-fi
-cd "$folder"
-unset PWD OLDPWD
-exec "$@"
-"""
-
-# A new network namespace has its loopback down, a container's is up.
-_LOOPBACK: Final = """
-import fcntl, os, socket, struct, sys
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-    fcntl.ioctl(s, 0x8914, struct.pack("16sH14s", b"lo", 0x1 | 0x40, b""))
-os.execvpe(sys.argv[1], sys.argv[1:], os.environ)
-"""
+_PROCESSES: Final = max(1024, 128 * (os.cpu_count() or 1))
+"""How many processes and threads a container may have at once."""
+_NAMESPACED_PIDS: Final = (6, 14)
+"""The kernel since which a process namespace has a greatest process id of its own."""
 
 
 class Level(StrEnum):
@@ -83,6 +33,29 @@ class Level(StrEnum):
     MOUNTS = "mounts"
     SYMLINK = "symlink"
     REWRITTEN = "rewritten"
+
+
+class Writes(StrEnum):
+    """What becomes of what a job writes outside of its own folders, best first."""
+
+    DISK = entering.DISK
+    """It goes to an overlay in the container's folder, and ends with it."""
+    MEMORY = entering.MEMORY
+    """The same, but the overlay is in memory, for want of a file system that can hold one."""
+    READ_ONLY = entering.READ_ONLY
+    """There is no overlay here: it is refused."""
+    THROUGH = entering.THROUGH
+    """It stays."""
+
+
+class Bound(StrEnum):
+    """What bounds the processes of a container, so that a fork bomb ends in itself."""
+
+    PIDS = "pids"
+    """The greatest process id of its namespace."""
+    USER = "user"
+    """The limit of its user namespace's user."""
+    NONE = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +68,9 @@ class Isolation:
             only a folder to run in.
         processes: Whether a job has a process namespace, and is process 1 in it.
         network: Whether a job can be cut off from the network.
+        writes: What becomes of what a job writes outside of its own folders.
+        bound: What bounds the processes of a job.
+        shared: Folders of this machine that all jobs may change.
         reason: Why it is no better; empty at the best level.
     """
 
@@ -102,6 +78,9 @@ class Isolation:
     paths: tuple[str, ...] = ()
     processes: bool = False
     network: bool = False
+    writes: Writes = Writes.THROUGH
+    bound: Bound = Bound.NONE
+    shared: tuple[Path, ...] = ()
     reason: str = ""
 
     @property
@@ -116,8 +95,23 @@ class Isolation:
             if self.network
             else "DEGRADED: network isolation takes the endpoint away, but not the network"
         )
+        bound = (
+            "DEGRADED: nothing bounds its processes"
+            if self.bound is Bound.NONE
+            else f"it has {_PROCESSES} processes at most"
+        )
         reason = f" ({self.reason})" if self.reason else ""
-        return f"{self._view()}; {network}{reason}"
+        return f"{self._view()}; {self._elsewhere()}; {bound}; {network}{reason}"
+
+    def _elsewhere(self) -> str:
+        return {
+            Writes.DISK: "what it writes elsewhere is thrown away",
+            Writes.MEMORY: "what it writes elsewhere is in memory, and thrown away",
+            Writes.READ_ONLY: (
+                "DEGRADED: elsewhere it can write nothing, as there is no overlay here"
+            ),
+            Writes.THROUGH: "DEGRADED: what it writes elsewhere stays",
+        }[self.writes]
 
     def _view(self) -> str:
         paths = " and ".join(self.paths)
@@ -149,6 +143,8 @@ class Isolation:
         python: str,
         network: bool,
         hosts: Path | None = None,
+        own: Sequence[Path] = (),
+        hidden: Path | None = None,
     ) -> list[str]:
         """Return the command that runs `command` walled in.
 
@@ -160,25 +156,42 @@ class Isolation:
             python: An interpreter of this machine.
             network: Whether it may reach the network.
             hosts: What stands for /etc/hosts; None for the machine's own.
+            own: Folders that it may change, at their own paths.
+            hidden: A folder of which it sees its own only; None for none.
         """
         if not self.mounts:
             return list(command)
         cut = self.network and not network
-        inner = [python, "-I", "-S", "-c", _LOOPBACK, *command] if cut else list(command)
+        container = {
+            "writes": self.writes,
+            "private": self.level is Level.NAMESPACES,
+            "mounts": {path: str(place) for path, place in mounts.items()},
+            "stage": str(stage),
+            "start": folder,
+            "own": [str(path) for path in (*own, *self.shared)],
+            "hidden": None if hidden is None else str(hidden),
+            "hosts": None if hosts is None else str(hosts),
+            "pids": _PROCESSES if self.bound is Bound.PIDS else 0,
+            "processes": _PROCESSES if self.bound is Bound.USER else 0,
+            "cut": cut,
+        }
         return [
             *_dies_with_us(),
             *_unshare(self.level, processes=self.processes, network=cut),
-            *_setup(mounts, stage, str(hosts or ""), folder),
-            *inner,
-        ]
+            python, "-I", "-S", entering.__file__, json.dumps(container),
+            *command,
+        ]  # fmt: skip
 
 
-def probe(paths: Sequence[str] = (), level: Level | None = None) -> Isolation:
+def probe(
+    paths: Sequence[str] = (), level: Level | None = None, shared: Sequence[Path] = ()
+) -> Isolation:
     """Find the best isolation that works here, by trying.
 
     Args:
         paths: The paths that every job is to have for itself.
         level: Try this level only.
+        shared: Folders of this machine that all jobs may change.
     """
     own = tuple(paths)
     failures: list[str] = []
@@ -186,16 +199,13 @@ def probe(paths: Sequence[str] = (), level: Level | None = None) -> Isolation:
         if level not in (None, candidate) or (candidate is Level.MOUNTS and os.geteuid() != 0):
             continue
         for processes in (True, False):
-            failure = _try(candidate, own, processes=processes, network=False)
+            plain = Isolation(level=candidate, paths=own, processes=processes, shared=tuple(shared))
+            best = replace(plain, writes=Writes.DISK, bound=_bound(plain), network=True)
+            if _try(best, network=False) is None:
+                return replace(best, reason="; ".join(failures))
+            failure = _try(plain)
             if failure is None:
-                cut = _try(candidate, own, processes=processes, network=True) is None
-                return Isolation(
-                    level=candidate,
-                    paths=own,
-                    processes=processes,
-                    network=cut,
-                    reason="; ".join(failures),
-                )
+                return _improved(plain, failures)
             failures.append(f"{candidate}{'' if processes else ', processes shared'}: {failure}")
     reason = "; ".join(failures)
     if level in (None, Level.SYMLINK) and own and all(_linkable(Path(path)) for path in own):
@@ -203,56 +213,83 @@ def probe(paths: Sequence[str] = (), level: Level | None = None) -> Isolation:
     return Isolation(level=Level.REWRITTEN, paths=own, reason=reason)
 
 
+def _improved(plain: Isolation, failures: list[str]) -> Isolation:
+    """Return what works with all that works beside it."""
+    best = plain
+    for writes in (Writes.DISK, Writes.MEMORY, Writes.READ_ONLY):
+        failure = _try(replace(plain, writes=writes))
+        if failure is None:
+            best = replace(plain, writes=writes)
+            break
+        failures.append(f"{writes}: {failure}")
+    bounded = replace(best, bound=_bound(plain))
+    best = bounded if _try(bounded) is None else best
+    cut = replace(best, network=True)
+    return replace(best, network=_try(cut, network=False) is None, reason="; ".join(failures))
+
+
+def _bound(isolation: Isolation) -> Bound:
+    """Return what can bound the processes of a job here."""
+    if isolation.processes and _namespaced_pids():
+        return Bound.PIDS
+    # The kernel counts no process of root's.
+    private = isolation.level is Level.NAMESPACES and os.geteuid() != 0
+    return Bound.USER if private else Bound.NONE
+
+
+def _namespaced_pids() -> bool:
+    # Before, to set it would set it for the whole machine.
+    version = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return version is not None and (int(version[1]), int(version[2])) >= _NAMESPACED_PIDS
+
+
 def _linkable(path: Path) -> bool:
     return not path.exists() and os.access(path.parent, os.W_OK)
 
 
-def _try(level: Level, paths: tuple[str, ...], *, processes: bool, network: bool) -> str | None:
-    """Return why a level does not work; None when it does."""
+def _try(isolation: Isolation, *, network: bool = True) -> str | None:
+    """Return why an isolation does not work; None when it does."""
     if shutil.which("unshare") is None:
         return "there is no command unshare"
     with tempfile.TemporaryDirectory(prefix="waterflow-probe-") as name:
         folder = Path(name)
-        mounts = {path: folder / f"mount-{number}" for number, path in enumerate(paths)}
+        mounts = {path: folder / f"mount-{number}" for number, path in enumerate(isolation.paths)}
         for place in (*mounts.values(), folder / "stage", folder / "home"):
             place.mkdir()
         for place in mounts.values():
             (place / "mark").touch()
-        test = " && ".join(["true", *(f"test -f '{path}/mark'" for path in paths)])
-        command = [
-            *_unshare(level, processes=processes, network=network),
-            *_setup(mounts, folder / "stage", "", str(folder / "home")),
-            _tool("sh"), "-c", test,
-        ]  # fmt: skip
+        # The environment is what jobs must not change; where they write to a layer, they can.
+        outside = Path(sys.prefix) / f".{folder.name}"
+        test = " && ".join(["touch here", *(f"test -f '{path}/mark'" for path in mounts)])
+        if isolation.writes is Writes.READ_ONLY:
+            test += f" && ! touch '{outside}' 2>&1"
+        elif isolation.writes is not Writes.THROUGH:
+            test += f" && touch '{outside}'"
+        command = isolation.command(
+            [_tool("sh"), "-c", test],
+            mounts=mounts,
+            stage=folder / "stage",
+            folder=str(folder / "home"),
+            python=sys.executable,
+            network=network,
+            own=[folder / "home"],
+        )
         try:
             done = subprocess.run(
                 command, capture_output=True, timeout=_PATIENCE, check=False, text=True
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
-    if done.returncode == 0:
-        return None
-    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-
-
-def _setup(mounts: Mapping[str, Path], stage: Path, hosts: str, folder: str) -> list[str]:
-    """Return the command that mounts, then becomes what follows it."""
-    covered: dict[Path, list[tuple[str, Path]]] = {}
-    words: list[str] = []
-    for path in sorted(mounts):  # what holds another comes first
-        at = Path(path)
-        if at.is_dir():
-            words += ["over", path, str(mounts[path])]
-            continue
-        cover = next(parent for parent in at.parents if parent.is_dir())
-        covered.setdefault(cover, []).append((str(at.relative_to(cover)), mounts[path]))
-    # The deepest first: what shows all that a folder holds shows what is mounted in it before.
-    for cover, inner in sorted(covered.items(), key=lambda item: -len(item[0].parts)):
-        words += ["cover", str(cover)]
-        for rest, place in inner:
-            words += ["bind", rest, str(place)]
-        words.append("place")
-    return [_tool("sh"), "-c", _SETUP, "container", str(stage), hosts, folder, *words, "--"]
+        finally:
+            let_go(folder / "stage")
+        if done.returncode == 0 and not outside.exists():
+            return None
+        outside.unlink(missing_ok=True)
+        lines = done.stderr.strip().splitlines()
+        errors = folder / "stage" / "errors"
+        if errors.exists():
+            lines += errors.read_text("utf-8", "replace").strip().splitlines()
+    return (lines or [f"exit code {done.returncode}"])[-1]
 
 
 def _unshare(level: Level, *, processes: bool, network: bool) -> list[str]:
@@ -263,6 +300,16 @@ def _unshare(level: Level, *, processes: bool, network: bool) -> list[str]:
         *(["-p", "-f", "--mount-proc", "--kill-child=SIGKILL"] if processes else []),
         *(["-n"] if network else []),
     ]  # fmt: skip
+
+
+def let_go(stage: Path) -> None:
+    """Make what a container's mounts have left removable.
+
+    Args:
+        stage: The container's folder for them.
+    """
+    for work in stage.glob("layers/*.w/work"):  # it lets nobody in
+        work.chmod(0o700)
 
 
 def _dies_with_us() -> list[str]:

@@ -22,7 +22,7 @@ from waterflow.emulation.images import check
 from waterflow.emulation.middleware import CONTROL
 from waterflow.emulation.site import GRACE
 from waterflow.errors import ConfigurationError, ProviderError
-from waterflow.provider.emulators import missing
+from waterflow.provider.emulators import SHARED, Image, missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,8 +43,8 @@ class EmulatorProcess(ABC):
     A vendor's emulator subclasses it, and says what is run and how clients find it.
 
     Args:
-        images: Container image -> the environment (a folder with a `bin`) that stands for it; any
-            other image is the environment that this runs in.
+        images: Container image -> the environment (a folder with a `bin`) that stands for it, with
+            a command or without; any other image is the environment that this runs in.
         faults: What is to go wrong: `throttle=0.2,spot=1,seed=7`. See `waterflow emulate --help`.
         state: A folder in which the state is kept; None to drop it.
         profiles: Profiles of its provider: what they name is made when it starts.
@@ -52,6 +52,9 @@ class EmulatorProcess(ABC):
         isolation: A lesser isolation than the best one of this machine.
         tls: Whether it answers over TLS.
         machines: How many jobs run at once, the others waiting; None for what this one bears.
+        shared: Folders of this machine that its jobs may change, beside those that the variable
+            WATERFLOW_EMULATOR_SHARED names.
+        allowed: Globs of other hosts that clients may reach, such as a package index.
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -72,7 +75,7 @@ class EmulatorProcess(ABC):
     def __init__(
         self,
         *,
-        images: Mapping[str, Path] | None = None,
+        images: Mapping[str, Path | Image] | None = None,
         faults: str | None = None,
         state: Path | None = None,
         profiles: Sequence[Profile] = (),
@@ -80,6 +83,8 @@ class EmulatorProcess(ABC):
         isolation: str | None = None,
         tls: bool = False,
         machines: int | None = None,
+        shared: Sequence[Path] = (),
+        allowed: Sequence[str] = (),
     ) -> None:
         for library in self.LIBRARIES:
             if importlib.util.find_spec(library) is None:
@@ -95,6 +100,8 @@ class EmulatorProcess(ABC):
             *(["--tls"] if tls else []),
             *(["--jobs", str(machines)] if machines else []),
             "--grace", str(grace),
+            *(f"--shared={folder}" for folder in _shared(shared)),
+            *(f"--allowed={host}" for host in allowed),
         ]  # fmt: skip
         self._ready: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -187,16 +194,24 @@ class EmulatorProcess(ABC):
         Args:
             seconds: How far the emulator's clock goes forward.
         """
+        self._control("advance", {"seconds": seconds})
+
+    def refused(self) -> dict[str, int]:
+        """Return the hosts that its door has refused, and how often each was tried."""
+        return self._control("refused", {})
+
+    def _control(self, name: str, wish: dict[str, Any]) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310 - our own service
-            f"{self.endpoint}{CONTROL}advance", json.dumps({"seconds": seconds}).encode()
+            f"{self.endpoint}{CONTROL}{name}", json.dumps(wish).encode()
         )
         # No proxy stands between us and this machine.
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if self.authorities is not None and self.endpoint.startswith("https"):
             context = ssl.create_default_context(cafile=self.authorities)
             handlers.append(urllib.request.HTTPSHandler(context=context))
-        with urllib.request.build_opener(*handlers).open(request, timeout=_FAREWELL):
-            pass
+        with urllib.request.build_opener(*handlers).open(request, timeout=_FAREWELL) as reply:
+            answer: dict[str, Any] = json.load(reply)
+        return answer
 
     def start(self) -> Self:
         """Start the service, and return when it answers.
@@ -207,7 +222,10 @@ class EmulatorProcess(ABC):
         """
         self._folder = Path(tempfile.mkdtemp(prefix=f"waterflow-{self.NAME}-"))
         self._errors = (self._folder / "errors.log").open("wb")
-        images = [f"--image={name}={folder}" for name, folder in self._images.items()]
+        images = [
+            f"--image={json.dumps([name, str(image.folder), image.command])}"
+            for name, image in self._images.items()
+        ]
         # A session of its own: Ctrl-C is the caller's to handle, and its jobs can be found by it.
         self._process = subprocess.Popen(
             [
@@ -290,6 +308,21 @@ class EmulatorProcess(ABC):
             return "it was stopped"
         text = (self._folder / "errors.log").read_text("utf-8", "replace").strip()
         return text[-_TAIL:] or "it said nothing"
+
+
+def _shared(folders: Sequence[Path]) -> list[Path]:
+    """Return the folders that jobs may change, as absolute paths.
+
+    Raises:
+        ConfigurationError: One is no folder.
+    """
+    named = [Path(name) for name in os.environ.get(SHARED, "").split(os.pathsep) if name]
+    for folder in (*folders, *named):
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"--share {folder}: there is no such folder. Make it: mkdir -p {folder}"
+            )
+    return [folder.resolve() for folder in (*folders, *named)]
 
 
 def _direct(outside: Mapping[str, str]) -> str:

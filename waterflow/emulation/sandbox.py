@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from waterflow.emulation.isolation import Isolation, Level
+from waterflow.emulation.isolation import Isolation, Level, let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +28,8 @@ _CHUNK: Final = 1 << 16
 _LONGEST: Final = 1 << 20
 _LAST_WORDS: Final = 5.0
 """Seconds to read what is left in the pipe after the process has ended."""
+_OWN: Final = ("home", "tmp")
+"""The folders in a container's folder that it may change, beside those that it mounts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class Spec:
         mounts: Path in the job -> the folder of this machine that it sees there.
         start: Where it starts, as the job sees it; None for a home of its own.
         network: Whether it may reach the network.
+        hidden: A folder of this machine of which it sees its own only; None for none.
     """
 
     command: Sequence[str]
@@ -49,6 +52,7 @@ class Spec:
     mounts: Mapping[str, Path] = field(default_factory=dict[str, Path])
     start: str | None = None
     network: bool = True
+    hidden: Path | None = None
 
 
 class Container:
@@ -78,16 +82,18 @@ class Container:
                 name: _rewritten(text, spec.mounts) for name, text in environment.items()
             }
             start = _rewritten(start, spec.mounts)
-        hosts = spec.folder / "hosts"
+        hosts, self._stage = spec.folder / "hosts", spec.folder / "stage"
         self._process = subprocess.Popen(
             isolation.command(
                 command,
                 mounts=spec.mounts,
-                stage=spec.folder / "stage",
+                stage=self._stage,
                 folder=start,
                 python=sys.executable,
                 network=spec.network,
                 hosts=hosts if hosts.exists() else None,
+                own=[spec.folder / name for name in _OWN],
+                hidden=spec.hidden,
             ),
             env=environment,
             cwd=spec.folder / "home" if isolation.mounts else start,
@@ -124,6 +130,7 @@ class Container:
         self.kill()
         self._process.wait()
         self._reader.join(_LAST_WORDS)
+        let_go(self._stage)
         if self._links is not None:
             self._links.remove()
 
@@ -180,7 +187,7 @@ def prepare(folder: Path, hosts: Mapping[str, str]) -> None:
         folder: The folder.
         hosts: Name -> address of the job's containers; none for the machine's own hosts file.
     """
-    for name in ("stage", "home", "tmp"):
+    for name in ("stage", *_OWN):
         (folder / name).mkdir(parents=True, exist_ok=True)
     if hosts:
         lines = ["127.0.0.1 localhost", "::1 localhost"]

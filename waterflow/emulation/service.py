@@ -25,6 +25,7 @@ from waterflow.emulation.server import Handler, Server
 from waterflow.emulation.site import GRACE, Site, Slots
 from waterflow.emulation.state import Component, State
 from waterflow.errors import WaterflowError
+from waterflow.provider.emulators import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -168,7 +169,7 @@ class Service:
         faults = Faults.parse(options.fault, cloud.RULES)
         images = check(dict(options.image))
         self._state = State(options.state, cloud.STATE_VERSION) if options.state else None
-        walls = isolation.probe(cloud.PATHS, options.isolation)
+        walls = isolation.probe(cloud.PATHS, options.isolation, options.shared)
         options.work.mkdir(parents=True, exist_ok=True)
         application = Middleware(cloud.application(), cloud, faults)
         self._server, self._door, access = _listen(cloud, options, application)
@@ -191,6 +192,8 @@ class Service:
                 application.controls["advance"] = lambda request, scheduler=part: {
                     "now": scheduler.advance(float(request["seconds"]))
                 }
+        door = self._door
+        application.controls["refused"] = lambda _: dict(door.refused) if door else {}
         cloud.begin(self._parts)
         for part in self._parts.values():
             if isinstance(part, Scheduler):
@@ -244,7 +247,7 @@ def _listen(
         context = authority.context(*LOOPBACK)
         return Server(application, options.port, context, cloud.handler()), None, access
     server = Server(behind(application, cloud.HOSTS), options.port, handler=cloud.handler())
-    door = Door(cloud.HOSTS, authority, server.port, cloud.grpc_port())
+    door = Door(cloud.HOSTS, authority, server.port, cloud.grpc_port(), options.allowed)
     return server, door, access | {"door": door.variables}
 
 
@@ -255,9 +258,9 @@ def _await_parent(over: threading.Event) -> None:
     over.set()
 
 
-def _image(text: str) -> tuple[str, Path]:
-    name, _, folder = text.rpartition("=")
-    return name, Path(folder)
+def _image(text: str) -> tuple[str, Image]:
+    name, folder, command = json.loads(text)
+    return name, Image(Path(folder), tuple(command))
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -268,7 +271,15 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--state", type=Path, help="keep the state in this folder")
     add("--prepare", default="{}", help="profile -> the things it names, in JSON")
     add("--fault", help="what is to go wrong")
-    add("--image", type=_image, action="append", default=[], help="NAME=DIR")
+    add(
+        "--image",
+        type=_image,
+        action="append",
+        default=[],
+        help="name, folder and command, as JSON",
+    )
+    add("--shared", type=Path, action="append", default=[], help="a folder jobs may change")
+    add("--allowed", action="append", default=[], help="a glob of other hosts clients may reach")
     add("--jobs", type=int, default=max(8, 2 * (os.cpu_count() or 1)), help="jobs at once")
     add("--grace", type=float, default=GRACE, help="seconds between SIGTERM and SIGKILL")
     add(

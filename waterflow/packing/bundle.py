@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from waterflow.errors import ConfigurationError, DefinitionError
-from waterflow.packing import jobparts
+from waterflow.packing import distribution, jobparts
+from waterflow.packing.beside import Beside
 from waterflow.packing.ignore import NEVER, Ignore
 from waterflow.packing.imports import Finder, Located, Scan, scan, search_path
 from waterflow.project import leaks
@@ -49,7 +50,8 @@ class Bundle:
         programs: The paths that keep their executable bit.
         libraries: The modules of `third_party` by their full dotted names, to import beforehand.
         modules: The project's modules by their dotted names -> their paths.
-        included: The paths that were asked for by `include=`.
+        included: The paths that were asked for by `include=`, and those taken along because a
+            module reaches them by a text: of these all counts, to the last comment.
         beside: Modules that a job needs whatever the step's module imports: those that its values
             are read and written with.
     """
@@ -97,6 +99,7 @@ class Bundler:
         self.size_limit = size_limit
         self._finder = Finder(chosen)
         self._ignore = Ignore(self.root)
+        self._beside = Beside(self.root, self._finder, self._ignore, self._scan)
         self._sources: dict[str, _Source | None] = {}
         self._bundles: dict[_Key, Bundle] = {}
         self._included: dict[tuple[str, ...], dict[str, Path]] = {}
@@ -154,11 +157,17 @@ class Bundler:
         generated: Mapping[str, str],
         beside: tuple[str, ...],
     ) -> Bundle:
-        sources, outside = self._closure(module, generated, beside)
-        included = self._include(include)
+        sources, outside, by_text = self._closure(module, generated, beside)
+        included = self._beside_files(sources) | self._include(include)
+        self._beside.tell_relative(
+            {source.path: source.scan for source in sources.values()}, included.values()
+        )
         self._check_size(sources.values(), included)
         files: dict[str, Content] = dict(jobparts.files())
         hashes = dict(jobparts.hashes())
+        if any(source.scan.dynamic.metadata for source in sources.values()):
+            for path, content in distribution.files(self.root).items():
+                files[path], hashes[path] = content, hashlib.sha256(content).hexdigest()
         programs: set[str] = set()
         for path, file in included.items():
             _refuse_secret(path, file.name, file.read_bytes())
@@ -183,7 +192,7 @@ class Bundler:
             frozenset(programs),
             libraries,
             {name: source.path for name, source in sorted(sources.items())},
-            frozenset(included),
+            frozenset(included) | {sources[name].path for name in by_text if name in sources},
             beside,
         )
 
@@ -191,7 +200,8 @@ class Bundler:
 
     def _closure(
         self, module: str, generated: Mapping[str, str], beside: tuple[str, ...]
-    ) -> tuple[dict[str, _Source], frozenset[str]]:
+    ) -> tuple[dict[str, _Source], frozenset[str], frozenset[str]]:
+        """Return a step's modules, its libraries, and which modules it reaches by a text alone."""
         exported = {name: _generated(name, text) for name, text in generated.items()}
         sources: dict[str, _Source] = {}
         outside: set[str] = set()
@@ -203,21 +213,27 @@ class Bundler:
                     f"Module '{module}' is not in the project: looked in {places}. "
                     "Run from the project's folder, or mark its root with a waterflow.toml"
                 )
-        waiting, seen = [module, *beside], {"waterflow"}
+        waiting = [(name, False) for name in (module, *beside)]
+        seen: set[tuple[str, bool]] = set()
         while waiting:
-            name = waiting.pop()
-            if name in seen or name.partition(".")[0] == "waterflow":
+            name, by_text = waiting.pop()
+            if (name, by_text) in seen or name.partition(".")[0] == "waterflow":
                 continue  # Waterflow's own part of a bundle is `jobparts`.
-            seen.add(name)
+            seen.add((name, by_text))
             if parent := name.rpartition(".")[0]:
-                waiting.append(parent)
+                waiting.append((parent, by_text))
             source = exported.get(name) or self._source(name)
             if source is not None:
                 sources[name] = source
-                waiting.extend(self._names(source.scan, exported))
+                waiting.extend((one, by_text) for one in self._names(source.scan, exported))
+                waiting.extend((one, True) for one in self._by_text(name, source))
             elif self._is_outside(name):
                 outside.add(name)
-        return sources, frozenset(outside)
+        return sources, frozenset(outside), frozenset(name for name, by_text in seen if by_text)
+
+    def _by_text(self, name: str, source: _Source) -> Iterator[str]:
+        yield from self._beside.modules(source.scan)
+        yield from self._beside.walked_modules(name, source.path, source.scan)
 
     def _names(self, scanned: Scan, exported: Mapping[str, _Source]) -> Iterator[str]:
         for one in scanned.imports:
@@ -229,6 +245,20 @@ class Bundler:
                 submodule = f"{one.module}.{name}"
                 if submodule in exported or self._finder.locate(submodule) is not None:
                     yield submodule
+
+    def _scan(self, name: str) -> Scan | None:
+        source = self._source(name)
+        return None if source is None else source.scan
+
+    def _beside_files(self, sources: Mapping[str, _Source]) -> dict[str, Path]:
+        """Return the files that modules name by their place: path in the bundle -> file."""
+        modules = {source.path for source in sources.values()}
+        return {
+            path: file
+            for name, source in sources.items()
+            for path, file in self._beside.files(name, source.path, source.scan)
+            if path not in modules
+        }
 
     def _source(self, name: str) -> _Source | None:
         """Return a module of the project; None for a namespace package and for others' modules."""

@@ -9,17 +9,19 @@ import dis
 import functools
 import inspect
 import io
-import logging
-import re
 import sys
 import textwrap
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.errors import DefinitionError
+from waterflow.packing import cells
+from waterflow.packing.cells import Ran
+from waterflow.packing.changes import LOGGER, Changes, shown
+from waterflow.packing.cut import line_note
 from waterflow.packing.free_names import eager_names, free_names, submodules
+from waterflow.packing.literals import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,8 +60,9 @@ def export(function: object, *, module_name: str) -> str:
             f"A {_type_name(function)} cannot be exported: only functions and steps can"
         )
     plain = cast("FunctionType", inspect.unwrap(plain))
-    work = _Export(plain.__name__, plain.__globals__, _location(plain.__code__))
+    work = _Export(plain.__name__, plain.__globals__, _location(plain))
     work.take(plain.__name__, function, definition=True)
+    work.take_changes()
     text = work.text(module_name)
     compile(text, f"<{module_name}>", "exec", dont_inherit=True)
     return text
@@ -72,10 +75,12 @@ class _Definition:
     Attributes:
         source: The source, decorators included, without indentation.
         before: What must be defined before it: named by decorators, defaults, bases, annotations.
+        origin: The cell or file that it stands in, and its line there.
     """
 
     source: str
     before: frozenset[str]
+    origin: tuple[str, int] | None = None
 
 
 @dataclass(slots=True)
@@ -91,6 +96,8 @@ class _Export:
     definitions: dict[str, _Definition] = field(default_factory=dict[str, _Definition])
     done: set[str] = field(default_factory=set[str])
     written: dict[str, ast.ImportFrom] | None = None
+    changes: list[Ran] = field(default_factory=list[Ran])
+    left: set[int] = field(default_factory=set[int])
 
     # --- one name ---------------------------------------------------------------------------------
 
@@ -107,8 +114,8 @@ class _Export:
             self._function(name, value, plain)
         elif isinstance(value, type):
             self._class(name, value)
-        elif (literal := _literal(value)) is not None:
-            self.literals[name] = literal
+        elif (expression := literal(value)) is not None:
+            self.literals[name] = expression
         else:
             self._refuse(name, value)
 
@@ -134,7 +141,9 @@ class _Export:
         except (OSError, TypeError):
             self._refuse(name, value, "a function whose source is not known")
             return
-        self._define(name, inner.__name__, source)
+        code = inner.__code__
+        origin = cells.origin(self.names, code.co_filename, code.co_firstlineno)
+        self._define(name, inner.__name__, source, origin)
 
     def _class(self, name: str, value: type) -> None:
         if value.__module__ == "builtins":
@@ -154,9 +163,9 @@ class _Export:
         # Annotations that were never evaluated stay so: their names may be for checkers alone.
         annotations = inspect.get_annotations(value).values()
         self.future |= bool(annotations) and all(isinstance(one, str) for one in annotations)
-        self._define(name, value.__name__, source)
+        self._define(name, value.__name__, *source)
 
-    def _define(self, name: str, own: str, source: str) -> None:
+    def _define(self, name: str, own: str, source: str, origin: tuple[str, int]) -> None:
         try:
             tree = ast.parse(source)
         except SyntaxError:
@@ -174,11 +183,11 @@ class _Export:
                 self._refuse(name, self.names[name], f"'{own}' under a second name")
             if own not in self.done:
                 self.done.add(own)
-                self._define(own, own, source)
+                self._define(own, own, source, origin)
             self.definitions[name] = _Definition(f"{name} = {own}\n", frozenset({own}))
             return
         code, annotated = free_names(source, tree)
-        self.definitions[name] = _Definition(source, frozenset())
+        self.definitions[name] = _Definition(source, frozenset(), origin)
         self._check_file(code)
         for one in sorted(code | annotated):
             if one in _OWN or one == own:
@@ -241,7 +250,7 @@ class _Export:
                 return
         self._refuse(name, value)
 
-    def _class_source(self, value: type) -> str | None:
+    def _class_source(self, value: type) -> tuple[str, tuple[str, int]] | None:
         # inspect finds no class of a notebook before Python 3.13: the cells are searched, the
         # latest first. A class's first own method tells which of several definitions it is.
         lines = {
@@ -249,11 +258,11 @@ class _Export:
             for member in vars(value).values()
             if isinstance(member, FunctionType) and not member.__code__.co_filename.startswith("<")
         }
-        candidates: list[str] = []
-        for filename, source in _sources(self.names):
+        candidates: list[tuple[str, tuple[str, int]]] = []
+        for place, filename, source in _sources(self.names):
             for node in _statements(_parse(source)):
                 if isinstance(node, ast.ClassDef) and node.name == value.__name__:
-                    text = _segment(source, node)
+                    text = _segment(source, node), (place, _first_line(node))
                     held = any(
                         filename == file and node.lineno <= line <= (node.end_lineno or 0)
                         for file, line in lines
@@ -262,6 +271,60 @@ class _Export:
                         return text
                     candidates.append(text)
         return candidates[-1] if candidates else None
+
+    # --- statements with effects --------------------------------------------------------------
+
+    def take_changes(self) -> None:
+        """Take along the statements of cells that change what is taken along, or set something.
+
+        Raises:
+            DefinitionError: One names what cannot be exported.
+        """
+        changes = Changes(self.names)
+        seen: set[int] = set()
+        while True:
+            definitions = {name: one.source for name, one in self.definitions.items()}
+            packages = {line.split()[1].partition(".")[0] for line in self.imports}
+            chosen = changes.of(definitions, packages, self.done)
+            fresh = [one for one in chosen if id(one) not in seen]
+            if not fresh:
+                break
+            for one in fresh:
+                seen.add(id(one))
+                self._take_change(changes, one, changes.is_certain(one, definitions, packages))
+        self.changes = [one for one in chosen if id(one) not in self.left]
+        direct = {name for name in self.done if isinstance(self.names.get(name), ModuleType)}
+        changes.tell_others(chosen, direct, self.step)
+
+    def _take_change(self, changes: Changes, one: Ran, certain: bool) -> None:
+        reason = self._obstacle(changes, one)
+        if reason is None:
+            return
+        what = f"`{shown(one)}` sets what step '{self.step}' would run without"
+        if certain:
+            raise DefinitionError(
+                f"{what}, and cannot be taken along: {reason}. Or write it into the step",
+                one.place,
+            )
+        self.left.add(id(one))
+        LOGGER.warning("waterflow: %s: %s: %s", one.place, what, reason)
+
+    def _obstacle(self, changes: Changes, one: Ran) -> str | None:
+        """Take along what a statement names, and return why it cannot be; None where it can."""
+        if one.effects.command_line is not None:
+            return f"it asks `{ast.unparse(one.effects.command_line):.40}`, which a job cannot"
+        code, _ = free_names(one.source, ast.parse(one.source))
+        for name in sorted(code - one.effects.binds - _BUILTINS - _OWN):
+            if name not in self.names:
+                return f"'{name}' is not defined any more"
+            try:
+                self.take(name, self.names[name])
+            except DefinitionError as error:
+                return str(error).removeprefix(f"{self.location}: ")
+            later = changes.changed_after(one, name) if name in self.literals else None
+            if later is not None:
+                return f"'{name}' was changed after it, by {later.place}"
+        return None
 
     # --- the text ---------------------------------------------------------------------------------
 
@@ -275,8 +338,16 @@ class _Export:
         if self.literals:
             order = self._in_order(self.literals)
             parts.append("".join(f"{name} = {self.literals[name]}\n" for name in order))
-        parts.extend(f"\n{self.definitions[name].source.strip()}\n" for name in self._sorted())
-        return "\n".join(parts)
+        notes: list[str] = []
+        text = "\n".join(parts)
+        changes = [(one.source, (f"In [{one.cell}]", one.line)) for one in self.changes]
+        defined = [self.definitions[name] for name in self._sorted()]
+        for source, origin in [*((one.source, one.origin) for one in defined), *changes]:
+            text += "\n\n"
+            if origin is not None and origin[0].startswith("In ["):
+                notes.append(line_note(text.count("\n") + 1, *origin))
+            text += f"{source.strip()}\n"
+        return text + "".join(f"{note}\n" for note in ("", *notes) if notes)
 
     def _in_order(self, names: Mapping[str, object]) -> list[str]:
         position = {name: index for index, name in enumerate(self.names)}
@@ -318,55 +389,6 @@ def _plain(value: object) -> FunctionType | None:
     return value if isinstance(value, FunctionType) else None
 
 
-def _literal(value: object, above: tuple[int, ...] = ()) -> str | None:
-    """Return an expression that makes the value anew, or None."""
-    if id(value) in above:
-        return None
-    kind = type(value)
-    if value is None or kind in (bool, int, str, bytes):
-        return repr(value)
-    if isinstance(value, float) and kind is float:
-        return repr(value) if value - value == 0 else f"float({str(value)!r})"
-    if isinstance(value, Path):
-        return f"__import__('pathlib').Path({str(value)!r})"
-    if isinstance(value, re.Pattern):
-        return f"__import__('re').compile({value.pattern!r}, {value.flags})"
-    if kind is logging.Logger:
-        return f"__import__('logging').getLogger({cast('logging.Logger', value).name!r})"
-    if kind is dict:
-        return _dict_literal(cast("dict[object, object]", value), (*above, id(value)))
-    if kind in (tuple, list, set, frozenset):
-        held = list(cast("list[object]", value))
-        return _series_literal(kind, held, (*above, id(value)))
-    return None
-
-
-def _dict_literal(value: dict[object, object], above: tuple[int, ...]) -> str | None:
-    pairs: list[str] = []
-    for key, item in value.items():
-        left, right = _literal(key, above), _literal(item, above)
-        if left is None or right is None:
-            return None
-        pairs.append(f"{left}: {right}")
-    return "{" + ", ".join(pairs) + "}"
-
-
-def _series_literal(kind: type, held: list[object], above: tuple[int, ...]) -> str | None:
-    literals = [_literal(item, above) for item in held]
-    texts = [text for text in literals if text is not None]
-    if len(texts) != len(literals):
-        return None
-    if kind is list:
-        return f"[{', '.join(texts)}]"
-    if kind is tuple:
-        return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
-    # A set has no order of its own, and each process gives it another one.
-    inner = f"{{{', '.join(sorted(texts))}}}" if texts else ""
-    if kind is set:
-        return inner or "set()"
-    return f"frozenset({inner})"
-
-
 def _type_name(value: object) -> str:
     kind = type(value)
     short = kind.__module__ in ("builtins", "__main__")
@@ -376,15 +398,13 @@ def _type_name(value: object) -> str:
 # --- sources --------------------------------------------------------------------------------------
 
 
-def _sources(names: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the (file name, source) of a script, or of a notebook's cells in order."""
-    sources: list[tuple[str, str]] = []
-    cells = names.get("In")
-    if isinstance(cells, list):
-        sources.extend(("", cell) for cell in cast("list[object]", cells) if isinstance(cell, str))
+def _sources(names: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (place, file name, source) of a script, or of a notebook's cells in order."""
+    texts = enumerate(cells.texts(names))
+    sources = [(f"In [{number}]", "", text) for number, text in texts]
     file = names.get("__file__")
     if isinstance(file, str) and (script := _script(file)) is not None:
-        sources.append((file, script))
+        sources.append((file, file, script))
     return sources
 
 
@@ -415,23 +435,29 @@ def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
             yield from _statements(node)
 
 
-def _written_imports(sources: list[tuple[str, str]]) -> Iterator[tuple[str, ast.ImportFrom]]:
-    for _, source in sources:
+def _written_imports(sources: list[tuple[str, str, str]]) -> Iterator[tuple[str, ast.ImportFrom]]:
+    for _, _, source in sources:
         for node in _statements(_parse(source)):
             if isinstance(node, ast.ImportFrom) and node.module != "__future__":
                 for alias in node.names:
                     yield alias.asname or alias.name, node
 
 
+def _first_line(node: ast.ClassDef) -> int:
+    return min([node.lineno, *(one.lineno for one in node.decorator_list)])
+
+
 def _segment(source: str, node: ast.ClassDef) -> str:
-    first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
-    lines = io.StringIO(source).readlines()[first - 1 : node.end_lineno]
+    lines = io.StringIO(source).readlines()[_first_line(node) - 1 : node.end_lineno]
     return textwrap.dedent("".join(lines))
 
 
-def _location(code: CodeType) -> str:
+def _location(function: FunctionType) -> str:
+    code = function.__code__
     lines = [line for _, line in dis.findlinestarts(code) if line]
-    return f"{code.co_filename}:{min([code.co_firstlineno, *lines])}"
+    first = min([code.co_firstlineno, *lines])
+    place, line = cells.origin(function.__globals__, code.co_filename, first)
+    return f"{place}, line {line}" if place.startswith("In [") else f"{place}:{line}"
 
 
 # --- lines ----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waterflow.errors import DefinitionError
+from waterflow.packing.dynamic import Dynamic, dynamic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,10 +39,12 @@ class Scan:
     Attributes:
         imports: Its imports, those inside functions too, those for type checkers alone not.
         exported: The strings of its `__all__`, where it is written out.
+        dynamic: What it reaches when it runs, by name and by place.
     """
 
     imports: tuple[Import, ...]
     exported: tuple[str, ...] = ()
+    dynamic: Dynamic = field(default_factory=Dynamic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,13 @@ def scan(source: bytes, module: str, *, package: bool, location: str) -> Scan:
     for statement in _imports(tree):
         for one in _absolute(statement, here):
             imports[one] = None
-    return Scan(tuple(imports), _exported(tree))
+    imported = [name for one in imports for name in _full_names(one)]
+    at_run_time = dynamic(tree, source, module, package=package, imported=imported)
+    return Scan(tuple(imports), _exported(tree), at_run_time)
+
+
+def _full_names(one: Import) -> list[str]:
+    return [one.module, *(f"{one.module}.{name}" for name in one.names)]
 
 
 def _imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:

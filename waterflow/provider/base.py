@@ -252,6 +252,18 @@ class Provider(ABC):
         del run_id
         return None
 
+    def code(self, run_id: str) -> Code:
+        """Return the code that a run's steps were given.
+
+        Raises:
+            ConfigurationError: The provider keeps no code of runs.
+            NotFoundError: There is no such run, or its code is no longer kept.
+        """
+        raise ConfigurationError(
+            f"Provider '{self.name}' keeps no code of run '{run_id}'. What MLflow has of it: "
+            "waterflow ui"
+        )
+
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from; None where it is not kept.
 
@@ -270,18 +282,6 @@ class Provider(ABC):
         """
         del document
         return None
-
-    def code(self, run_id: str) -> Code:
-        """Return the code that a run's steps were given.
-
-        Raises:
-            ConfigurationError: The provider keeps no code of runs.
-            NotFoundError: There is no such run, or its code is no longer kept.
-        """
-        raise ConfigurationError(
-            f"Provider '{self.name}' keeps no code of run '{run_id}'. What MLflow has of it: "
-            "waterflow ui"
-        )
 
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run.

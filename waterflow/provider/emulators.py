@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
@@ -40,6 +41,23 @@ FAULTS: Final = {
 """The faults that emulators can inject, with their meaning; each emulator names those it has."""
 
 
+SHARED: Final = "WATERFLOW_EMULATOR_SHARED"
+"""The variable that names folders which emulated jobs may change, as PATH names folders."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What stands for a container image.
+
+    Attributes:
+        folder: The environment, whose `bin` comes first on PATH.
+        command: What runs for a job that names no program; none when it has none of its own.
+    """
+
+    folder: Path
+    command: tuple[str, ...] = ()
+
+
 class Emulator(Protocol):
     """A cloud's service on this machine, in a process of its own that ends with the block."""
 
@@ -68,6 +86,10 @@ class Emulator(Protocol):
         """What was made in it for the profiles, a line each."""
         ...
 
+    def refused(self) -> dict[str, int]:
+        """Return the hosts that were not let through, and how often each was tried."""
+        ...
+
     def ended(self) -> str | None:
         """Return why the service has ended by itself; None while it runs."""
         ...
@@ -83,7 +105,7 @@ class Emulator(Protocol):
 
 
 class EmulatorClass(Protocol):
-    """Makes an emulator; `images`, `faults` and `state` are the verb's options.
+    """Makes an emulator; its arguments but `profiles` are the verb's options.
 
     `profiles` are of the provider with the emulator's name. What their stacks would have made,
     such as a bucket, is there when the emulator has started; one that cannot be read is told among
@@ -93,10 +115,12 @@ class EmulatorClass(Protocol):
     def __call__(
         self,
         *,
-        images: Mapping[str, Path] | None = None,
+        images: Mapping[str, Path | Image] | None = None,
         faults: str | None = None,
         state: Path | None = None,
         profiles: Sequence[Profile] = (),
+        shared: Sequence[Path] = (),
+        allowed: Sequence[str] = (),
     ) -> Emulator:
         """Return an emulator that is not started yet.
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow import data, project, spec
 from waterflow.errors import ConfigurationError, DefinitionError, Gathering
-from waterflow.packing import installed, libraries, lockfile
+from waterflow.packing import installed, libraries, lockfile, script
 from waterflow.packing.bundle import Bundle, Bundler
 from waterflow.packing.code_key import CodeKey, CodeKeys
+from waterflow.packing.submits import is_notebook, note_submit
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
 from waterflow.runs.origin import changes, origin
@@ -20,7 +21,7 @@ from waterflow.spec.job import leaves
 from waterflow.spec.parameters import check_length, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from waterflow.project.profile import Profile
     from waterflow.provider import Document, Provider
@@ -119,7 +120,9 @@ def _codes(pipeline: spec.Pipeline, bundles: Mapping[str, Bundle]) -> dict[str, 
             if isinstance(source, spec.FromStep) and _may_carry(pipeline, source):
                 types |= carried.get(source.step, frozenset())
         carried[step.name] = types
-        if isinstance(step.run, spec.Function):
+        if isinstance(step.run, spec.Function) and not bundles[step.name].digest:
+            codes[step.name] = CodeKey("")  # its code is among what is wrong
+        elif isinstance(step.run, spec.Function):
             code = codes[step.name] = keys.of(bundles[step.name], step.run.name, types)
             carried[step.name] = types | code.classes
     return codes
@@ -173,10 +176,11 @@ def _with_code(
 ) -> tuple[spec.Pipeline, dict[str, Bundle]]:
     """Return the spec and the bundle of each step that runs Python.
 
-    Steps of a notebook or a script are exported to a generated module, whose name then stands in
-    the spec.
+    A script's steps are given the name by which a job imports the script; those of a notebook are
+    exported to a generated module, whose name then stands in the spec.
     """
     bundler = Bundler(root)
+    modules = _Modules(call, root)
     bundles: dict[str, Bundle] = {}
     steps: list[spec.Step] = []
     for step in call.spec.steps:
@@ -185,9 +189,9 @@ def _with_code(
             bundles[step.name] = Bundle("", {}, (), "")
         with errors:
             if isinstance(run, spec.Function):
-                generated: Mapping[str, str] = {}
-                if run.module == "__main__":
-                    run, generated = _importable(call, step.name, run)
+                module, generated = modules.of(step.name, run)
+                if module != run.module:
+                    run = _replace(run, module=module)
                     step = _replace(step, run=run)  # noqa: PLW2901 - the same step, importable
                 bundles[step.name] = bundler.build(
                     run.module,
@@ -218,18 +222,42 @@ def _beside(bundler: Bundler, pipeline: spec.Pipeline, step: spec.Step) -> list[
     return modules
 
 
-def _importable(
-    call: Call, name: str, run: spec.Function
-) -> tuple[spec.Function, Mapping[str, str]]:
-    """Return a step of `__main__` under a name that a job can import, and generated modules."""
-    from waterflow.packing.export import export
+class _Modules:
+    """Under which name, and with which source, a job imports the module of each step."""
 
-    started_as = getattr(sys.modules["__main__"], "__spec__", None)
-    if started_as is not None and started_as.name != "__main__":  # python -m package.module
-        return _replace(run, module=started_as.name.removesuffix(".__main__")), {}
-    module = f"waterflow_exported_{run.name}"
-    source = export(call.steps[name], module_name=module)
-    return _replace(run, module=module), {module: source}
+    def __init__(self, call: Call, root: Path) -> None:
+        self.call, self.root = call, root
+        self.submitting = script.shipped_modules()
+        self._scripts: dict[int, script.Shipped | None] = {}
+
+    def of(self, name: str, run: spec.Function) -> tuple[str, Mapping[str, str]]:
+        """Return the name of a step's module in its job, and the modules given by their source."""
+        function = getattr(self.call.steps.get(name), "function", None)
+        if function is None:
+            return run.module, self.submitting
+        scope = script.scope_of(function, run.module)
+        if run.module == "__main__" and (is_notebook(scope) or not scope.get("__file__")):
+            from waterflow.packing.export import export
+
+            module = f"waterflow_exported_{run.name}"
+            return module, {**self.submitting, module: export(function, module_name=module)}
+        key = id(scope)  # of several scripts that one session has run, each is `__main__`
+        if key not in self._scripts:
+            self._scripts[key] = script.ship(scope, self._steps(key), self.root)
+        shipped = self._scripts[key]
+        if shipped is None:
+            return run.module, self.submitting
+        text = {} if shipped.text is None else {shipped.module: shipped.text}
+        return shipped.module, {**self.submitting, **text}
+
+    def _steps(self, scope: int) -> Iterator[str]:
+        """Yield the functions of the steps that were defined in one module."""
+        for step in self.call.spec.steps:
+            function = getattr(self.call.steps.get(step.name), "function", None)
+            if not isinstance(step.run, spec.Function) or function is None:
+                continue
+            if id(script.scope_of(function, step.run.module)) == scope:
+                yield step.run.name
 
 
 def _replace(struct: Any, **changes: Any) -> Any:
@@ -322,6 +350,7 @@ def submit(
     """
     from waterflow.runs.run import Run
 
+    note_submit()
     if run_id is not None and not RUN_ID.fullmatch(run_id):
         raise DefinitionError(
             f"{run_id!r} cannot be a run's id: at most 127 letters, digits, '.', '_' and '-', of "

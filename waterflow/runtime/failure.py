@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from waterflow.errors import LocalStorageError, MissingDependencyError, WaterflowError
+from waterflow.runtime import lines, missing
 from waterflow.runtime.contract import BAD_CODE, BAD_STORAGE, UNFORESEEN, source_folders
 
 _HOME: Final = str(Path(__file__).resolve().parent.parent) + os.sep
@@ -55,6 +56,8 @@ def from_exception(error: BaseException, code: int, what: str = "") -> Failure:
     hint = _without_terminal(error)
     if hint:
         message = hint if message == kind else f"{message}. {hint}"
+    if way_out := missing.advice(error):
+        message, detail = f"{message}. {way_out}", f"{detail}\n{way_out}"
     return Failure(code, kind, message, detail)
 
 
@@ -128,10 +131,7 @@ def _clean(chain: traceback.TracebackException) -> None:
         if frame.filename.startswith(_HOME) or any(part in frame.filename for part in _HIDDEN):
             continue
         if bundle and frame.filename.startswith(bundle):
-            text = frame.line
-            frame = traceback.FrameSummary(  # noqa: PLW2901 - the same frame, seen in the author's tree
-                root + frame.filename[len(bundle) :], frame.lineno, frame.name, line=text
-            )
+            frame = _as_written(frame, bundle, root)  # noqa: PLW2901 - seen in the author's tree
         if not (bundle and os.sep + "waterflow" + os.sep + "runtime" + os.sep in frame.filename):
             kept.append(frame)
     chain.stack[:] = kept
@@ -140,6 +140,18 @@ def _clean(chain: traceback.TracebackException) -> None:
             _clean(inner)
     if chain.__cause__ is not None and type(chain.__cause__).__name__ == "_RemoteTraceback":
         chain.__cause__ = None
+
+
+def _as_written(frame: traceback.FrameSummary, bundle: str, root: str) -> traceback.FrameSummary:
+    """Return a frame of the bundle as one of the author's file or notebook."""
+    text = frame.line
+    place = lines.origin(frame.filename, frame.lineno or 1)
+    if place is None:
+        name, line = root + frame.filename[len(bundle) :], frame.lineno
+    else:
+        cell = place.name.startswith("In [")
+        name, line = place.name if cell else os.path.join(root, place.name), place.line  # noqa: PTH118
+    return traceback.FrameSummary(name, line, frame.name, line=text)
 
 
 def as_event(failure: Failure) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from waterflow.provider.emulators import SHARED
 from waterflow.testing.cloud_suite import CloudSuite
 from waterflow.testing.passage import passage
 from waterflow.testing.remote_project import RemoteProject
@@ -25,6 +26,14 @@ class RemoteBase(CloudSuite):
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Give tests what they are made for; parts that do so call this of the next one."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _shared(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+        """Let jobs signal in the tests' folders; what they write elsewhere is thrown away."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(SHARED, str(tmp_path_factory.getbasetemp()))
+            yield
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -349,7 +349,8 @@ def artifact_uri(spool: Spool, run: str = "", path: str = "") -> str:
     """
     query = urlencode({"execution": spool.execution, "step": spool.step, "attempt": spool.attempt,
                        "run": run, "frames": "1" if spool.frames is not None else ""})  # fmt: skip
-    return f"{SCHEME}://{quote(str(spool.path))}/{quote(query, safe='')}/{quote(path)}".rstrip("/")
+    place = quote(os.fsencode(spool.path))
+    return f"{SCHEME}://{place}/{quote(query, safe='')}/{quote(path)}".rstrip("/")
 
 
 def from_artifact_uri(uri: str) -> tuple[Spool, str, PurePosixPath]:
@@ -364,7 +365,7 @@ def from_artifact_uri(uri: str) -> tuple[Spool, str, PurePosixPath]:
         raise TrackingError(f"There is no spool at {uri}.")
     query, *path = whole.relative_to(place).parts
     run = next(iter(parse_qs(query).get("run", ())), "")
-    return from_uri(f"{SCHEME}://{quote(str(place))}?{query}"), run, inner("/".join(path))
+    return from_uri(f"{SCHEME}://{quote(os.fsencode(place))}?{query}"), run, inner("/".join(path))
 
 
 def from_uri(uri: str) -> Spool:

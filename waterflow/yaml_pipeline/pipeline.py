@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +20,7 @@ from waterflow.language.step import Step, container
 from waterflow.language.trace import require
 from waterflow.language.types import Data, Secret
 from waterflow.language.values import located
+from waterflow.packing.script import import_definitions
 from waterflow.yaml_pipeline.document import (
     CallPart,
     ContainerPart,
@@ -174,7 +174,7 @@ class YamlPipeline(Pipeline[...]):
 
     def _module(self, name: str, place: Place) -> Any:
         try:
-            return importlib.import_module(name)
+            return import_definitions(name)
         except WaterflowError:
             raise
         except ModuleNotFoundError as error:

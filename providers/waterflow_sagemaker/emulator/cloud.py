@@ -37,6 +37,9 @@ class SageMakerCloud(Cloud):
 
     RULES: ClassVar[FaultRules] = RULES
     PATHS: ClassVar[tuple[str, ...]] = (ML,)
+    HOSTS: ClassVar[tuple[str, ...]] = (
+        "*.amazonaws.com", "*.amazonaws.com.cn", "*.api.aws", "*.amazonaws.eu",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         _settle_moto()

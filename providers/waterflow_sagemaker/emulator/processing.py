@@ -109,11 +109,12 @@ class ProcessingJob(SageMakerJob):
             JobError: It has failed.
         """
         app = self.request["AppSpecification"]
-        command = [*app.get("ContainerEntrypoint", ()), *app.get("ContainerArguments", ())]
+        entry = app.get("ContainerEntrypoint") or self.world.images.command(self.image)
+        command = [*entry, *app.get("ContainerArguments", ())]
         if not command:
             raise JobError(
                 "ClientError: the environment that stands for the image has no entry point of its "
-                "own here: write ContainerEntrypoint"
+                "own here: write ContainerEntrypoint, or name one: --image NAME=DIR:COMMAND"
             )
         containers = self._containers = Containers(
             self.world,

@@ -222,7 +222,10 @@ class TrainingJob(SageMakerJob):
         """Run the containers once; return why they ended, themselves, and the failure if any."""
         request = self.request
         algorithm = request["AlgorithmSpecification"]
-        entry = algorithm.get("ContainerEntrypoint") or ["train"]
+        # The service runs an image with the argument "train", which is the program's own name
+        # where the image has none: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
+        own = (*self.world.images.command(self.image), "train")
+        entry = algorithm.get("ContainerEntrypoint") or own
         containers = Containers(
             self.world,
             self.folder / f"attempt-{len(self._transitions)}",

@@ -20,7 +20,7 @@ import waterflow as wf
 
 @wf.step
 def looks_around() -> int:
-    return importlib.import_module("hidden" + "_mod").VALUE
+    return importlib.import_module("_".join(["hidden", "mod"])).VALUE
 
 
 @wf.pipeline

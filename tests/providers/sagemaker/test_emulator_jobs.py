@@ -13,6 +13,7 @@ from waterflow_sagemaker.emulator.objects import Objects
 
 from tests.providers.sagemaker.jobs_kit import dumped, failing
 from waterflow.emulation.images import Images
+from waterflow.provider.emulators import Image
 
 ROOT = "/opt/ml/processing"
 
@@ -420,8 +421,8 @@ def test_an_environment_stands_for_an_image(aws_at, tmp_path):
     tag=st.sampled_from(["", ":1", "@sha256:abc", ":1@sha256:abc"]),
 )
 def test_an_image_is_known_by_its_repository(registry, name, tag):
-    images = Images({"tests": Path("/x")}, Path("/nowhere"))
-    assert images.find(f"{registry}{name}{tag}") == Path("/x")
+    images = Images({"tests": Image(Path("/x"))}, Path("/nowhere"))
+    assert images.find(f"{registry}{name}{tag}") == Image(Path("/x"))
     assert images.find(f"{registry}other{tag}") is None
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from waterflow.project.profile import Profile
-    from waterflow.provider.emulators import Emulator
+    from waterflow.provider.emulators import Emulator, Image
 
 _LOOK: Final = 0.2
 _GRACE: Final = 10.0
@@ -79,9 +79,25 @@ def _faults_help() -> str:
     "--image",
     "images",
     multiple=True,
-    metavar="NAME=DIR",
-    help="The environment that stands for a container image; by default the one that "
-    "this runs in. May be given several times.",
+    metavar="NAME=DIR[:COMMAND]",
+    help="The environment that stands for a container image, and what runs in it for jobs that "
+    "name no program; by default the one that this runs in. May be given several times.",
+)
+@click.option(
+    "--share",
+    "shared",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder that jobs may change; what they write elsewhere is thrown away.",
+)
+@click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    metavar="HOST",
+    help="Another host that programs may reach, such as a package index: --allow pypi.org "
+    "--allow files.pythonhosted.org. All but the cloud's own are refused.",
 )
 @click.option(
     "--profile",
@@ -97,6 +113,8 @@ def command(
     state: Path | None,
     faults: tuple[str, ...],
     images: tuple[str, ...],
+    shared: tuple[Path, ...],
+    allowed: tuple[str, ...],
     profile: str | None,
     as_json: bool,
 ) -> None:
@@ -112,6 +130,8 @@ def command(
         faults=",".join(faults) or None,
         state=state,
         profiles=_to_prepare(name, profile),
+        shared=shared,
+        allowed=allowed,
     )
     with _interrupted_by_sigterm() as terminated, instance as running:
         for line in running.prepared:
@@ -123,6 +143,8 @@ def command(
                 _show(name, running, as_json)
                 _stay(name, running)
             code = 0
+        if not running.ended():
+            _tell_refused(running)
     click.get_current_context().exit(code)
 
 
@@ -153,17 +175,41 @@ def _to_prepare(name: str, profile_name: str | None) -> list[Profile]:
     return [profile]
 
 
-def _images(images: tuple[str, ...]) -> dict[str, Path]:
-    from waterflow.errors import ConfigurationError
+def _tell_refused(running: Emulator) -> None:
+    """Say which hosts were not let through."""
+    refused = running.refused()
+    if refused:
+        counted = ", ".join(f"{host} ({count}x)" for host, count in refused.items())
+        allow = " ".join(f"--allow {host}" for host in refused)
+        click.echo(
+            f"Refused, as they are not the cloud's: {counted}. To let them through: {allow}",
+            err=True,
+        )
 
-    environments: dict[str, Path] = {}
+
+def _images(images: tuple[str, ...]) -> dict[str, Path | Image]:
+    import shlex
+
+    from waterflow.errors import ConfigurationError
+    from waterflow.provider.emulators import Image
+
+    environments: dict[str, Path | Image] = {}
     for text in images:
-        image, equals, folder = text.rpartition("=")
-        if not equals or not image or not folder:
+        # An image's name has no equals sign, and a folder of PATH no colon.
+        image, _, place = text.partition("=")
+        folder, _, line = place.partition(":")
+        try:
+            program = tuple(shlex.split(line))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"--image {text}: the command {line!r} cannot be read: {error}. Write it as for a "
+                "shell: --image NAME=DIR:COMMAND"
+            ) from None
+        if not image or not folder:
             raise ConfigurationError(
                 f"--image {text}: write the image and a folder: --image NAME=DIR"
             )
-        environments[image] = Path(folder)
+        environments[image] = Image(Path(folder), program)
     return environments
 
 

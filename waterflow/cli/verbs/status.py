@@ -47,15 +47,15 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         click.echo(f"  {state.url}")
     now = int(time.time() * 1000)
     output.table(
-        ("step", "state", "attempt", "time", "why", "outcome"),
+        ("step", "state", "attempt", "time", "why", "error"),
         [
             (
                 step.name,
                 str(step.status),
                 str(step.attempt) if step.attempt else "",
                 output.show_seconds(output.step_seconds(step, now)),
-                "; ".join(step.why),
-                _outcome(step),
+                _why(step),
+                (step.error or "").partition("\n")[0],
             )
             for step in state.steps.values()
         ],
@@ -64,10 +64,10 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         click.echo(f"MLflow has not got {state.unsent} events yet. Send them: waterflow sync")
 
 
-def _outcome(step: StepState) -> str:
-    """Return what made a step end as it did: its error, a condition, the run that did the work."""
+def _why(step: StepState) -> str:
+    """Return why a step ran or did not: what differs, a condition, the run that did the work."""
     if step.reason:
         return step.reason
     if str(step.status) == "cached":
         return f"from {step.origin}" if step.origin else ""
-    return (step.error or "").partition("\n")[0]
+    return "; ".join(step.why)

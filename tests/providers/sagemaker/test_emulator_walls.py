@@ -1,0 +1,203 @@
+"""What a job of the emulator, and a client of it, can do to this machine and beyond it: nothing."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+import pytest
+from waterflow_sagemaker.emulator import Emulator
+
+from waterflow.emulation.door import RECORD
+from waterflow.provider.emulators import Image
+from waterflow.testing.wheels import wheel
+
+_MARK = "waterflow-test-mark"
+
+
+@pytest.fixture
+def walled(aws):
+    if "thrown away" not in aws.emulator.isolation:
+        pytest.skip(aws.emulator.isolation)
+    return aws
+
+
+def test_what_a_job_writes_outside_of_opt_ml_is_thrown_away(walled):
+    places = [f"/{_MARK}", f"/etc/{_MARK}", f"{sys.prefix}/{_MARK}", f"/tmp/{_MARK}"]
+    program = f"""
+        import pathlib, shutil, sys
+        for place in {places!r}:
+            pathlib.Path(place).write_text("mine")
+            print(pathlib.Path(place).read_text())
+        shutil.rmtree(sys.prefix + "/include", ignore_errors=True)
+    """
+    name = walled.processing(program)
+    assert walled.wait(name)["ProcessingJobStatus"] == "Completed", walled.lines(name)
+    assert walled.lines(name) == ["mine"] * len(places)
+    assert not [place for place in places if Path(place).exists()]
+    name = walled.processing(
+        f"import pathlib; print([p for p in {places!r} if pathlib.Path(p).exists()])"
+    )
+    walled.wait(name)
+    assert walled.lines(name) == ["[]"]
+
+
+def test_a_job_that_installs_changes_its_image_for_itself_only(aws_at, tmp_path):
+    """The issue's own job: `python3 -m pip install --no-deps`."""
+    wheel(tmp_path, "walled", "1.0")
+    program = f"""
+        import subprocess, sys
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index",
+                        "--find-links", "{tmp_path}", "walled==1.0"], check=True)
+        sys.exit(subprocess.run([sys.executable, "-c", "import walled; print(walled.VERSION)"])
+                 .returncode)
+    """
+    # Not in the tests' own folder, which jobs may change.
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        with Emulator(images={"tests": Path(folder)}, grace=2) as emulator:
+            aws = aws_at(emulator)
+            name = aws.processing(program)
+            assert aws.wait(name)["ProcessingJobStatus"] == "Completed", aws.lines(name)
+            assert aws.lines(name)[-1] == "1.0"
+            other = aws.processing("import walled")
+            assert aws.wait(other)["ProcessingJobStatus"] == "Failed"
+        assert not list(Path(folder).rglob("walled*"))
+
+
+@pytest.mark.parametrize("isolated", [False, True], ids=["with-network", "network-isolation"])
+def test_a_job_serves_at_a_port(walled, isolated):
+    """A container that is cut off from the network can still reach itself."""
+    program = """
+        import http.server, socket, threading, urllib.request
+        server = http.server.HTTPServer(("algo-1", 8080), http.server.BaseHTTPRequestHandler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            urllib.request.urlopen("http://algo-1:8080/")
+        except urllib.error.HTTPError as error:
+            print("it answered", error.code, flush=True)
+        server.shutdown()
+    """
+    more = {"NetworkConfig": {"EnableNetworkIsolation": True}} if isolated else {}
+    name = walled.processing(program, **more)
+    assert walled.wait(name)["ProcessingJobStatus"] == "Completed", walled.lines(name)
+    assert "it answered 501" in walled.lines(name)
+
+
+def test_network_isolation_is_real(walled):
+    """A listener of this machine's own is reached by the one and not by the other."""
+    host, port = walled.emulator.endpoint.removeprefix("http://").split(":")
+    program = f"""
+        import socket
+        try:
+            socket.create_connection(("{host}", {port}), 5).close()
+            print("reached")
+        except OSError as error:
+            print("cut off")
+    """
+    lines = []
+    for isolated in (False, True):
+        name = walled.processing(program, NetworkConfig={"EnableNetworkIsolation": isolated})
+        walled.wait(name)
+        lines += walled.lines(name)
+    assert lines == ["reached", "cut off"]
+
+
+def test_a_fork_bomb_ends_in_itself(walled):
+    if "nothing bounds" in walled.emulator.isolation:
+        pytest.skip(walled.emulator.isolation)
+    program = """
+        import os, signal
+        count = 0
+        try:
+            while True:
+                if os.fork() == 0:
+                    signal.pause()
+                count += 1
+        except BlockingIOError:
+            print("bounded", 100 < count < 20_000, flush=True)
+    """
+    name = walled.processing(program)
+    assert walled.wait(name)["ProcessingJobStatus"] == "Completed", walled.lines(name)
+    assert walled.lines(name) == ["bounded True"]
+    after = walled.processing("print('unharmed')")
+    walled.wait(after)
+    assert walled.lines(after) == ["unharmed"]
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def test_an_image_s_command_runs_for_jobs_that_name_none(aws_at, tmp_path):
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+    tool = tmp_path / "env" / "bin" / "entry"
+    tool.write_text('#!/bin/sh\necho "$@" >/opt/ml/output/message; echo entry "$@"\n')
+    tool.chmod(0o755)
+    image = Image(tmp_path / "env", ("entry", "--own"))
+    with Emulator(images={"tests": image}, grace=2) as emulator:
+        aws = aws_at(emulator)
+        name = aws.processing("", AppSpecification={"ImageUri": aws.image})
+        assert aws.wait(name)["ProcessingJobStatus"] == "Completed"
+        assert aws.lines(name) == ["entry --own"]
+        name = aws.processing(
+            "", AppSpecification={"ImageUri": aws.image, "ContainerArguments": ["a", "b"]}
+        )
+        aws.wait(name)
+        assert aws.lines(name) == ["entry --own a b"]
+        name = aws.training("", algorithm={"ContainerEntrypoint": ["entry", "given"]})
+        aws.wait(name)
+        assert aws.lines(name, "Training") == ["entry given"]
+
+
+# --- nothing leaves the machine -------------------------------------------------------------------
+
+_CLIENT = """
+import boto3, requests
+sts = boto3.client("sts", endpoint_url="https://sts.us-east-1.amazonaws.com")
+print(sts.get_caller_identity()["Account"])
+from sagemaker.core.helper.session_helper import Session
+print(Session().account_id())
+for name in ("sagemaker", "s3", "logs", "scheduler", "iam", "ecr"):
+    client = boto3.client(name)
+    assert "amazonaws.com" in client.meta.endpoint_url, client.meta.endpoint_url
+s3 = boto3.client("s3")
+s3.create_bucket(Bucket="through-the-door")
+s3.put_object(Bucket="through-the-door", Key="a/b c", Body=b"x" * 100_000)
+print(len(s3.get_object(Bucket="through-the-door", Key="a/b c")["Body"].read()))
+print(boto3.client("sagemaker").list_processing_jobs()["ProcessingJobSummaries"])
+print(boto3.client("iam").list_roles()["Roles"])
+try:
+    requests.get("https://elsewhere.example/")
+except requests.exceptions.ProxyError:
+    print("refused")
+"""
+
+
+def test_sdks_are_answered_where_there_is_no_way_out(monkeypatch, tmp_path):
+    """The verb, its emulator and the SDKs in a network that has a loopback and nothing else.
+
+    No override of an endpoint is left: all go by the names that the SDKs build.
+    """
+    monkeypatch.delenv(RECORD)
+    walls = ["unshare", "-r", "-n"]
+    if shutil.which("unshare") is None or subprocess.run([*walls, "true"]).returncode:
+        pytest.skip("no network namespace can be made here")
+    program = tmp_path / "client.py"
+    program.write_text(_CLIENT)
+    up = (
+        "import fcntl, socket, struct; "
+        "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14s', b'lo', 0x41, b''))"
+    )
+    verb = f"{Path(sys.executable).parent}/waterflow emulate sagemaker --"
+    client = f"env -u AWS_ENDPOINT_URL {sys.executable} {program}"
+    script = f'{sys.executable} -c "{up}"; {verb} {client}'
+    done = subprocess.run(
+        [*walls, "sh", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines == ["123456789012", "123456789012", "100000", "[]", "[]", "refused"]
+    assert "elsewhere.example (1x). To let them through: --allow elsewhere.example" in done.stderr
+    assert "amazonaws.com (" not in done.stderr
