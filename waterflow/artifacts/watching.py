@@ -21,7 +21,7 @@ class Watch:
     look, files are known by their size and times, and hashed only where these have changed.
 
     Args:
-        folder: The folder, verified.
+        folder: The folder, verified; or the file that a cloud gives for outside data.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,6 +57,8 @@ class Watch:
 def _stamps(folder: Path) -> dict[str, _Stamp]:
     """Return each file's size, times and number by its relative name."""
     stamps: dict[str, _Stamp] = {}
+    if folder.is_file():
+        return {folder.name: _stamp(folder.stat())}
     waiting = [(str(folder), "")]
     while waiting:
         place, prefix = waiting.pop()
@@ -65,8 +67,9 @@ def _stamps(folder: Path) -> dict[str, _Stamp]:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append((entry.path, f"{prefix}{entry.name}/"))
                     continue
-                status = entry.stat(follow_symlinks=False)
-                stamps[prefix + entry.name] = (
-                    status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino,
-                )  # fmt: skip
+                stamps[prefix + entry.name] = _stamp(entry.stat(follow_symlinks=False))
     return stamps
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
