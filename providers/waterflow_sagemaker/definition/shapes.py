@@ -203,7 +203,8 @@ def _is_of(value: Any, kind: str) -> bool:
         return isinstance(value, (list, tuple))
     if kind in ("string", "boolean"):
         return isinstance(value, str if kind == "string" else bool)
-    return True  # a time or bytes have several forms on the wire, and limit nothing
+    # A time or bytes have several forms on the wire, none of which is one of these.
+    return not isinstance(value, (dict, list, bool))
 
 
 # --- in words -------------------------------------------------------------------------------------

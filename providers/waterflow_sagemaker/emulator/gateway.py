@@ -100,7 +100,9 @@ class Gateway:
 
         def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             kind = next((text for name, text in headers if name.lower() == "content-type"), "")
-            if int(status[:3]) >= 400 and kind.startswith("text/html"):
+            # The refusal of a HEAD has no body, so no page either.
+            paged = kind.startswith("text/html") and environ["REQUEST_METHOD"] != "HEAD"
+            if int(status[:3]) >= 400 and paged:
                 page.append(status)
                 return _unsaid
             return start(status, headers, *more)
@@ -109,7 +111,7 @@ class Gateway:
             body = self._moto(environ, begin)
         except NotImplementedError:
             raise unknown(service, wire.operation_of(service, environ)) from None
-        except Exception as error:  # moto's are of every class
+        except Exception as error:
             _LOG.warning("moto failed at a request to %s", service, exc_info=True)
             raise _failure(service, wire.operation_of(service, environ), error) from error
         if not page:

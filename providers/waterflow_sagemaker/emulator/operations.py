@@ -154,7 +154,8 @@ ANSWERED: Final[dict[str, dict[str, How]]] = {
             GetPublicAccessBlock GetBucketLifecycle GetBucketLifecycleConfiguration GetBucketAcl
             GetBucketCors GetBucketOwnershipControls GetBucketLogging
             GetBucketAccelerateConfiguration GetBucketRequestPayment GetBucketWebsite
-            GetBucketReplication GetBucketNotification GetBucketNotificationConfiguration GetObjectLockConfiguration
+            GetBucketReplication GetBucketNotification GetBucketNotificationConfiguration
+            GetObjectLockConfiguration
         """,
     ),
 }

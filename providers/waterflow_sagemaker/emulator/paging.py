@@ -63,7 +63,13 @@ def seconds(value: datetime | float | str | None) -> float | None:
 
     Args:
         value: A moment, or seconds since the epoch.
+
+    Raises:
+        ServiceError: It is a text that says neither.
     """
     if isinstance(value, datetime):
         return value.timestamp()
-    return None if value is None else float(value)
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        raise invalid(f"'{value}' is no time: write seconds since the epoch.") from None

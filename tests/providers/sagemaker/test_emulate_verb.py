@@ -43,7 +43,7 @@ def test_the_export_lines_are_for_a_shell(started):
 
 def test_it_ends_with_the_verb_even_when_that_is_killed(started, eventually):
     process = started("sagemaker", "--json")
-    api = f"{entry(process, 'endpoint')}/moto-api/"
+    api = f"{entry(process, 'endpoint')}/"
     folder = Path(entry(process, "SAGEMAKER_USER_CONFIG_OVERRIDE")).parent
     assert answers(api)
     assert folder.is_dir()

@@ -72,7 +72,7 @@ def client(aws):
         ("Experiment", ()),
         ("TrialComponent", ()),
         ("ModelPackageGroup", ()),
-        ("ModelPackage", ("ValidationSpecification", "ModelPackageGroupName")),
+        ("ModelPackage", ("ValidationSpecification", "ModelPackageGroupName", "ClientToken")),
         ("Model", ("PrimaryContainer",)),
         ("Model", ("Containers",)),
     ],
