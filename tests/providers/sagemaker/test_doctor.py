@@ -159,7 +159,7 @@ FAULTS = {
     "no credentials": (without_credentials, "credentials", "Unable to locate", "aws sso login"),
     "no such bucket": (setting("bucket", '"absent-bucket-of-nobody"'), "bucket",
                        "absent-bucket-of-nobody", "waterflow profile show"),
-    "bucket denied": (denied_bucket, "bucket", "403 Forbidden", "sts get-caller-identity"),
+    "bucket denied": (denied_bucket, "bucket", "AccessDenied", "sts get-caller-identity"),
     "no such role": (setting("role", f'"arn:aws:iam::{ACCOUNT}:role/absent"'), "role",
                      "there is no role", "`role`"),
     "role of others": (untrusting_role, "role", "does not let sagemaker.amazonaws.com assume it",
