@@ -66,7 +66,7 @@ def forgetful() -> wf.Metrics:
 def hidden_import() -> str:
     """Import by a name that no look at the source can find."""
     if first_time():
-        importlib.import_module("kit_" + "hidden")
+        importlib.import_module("_".join(["kit", "hidden"]))
     return "imported nothing"
 
 
