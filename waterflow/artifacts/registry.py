@@ -187,14 +187,15 @@ def _class_name(kind: type) -> str | None:
         return given.name
     if typing.is_typeddict(kind) or annotations.is_named_tuple(kind):
         return _record_name(kind)
-    if annotations.is_atom(kind):
-        return "json"
-    for serializer in _BUILT_IN.values():
+    atom = annotations.is_atom(kind)
+    for serializer in () if atom else _BUILT_IN.values():
         if serializer.classes and serializer.accepts(kind):
             return serializer.name
     for serializer in extensions().values():
         if serializer.accepts(kind):
             return serializer.name
+    if atom:
+        return "json"
     return _record_name(kind) if dataclasses.is_dataclass(kind) else None
 
 

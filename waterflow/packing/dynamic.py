@@ -25,9 +25,13 @@ _LOCATORS: Final = frozenset({
 _WALKERS: Final = frozenset({"iter_modules", "walk_packages"})
 _DEPTH: Final = 8
 """How far names are followed: one may be made of itself."""
-_LOOKING: Final = frozenset({
-    "glob", "iglob", "rglob", "walk", "exists", "isfile", "is_file", "isdir", "is_dir",
-})  # fmt: skip
+_LOOKING: Final = {
+    "glob": "glob", "iglob": "glob", "walk": "os",
+    "exists": "path", "isfile": "path", "isdir": "path",
+    "rglob": None, "is_file": None, "is_dir": None,
+}  # fmt: skip
+"""Names by which a file is looked for: the module that has such a function, None where only a
+`Path` has such a method."""
 _METADATA: Final = frozenset({
     "entry_points", "iter_entry_points", "distribution", "get_distribution",
 })  # fmt: skip
@@ -156,11 +160,11 @@ class _Reader:
         """Note what is looked for in the working folder: there, nothing is no error."""
         called = node.func
         holder = called.value if isinstance(called, ast.Attribute) else None
-        if isinstance(holder, ast.Call) and holder.args:  # Path("sql").glob("*.sql")
-            base, below = holder.args[0], node.args[:1]
-        elif node.args:
+        if isinstance(holder, ast.Call) and holder.args and _ends_in(holder.func, "Path"):
+            base, below = holder.args[0], node.args[:1]  # Path("sql").glob("*.sql")
+        elif node.args and _LOOKING[name] and (holder is None or _ends_in(holder, _LOOKING[name])):
             base, below = node.args[0], []
-        else:
+        else:  # of whichever folder a variable holds
             return
         if not isinstance(base, ast.Constant) or not isinstance(base.value, str):
             return
@@ -257,6 +261,11 @@ class _Reader:
 
 
 _METADATA_MODULES: Final = frozenset({"metadata", "importlib", "importlib_metadata"})
+
+
+def _ends_in(node: ast.expr, name: str | None) -> bool:
+    """Say whether an expression is a name, or an attribute called so."""
+    return name is not None and name in (getattr(node, "attr", None), getattr(node, "id", None))
 
 
 def _root(node: ast.AST) -> str | None:

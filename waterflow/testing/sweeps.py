@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+
+from waterflow.provider import Provider
 from waterflow.provider.state import Status
 
 if TYPE_CHECKING:
@@ -54,6 +57,8 @@ class Sweeps:
 
     def test_sending_again_makes_no_run_twice(self, world: World) -> None:
         run = self._swept(world)
+        if type(world.provider).sync is Provider.sync:
+            pytest.skip("the provider keeps no events to send again: sync is optional")
         before = {one.info.run_id for one in world.nested(run)}
         world.provider.sync(run.id)
         assert {one.info.run_id for one in world.nested(run)} == before

@@ -158,7 +158,9 @@ class Watching(RemoteBase):
         (project.root / "unrelated.py").write_text("value = 1\n")
         assert statuses(project.finish(project.submit("mixed"))) == cached
         other = project.copied()
-        other.change('VERSION = "one"', 'VERSION = "two"')
+        other.change('VERSION = "one"', 'VERSION = "two"')  # of which neither step knows
+        assert statuses(other.finish(other.submit("mixed"))) == cached
+        other.change("return number + 1", "return 1 + number")
         changed = other.finish(other.submit("mixed"))
         assert statuses(changed) == dict.fromkeys(ran, "succeeded")
 
