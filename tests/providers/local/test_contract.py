@@ -72,7 +72,7 @@ def prints(note: str) -> int:
 def hard() -> int:
     print("a" * 40)
     print("a" * 40)
-    print("loss=2")
+    print("loss=2", flush=True)
     program = "while True: print('loss=3', 'x' * 4000, flush=True)"
     subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
     return 1

@@ -154,7 +154,7 @@ def test_what_killed_processes_left_is_swept(own):
     (own.state / "artifacts" / ".trash-killed").mkdir()
     (own.state / "runs" / ".run-killed").mkdir()
     broken = own.state / "cache" / "aa" / "broken.json"
-    broken.parent.mkdir()
+    broken.parent.mkdir(exist_ok=True)
     broken.write_text("{")
     assert own.provider.cache_size().artifacts == 2
     own.provider.clear_cache(0)

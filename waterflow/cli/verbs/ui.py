@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -10,7 +11,9 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -67,8 +70,7 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
         click.echo(f"The runs are tracked in {uri}: {elsewhere.pages}.")
         return
     prepare(uri, state)
-    chosen = _port(port)
-    with _server(uri, chosen) as server:
+    with _port(port) as chosen, _server(uri, chosen) as server:
         url = f"http://{HOST}:{chosen}"
         _await(server, url)
         click.echo(f"MLflow UI on {url} ({uri}); Ctrl-C ends it")
@@ -78,21 +80,50 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
             _stay(server)
 
 
-def _port(number: int | None) -> int:
-    """Return the port to use.
+@contextlib.contextmanager
+def _port(number: int | None) -> Generator[int]:
+    """Give the port to use, kept from other calls of this command while the block runs.
+
+    A server takes a while to listen: until then another call would find the port free, and then
+    show the pages of the server that came first.
 
     Raises:
         ConfigurationError: The one asked for is taken.
     """
-    for port in (number or PORT, *(() if number else (0,))):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((HOST, port))
-                return int(probe.getsockname()[1])
+    for wish in (number or PORT, *(() if number else (0,))):
+        port = _free(wish)
+        if port is None:
+            continue
+        with _reserved(port) as ours:
+            if ours:
+                yield port
+                return
     from waterflow.errors import ConfigurationError
 
     raise ConfigurationError(f"Port {number} is taken. Leave --port out, or name another one")
+
+
+def _free(port: int) -> int | None:
+    """Return the port, any for 0, or None where somebody listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    return None
+
+
+@contextlib.contextmanager
+def _reserved(port: int) -> Generator[bool]:
+    """Reserve a port among this user's calls; say whether nobody else has."""
+    lock = Path(tempfile.gettempdir()) / f"waterflow-ui-{os.getuid()}-{port}.lock"
+    with lock.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 @contextlib.contextmanager
