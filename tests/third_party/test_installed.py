@@ -1,6 +1,8 @@
 """A provider and a serializer of another package: installed, found, and held to the suite."""
 
 import importlib.metadata
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,16 +29,24 @@ def test_the_provider_is_found_beside_the_built_in_ones():
     assert discovery.provider("sequential").name == "sequential"
 
 
+SERIALIZED = """
+import sys
+from fractions import Fraction
+from pathlib import Path
+from waterflow.artifacts import Context, by_name, type_name
+
+assert type_name(Fraction) == "fraction"
+folder = Path(sys.argv[1])
+by_name("fraction").save(Fraction(1, 3), folder, Context())
+print(by_name("fraction").load(folder, Fraction, Context()))
+"""
+"""In a process of its own: in this one a project's serializer may have come before."""
+
+
 def test_the_serializer_is_found(tmp_path):
-    from fractions import Fraction
-
-    from waterflow.artifacts import Context, by_name, type_name
-    from waterflow.artifacts.registry import extensions
-
-    extensions.cache_clear()  # a process asks once, and this one may have before
-    assert type_name(Fraction) == "fraction"
-    by_name("fraction").save(Fraction(1, 3), tmp_path, Context())
-    assert by_name("fraction").load(tmp_path, Fraction, Context()) == Fraction(1, 3)
+    program = [sys.executable, "-c", SERIALIZED, str(tmp_path)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.stdout == "1/3\n", done.stderr
 
 
 def test_the_package_stands_on_the_core_alone():
