@@ -25,6 +25,16 @@ THREADED: Final = 8 * 2**20
 _PANDAS: Final = ("dataframe", "series", "index")
 
 
+def _pandas_for(value: Any, kind: str) -> Any:
+    """Return pandas, once a value is known to be of that class of its, and of no subclass."""
+    library("pyarrow", f"A pandas {kind} as an artifact")
+    pandas = library("pandas", f"A pandas {kind} as an artifact")
+    if not isinstance(value, getattr(pandas, kind)):
+        raise wrong_type(value, f"A pandas {kind}")
+    pandas_frames.refuse_subclass(value, kind)
+    return pandas
+
+
 class DataFrameSerializer(Serializer):
     """A pandas DataFrame: dtypes, both axes with their names, and attributes are kept."""
 
@@ -37,11 +47,7 @@ class DataFrameSerializer(Serializer):
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `data.parquet`."""
         del context
-        library("pyarrow", "A pandas DataFrame as an artifact")
-        pandas = library("pandas", "A pandas DataFrame as an artifact")
-        if not isinstance(value, pandas.DataFrame):
-            raise wrong_type(value, "A pandas DataFrame")
-        pandas_frames.refuse_subclass(value, "DataFrame")
+        _pandas_for(value, "DataFrame")
         _write(pandas_frames.encode(value, self.name), folder)
 
     def load(self, folder: Path, annotation: object, context: Context) -> object:
@@ -63,11 +69,7 @@ class SeriesSerializer(Serializer):
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `data.parquet`."""
         del context
-        library("pyarrow", "A pandas Series as an artifact")
-        pandas = library("pandas", "A pandas Series as an artifact")
-        if not isinstance(value, pandas.Series):
-            raise wrong_type(value, "A pandas Series")
-        pandas_frames.refuse_subclass(value, "Series")
+        _pandas_for(value, "Series")
         frame = value.to_frame(value.name if type(value.name) is str else "values")
         frame.attrs = value.attrs
         name = tagged.encode(value.name, "The name of the series")
@@ -95,11 +97,7 @@ class IndexSerializer(Serializer):
     def save(self, value: Any, folder: Path, context: Context) -> None:
         """Write `data.parquet`."""
         del context
-        library("pyarrow", "A pandas Index as an artifact")
-        pandas = library("pandas", "A pandas Index as an artifact")
-        if not isinstance(value, pandas.Index):
-            raise wrong_type(value, "A pandas Index")
-        pandas_frames.refuse_subclass(value, "Index")
+        pandas = _pandas_for(value, "Index")
         _write(pandas_frames.encode(pandas.DataFrame(index=value), self.name), folder)
 
     def load(self, folder: Path, annotation: object, context: Context) -> object:
