@@ -145,7 +145,7 @@ class Decisions:
             parameters: Its parameter values.
         """
         known = self._known.basis
-        made = None if known is None else known.steps.get(job.file.step)
+        earlier = None if known is None else known.steps.get(job.file.step)
         return Basis.of(
             code=job.code,
             step=job.content,
@@ -158,7 +158,7 @@ class Decisions:
                 "image": job.image,
                 "wheelhouse": self._known.wheelhouses.get(job.file.step),
             },
-            parts=made.parts if made is not None else {},
+            parts=earlier.parts if earlier is not None else {},
         )
 
 

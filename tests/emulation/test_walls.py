@@ -209,12 +209,12 @@ def test_where_there_is_no_overlay_it_is_said(monkeypatch):
         return "no overlay" if layered else tried(candidate, **more)
 
     monkeypatch.setattr(isolation, "_try", without_overlay)
-    found = isolation.probe(("/opt/wf",))
-    if not found.mounts:
-        pytest.skip(found.reason)
-    assert found.writes is Writes.READ_ONLY
-    assert "DEGRADED: elsewhere it can write nothing, as there is no overlay" in found.describe()
-    assert "disk: no overlay; memory: no overlay" in found.reason
+    degraded = isolation.probe(("/opt/wf",))
+    if not degraded.mounts:
+        pytest.skip(degraded.reason)
+    assert degraded.writes is Writes.READ_ONLY
+    assert "DEGRADED: elsewhere it can write nothing, as there is no overlay" in degraded.describe()
+    assert "disk: no overlay; memory: no overlay" in degraded.reason
 
 
 # --- images ---------------------------------------------------------------------------------------

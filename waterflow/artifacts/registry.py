@@ -183,8 +183,8 @@ _STATES: Final[tuple[object, ...]] = (dict, Mapping, OrderedDict)
 def _class_name(kind: type) -> str | None:
     if (kind.__module__, kind.__name__) == ("waterflow.language.types", "Data"):
         return "data"
-    if given := own.of(kind):
-        return given.name
+    if project_serializer := own.of(kind):
+        return project_serializer.name
     if typing.is_typeddict(kind) or annotations.is_named_tuple(kind):
         return _record_name(kind)
     atom = annotations.is_atom(kind)

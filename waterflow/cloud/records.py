@@ -157,8 +157,8 @@ class BuildRecord:
         """
         if self.basis is None:
             return None
-        given = None if parameters is None else dict(parameters)
-        return msgspec.convert({**self.basis, "parameters": given}, RunBasis)
+        values = None if parameters is None else dict(parameters)
+        return msgspec.convert({**self.basis, "parameters": values}, RunBasis)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""

@@ -58,7 +58,7 @@ class Beside:
     finder: Finder
     ignore: Ignore
     scan: Callable[[str], Scan | None]
-    told: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    warned: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
 
     # --- modules --------------------------------------------------------------------------------
 
@@ -148,8 +148,8 @@ class Beside:
         taken = set(included) if looked else set[Path]()
         for path, line, pattern in looked:
             missed = [one for one in self.root.glob(pattern) if not _covered(one, taken)]
-            if missed and (path, line) not in self.told:
-                self.told.add((path, line))
+            if missed and (path, line) not in self.warned:
+                self.warned.add((path, line))
                 LOGGER.warning(
                     "waterflow: %s:%s looks for %r in the working folder, which is a job's own and "
                     "begins empty. If a step needs it, take it along: @wf.step(include=[%r])",

@@ -188,11 +188,11 @@ class _Reader:
 
     def _package(self, node: ast.Call) -> str:
         """Return the package that a relative name is seen from."""
-        given = node.args[1] if len(node.args) > 1 else None
+        package = node.args[1] if len(node.args) > 1 else None
         for keyword in node.keywords:
             if keyword.arg == "package":
-                given = keyword.value
-        patterns = None if given is None else self.texts.patterns(given)
+                package = keyword.value
+        patterns = None if package is None else self.texts.patterns(package)
         return patterns[0] if patterns and "*" not in patterns[0] else self.here
 
     def _take(self, pattern: str) -> None:
@@ -215,17 +215,17 @@ class _Reader:
             self._take(pattern.replace(":", "."))
 
     def _walk(self, node: ast.Call) -> None:
-        given = node.args[0] if node.args else None
+        path = node.args[0] if node.args else None
         for keyword in node.keywords:
             if keyword.arg == "path":
-                given = keyword.value
+                path = keyword.value
         walked: list[str] = []
-        for one in ast.walk(given) if given is not None else ():
+        for one in ast.walk(path) if path is not None else ():
             if isinstance(one, ast.Attribute) and one.attr == "__path__":
                 walked.extend(self._meant(one.value))
             elif isinstance(one, ast.Name) and one.id == "__path__":
                 walked.append(self.here)
-        if not walked and (given is None or not self.places.is_place(given)):
+        if not walked and (path is None or not self.places.is_place(path)):
             # Who knows which: its own package, and those that it imports.
             walked = [self.here, *self.imported]
         for name in walked:

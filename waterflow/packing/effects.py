@@ -168,30 +168,30 @@ class Effects:
             names = [one.id for one in node.targets if isinstance(one, ast.Name)]
             return frozenset(names) if len(names) == len(node.targets) else frozenset()
         place: ast.expr | None = None
-        given: list[ast.expr] = []
+        parts_used: list[ast.expr] = []
         if isinstance(node, ast.AugAssign):
-            place, given = node.target, [node.value]
+            place, parts_used = node.target, [node.value]
         elif isinstance(node, ast.Assign) and len(node.targets) == 1:
-            place, given = node.targets[0], [node.value]
+            place, parts_used = node.targets[0], [node.value]
             if not isinstance(place, ast.Subscript):
                 return frozenset()
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             called = node.value.func
-            given = [*node.value.args, *(one.value for one in node.value.keywords)]
+            parts_used = [*node.value.args, *(one.value for one in node.value.keywords)]
             if isinstance(called, ast.Attribute) and called.attr in CHANGING:
                 place = called.value
         if isinstance(place, ast.Subscript):
-            given.append(place.slice)
+            parts_used.append(place.slice)
             place = place.value
         if not isinstance(place, ast.Name) or not self._is_fresh(source, place.id):
             return frozenset()
         # What is put in by name would from then on be known by two.
         alone = not any(
             isinstance(one, ast.Name) and one.id in source.by_name
-            for part in given
+            for part in parts_used
             for one in ast.walk(part)
         )
-        plain = alone and all(self._is_plain(source, one) for one in given)
+        plain = alone and all(self._is_plain(source, one) for one in parts_used)
         return frozenset([place.id] if plain else ())
 
     def changed(self, source: Source, name: str) -> list[Statement]:
@@ -274,12 +274,12 @@ class Effects:
         if isinstance(node, ast.Attribute) and node.attr in ("setter", "getter", "deleter"):
             return isinstance(node.value, ast.Name) and node.value.id in own
         calls = 0
-        given: list[ast.expr] = []
+        arguments: list[ast.expr] = []
         while isinstance(node, ast.Call):
             calls += 1
-            given += [*node.args, *(one.value for one in node.keywords)]
+            arguments += [*node.args, *(one.value for one in node.keywords)]
             node = node.func
-        if not all(self._is_inert(source, one, own) for one in given):
+        if not all(self._is_inert(source, one, own) for one in arguments):
             return False
         if self.resolve(source, node) in DECORATORS:
             return calls <= 1
@@ -386,13 +386,13 @@ class Effects:
         if isinstance(node, ast.Attribute):
             return self.resolve(source, node) is not None
         if isinstance(node, ast.Call):
-            given = [*node.args, *(one.value for one in node.keywords)]
+            arguments = [*node.args, *(one.value for one in node.keywords)]
             known = self.resolve(source, node.func) in CALLS or self._is_method(source, node.func)
             return known and all(
                 self._is_plain_loop(source, one)
                 if isinstance(one, ast.GeneratorExp)
                 else self._is_plain(source, one)
-                for one in given
+                for one in arguments
             )
         if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp)):
             return self._is_plain_loop(source, node)

@@ -84,11 +84,11 @@ def _content(name: str, files: _Files) -> str | None:
     for path, digest, size in _entries(text):
         place = f"{folder}{os.sep}{path}"
         try:
-            found = os.stat(place)  # noqa: PTH116 - thousands of them, and a Path is slow
+            status = os.stat(place)  # noqa: PTH116 - thousands of them, and a Path is slow
         except OSError:
             lines.append(f"{path} missing")
             continue
-        if str(found.st_size) != size or found.st_mtime_ns > written:
+        if str(status.st_size) != size or status.st_mtime_ns > written:
             digest = _as_recorded(files.sha256(Path(place)))  # noqa: PLW2901 - the file's own
         lines.append(f"{path} {digest}")
     return text_digest("\n".join(sorted(lines)))

@@ -100,9 +100,9 @@ def module_name(scope: Mapping[str, Any], path: Path, root: Path) -> str | None:
     It is the one that `waterflow run FILE` uses, or that `python -m` was given.
     """
     spec = scope.get("__spec__")
-    given = str(getattr(spec, "name", ""))
-    if "." in given and not given.startswith("__main__"):
-        return given
+    spec_name = str(getattr(spec, "name", ""))
+    if "." in spec_name and not spec_name.startswith("__main__"):
+        return spec_name
     file = linked(path, root)
     if not file.is_relative_to(root):
         return None

@@ -51,19 +51,19 @@ class Statement:
     @cached_property
     def aliases(self) -> dict[str, list[tuple[str, Chain]]]:
         """Name -> the modules, and what of them, that it may be bound to by an import."""
-        found: dict[str, list[tuple[str, Chain]]] = {}
+        imports: dict[str, list[tuple[str, Chain]]] = {}
         for node in own_nodes([self.node]):
             if isinstance(node, ast.Import):
                 for alias in self._names(node):
                     top = alias.name.partition(".")[0]
                     module = alias.name if alias.asname else top
-                    found.setdefault(alias.asname or top, []).append((module, ()))
+                    imports.setdefault(alias.asname or top, []).append((module, ()))
             elif isinstance(node, ast.ImportFrom):
                 module = absolute(node.level, node.module, self.package)
                 for alias in self._names(node) if module is not None else ():
                     name = alias.asname or alias.name
-                    found.setdefault(name, []).append((module or "", (alias.name,)))
-        return found
+                    imports.setdefault(name, []).append((module or "", (alias.name,)))
+        return imports
 
     def _names(self, node: ast.Import | ast.ImportFrom) -> list[ast.alias]:
         return node.names if self.alias is None else [self.alias]

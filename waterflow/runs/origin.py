@@ -68,8 +68,8 @@ def changes(build: Build) -> tuple[dict[str, str], dict[str, str]]:
         return {}, {}
     size = len(text.encode())
     if size > LARGEST:
-        told = f"left out: {show_size(size)}, more than {show_size(LARGEST)}"
-        return {"waterflow.patch": f"{told}. For the files: waterflow code RUN"}, {}
+        remark = f"left out: {show_size(size)}, more than {show_size(LARGEST)}"
+        return {"waterflow.patch": f"{remark}. For the files: waterflow code RUN"}, {}
     return {"waterflow.patch": PATCH}, {PATCH: text}
 
 

@@ -99,10 +99,10 @@ def _without_terminal(error: BaseException) -> str:
     """Return what is added to the message of a debugger or a prompt that found no terminal."""
     # The debugger's class tells it wherever it was imported from, and `input` has no frame.
     debugger = any(one.__module__ == "bdb" for one in type(error).__mro__)
-    asked = isinstance(error, EOFError) and (
+    input_at_end = isinstance(error, EOFError) and (
         str(error) == "EOF when reading a line" or _last_file(error).endswith("getpass.py")
     )
-    if not (debugger or asked) or has_terminal():
+    if not (debugger or input_at_end) or has_terminal():
         return ""
     what = "A debugger" if debugger else "A question"
     return (

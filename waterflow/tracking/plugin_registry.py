@@ -59,13 +59,13 @@ class SpoolRegistryStore:
         return asking
 
     def _ask(self, name: str, do: Callable[[Any], Any]) -> Any:
-        def asked(client: Any) -> Any:
+        def call(client: Any) -> Any:
             if self._store is None:
                 # The client makes it of its own address, with what that needs: no other door.
                 self._store = client._get_registry_client().store  # noqa: SLF001
             return do(self._store)
 
-        return self._upstream.ask(f"{name.strip('_').replace('_', ' ')} in the registry", asked)
+        return self._upstream.ask(f"{name.strip('_').replace('_', ' ')} in the registry", call)
 
     def create_model_version(
         self,
