@@ -41,7 +41,7 @@ _LATER: Final = 5
 
 
 class StepFailedError(Exception):
-    """A step failed for good, so the run does."""
+    """A step failed for good, and so will the run, once what does not need the step has run."""
 
 
 class Runner:
@@ -70,6 +70,8 @@ class Runner:
         self.outcomes: dict[str, Outcome] = {}
         self.decisions = Decisions(self.document.gates, Known.of(self.submitted), self.outcomes)
         self.done = {name: asyncio.Event() for name in self.jobs}
+        self._lost: set[str] = set()
+        """Steps that have no result, and will have none: they failed, or need one that did."""
         self.failure: tuple[str, str] | None = None
         self.fault: Exception | None = None
         self._stop = asyncio.Event()
@@ -104,7 +106,7 @@ class Runner:
         try:
             await asyncio.wait({everything, stopped}, return_when=asyncio.FIRST_COMPLETED)
             await self._wind_down(tasks, stopped)
-            with contextlib.suppress(StepFailedError, asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError):
                 await everything
         except Exception as problem:  # noqa: BLE001 - the run must end, and say why
             self._note_fault(problem)
@@ -148,7 +150,7 @@ class Runner:
     async def _wind_down(
         self, tasks: dict[str, asyncio.Task[None]], stopped: asyncio.Task[Any]
     ) -> None:
-        """After a failure let what runs end; after a cancellation stop it."""
+        """After a fault let what runs end; after a cancellation stop it."""
         for name, task in tasks.items():
             if not task.done() and name not in self._active:
                 task.cancel()
@@ -180,18 +182,24 @@ class Runner:
     # --- one step ------------------------------------------------------------------------------
 
     async def _guarded(self, name: str) -> None:
+        """Run a step when all that it needs is there.
+
+        A step that needs nothing of one that failed runs all the same, as on the clouds.
+        """
         for before in self.jobs[name].upstream:
             await self.done[before].wait()
         if self._over:
             return
         try:
-            outcome = await self._step(name)
+            if self._lost.isdisjoint(self.jobs[name].upstream):
+                self.outcomes[name] = await self._step(name)
+            else:
+                self._lost.add(name)
         except StepFailedError:
-            raise
+            self._lost.add(name)
         except Exception as problem:
             self._note_fault(problem)
             raise
-        self.outcomes[name] = outcome
         self.done[name].set()
 
     async def _step(self, name: str) -> Outcome:
@@ -244,7 +252,7 @@ class Runner:
     @property
     def _over(self) -> bool:
         """Whether nothing is to start any more."""
-        return self.failure is not None or self.fault is not None or self.cancelled
+        return self.fault is not None or self.cancelled
 
     async def _attempts(self, step: StepRun) -> Outcome:
         retry = step.job.file.retry

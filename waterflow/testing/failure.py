@@ -133,7 +133,18 @@ class Failure:
             ("say", 1): "FINISHED",
             ("breaks", 1): "FAILED",
             ("breaks", 2): "FAILED",
+            ("aside", 1): "FINISHED",
+            ("later", 1): "FINISHED",
         }
+
+    def test_what_does_not_need_a_failed_step_runs_all_the_same(self, world: World) -> None:
+        run = world.start("fails", "fails")
+        state = world.finish(run)
+        assert state.status is Status.FAILED
+        assert state.steps["aside"].status.good
+        assert state.steps["later"].status.good
+        assert run.artifact("later").load() == "aside"
+        assert state.steps["after"].status is Status.NOT_RUN
 
     def test_a_run_can_be_followed_and_cancelled(self, world: World) -> None:
         run = world.submit(world.call("waiting", hold=str(world.path("never"))))

@@ -181,6 +181,16 @@ class Runner:
         return True
 
     def _next(self) -> Step | None:
+        """Return a step that is ready; None when there is none, or nothing is to start any more.
+
+        After a failure all that does not need the failed step still starts, and the execution has
+        failed when nothing runs any more; only a Fail step ends it at once. AWS says the parts: a
+        pipeline performs all steps that are available
+        (https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-pipeline.html), an
+        execution's reason is that "one or multiple steps failed", and steps may wait for a failure
+        (sagemaker.mlops.workflow.step_dependency). Others that run pipelines on SageMaker see it
+        so: https://github.com/zenml-io/zenml/issues/3839 (CONTINUE_ON_FAILURE).
+        """
         runs, steps = self.execution.steps, self._definition.steps
         if self._stopping or any(
             run.status == "Failed" and steps[name].type == "Fail" for name, run in runs.items()

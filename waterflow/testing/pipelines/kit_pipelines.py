@@ -200,9 +200,10 @@ def attempts(timeouts: wf.Static[bool] = True) -> None:
 
 @wf.pipeline
 def fails() -> None:
-    """Fail for good, between two other steps."""
+    """Fail for good, between two other steps and beside two more."""
     broken = kit_attempts.breaks(kit_plain.say("fine"))
     kit_plain.say.options(name="after")(broken)
+    kit_plain.say.options(name="later")(kit_plain.say.options(name="aside")("aside"))
 
 
 @wf.pipeline

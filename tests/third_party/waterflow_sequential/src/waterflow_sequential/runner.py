@@ -23,7 +23,7 @@ from waterflow.runtime.supervisor import ending
 from waterflow.spec.conditions import SKIPPED, holds
 from waterflow.spec.job import command
 from waterflow.spec.parameters import to_text
-from waterflow.spec.references import branches
+from waterflow.spec.references import branches, upstream
 from waterflow.tracking import lean, store
 from waterflow.tracking.client import LEASE
 from waterflow.tracking.replay import Replayer
@@ -71,10 +71,18 @@ class Runner:
             }, self.folder,
         )  # fmt: skip
         status = Status.SUCCEEDED
+        lost: set[str] = set()  # what does not need a failed step runs all the same
         for job in self.document["jobs"]:
-            status = self._job(job)
-            if not status.good or self.stopped:
+            step = self.pipeline.step(job["step"]["step"])
+            if not lost.isdisjoint(upstream(self.pipeline, step)):
+                lost.add(step.name)
+                continue
+            ended = self._job(job)
+            if self.stopped:
                 break
+            if not ended.good:
+                status = ended
+                lost.add(step.name)
         final = Status.CANCELLED if self.stopped else Status.SUCCEEDED if status.good else status
         self.state.ended = int(time.time() * 1000)
         self.state.move(final)
