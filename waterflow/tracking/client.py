@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from waterflow.errors import TrackingError
 from waterflow.tracking.managed import need_plugin
+from waterflow.tracking.plugins import keep_in_scope
 from waterflow.tracking.waits import sent_once, short_waits
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def connect(uri: str) -> MlflowClient:
     with short_waits():
         from mlflow import MlflowClient
 
+        if uri.startswith(("http:", "https:")):
+            keep_in_scope()
         return call(uri, lambda: MlflowClient(tracking_uri=uri, registry_uri=uri))
 
 

@@ -187,6 +187,31 @@ def waterflow(project, *words, code=0, **variables):
     return done.stdout, done.stderr
 
 
+_ORDINARY = """
+import sys
+from mlflow import MlflowClient
+MlflowClient(sys.argv[1]).search_experiments()
+print("WATERFLOW", file=sys.stderr, flush=True)
+from waterflow.tracking.client import connect
+print(len(connect(sys.argv[1]).search_experiments()) > 0)
+"""
+
+
+def test_the_plug_in_has_nothing_to_say_of_an_ordinary_server(plugin, server):
+    """The extra sagemaker-sdk installs it: it fails at each request to a server not its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ORDINARY, server.url],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        env={**os.environ, "PYTHONPATH": str(plugin)},
+    )
+    assert done.stdout == "True\n", done.stderr
+    before, after = done.stderr.split("WATERFLOW\n")
+    assert "unexpected error during resolving request headers" in before, "it is the true one"
+    assert after == ""
+
+
 def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, endpoint, server):
     around = {
         **service.environment,
