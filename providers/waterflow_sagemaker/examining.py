@@ -11,6 +11,7 @@ from waterflow.errors import NotFoundError
 from waterflow.provider import Check
 from waterflow_sagemaker import images
 from waterflow_sagemaker.errors import translated
+from waterflow_sagemaker.rights import Rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,12 @@ class Examination:
         roles = dict.fromkeys([settings.role, *(one.role for one in settings.steps.values())])
         for role in roles:
             if role is not None:
-                yield from looked_at("role", lambda r=role: self._role(r, SAGEMAKER), needed=False)
+                checks = list(
+                    looked_at("role", lambda r=role: self._role(r, SAGEMAKER), needed=False)
+                )
+                yield from checks
+                if all(check.state == "ok" for check in checks):
+                    yield from Rights(self._connections, self.identity()).of(role)
         if settings.scheduler_role is not None:
             name, role = "scheduler_role", settings.scheduler_role
             yield from looked_at(name, lambda: self._role(role, SCHEDULER), needed=False)

@@ -181,6 +181,7 @@ class Service:
             work=options.work / "jobs",
             slots=Slots(1 if single else options.jobs),
             grace=options.grace,
+            access=_for_jobs(access),
         )
         folder = self._state.folder if self._state else None
         self._parts = cloud.parts(site, self._server.endpoint, folder)
@@ -249,6 +250,21 @@ def _listen(
     server = Server(behind(application, cloud.HOSTS), options.port, handler=cloud.handler())
     door = Door(cloud.HOSTS, authority, server.port, cloud.grpc_port(), options.allowed)
     return server, door, access | {"door": door.variables}
+
+
+def _for_jobs(access: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables that lead a job's clients through the door; none without one."""
+    if "door" not in access:
+        return {}
+    from waterflow.emulation.certificates import trusting
+
+    direct = "127.0.0.1,localhost"
+    return {
+        **access["door"],
+        **trusting(access["authorities"]),
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+    }
 
 
 def _await_parent(over: threading.Event) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from waterflow.emulation.faults import Faults
@@ -52,6 +53,7 @@ class Site:
         work: Where jobs' folders are.
         slots: Limits the jobs that run at once to what the machine can bear.
         grace: Seconds between SIGTERM and SIGKILL.
+        access: The variables that lead a job to the emulator's door, and make it trusted.
     """
 
     isolation: Isolation
@@ -60,3 +62,4 @@ class Site:
     work: Path
     slots: Slots
     grace: float = GRACE
+    access: Mapping[str, str] = field(default_factory=dict[str, str])

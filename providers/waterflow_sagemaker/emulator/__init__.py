@@ -31,7 +31,8 @@ class Emulator(EmulatorProcess):
 
     def variables(self, folder: Path) -> dict[str, str]:
         """Return the variables that point unmodified SDKs at it."""
-        return environment.for_user(self.endpoint, REGION, folder)
+        region = environment.region(os.environ) or self._region
+        return environment.for_user(self.endpoint, region, folder)
 
     def misleading(self) -> tuple[str, ...]:
         """Return the variables that would point them elsewhere."""
@@ -39,4 +40,5 @@ class Emulator(EmulatorProcess):
 
     def wishes(self, profiles: Sequence[Profile]) -> tuple[str, list[str]]:
         """Return what profiles name, and a line for each that cannot be read."""
+        self._region = preparing.region(profiles) or REGION
         return preparing.option(profiles)

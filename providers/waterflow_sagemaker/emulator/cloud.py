@@ -12,8 +12,10 @@ from waterflow_sagemaker.emulator import environment, wire
 from waterflow_sagemaker.emulator.containers import ML
 from waterflow_sagemaker.emulator.faults import RULES
 from waterflow_sagemaker.emulator.gateway import Gateway
+from waterflow_sagemaker.emulator.identity import Identities
+from waterflow_sagemaker.emulator.regions import Region, Regions
 from waterflow_sagemaker.emulator.services import INTERNAL
-from waterflow_sagemaker.emulator.world import REGION, World
+from waterflow_sagemaker.emulator.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,6 +39,7 @@ class SageMakerCloud(Cloud):
 
     RULES: ClassVar[FaultRules] = RULES
     PATHS: ClassVar[tuple[str, ...]] = (ML,)
+    STATE_VERSION: ClassVar[int] = 2
     HOSTS: ClassVar[tuple[str, ...]] = (
         "*.amazonaws.com", "*.amazonaws.com.cn", "*.api.aws", "*.amazonaws.eu",
     )  # fmt: skip
@@ -44,6 +47,7 @@ class SageMakerCloud(Cloud):
     def __init__(self) -> None:
         _settle_moto()
         self._gateway: Gateway | None = None
+        self._identities = Identities()
 
     def application(self) -> App:
         """Return moto's application, behind what it lacks."""
@@ -65,7 +69,7 @@ class SageMakerCloud(Cloud):
     def parts(self, site: Site, endpoint: str, state: Path | None) -> Mapping[str, Any]:
         """Make moto's kept services and our own parts.
 
-        Each of ours has OPERATIONS (the service's operation -> its method) and `tags_of`.
+        The parts of SageMaker itself are made for each region.
         """
         from waterflow_sagemaker.emulator.endpoints import Endpoints
         from waterflow_sagemaker.emulator.experiments import Experiments
@@ -78,55 +82,63 @@ class SageMakerCloud(Cloud):
         from waterflow_sagemaker.emulator.schedules import PipelineScheduler
         from waterflow_sagemaker.emulator.services import Services
 
-        objects, clock = Objects(), Clock()
-        world = World(
-            region=REGION,
-            endpoint=environment.variables(endpoint, REGION),
-            objects=objects,
-            logs=Logs(REGION),
-            **vars(site),
-        )
-        jobs = Jobs(world)
-        scale = float(os.environ.get(RETRY_SCALE, "0.01"))
-        pipelines = Pipelines(jobs, Services(endpoint, REGION), objects, clock, REGION, scale)
+        clock, scale = Clock(), float(os.environ.get(RETRY_SCALE, "0.01"))
+
+        def region(name: str) -> Region:
+            objects = Objects(name)
+            world = World(
+                region=name,
+                endpoint=environment.variables(endpoint, name),
+                objects=objects,
+                logs=Logs(name),
+                identities=self._identities,
+                **vars(site),
+            )
+            jobs = Jobs(world)
+            return Region(
+                pipelines=Pipelines(jobs, Services(endpoint, name), objects, clock, name, scale),
+                endpoints=Endpoints(clock, name),
+                registry=ModelRegistry(clock, name),
+                experiments=Experiments(clock, name),
+                jobs=jobs,
+            )
+
+        regions = Regions(region)
         kept = {"buckets": Buckets(state / "objects")} if state else {}
-        # Schedules fire by what a part of ours knows of them, so they are there before it; and
-        # executions end before jobs: what a job's end would make them start must not start.
+        # Schedules fire by what a part of ours knows of them, so they are there before it.
         return {
             **kept,
-            "logs": Streams(REGION),
-            "scheduler": ScheduleGroups(REGION),
-            "schedules": PipelineScheduler(pipelines, clock, REGION),
-            "pipelines": pipelines,
-            "endpoints": Endpoints(clock, REGION),
-            "registry": ModelRegistry(clock, REGION),
-            "experiments": Experiments(clock, REGION),
-            "jobs": jobs,
+            "logs": Streams(),
+            "scheduler": ScheduleGroups(),
+            "schedules": PipelineScheduler(lambda name: regions[name].pipelines, clock),
+            "regions": regions,
+            "identities": self._identities,
         }
 
     def prepare(self, wishes: str) -> Iterable[str]:
         """Make what profiles name."""
         from waterflow_sagemaker.emulator.preparing import prepare
 
-        return prepare(wishes)
+        return prepare(wishes, self._identities)
 
     def begin(self, parts: Mapping[str, Any]) -> None:
         """Put our operations in the place of moto's."""
+        from waterflow_sagemaker.emulator.log_filtering import LogEvents
+        from waterflow_sagemaker.emulator.moto_services import extend
         from waterflow_sagemaker.emulator.responses import serve
-        from waterflow_sagemaker.emulator.tags import Tags
+        from waterflow_sagemaker.emulator.simulation import Simulator
 
-        handlers = {
-            operation: getattr(part, method)
-            for part in (*parts.values(), Tags(parts.values()))
-            for operation, method in getattr(part, "OPERATIONS", {}).items()
-        }
-        serve(handlers)
+        regions: Regions = parts["regions"]
+        serve(regions)
+        extend("iam", [Simulator()])
+        extend("sts", [parts["identities"]])
+        extend("logs", [LogEvents()])
         assert self._gateway is not None  # noqa: S101 - made before
         check = parts["schedules"].check
         self._gateway.checks = {
             ("scheduler", name): check for name in ("CreateSchedule", "UpdateSchedule")
         }
-        self._gateway.endpoints = parts["endpoints"].has
+        self._gateway.endpoints = lambda region, name: regions[region].endpoints.has(name)
         threading.Thread(target=_warm, daemon=True).start()
 
     def identify(self, environ: Environ) -> tuple[str, str]:
@@ -155,6 +167,7 @@ def _warm() -> None:
 def _settle_moto() -> None:
     """Set what moto reads from the environment, before it is imported."""
     os.environ["MOTO_ENABLE_ISO_REGIONS"] = "false"
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     os.environ.pop("MOTO_ACCOUNT_ID", None)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # moto and the engine's own clients must not meet the user's cloud

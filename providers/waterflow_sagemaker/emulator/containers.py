@@ -28,6 +28,7 @@ class Containers(Cluster):
         environment: Variables of the job's own.
         image: The image.
         machine: The machine type that the job wants, and how many.
+        role: The ARN of the job's role.
         isolated: Whether they are cut off from the network.
 
     Raises:
@@ -43,10 +44,15 @@ class Containers(Cluster):
         environment: Mapping[str, str],
         image: str,
         machine: tuple[str, int],
+        role: str,
         isolated: bool,
     ) -> None:
         self._type, instances = machine
-        endpoint = {} if isolated else dict(world.endpoint)
+        endpoint: dict[str, str] = {}
+        if not isolated:
+            # The job is its role.
+            key = {"AWS_ACCESS_KEY_ID": world.identities.key(role)}
+            endpoint = {**world.access, **world.endpoint, **key}
         endpoint.pop("AWS_DEFAULT_REGION", None)  # SageMaker sets none in its containers
         workload = Workload(
             command=command,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from waterflow_sagemaker.emulator.objects import ACCOUNT
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -28,14 +26,8 @@ SageMaker:
   PythonSDK:
     Modules:
       TelemetryOptOut: true
-      Session:
-        DefaultS3Bucket: sagemaker-{region}-{account}
 """
-"""What the sagemaker SDK reads.
-
-Without it each of its calls tells AWS, and it asks the true STS, at an address of its own, for the
-account that its bucket's name has.
-"""
+"""What the sagemaker SDK reads: without it each of its calls tells AWS."""
 
 
 def variables(endpoint: str, region: str) -> dict[str, str]:
@@ -54,8 +46,16 @@ def variables(endpoint: str, region: str) -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "SAGEMAKER_VALIDATE_ROLE": "false",
     }
+
+
+def region(outside: Mapping[str, str]) -> str | None:
+    """Return the region that a user's own process names; None when it names none.
+
+    Args:
+        outside: The variables that it has.
+    """
+    return outside.get("AWS_REGION") or outside.get("AWS_DEFAULT_REGION") or None
 
 
 def misleading(outside: Mapping[str, str]) -> tuple[str, ...]:
@@ -76,10 +76,8 @@ def for_user(endpoint: str, region: str, folder: Path) -> dict[str, str]:
         folder: Where a file for the sagemaker SDK can be written.
     """
     config = folder / "sagemaker.yaml"
-    config.write_text(SDK_CONFIG.format(region=region, account=ACCOUNT), encoding="utf-8")
+    config.write_text(SDK_CONFIG, encoding="utf-8")
     return {
         **variables(endpoint, region),
-        # A profile may name any region, and there is only this one.
-        "WATERFLOW_REGION": region,
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config),
     }

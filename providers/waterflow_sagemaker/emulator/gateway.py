@@ -14,7 +14,7 @@ from werkzeug.wsgi import LimitedStream
 
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.wire import App, Environ, Start, read_body
-from waterflow_sagemaker.emulator import operations, wire
+from waterflow_sagemaker.emulator import buckets, operations, wire
 from waterflow_sagemaker.emulator.errors import unknown
 from waterflow_sagemaker.emulator.objects import ACCOUNT
 
@@ -68,8 +68,8 @@ class Gateway:
         self._moto = moto
         self.checks: Mapping[tuple[str, str], Check] = {}
         """Service and operation -> refuses a request that moto would take, by ServiceError."""
-        self.endpoints: Callable[[str], bool] = lambda _: False
-        """Whether there is an endpoint of a name."""
+        self.endpoints: Callable[[str, str], bool] = lambda _region, _name: False
+        """Whether there is in a region an endpoint of a name."""
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """Answer one request."""
@@ -86,6 +86,10 @@ class Gateway:
             elif service not in operations.ANSWERED:
                 raise unknown(service, "")
             elif service == "s3":
+                elsewhere = buckets.redirect(environ)
+                if elsewhere is not None:
+                    stream.exhaust()
+                    return elsewhere.send(start)
                 self._check_objects(environ)
             else:
                 self._check(service, environ)
@@ -169,7 +173,7 @@ class Gateway:
                 "store, no human loops at run time.",
             )
         name = unquote(match["name"])
-        if not self.endpoints(name):
+        if not self.endpoints(wire.region_of(environ), name):
             text = f"Endpoint {name} of account {ACCOUNT} not found."
             return ServiceError("ValidationError", text)
         return ServiceError(

@@ -61,6 +61,7 @@ class SageMakerJob(Job):
         super().__init__(world, request[f"{self.KIND}JobName"])
         self.world, self.request = world, request
         self.arn = job_arn(world.region, self.KIND, self.name)
+        self.folder = world.work / world.region / self.KIND.lower() / self.name
         self.tags: list[dict[str, str]] = list(request.get("Tags") or [])
         self.group = f"/aws/sagemaker/{self.KIND}Jobs"
 

@@ -89,42 +89,33 @@ class Buckets:
                     place.unlink()
 
 
-class _Regional:
-    """What a region holds.
-
-    Args:
-        region: The region.
-    """
-
-    def __init__(self, region: str) -> None:
-        self._region = region
-
-
-class Streams(_Regional):
-    """The log streams of a region."""
+class Streams:
+    """The log streams of all regions."""
 
     @property
-    def _backend(self) -> Any:
+    def _backends(self) -> Any:
         from moto.logs.models import logs_backends
 
-        return logs_backends[ACCOUNT][self._region]
+        return logs_backends[ACCOUNT]
 
     def snapshot(self) -> list[dict[str, Any]]:
         """Return every stream with its events."""
         return [
             {
+                "region": region,
                 "group": group.name,
                 "stream": stream.log_stream_name,
                 "events": [[event.timestamp, event.message] for event in list(stream.events)],
             }
-            for group in list(self._backend.groups.values())
+            for region, backend in list(self._backends.items())
+            for group in list(backend.groups.values())
             for stream in list(group.streams.values())
         ]
 
     def restore(self, saved: list[dict[str, Any]]) -> None:
         """Make the streams of a snapshot."""
-        backend = self._backend
         for one in saved:
+            backend = self._backends[one["region"]]
             if one["group"] not in backend.groups:
                 backend.create_log_group(one["group"], {})
             backend.ensure_log_stream(one["group"], one["stream"])
@@ -135,24 +126,25 @@ class Streams(_Regional):
             )
 
 
-class ScheduleGroups(_Regional):
-    """The schedules of a region."""
+class ScheduleGroups:
+    """The schedules of all regions."""
 
     @property
-    def _backend(self) -> Any:
+    def _backends(self) -> Any:
         from moto.scheduler.models import scheduler_backends
 
-        return scheduler_backends[ACCOUNT][self._region]
+        return scheduler_backends[ACCOUNT]
 
     def snapshot(self) -> list[dict[str, Any]]:
         """Return every group with its tags and schedules."""
-        backend = self._backend
         return [
             {
+                "region": region,
                 "name": group.name,
                 "tags": backend.tagger.list_tags_for_resource(group.arn)["Tags"],
                 "schedules": [vars(one) for one in list(group.schedules.values())],
             }
+            for region, backend in list(self._backends.items())
             for group in list(backend.schedule_groups.values())
         ]
 
@@ -160,8 +152,8 @@ class ScheduleGroups(_Regional):
         """Make the groups and schedules of a snapshot."""
         from moto.scheduler.models import Schedule
 
-        backend = self._backend
         for group in saved:
+            backend = self._backends[group["region"]]
             if group["name"] not in backend.schedule_groups:
                 backend.create_schedule_group(group["name"], group["tags"])
             for one in group["schedules"]:

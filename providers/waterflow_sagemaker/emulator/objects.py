@@ -31,10 +31,14 @@ class Entry:
 
 
 class Objects:
-    """The objects of the emulator's account."""
+    """The objects of the emulator's account, as jobs of a region reach them.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    Args:
+        region: The region. Buckets are global by their names; each is in one region.
+    """
+
+    def __init__(self, region: str) -> None:
+        self._region, self._lock = region, threading.Lock()
 
     @property
     def _backend(self) -> Any:
@@ -45,6 +49,25 @@ class Objects:
     def has_bucket(self, bucket: str) -> bool:
         """Tell whether there is a bucket."""
         return bucket in self._backend.buckets
+
+    def elsewhere(self, bucket: str) -> str | None:
+        """Return the region of a bucket that is in another one; None when it is here or nowhere."""
+        there = self._backend.buckets.get(bucket)
+        region = self._region if there is None else str(there.region_name)
+        return None if region == self._region else region
+
+    def _check_region(self, bucket: str, doing: str) -> None:
+        """Refuse a bucket of another region, as SageMaker's jobs do.
+
+        Raises:
+            JobError: It is in another one.
+        """
+        region = self.elsewhere(bucket)
+        if region is not None:
+            raise JobError(
+                f"ClientError: {doing} failed:PermanentRedirect (301): The bucket is in this "
+                f"region: {region}. Please use this region to retry the request"
+            )
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Return the keys under a prefix, sorted; none when there is no such bucket."""
@@ -77,12 +100,13 @@ class Objects:
             kms: The key that encrypts it, when one does.
 
         Raises:
-            JobError: There is no such bucket.
+            JobError: There is no such bucket, or it is in another region.
         """
         if not self.has_bucket(bucket):
             raise JobError(
                 f"ClientError: Failed to upload data. The specified bucket does not exist: {bucket}"
             )
+        self._check_region(bucket, "Data upload")
         with self._lock:
             self._backend.put_object(
                 bucket, key, data, encryption="aws:kms" if kms else None, kms_key_id=kms
@@ -95,8 +119,12 @@ class Objects:
 
         Under `data/train` lies `data/train/a.csv` as `a.csv`, and `data/train` itself as `train`;
         `data/train2/b.csv` begins with it too, and keeps what distinguishes it.
+
+        Raises:
+            JobError: The bucket is in another region.
         """
         bucket, prefix = split(uri)
+        self._check_region(bucket, "Data download")
         parent = prefix[: prefix.rfind("/") + 1]
         entries: list[Entry] = []
         for key in self.keys(bucket, prefix):
@@ -134,8 +162,9 @@ class Objects:
         """Write an object to a file.
 
         Raises:
-            JobError: It is not there, or clashes with another.
+            JobError: It is not there, is in another region, or clashes with another.
         """
+        self._check_region(bucket, "Data download")
         data = self.read(bucket, entry.key)
         if data is None:
             raise JobError(

@@ -76,6 +76,7 @@ ANSWERED: Final[dict[str, dict[str, How]]] = {
             GetRole ListRoles ListRoleTags GetRolePolicy ListRolePolicies ListAttachedRolePolicies
             GetPolicy ListPolicies ListPolicyTags GetPolicyVersion ListPolicyVersions
             ListEntitiesForPolicy GetUser ListUsers
+            SimulatePrincipalPolicy SimulateCustomPolicy
         """,
     ),
     "sts": _table(

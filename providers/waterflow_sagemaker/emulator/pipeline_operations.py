@@ -71,7 +71,7 @@ class PipelineOperations:
     ) -> None:
         self._callbacks = CallbackKind(services)
         self.clock = clock or Clock()
-        self._objects = objects or Objects()
+        self._objects = objects or Objects(region)
         self._engine = Engine(
             kinds={
                 "Processing": JobKind("Processing", jobs),
@@ -235,8 +235,10 @@ class PipelineOperations:
     def _pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by name or ARN."""
         short = name.rpartition("pipeline/")[2]
+        arn = f"arn:aws:sagemaker:{self._region}:{ACCOUNT}:pipeline/{short}"
+        if name != short and name.lower() != arn.lower():
+            raise missing(f"Pipeline '{name}' does not exist.")  # it is another region's
         if short not in self._pipelines:
-            arn = f"arn:aws:sagemaker:{self._region}:{ACCOUNT}:pipeline/{short}"
             raise missing(f"Pipeline '{arn}' does not exist.")
         return self._pipelines[short]
 

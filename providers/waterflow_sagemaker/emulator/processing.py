@@ -123,6 +123,7 @@ class ProcessingJob(SageMakerJob):
             environment=self.request.get("Environment", {}),
             image=self.image,
             machine=self.machine,
+            role=self.request["RoleArn"],
             isolated=self.request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
         )
         self._fill(containers)

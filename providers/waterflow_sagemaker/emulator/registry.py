@@ -120,9 +120,10 @@ class ModelRegistry(Records):
 
     def _group(self, request: Request) -> Record:
         """Return a group by name or ARN."""
-        name = request["ModelPackageGroupName"].rpartition("/")[2]
-        if name not in self._kept["ModelPackageGroup"]:
-            arn = self.arn("ModelPackageGroup", name)
+        named = request["ModelPackageGroupName"]
+        name = named.rpartition("/")[2]
+        arn = self.arn("ModelPackageGroup", name)
+        if name not in self._kept["ModelPackageGroup"] or named not in (name, arn):
             raise invalid(f"ModelPackageGroup {arn} does not exist.")
         return self._kept["ModelPackageGroup"][name]
 
@@ -251,8 +252,9 @@ class ModelRegistry(Records):
     def _package(self, name: str) -> Record:
         """Return a package by name or ARN."""
         key = name.partition("/")[2] if name.startswith("arn:") else name
-        if key not in self._kept["ModelPackage"]:
-            raise invalid(f"ModelPackage {self.arn('ModelPackage', key)} does not exist.")
+        arn = self.arn("ModelPackage", key)
+        if key not in self._kept["ModelPackage"] or name not in (key, arn):
+            raise invalid(f"ModelPackage {name if ':' in name else arn} does not exist.")
         return self._kept["ModelPackage"][key]
 
     def _described(self, package: Record) -> Response:

@@ -14,9 +14,8 @@ from waterflow_sagemaker.emulator import wire
 from waterflow_sagemaker.emulator.errors import check, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from waterflow_sagemaker.emulator.regions import Regions
 
-    Handler = Callable[[dict[str, Any]], dict[str, Any] | None]
     Answer = tuple[int, dict[str, str], Any]
 
 _LOG: Final = logging.getLogger(__name__)
@@ -25,14 +24,14 @@ _LOG: Final = logging.getLogger(__name__)
 class Operations(SageMakerResponse):
     """SageMaker's API: moto reads requests and writes answers, and none of its own is left."""
 
-    handlers: ClassVar[Mapping[str, Handler]] = {}
-    """Operation -> what answers it; set by `serve` before the first request."""
+    regions: ClassVar[Regions]
+    """What answers, by region; set by `serve` before the first request."""
 
     def call_action(self) -> Any:
         """Answer one request."""
         operation = self._get_action()
         try:
-            handler = self.handlers.get(operation)
+            handler = self.regions[self.region].handlers.get(operation)
             if handler is None:
                 return refusal(unknown("sagemaker", operation))
             request = self._request()
@@ -59,15 +58,15 @@ class Operations(SageMakerResponse):
         return request
 
 
-def serve(handlers: Mapping[str, Handler]) -> None:
+def serve(regions: Regions) -> None:
     """Put our operations in the place of moto's; to be called before moto's first request.
 
     Args:
-        handlers: Operation -> what answers it.
+        regions: What answers.
     """
     from moto.sagemaker import urls
 
-    Operations.handlers = handlers
+    Operations.regions = regions
     for path in urls.url_paths:
         urls.url_paths[path] = Operations.dispatch
 

@@ -16,7 +16,7 @@ from waterflow_sagemaker.emulator.objects import ACCOUNT
 from waterflow_sagemaker.emulator.paging import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from waterflow.emulation.clock import Clock
     from waterflow_sagemaker.emulator.pipelines import Pipelines
@@ -63,20 +63,20 @@ class PipelineScheduler(Scheduler):
     """Starts pipelines when their schedules' time has come.
 
     Args:
-        pipelines: What is started.
+        pipelines: Region -> what is started there.
         clock: The time.
-        region: The region whose schedules are looked at.
     """
 
-    def __init__(self, pipelines: Pipelines, clock: Clock, region: str) -> None:
+    def __init__(self, pipelines: Callable[[str], Pipelines], clock: Clock) -> None:
         super().__init__(clock)
-        self._pipelines, self._region = pipelines, region
+        self._pipelines = pipelines
 
     def schedules(self) -> Iterator[_MotoSchedule]:
-        """Yield moto's schedules."""
-        for group in list(self._groups.values()):
-            for schedule in list(group.schedules.values()):
-                yield _MotoSchedule(schedule)
+        """Yield moto's schedules, those of all regions."""
+        for groups in self._groups():
+            for group in list(groups.values()):
+                for schedule in list(group.schedules.values()):
+                    yield _MotoSchedule(schedule)
 
     def fire(self, key: str, moment: float) -> str | None:
         """Start the pipeline of a schedule, and return the execution's ARN.
@@ -92,7 +92,8 @@ class PipelineScheduler(Scheduler):
             request = _request(schedule.target)
             if request is None:
                 return None
-            answer = self._pipelines.start_pipeline_execution(
+            # A schedule starts what is in its own region: another one's pipeline is not there.
+            answer = self._pipelines(_region(key)).start_pipeline_execution(
                 request | {"ClientRequestToken": token}
             )
         except (ServiceError, KeyError, ValueError) as error:
@@ -105,7 +106,10 @@ class PipelineScheduler(Scheduler):
         """Delete a schedule that deletes itself when it has nothing more to do."""
         schedule = self._schedule(key)
         if schedule.action_after_completion == "DELETE":
-            self._groups[schedule.group_name].delete_schedule(schedule.name)
+            from moto.scheduler.models import scheduler_backends
+
+            groups: Any = scheduler_backends[ACCOUNT][_region(key)].schedule_groups
+            groups[schedule.group_name].delete_schedule(schedule.name)
 
     def check(self, request: dict[str, Any]) -> None:
         """Check a CreateSchedule or UpdateSchedule request, whose expression moto takes unread.
@@ -120,14 +124,19 @@ class PipelineScheduler(Scheduler):
         except ValueError as error:
             raise invalid(str(error)) from None
 
-    @property
-    def _groups(self) -> Any:
+    @staticmethod
+    def _groups() -> list[Any]:
         from moto.scheduler.models import scheduler_backends
 
-        return scheduler_backends[ACCOUNT][self._region].schedule_groups
+        return [backend.schedule_groups for backend in list(scheduler_backends[ACCOUNT].values())]
 
     def _schedule(self, arn: str) -> Any:
         return next(one.moto for one in self.schedules() if one.key == arn)
+
+
+def _region(arn: str) -> str:
+    """Return the region that an ARN names."""
+    return arn.split(":")[3]
 
 
 def _request(target: dict[str, Any]) -> dict[str, Any] | None:

@@ -99,7 +99,7 @@ class TrainingJob(SageMakerJob):
                     f"Channel '{channel['ChannelName']}': the emulator has S3DataSource only."
                 )
             bucket, _ = split(source["S3Uri"])
-            if not world.objects.match(source["S3Uri"]):
+            if world.objects.elsewhere(bucket) or not world.objects.match(source["S3Uri"]):
                 raise errors.invalid(
                     f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data '
                     "source. Please ensure that the bucket exists in the selected region "
@@ -237,6 +237,7 @@ class TrainingJob(SageMakerJob):
             },
             image=self.image,
             machine=self.machine,
+            role=self.request["RoleArn"],
             isolated=request.get("EnableNetworkIsolation", False),
         )
         self._fill(containers)

@@ -13,7 +13,9 @@ from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.wire import Environ, Reply
 from waterflow_sagemaker.definition import shapes
 
-_SCOPE: Final = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
+_SCOPE: Final = re.compile(
+    r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request"
+)
 _XML: Final = frozenset({"s3", "iam", "sts"})
 """Services that speak XML."""
 _FORMS: Final = frozenset({"iam", "sts"})
@@ -56,6 +58,22 @@ def service_of(environ: Environ) -> str:
     """Return the service that a request is signed for; "" when it is not signed."""
     scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     return scope["service"] if scope else ""
+
+
+def region_of(environ: Environ) -> str:
+    """Return the region that a request is signed for; "" when it is not signed."""
+    scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return scope["region"] if scope else ""
+
+
+def access_key_of(authorization: str) -> str:
+    """Return the access key that a request is signed with; "" when it is not signed.
+
+    Args:
+        authorization: Its header.
+    """
+    scope = _SCOPE.search(authorization)
+    return scope["key"] if scope else ""
 
 
 def operation_of(service: str, environ: Environ) -> str:

@@ -10,10 +10,12 @@ from waterflow.emulation.site import Site
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from waterflow_sagemaker.emulator.identity import Identities
     from waterflow_sagemaker.emulator.logs import Logs
     from waterflow_sagemaker.emulator.objects import Objects
 
 REGION: Final = "us-east-1"
+"""The region of whoever names none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +27,11 @@ class World(Site):
         endpoint: The variables by which a job reaches it.
         objects: S3.
         logs: CloudWatch Logs.
+        identities: The roles that access keys stand for.
     """
 
     region: str
     endpoint: Mapping[str, str]
     objects: Objects
     logs: Logs
+    identities: Identities

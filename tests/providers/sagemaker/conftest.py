@@ -1,6 +1,8 @@
 """An emulator for each worker, unmodified boto3 bound to it, and what a test makes there."""
 
+import contextlib
 import itertools
+import json
 import os
 import textwrap
 import time
@@ -48,6 +50,21 @@ class Aws:
                 aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
             ).client(service, endpoint_url=self.emulator.endpoint, config=settings)
         return _CLIENTS[key]
+
+    def execution_role(self, name):
+        """Return the ARN of a role of SageMaker's that may do all with it, made when it is new."""
+        client = self("iam")
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        with contextlib.suppress(client.exceptions.EntityAlreadyExistsException):
+            client.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+        policy = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+        client.attach_role_policy(RoleName=name, PolicyArn=policy)
+        return client.get_role(RoleName=name)["Role"]["Arn"]
 
     def uri(self, key):
         return f"s3://{self.bucket}/{key}"

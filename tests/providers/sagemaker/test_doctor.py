@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from click.testing import CliRunner
@@ -39,6 +42,7 @@ class Project:
         self.settings = {
             "bucket": f'"{aws.bucket}"',
             "role": f'"{self.make_role("sagemaker.amazonaws.com")}"',
+            "prefix": '"waterflow"',
             "image": f'"{self.make_repository()}"',
             "python": f'"{HERE}"',
         }
@@ -54,7 +58,31 @@ class Project:
             RoleName=self.aws.name("role"),
             AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement}),
         )
-        return answer["Role"]["Arn"]
+        name, arn = answer["Role"]["RoleName"], answer["Role"]["Arn"]
+        self.aws("iam").attach_role_policy(
+            RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+        )
+        self.allow(
+            name,
+            ("Allow", ["s3:GetObject", "s3:PutObject"], f"arn:aws:s3:::{self.aws.bucket}/*"),
+            ("Allow", ["s3:ListBucket"], f"arn:aws:s3:::{self.aws.bucket}"),
+        )
+        return arn
+
+    def allow(self, role, *statements):
+        """Give a role its only inline policy."""
+        keys = ("Effect", "Action", "Resource")
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [dict(zip(keys, one, strict=True)) for one in statements],
+        }
+        self.aws("iam").put_role_policy(
+            RoleName=role, PolicyName="own", PolicyDocument=json.dumps(policy)
+        )
+
+    @property
+    def role(self):
+        return self.settings["role"].strip('"').rpartition("/")[2]
 
     def make_repository(self):
         name = self.aws.name("images")
@@ -109,7 +137,8 @@ def project(aws, emulator, tmp_path, monkeypatch):
 def test_a_profile_whose_things_are_all_there_is_well(project):
     code, checks = project.examined()
     assert code == 0, checks
-    cloud = {"credentials", "bucket", "role", "image", f"secret {project.secret}", "mlflow"}
+    cloud = {"credentials", "bucket", "role", "image", f"secret {project.secret}", "mlflow",
+             "passing the role", "the role's rights"}  # fmt: skip
     assert {checks[name]["state"] for name in cloud} == {"ok"}
     assert ACCOUNT in checks["credentials"]["found"]
     assert project.aws.keys() == [], "nothing that was written to try the bucket stays"
@@ -151,6 +180,23 @@ def denied_bucket(project, _monkeypatch):
     project.deny_bucket()
 
 
+def denied_jobs(project, _monkeypatch):
+    project.allow(project.role, ("Deny", "sagemaker:CreateTrainingJob", "*"),
+                  ("Allow", "s3:*", "*"))  # fmt: skip
+
+
+def unpassable_role(project, monkeypatch):
+    """Whoever asks has assumed a role that may hand no role on."""
+    caller = project.make_role("sagemaker.amazonaws.com").rpartition("/")[2]
+    project.allow(caller, ("Deny", "iam:PassRole", "*"))
+    session = project.aws("sts").assume_role(
+        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{caller}", RoleSessionName="doctor"
+    )["Credentials"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", session["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", session["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", session["SessionToken"])
+
+
 def absent_mlflow(project, _monkeypatch):
     project.tracking = f"http://127.0.0.1:{free_port()}"
 
@@ -167,6 +213,11 @@ FAULTS = {
     "scheduler's role of others": (untrusting_scheduler, "scheduler_role",
                                    "does not let scheduler.amazonaws.com assume it",
                                    "aws iam update-assume-role-policy"),
+    "role that may run no jobs": (denied_jobs, "the role's rights",
+                                  "is not allowed sagemaker:CreateTrainingJob on ",
+                                  "waterflow compile"),
+    "role that nobody may hand on": (unpassable_role, "passing the role", "may not hand ",
+                                     "iam:PassRole"),
     "role of another account": (another_account, "role", "not of the account", "profile show"),
     "another Python": (setting("python", f'"{OTHER}"'), "image",
                        f"has Python {OTHER}, and this environment {HERE}",
@@ -192,3 +243,55 @@ def test_each_fault_is_told_with_the_way_out(project, monkeypatch, fault):
     assert hint in checks[name]["hint"], checks[name]
     broken = [key for key, one in checks.items() if one["state"] == "broken"]
     assert broken == [name], "nothing else is wrong"
+
+
+def test_rights_that_a_bucket_s_policy_may_give_are_a_warning(project):
+    project.allow(project.role, ("Allow", "s3:ListBucket", "*"))
+    code, checks = project.examined()
+    assert code == 0, checks
+    check = checks["the role's rights"]
+    assert check["state"] == "warning"
+    assert f"s3:GetObject, s3:PutObject on arn:aws:s3:::{project.aws.bucket}/" in check["found"]
+    assert "unless the bucket's own policy allows it" in check["found"]
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """IAM for somebody who may see the role, and may not ask the simulator."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if b"Action=SimulatePrincipalPolicy" not in body:
+            request = urllib.request.Request(
+                self.server.emulator, body, {name: self.headers[name] for name in self.headers}
+            )
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as one:
+                status, answer = one.status, one.read()
+        else:
+            text = "<Code>AccessDenied</Code><Message>not authorized to perform</Message>"
+            status, answer = 403, f"<ErrorResponse><Error>{text}</Error></ErrorResponse>".encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_who_may_not_ask_the_simulator_is_told_so(project, emulator, monkeypatch):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
+    server.emulator = emulator.endpoint
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_IAM", f"http://127.0.0.1:{server.server_port}")
+    try:
+        code, checks = project.examined()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert code == 0, checks
+    assert checks["role"]["state"] == "ok"
+    for name in ("passing the role", "the role's rights"):
+        assert checks[name]["state"] == "warning"
+        assert "may not ask IAM's simulator" in checks[name]["found"]
+        assert "iam:SimulatePrincipalPolicy" in checks[name]["hint"]

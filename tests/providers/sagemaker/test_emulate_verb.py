@@ -35,10 +35,10 @@ def test_a_command_finds_the_emulator_and_gives_its_exit_code(tmp_path):
 
 
 def test_the_export_lines_are_for_a_shell(started):
-    variables = ("AWS_ENDPOINT_URL", "SAGEMAKER_VALIDATE_ROLE", "AWS_PROFILE")
-    _, (endpoint, role, profile) = exported(started("sagemaker"), *variables, AWS_PROFILE="mine")
+    variables = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE")
+    _, (endpoint, region, profile) = exported(started("sagemaker"), *variables, AWS_PROFILE="mine")
     assert endpoint.startswith("http://127.0.0.1:")
-    assert (role, profile) == ("false", "")
+    assert (region, profile) == ("us-east-1", "")
 
 
 def test_it_ends_with_the_verb_even_when_that_is_killed(started, eventually):
@@ -117,6 +117,14 @@ names = [
     [one["repositoryUri"] for one in ecr["repositories"]],
 ]
 print(json.dumps([sorted(one) for one in names]))
+role = "arn:aws:iam::123456789012:role/team/jobs"
+decisions = boto3.client("iam").simulate_principal_policy(
+    PolicySourceArn=role,
+    ActionNames=["s3:PutObject", "sagemaker:CreateTrainingJob"],
+    ResourceArns=["arn:aws:s3:::shop-waterflow/waterflow/x"],
+)
+print(boto3.client("sts").get_caller_identity()["Arn"],
+      *(one["EvalDecision"] for one in decisions["EvaluationResults"]))
 """
 
 
@@ -126,7 +134,11 @@ def test_what_the_profiles_here_name_is_there(tmp_path):
     assert done.returncode == 0, done.stderr
     role = "arn:aws:iam::123456789012:role"
     repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop/ml"
-    buckets, roles, aliases, repositories = json.loads(done.stdout)
+    things, identity = done.stdout.splitlines()
+    buckets, roles, aliases, repositories = json.loads(things)
+    assert identity == ("arn:aws:sts::123456789012:assumed-role/jobs/SageMaker allowed allowed"), (
+        "whoever works here has the first profile's role, which may use its bucket"
+    )
     assert buckets == ["prod-waterflow", "shop-waterflow"]
     assert roles == [f"{role}/ingest", f"{role}/scheduler", f"{role}/team/jobs"]
     assert [one for one in aliases if not one.startswith("alias/aws/")] == ["alias/shop"]
@@ -148,12 +160,15 @@ def test_what_the_profiles_here_name_is_there(tmp_path):
 def test_one_profile_can_be_chosen_and_its_bucket_is_made_once(tmp_path):
     (tmp_path / "waterflow.toml").write_text(PROFILES)
     program = (
-        "import boto3; print([b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
+        "import boto3, os; s3 = boto3.client('s3'); "
+        "print([b['Name'] for b in s3.list_buckets()['Buckets']], os.environ['AWS_REGION'], "
+        "s3.get_bucket_location(Bucket='prod-waterflow')['LocationConstraint'])"
     )
     command = ["sagemaker", "--profile", "prod", "--state", "state", "--", sys.executable, "-c"]
     for times in (1, 0):
         done = emulate(*command, program, cwd=tmp_path)
-        assert done.stdout == "['prod-waterflow']\n", done.stderr
+        place = "eu-central-1"  # the profile's
+        assert done.stdout == f"['prod-waterflow'] {place} {place}\n", done.stderr
         assert done.stderr.count("bucket prod-waterflow") == times
 
 
@@ -181,26 +196,44 @@ def test_a_file_of_profiles_that_cannot_be_read_stops_nothing(tmp_path):
 SDK = """
 import pathlib
 import boto3
+from sagemaker.core.helper.session_helper import Session, get_execution_role
 from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, SourceCode
 
 pathlib.Path("src").mkdir()
-pathlib.Path("src/train.py").write_text(
-    "import os; open(os.path.join(os.environ['SM_MODEL_DIR'], 'm'), 'w').write('model')"
-)
+pathlib.Path("src/train.py").write_text('''
+import os
+import boto3
+from sagemaker.core.helper.session_helper import Session, get_execution_role
+session = Session(boto3.Session(region_name=os.environ["AWS_REGION"]))
+print("IN THE JOB", get_execution_role(session), os.environ["AWS_REGION"])
+open(os.path.join(os.environ["SM_MODEL_DIR"], "m"), "w").write("model")
+''')
+print("BUCKET", Session().default_bucket())
 ModelTrainer(
     training_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/any:1",
     source_code=SourceCode(source_dir="src", entry_script="train.py"),
     compute=Compute(instance_type="ml.m5.xlarge", instance_count=1),
-    role="arn:aws:iam::123456789012:role/tests",
+    role=get_execution_role(),
     base_job_name="sdk",
 ).train(wait=True, logs=True)
 (job,) = boto3.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
-print("END", job["TrainingJobStatus"])
+(said,) = boto3.client("logs").filter_log_events(
+    logGroupName="/aws/sagemaker/TrainingJobs", filterPattern='"IN THE JOB" -print'
+)["events"]
+print(said["message"])
+print("END", job["TrainingJobStatus"], job["TrainingJobArn"])
 """
+ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonSageMaker-ExecutionRole"
 
 
 def test_the_sagemaker_sdk_trains_with_its_own_drivers(tmp_path):
-    done = emulate("sagemaker", "--", sys.executable, "-W", "ignore", "-c", SDK, cwd=tmp_path)
+    """In the region and by the role that it finds itself, which it checks; in the job too."""
+    command = ["sagemaker", "--", sys.executable, "-W", "ignore", "-c", SDK]
+    outside = os.environ | {"AWS_DEFAULT_REGION": "us-west-2"}
+    done = emulate(*command, cwd=tmp_path, env=outside)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "END Completed"
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("END Completed arn:aws:sagemaker:us-west-2:123456789012:training-job/")
+    assert "BUCKET sagemaker-us-west-2-123456789012" in done.stdout
+    assert f"IN THE JOB {ROLE} us-west-2" in done.stdout

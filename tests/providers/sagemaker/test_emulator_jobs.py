@@ -101,7 +101,9 @@ def test_the_container_has_a_clean_environment(aws):
     assert set(variables) == {
         "PATH", "HOME", "TMPDIR", "LANG", "MINE", "AWS_REGION",
         "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONFIG_FILE",
-        "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "SAGEMAKER_VALIDATE_ROLE",
+        "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED",
+        "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "AWS_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     }  # fmt: skip
     assert variables["AWS_ENDPOINT_URL"] == aws.emulator.endpoint
 
@@ -437,7 +439,7 @@ def test_what_a_prefix_names(data):
         def keys(self, bucket, prefix):
             return sorted(key for key in keys if key.startswith(prefix))
 
-    entries = {one.key: one.place for one in Known().match(f"s3://b/{prefix}")}
+    entries = {one.key: one.place for one in Known("us-east-1").match(f"s3://b/{prefix}")}
     assert set(entries) == {key for key in keys if key.startswith(prefix)}
     assert len(set(entries.values())) == len(entries) or prefix.rstrip("/") in keys
     for key, place in entries.items():

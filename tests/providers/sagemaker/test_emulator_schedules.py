@@ -43,12 +43,12 @@ class Scheduled:
         )
         # Its one step fails by itself: no job is run, and nothing of these two is called.
         self.pipelines = Engine(
-            None, Services("http://127.0.0.1:9", REGION), Objects(), clock, REGION
+            None, Services("http://127.0.0.1:9", REGION), Objects(REGION), clock, REGION
         )
         text = json.dumps(document(fail("f", get("Parameters.p")), parameters={"p": "no"}))
         request = {"PipelineName": "nightly", "RoleArn": ROLE, "PipelineDefinition": text}
         self.arn = self.pipelines.create_pipeline(request)["PipelineArn"]
-        self.schedules = PipelineScheduler(self.pipelines, clock, REGION)
+        self.schedules = PipelineScheduler(lambda _: self.pipelines, clock)
 
     def request(self, name: str, expression: str, **more: Any) -> dict[str, Any]:
         pairs = [{"Name": "p", "Value": name}]
@@ -171,7 +171,7 @@ def test_schedules_fire_by_themselves_and_outlive_a_restart(scheduled, eventuall
     scheduled.create("soon", "rate(1 hour)")
     eventually(lambda: scheduled.started() == ["soon"])
     scheduled.schedules.close()
-    again = PipelineScheduler(scheduled.pipelines, scheduled.pipelines.clock, REGION)
+    again = PipelineScheduler(lambda _: scheduled.pipelines, scheduled.pipelines.clock)
     again.restore(json.loads(json.dumps(scheduled.schedules.snapshot())))
     again.run_due()
     assert scheduled.started() == ["soon"]  # a rate begins once

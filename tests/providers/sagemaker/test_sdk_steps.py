@@ -56,6 +56,7 @@ def project(aws, tmp_path):
         machine = "ml.m5.large"
         """)
     )
+    aws.execution_role("pipelines")  # the SDK looks whether it may do what it is for
     if CODE not in {one["Name"] for one in aws("s3").list_buckets()["Buckets"]}:
         aws("s3").create_bucket(Bucket=CODE)
     return tmp_path

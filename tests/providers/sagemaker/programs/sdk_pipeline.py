@@ -13,6 +13,7 @@ from pathlib import Path
 
 import boto3
 from botocore.exceptions import WaiterError
+from sagemaker.core.helper.session_helper import get_execution_role
 from sagemaker.core.processing import FrameworkProcessor, ScriptProcessor
 from sagemaker.core.shapes import (
     ProcessingInput,
@@ -42,7 +43,7 @@ from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, InputData, SourceCode
 
 BUCKET = "sagemaker-us-east-1-123456789012"
-ROLE = "arn:aws:iam::123456789012:role/pipelines"
+ROLE = get_execution_role()
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:1"
 PREPARED = "/opt/ml/processing/prepared"
 REPORTED = "/opt/ml/processing/reported"
