@@ -82,10 +82,12 @@ class ReferenceTargets:
     Attributes:
         definition: The definition.
         values: Parameter -> its value where one is known.
+        started: Whether a run has these values, rather than the next.
     """
 
     definition: Definition
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    started: bool = False
 
     def get(self, text: Any) -> ReferenceTarget:
         """Follow the text of a Get."""
@@ -167,7 +169,7 @@ class ReferenceTargets:
             parameter = self.get(expression["Get"]).parameter if "Get" in expression else None
             if parameter is not None and parameter in self.values:
                 text = java_text(self.values[parameter])
-                return len(text), None  # another run may give another
+                return len(text), text if self.started else None  # another run may give another
             return 0, None
         text = java_text(value)
         return len(text), text

@@ -393,7 +393,7 @@ def test_operations_unknown_and_without_input() -> None:
         ({"trees": "x" * 1025}, "found 1025 characters; at most 1024"),
         (
             {"trees": "x" * 243},
-            "Step 's0', Arguments.AppSpecification.ContainerArguments[0]: found a",
+            "Step 's0', Arguments.AppSpecification.ContainerArguments[0]: found 257 characters",
         ),
     ],
 )

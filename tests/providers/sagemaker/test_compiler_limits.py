@@ -7,6 +7,7 @@ from tests.providers.sagemaker.builds import (
     container,
     definition,
     function,
+    native_steps,
     pipeline,
     training,
     valid,
@@ -123,6 +124,14 @@ def test_a_text_for_a_program_and_for_others():
     document = compiled(pipeline(step, parameters=words))
     assert document.encodings == {"word": "text"}
     assert definition(document)["Parameters"][0]["DefaultValue"] == "naïve"
+    # Others are given it as it is too, and the launcher knows it by the flag; None needs JSON.
     used = function("fit", {"word": spec.FromParameter("word")})
+    fit = native_steps(compiled(pipeline(step, used, parameters=words)))["fit"]
+    [argument] = fit["Arguments"]["AppSpecification"]["ContainerArguments"]
+    assert argument["Std:Join"]["Values"] == ["--text=word=", {"Get": "Parameters.word"}]
+    words = {"word": spec.Parameter("string", None, optional=True)}
     with pytest.raises(UnsupportedFeatureError, match="in a container's command and elsewhere"):
         compiled(pipeline(step, used, parameters=words))
+    words = {"word": spec.Parameter("string", "a\nb")}
+    with pytest.raises(DefinitionError, match="takes no line breaks in a command"):
+        compiled(pipeline(step, parameters=words))
