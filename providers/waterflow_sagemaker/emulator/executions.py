@@ -357,7 +357,7 @@ def _prefix(step: Step) -> tuple[str, ...]:
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-access.html ("custom prefix")
     """
-    for member in ("ProcessingJobName", "TrainingJobName", "ModelName"):
+    for member in ("ProcessingJobName", "TrainingJobName", "ModelName", "ModelPackageName"):
         prefix = step.arguments.get(member)
         if isinstance(prefix, str):
             return (prefix,)

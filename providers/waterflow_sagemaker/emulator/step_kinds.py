@@ -221,8 +221,8 @@ class ModelKind:
         request, group = work.arguments, work.arguments.get("ModelPackageGroupName")
         if group is None:
             # The service names a package of no group after the execution and the step
-            # (test_model_steps.py of AWS's SDK).
-            request = {"ModelPackageName": work.name} | request
+            # (test_model_steps.py of AWS's SDK); a name of its own is a prefix, as of a job's.
+            request = request | {"ModelPackageName": work.name}
         else:
             # The service makes the group of a RegisterModel step when there is none.
             try:
