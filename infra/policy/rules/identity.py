@@ -27,7 +27,7 @@ RESOURCE_POLICIES = {
     "aws:ecr/repositoryPolicy:RepositoryPolicy",
     "aws:secretsmanager/secretPolicy:SecretPolicy",
 }
-# Actions that know no resource, by AWS's Service Authorization Reference: nothing else can be written.
+# Actions that know no resource, by AWS's Service Authorization Reference.
 WITHOUT_RESOURCE = {
     "cloudwatch:PutMetricData",
     "ec2:DescribeDhcpOptions",

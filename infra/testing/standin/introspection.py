@@ -129,7 +129,8 @@ def _values(text: str) -> list[str]:
     match = VALUES.search(text)
     if re.search(r"\balso (?:valid|supported|accepted|allowed|possible)", text):
         return []  # the list is not the whole of it
-    return re.findall(r"`([^`]+)`", match.group(1) or match.group(2)) if match else []
+    words = re.findall(r"`([^`]+)`", match.group(1) or match.group(2)) if match else []
+    return [word.strip('"') for word in words]
 
 
 def _resource(token: str) -> Any:
