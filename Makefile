@@ -40,11 +40,12 @@ infra/%/.venv/.ready: infra/%/requirements.txt | $(filter $(TOOLS)/%,$(UV))
 test-infra: $(READY) $(INFRA:=/.venv/.ready) ## Run the tests of infra/ alone
 	cd infra/testing && .venv/bin/python -m pytest
 
-lint: $(READY) ## Check style, types and the import rules
+lint: $(READY) infra/testing/.venv/.ready infra/policy/.venv/.ready ## Check style, types and the import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
+	$(BIN)/pyright --project infra/testing
 
 bench: $(READY) ## Measure speed as ratios, with a table at the end
 	$(BIN)/python -m tests.bench

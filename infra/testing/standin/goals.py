@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 PROVIDERS = "pulumi:providers:"
 Goal = resource_pb2.RegisterResourceRequest
+# What the SDK's outputs give as their text.
+STRINGED = "Calling __str__ on an Output[T] is not supported"
+NO_TEXT = "an output stands in a text: use pulumi.Output.concat, format or apply"
 
 
 class RefusalError(Exception):

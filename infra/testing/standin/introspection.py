@@ -19,7 +19,7 @@ import warnings
 from typing import Any
 
 import pulumi
-from pulumi import _types  # the SDK's own reading of its classes: there is no public door to it
+from pulumi import _types  # pyright: ignore[reportPrivateUsage] # the SDK's own reading of its classes: there is no public door to it
 from pulumi.runtime import rpc
 
 PLUMBING = (collections.abc.Awaitable, pulumi.Output)
@@ -140,8 +140,8 @@ def _resource(token: str) -> Any:
         module = importlib.import_module("pulumi_" + token.rsplit(":", 1)[1].replace("-", "_"))
         return getattr(module, "Provider", None)
     importlib.import_module("pulumi_" + package.replace("-", "_"))
-    for module in rpc._RESOURCE_MODULES.get(token.rsplit(":", 1)[0], []):  # noqa: SLF001
-        information = module.mod_info
+    for module in rpc._RESOURCE_MODULES.get(token.rsplit(":", 1)[0], []):  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        information: Any = getattr(module, "mod_info")  # noqa: B009 each SDK's own class has it
         name = information["classes"].get(token)
         if name:
             return getattr(importlib.import_module(information["fqn"]), name, None)

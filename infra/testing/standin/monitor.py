@@ -20,7 +20,7 @@ from standin.provider import ProviderError
 from standin.values import properties, struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from standin.registration import Run
 
@@ -46,7 +46,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._secret_keys = secret_keys
 
     def GetDeploymentInfo(
-        self, _request: Any, _context: grpc.ServicerContext
+        self, request: Any, context: grpc.ServicerContext
     ) -> resource_pb2.DeploymentInfo:
         """Say which stack this is, and what this engine can do."""
         run = self._run
@@ -104,21 +104,21 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         return _answered(context, answered)
 
     def RegisterStackTransform(
-        self, request: Any, _context: grpc.ServicerContext
+        self, request: Any, context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
         """Take a transform of all resources."""
         self._run.stack_transform(request)
         return empty_pb2.Empty()
 
     def RegisterStackInvokeTransform(
-        self, request: Any, _context: grpc.ServicerContext
+        self, request: Any, context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
         """Take a transform of all functions."""
         self._run.call_transform(request)
         return empty_pb2.Empty()
 
     def SignalAndWaitForShutdown(
-        self, _request: Any, _context: grpc.ServicerContext
+        self, request: Any, context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
         """Let the program end: what remains to delete needs nothing of it."""
         return empty_pb2.Empty()
@@ -130,9 +130,7 @@ class Engine(engine_pb2_grpc.EngineServicer):
     def __init__(self, run: Run) -> None:
         self._run = run
 
-    def Log(
-        self, request: engine_pb2.LogRequest, _context: grpc.ServicerContext
-    ) -> empty_pb2.Empty:
+    def Log(self, request: engine_pb2.LogRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """Keep a message of the program; what is meant for debugging alone is left out."""
         severity = SEVERITIES.get(request.severity)
         if severity is not None and not request.ephemeral:
@@ -140,20 +138,20 @@ class Engine(engine_pb2_grpc.EngineServicer):
         return empty_pb2.Empty()
 
     def GetRootResource(
-        self, _request: Any, _context: grpc.ServicerContext
+        self, request: Any, context: grpc.ServicerContext
     ) -> engine_pb2.GetRootResourceResponse:
         """Name the stack's own resource."""
         return engine_pb2.GetRootResourceResponse(urn=self._run.root)
 
     def SetRootResource(
-        self, request: engine_pb2.SetRootResourceRequest, _context: grpc.ServicerContext
+        self, request: engine_pb2.SetRootResourceRequest, context: grpc.ServicerContext
     ) -> engine_pb2.SetRootResourceResponse:
         """Take the stack's own resource."""
         self._run.root = request.urn
         return engine_pb2.SetRootResourceResponse()
 
     def RequirePulumiVersion(
-        self, _request: Any, _context: grpc.ServicerContext
+        self, request: Any, context: grpc.ServicerContext
     ) -> engine_pb2.RequirePulumiVersionResponse:
         """Be of any version that a program asks for."""
         return engine_pb2.RequirePulumiVersionResponse()
@@ -169,7 +167,7 @@ def _answered(context: grpc.ServicerContext, work: Callable[[], Answer]) -> Answ
 
 
 @contextlib.contextmanager
-def served(run: Run, secret_keys: tuple[str, ...]) -> Iterator[str]:
+def served(run: Run, secret_keys: tuple[str, ...]) -> Generator[str]:
     """Serve both services on one loopback port and yield its address."""
     limit = ("grpc.max_receive_message_length", 400 * 1024 * 1024)  # as Pulumi's own engine
     server = grpc.server(futures.ThreadPoolExecutor(32), options=[limit])

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import grpc
 from pulumi.runtime.proto import callback_pb2, resource_pb2
 
-from standin.goals import PROTECTED, PROVIDERS, Goal, RefusalError, decoded, forced, keeping
+from standin.goals import (
+    NO_TEXT,
+    PROTECTED,
+    PROVIDERS,
+    STRINGED,
+    Goal,
+    RefusalError,
+    decoded,
+    forced,
+    keeping,
+)
 from standin.placing import Places
 from standin.provider import DEFAULTS, Difference, Provider, ProviderError
 from standin.result import Change, Diagnostic, Layer
@@ -22,6 +32,7 @@ from standin.values import (
     Unknown,
     bare,
     differences,
+    leaves,
     properties,
     struct,
     unknown,
@@ -366,6 +377,9 @@ class Run:
         if not self.preview and unknown(inputs):
             raise RefusalError("engine", "an input is not known: what it comes from failed")
         resource.inputs = inputs
+        for path, value in leaves(bare(inputs)):
+            if isinstance(value, str) and STRINGED in value:
+                raise RefusalError("engine", f"{path}: {NO_TEXT}")
         self._asked(resource)
         try:
             self._carried_out(goal, resource, old, provider, config)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
+import functools
 import json
 import subprocess
 import threading
@@ -13,6 +15,14 @@ from standin.values import ASSETS, MARK, Reference, Secret, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+@functools.cache
+def schemas_of(python: Path) -> Schemas:
+    """Return the schemas of an environment, the same ones for all who ask in this process."""
+    schemas = Schemas(python)
+    atexit.register(schemas.close)
+    return schemas
 
 
 class Schemas:
@@ -136,7 +146,10 @@ def _union(
 ) -> list[tuple[str, str]]:
     # A string beside an enum is the SDK's way to take a value that is newer than itself, and takes
     # every misspelling with it: here a value has to be one that the installed SDK knows.
-    enums = [kind for kind in kinds if isinstance(kind, dict) and "enum" in kind]
+    # Save where the enum only lists the vendor's own ARNs, as of managed policies.
+    text = value.value if isinstance(value, Secret) else value
+    foreign = isinstance(text, str) and text.startswith("arn:")
+    enums = [] if foreign else [one for one in kinds if isinstance(one, dict) and "enum" in one]
     others = [kind for kind in kinds if kind != "string"] if enums else kinds
     results = [_value(kind, types, value, path) for kind in others]
     return min(results, key=len)

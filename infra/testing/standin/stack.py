@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from standin import project
 from standin.goals import PROTECTED, PROVIDERS
@@ -16,13 +16,12 @@ from standin.monitor import served
 from standin.provider import Carrier, Provider
 from standin.registration import Run
 from standin.result import Change, Result
-from standin.schema import Schemas
+from standin.schema import schemas_of
 from standin.state import STACK_TYPE, State
 from standin.values import Secret, bare, differences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from standin.policies import PolicyPack
 
@@ -60,24 +59,9 @@ class Stack:
         self.python = python or (own if own.exists() else Path(sys.executable))
         self.policies = policies
         self.state = State()
-        self._schemas = Schemas(self.python)
+        self._schemas = schemas_of(self.python)
         self._carriers = dict(carriers or {})
         self._providers: dict[str, Provider] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End what the stack started."""
-        self._schemas.close()
 
     def provider(self, package: str) -> Provider:
         """Return the stand-in provider of a package."""

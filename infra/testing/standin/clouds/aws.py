@@ -180,7 +180,9 @@ FACTS: dict[str, Facts] = {
         replaces=("name", "namePrefix", "groupName"),
     ),
     "aws:cloudwatch/logGroup:LogGroup": _by_name("logs", "log-group:", "logGroupClass", length=512),
-    "aws:cloudwatch/logMetricFilter:LogMetricFilter": _by_name("logs", "", "logGroupName"),
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": Facts(
+        id="{name}", replaces=("name", "logGroupName"), length=512
+    ),
     "aws:cloudwatch/logResourcePolicy:LogResourcePolicy": Facts(
         name="policyName", id="{policyName}", replaces=("policyName",)
     ),
@@ -287,9 +289,6 @@ FACTS: dict[str, Facts] = {
         "iamRoleArn",
     ),
     "aws:ec2/internetGateway:InternetGateway": _by_number("igw"),
-    "aws:ec2/natGateway:NatGateway": _by_number(
-        "nat", "subnetId", "allocationId", "connectivityType"
-    ),
 }
 
 
