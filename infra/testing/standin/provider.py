@@ -209,6 +209,7 @@ class Provider:
         if self.carrier and self.carrier.takes(token):
             answer = self.carrier.read(token, outputs)
             if answer is None:
+                del self.kept[token, identifier]
                 return None
             outputs = {**outputs, **answer}
         inputs = {
