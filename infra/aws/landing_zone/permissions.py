@@ -11,6 +11,7 @@ from landing_zone.scope import JOBS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from landing_zone.policies import Place
     from landing_zone.scope import Scope
 
 MLFLOW_KEY: Final = "mlflow"
@@ -185,22 +186,42 @@ def of_mlflow(scope: Scope) -> list[Statement]:
     return [*_mlflow_artifacts(scope, deletes=True), *_key(scope, grants=False)]
 
 
-def boundary(roles: Iterable[Iterable[Statement]]) -> list[Statement]:
-    """Return the most that any role of the zone may ever do: what its roles may, and no more.
+def boundary(place: Place, roles: Iterable[Iterable[Statement]]) -> list[Statement]:
+    """Return the most that any role of the zone may ever do: the actions of all, and no more.
 
-    Whoever edits a role's policy later cannot go beyond it. Conditions stay in the roles' own.
+    Whoever edits a role's policy later gets no action beyond them, and none outside of this
+    account and region, the zone's buckets, keys and roles. Within that the roles' own policies are
+    narrower: IAM takes one policy as a bound, of 6,144 characters.
+
+    Args:
+        place: Where the zone is.
+        roles: What each role may do.
     """
-    actions: dict[tuple[str, ...], dict[str, None]] = {}
+    resources: dict[str, dict[str, None]] = {}
     for statements in roles:
         for statement in statements:
-            actions.setdefault(statement.resources, {}).update(dict.fromkeys(statement.actions))
-    resources: dict[tuple[str, ...], dict[str, None]] = {}
-    for arns, allowed in actions.items():
-        resources.setdefault(tuple(sorted(allowed)), {}).update(dict.fromkeys(arns))
+            for action in statement.actions:
+                bounds = (_bounding(arn, place) for arn in statement.resources)
+                resources.setdefault(action, {}).update(dict.fromkeys(bounds))
+    actions: dict[tuple[str, ...], list[str]] = {}
+    for action, arns in sorted(resources.items()):
+        actions.setdefault(tuple(sorted(arns)), []).append(action)
     return [
-        Statement(why=f"S{number}", actions=allowed, resources=tuple(arns))
-        for number, (allowed, arns) in enumerate(resources.items())
+        Statement(why="", actions=tuple(allowed), resources=arns)
+        for arns, allowed in actions.items()
     ]
+
+
+def _bounding(arn: str, place: Place) -> str:
+    """Return all of a service in this account and region, for an ARN there; others stay."""
+    if arn == "*":
+        return arn
+    service, rest = arn.split(":", 5)[2], arn.split(":", 5)[5]
+    if service == "s3":
+        bucket, slash, _ = rest.partition("/")
+        return place.s3(f"{bucket}/*" if slash else bucket)
+    everything = place.arn(service, "*")
+    return everything if arn.startswith(everything[:-1]) and service != "kms" else arn
 
 
 # --- parts of them --------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class Statement:
     """What is allowed.
 
     Attributes:
-        why: What it is for, in words.
+        why: What it is for, in words; it becomes the Sid.
         actions: IAM's actions, each named whole.
         resources: ARNs.
         conditions: What must hold besides.
@@ -68,7 +68,7 @@ class Statement:
         """Return it as IAM writes it; its Sid is made of the words."""
         words = "".join(c if c.isalnum() else " " for c in self.why).split()
         statement: dict[str, Any] = {
-            "Sid": "".join(word[0].upper() + word[1:] for word in words),
+            **({"Sid": "".join(word[0].upper() + word[1:] for word in words)} if words else {}),
             "Effect": "Allow",
             "Action": _single(self.actions),
             "Resource": _single(self.resources),

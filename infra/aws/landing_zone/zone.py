@@ -431,6 +431,7 @@ class LandingZone(Component):
             start = alarms.start_statements(place.arn("states", f"stateMachine:{zone}-*"))
             traffic = network.flow_log_statements(place, self._traffic)
             return permissions.boundary(
+                place,
                 [
                     permissions.of_jobs(scope),
                     permissions.of_ci(scope),
@@ -439,7 +440,7 @@ class LandingZone(Component):
                     watch,
                     start,
                     *([traffic] if settings.private_network else []),
-                ]
+                ],
             )
 
         known = pulumi.Output.all(
