@@ -17,24 +17,26 @@ if TYPE_CHECKING:
 MLFLOW_KEY: Final = "mlflow"
 """What the keys of the managed MLflow's artifacts begin with, beside the application's prefix."""
 
-# Named one by one: to administer a server, or to see all traces, is nobody's here.
-# https://docs.aws.amazon.com/service-authorization/latest/reference/list_sagemaker-mlflow.html
-_MLFLOW: Final = tuple(
+MLFLOW: Final = tuple(
     f"sagemaker-mlflow:{action}"
     for action in (
-        "CreateExperiment", "GetExperiment", "GetExperimentByName", "SearchExperiments",
-        "SetExperimentTag", "UpdateExperiment", "CreateRun", "GetRun", "SearchRuns", "UpdateRun",
-        "LogBatch", "LogInputs", "LogMetric", "LogModel", "LogOutputs", "LogParam", "SetTag",
-        "DeleteTag", "GetMetricHistory", "ListArtifacts", "CreateLoggedModel",
-        "FinalizeLoggedModel", "GetLoggedModel", "LogLoggedModelParams", "SearchLoggedModels",
-        "SetLoggedModelTags", "CreateRegisteredModel", "GetRegisteredModel",
-        "SearchRegisteredModels", "SetRegisteredModelTag", "SetRegisteredModelAlias",
-        "DeleteRegisteredModelAlias", "UpdateRegisteredModel", "CreateModelVersion",
-        "GetModelVersion", "GetModelVersionByAlias", "GetLatestModelVersions",
-        "GetDownloadURIForModelVersionArtifacts", "SearchModelVersions", "SetModelVersionTag",
-        "UpdateModelVersion",
+        "CreateExperiment", "CreateModelVersion", "CreateRegisteredModel", "CreateRun",
+        "DeleteRegisteredModelAlias", "DeleteTag", "FinalizeLoggedModel",
+        "GetDownloadURIForModelVersionArtifacts", "GetExperiment", "GetExperimentByName",
+        "GetLatestModelVersions", "GetLoggedModel", "GetMetricHistory", "GetModelVersion",
+        "GetModelVersionByAlias", "GetRegisteredModel", "GetRun", "ListArtifacts",
+        "ListLoggedModelArtifacts", "LogBatch", "LogInputs", "LogLoggedModelParams", "LogMetric",
+        "LogModel", "LogOutputs", "LogParam", "SearchExperiments", "SearchLoggedModels",
+        "SearchModelVersions", "SearchRegisteredModels", "SearchRuns", "SetExperimentTag",
+        "SetLoggedModelTags", "SetModelVersionTag", "SetRegisteredModelAlias",
+        "SetRegisteredModelTag", "SetTag", "UpdateExperiment", "UpdateModelVersion",
+        "UpdateRegisteredModel", "UpdateRun",
     )
 )  # fmt: skip
+"""To run and to register; to administer a server, or to see all traces, is nobody's here.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_sagemaker-mlflow.html
+"""
 
 
 def of_jobs(scope: Scope) -> list[Statement]:
@@ -406,7 +408,7 @@ def _tracking(scope: Scope) -> Iterator[Statement]:
     app = ("sagemaker:CallMlflowAppApi",) if ":mlflow-app/" in scope.mlflow_arn else ()
     yield Statement(
         why="track runs and register models",
-        actions=(*app, *_MLFLOW),
+        actions=(*app, *MLFLOW),
         resources=(scope.mlflow_arn,),
     )
     if scope.own_mlflow:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from landing_zone.policies import Place
-from landing_zone.settings import Settings
+if TYPE_CHECKING:
+    from landing_zone.policies import Place
+    from landing_zone.settings import Settings
 
 JOBS: Final = ("processing", "training")
 """Kinds of SageMaker's jobs that steps become."""
