@@ -127,9 +127,10 @@ def _texts(arguments: type) -> dict[str, str]:
 def _values(text: str) -> list[str]:
     """Return the values that a text calls the only valid ones: the words between its backquotes."""
     match = VALUES.search(text)
-    if "also valid" in text:
-        return []
-    return re.findall(r"`([^`]+)`", match.group(1) or match.group(2)) if match else []
+    if re.search(r"\balso (?:valid|supported|accepted|allowed|possible)", text):
+        return []  # the list is not the whole of it
+    words = re.findall(r"`([^`]+)`", match.group(1) or match.group(2)) if match else []
+    return [word.strip('"') for word in words]
 
 
 def _resource(token: str) -> Any:

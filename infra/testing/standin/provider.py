@@ -55,6 +55,7 @@ class Cloud:
     surroundings: Mapping[str, str] = field(default_factory=dict[str, str])
     required: tuple[str, ...] = ()
     replaces_always: tuple[str, ...] = ()
+    derived: Callable[[Properties], Mapping[str, str]] = lambda _: {}
 
 
 class Carrier(Protocol):
@@ -260,6 +261,7 @@ class Provider:
             "logical": urn.rsplit("::", 1)[1],
             **self.cloud.surroundings,
             **_texts(config),
+            **self.cloud.derived(inputs),
             **{name: value for name, value in inputs.items() if isinstance(value, str)},
         }
         words.setdefault("name", words.get(facts.name) or f"{words['logical']}-{words['short']}")

@@ -215,6 +215,8 @@ class Run:
         urn = self._urn(goal.type, goal.name, goal.parent)
         for message in refusal.messages:
             self.say("error", refusal.layer, message, urn)
+        if not refusal.messages:
+            self.say("info", refusal.layer, "skipped: what it depends on failed", urn)
         self._failed.add(urn)
         if old := self.before.get(urn):
             self.after.resources.setdefault(urn, old)
@@ -236,9 +238,8 @@ class Run:
             )
         if goal.parent and goal.parent not in self.after.resources:
             raise RefusalError("engine", f"its parent {goal.parent} is not registered")
-        causes = [one for one in goal.dependencies if one in self._failed]
-        if causes:
-            raise RefusalError("engine", *(f"skipped: {one} failed" for one in causes))
+        if any(one in self._failed for one in goal.dependencies):
+            raise RefusalError("engine")  # the cause is told where it arose
         if strangers := [one for one in goal.dependencies if one not in self.after.resources]:
             raise RefusalError(
                 "engine", *(f"it depends on {one}, which is not registered" for one in strangers)
@@ -379,8 +380,10 @@ class Run:
         if self.policies is None:
             return
         answers = self.policies.resource(resource, self.after)
-        self.diagnostics += [one for one in answers if one.severity != "error"]
-        if errors := [one.message for one in answers if one.severity == "error"]:
+        errors = [one.message for one in answers if one.severity == "error"]
+        # A preview goes on, as Pulumi's does, and tells all violations at once.
+        self.diagnostics += [one for one in answers if self.preview or one.severity != "error"]
+        if errors and not self.preview:
             raise RefusalError("policy", *errors)
 
     def _carried_out(
