@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from landing_zone.component import Component, text
-from landing_zone.policies import EVERYTHING, Place, Statement, raw_policy
+from landing_zone.policies import Place, Statement, raw_policy
 from landing_zone.roles import ServiceRoleArgs, service_role
 
 if TYPE_CHECKING:
@@ -250,7 +250,6 @@ def flow_log_statements(place: Place, group: str) -> list[Statement]:
         Statement(
             why="find the record",
             actions=("logs:DescribeLogGroups",),
-            resources=EVERYTHING,
-            conditions=place.here,
+            resources=(place.arn("logs", "log-group:*"),),
         ),
     ]

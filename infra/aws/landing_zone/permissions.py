@@ -209,7 +209,12 @@ def boundary(place: Place, roles: Iterable[Iterable[Statement]]) -> list[Stateme
     for action, arns in sorted(resources.items()):
         actions.setdefault(tuple(sorted(arns)), []).append(action)
     return [
-        Statement(why="", actions=tuple(allowed), resources=arns)
+        Statement(
+            why="",
+            actions=tuple(allowed),
+            resources=arns,
+            conditions=place.here if arns == EVERYTHING else {},
+        )
         for arns, allowed in actions.items()
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from landing_zone.policies import Place
 
-_SESSION_SECONDS: int = 12 * 3600
-_GITHUB = "token.actions.githubusercontent.com"
+_SESSION_SECONDS: Final = 12 * 3600
+_MOST_CHARACTERS: Final = 6144
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+_GITHUB: Final = "token.actions.githubusercontent.com"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ class Boundary(Component):
         self, name: str, args: BoundaryArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("Boundary", name, opts)
-        document = pulumi.Output.from_input(args.statements).apply(lambda them: text(policy(them)))
+        document = pulumi.Output.from_input(args.statements).apply(_bounding)
         bound = aws.iam.Policy(
             name,
             description="The most that a role of Waterflow's landing zone may ever do",
@@ -115,6 +117,17 @@ class Boundary(Component):
         )
         self.arn = bound.arn
         self.register_outputs({"arn": self.arn})
+
+
+def _bounding(statements: Sequence[Statement]) -> str:
+    document = text(policy(statements))
+    if len(document) > _MOST_CHARACTERS:
+        raise pulumi.RunError(
+            f"The bound of all roles has {len(document)} characters, and IAM takes "
+            f"{_MOST_CHARACTERS}: name fewer data_buckets and secrets, or give them names that "
+            "begin alike"
+        )
+    return document
 
 
 @dataclass(frozen=True, kw_only=True)
