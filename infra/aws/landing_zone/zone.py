@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from landing_zone.policies import Statement
+
+
+_SUBMITTING: Final = ("repository", "jobs", "scheduler", "key", "mlflow")
+"""What the policies of those who submit name, beside the bucket."""
 
 
 def build() -> None:
@@ -127,7 +131,7 @@ class LandingZone(Component):
             ),
         )  # fmt: skip
         self.mlflow = self._mlflow()
-        self.jobs_role.allow(self._allowed(permissions.of_jobs))
+        self.jobs_role.allow(self._allowed(permissions.of_jobs, *_SUBMITTING, "subnets", "groups"))
         self.scheduler_role.allow(self._allowed(permissions.of_scheduler))
         self.submitters = self._submitters()
         self._parts(topic.arn, alarm_key.arn)
@@ -246,7 +250,7 @@ class LandingZone(Component):
             "mlflow", "Keeps the models and files of MLflow", "sagemaker",
             self._place.arn("sagemaker", "*"),
         )  # fmt: skip
-        allowed = role.allow(self._scope(mlflow=False).apply(permissions.of_mlflow))
+        allowed = role.allow(self._allowed(permissions.of_mlflow, "key"))
         root = pulumi.Output.concat("s3://", self.storage.bucket, "/", permissions.MLFLOW_KEY)
         return Tracking(
             self._names.of("mlflow"),
@@ -275,8 +279,8 @@ class LandingZone(Component):
                 repository=settings.ci_repository,
                 subjects=settings.ci_subjects,
                 provider_arn=settings.github_oidc_provider,
-                people=self._allowed(permissions.of_submitter),
-                workflows=self._allowed(permissions.of_ci),
+                people=self._allowed(permissions.of_submitter, *_SUBMITTING),
+                workflows=self._allowed(permissions.of_ci, *_SUBMITTING),
             ),
             self.child(),
         )
@@ -356,41 +360,48 @@ class LandingZone(Component):
             return self._network.security_group_ids
         return pulumi.Output.from_input(list(self._settings.security_group_ids))
 
-    def _scope(self, *, mlflow: bool = True) -> pulumi.Output[Scope]:
-        """Return what the roles' policies speak of."""
-        settings = self._settings
+    def _allowed(
+        self, statements: Callable[[Scope], list[Statement]], *named: str
+    ) -> pulumi.Output[Sequence[Statement]]:
+        """Return what a role may do.
 
-        def scope(known: dict[str, Any]) -> Scope:
-            uri = known["mlflow"]
-            return Scope(
-                place=self._place,
-                settings=settings,
-                bucket=known["bucket"],
-                repository_arn=known["repository"],
-                jobs_role_arn=known["jobs"],
-                scheduler_role_arn=known["scheduler"],
-                key_arn=known["key"],
-                mlflow_arn=uri if uri is not None and uri.startswith("arn:") else None,
-                own_mlflow=self._manages_mlflow,
-                subnets=tuple(known["subnets"]),
-                security_groups=tuple(known["groups"]),
+        Args:
+            statements: Says it of what there is.
+            named: What of it they name. Of the rest they are not told, so that a preview shows no
+                change in a policy where only something else is not known yet.
+        """
+        parts: dict[str, Callable[[], Any]] = {
+            "bucket": lambda: self.storage.bucket,
+            "repository": lambda: self.images.arn,
+            "jobs": lambda: self.jobs_role.arn,
+            "scheduler": lambda: self.scheduler_role.arn,
+            "key": lambda: self.key_arn,
+            "mlflow": lambda: self.mlflow,
+            "subnets": lambda: self._subnets,
+            "groups": lambda: self._security_groups,
+        }
+
+        def allowed(known: dict[str, Any]) -> list[Statement]:
+            uri = known.get("mlflow")
+            return statements(
+                Scope(
+                    place=self._place,
+                    settings=self._settings,
+                    bucket=known.get("bucket", ""),
+                    repository_arn=known.get("repository", ""),
+                    jobs_role_arn=known.get("jobs", ""),
+                    scheduler_role_arn=known.get("scheduler", ""),
+                    key_arn=known.get("key"),
+                    mlflow_arn=uri if uri is not None and uri.startswith("arn:") else None,
+                    own_mlflow=self._manages_mlflow,
+                    subnets=tuple(known.get("subnets", ())),
+                    security_groups=tuple(known.get("groups", ())),
+                )
             )
 
-        return pulumi.Output.all(
-            bucket=self.storage.bucket,
-            repository=self.images.arn,
-            jobs=self.jobs_role.arn,
-            scheduler=self.scheduler_role.arn,
-            key=self.key_arn,
-            mlflow=self.mlflow if mlflow else None,
-            subnets=self._subnets,
-            groups=self._security_groups,
-        ).apply(scope)
-
-    def _allowed(
-        self, statements: Callable[[Scope], list[Statement]]
-    ) -> pulumi.Output[Sequence[Statement]]:
-        return self._scope().apply(statements)
+        return pulumi.Output.all(**{name: parts[name]() for name in ("bucket", *named)}).apply(
+            allowed
+        )
 
     def _bound(
         self, topic: pulumi.Output[str], topic_key: pulumi.Output[str]

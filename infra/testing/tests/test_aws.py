@@ -93,7 +93,7 @@ def test_drift_is_healed(dev: tuple[Stack, Result]) -> None:
     [
         ({"retention_days": 60}, ["BucketLifecycleConfiguration"], 0),
         ({"machine_families": ["ml.t3", "ml.m5", "ml.c5", "ml.g5"]}, ["RolePolicy"], 0),
-        ({"private_network": True}, ["Policy", "RolePolicy"], 32),
+        ({"private_network": True}, ["Policy", "RolePolicy"], 24),
     ],
     ids=["retention", "gpu", "private"],
 )
