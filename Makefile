@@ -8,7 +8,7 @@ READY := .venv/.ready
 # Else each of the many processes that the tests start would compile the project's modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-INFRA := infra/testing infra/policy
+INFRA := infra/testing infra/policy infra/aws
 
 .PHONY: help demo test test-infra lint bench bench-peers torch ui lock lock-infra clean
 
