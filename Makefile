@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 INFRA := infra/testing infra/policy infra/aws
 
-.PHONY: help demo test test-infra lint bench bench-peers torch ui lock lock-infra clean
+.PHONY: help demo test test-infra test-infra-cli lint bench bench-peers torch ui lock lock-infra clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,11 @@ infra/%/.venv/.ready: infra/%/requirements.txt | $(filter $(TOOLS)/%,$(UV))
 
 test-infra: $(READY) $(INFRA:=/.venv/.ready) ## Run the tests of infra/ alone
 	cd infra/testing && .venv/bin/python -m pytest
+
+test-infra-cli: $(READY) $(INFRA:=/.venv/.ready) ## The same life of a stack, driven by pulumi itself
+	@command -v pulumi >/dev/null || { echo "pulumi is not on PATH, so nothing was tested: install it \
+	(https://www.pulumi.com/docs/install) and run make test-infra-cli again" >&2; exit 1; }
+	cd infra/testing && .venv/bin/python -m pytest tests/test_engine.py --cli
 
 lint: $(READY) infra/testing/.venv/.ready infra/policy/.venv/.ready ## Check style, types and the import rules
 	$(BIN)/ruff format --check .

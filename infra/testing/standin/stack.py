@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from standin import project
 from standin.goals import PROTECTED, PROVIDERS
@@ -55,13 +55,28 @@ class Stack:
         self.folder = Path(folder).resolve()
         self.name = stack
         self.config = dict(config or {})
-        own = self.folder / ".venv" / "bin" / "python"
-        self.python = python or (own if own.exists() else Path(sys.executable))
+        self.python = python or interpreter(self.folder)
         self.policies = policies
         self.state = State()
         self._schemas = schemas_of(self.python)
         self._carriers = dict(carriers or {})
         self._providers: dict[str, Provider] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget what the stack made."""
+        self.state = State()
+        self._providers.clear()
+
+    @property
+    def kept(self) -> int:
+        """How many resources the providers keep."""
+        return sum(len(one.kept) for one in self._providers.values())
 
     def provider(self, package: str) -> Provider:
         """Return the stand-in provider of a package."""
@@ -204,6 +219,12 @@ class Stack:
             run.say("error", "sdk", process.stderr.strip() or f"ended with {process.returncode}")
         elif process.stderr.strip():
             run.say("info", "program", process.stderr.strip())
+
+
+def interpreter(folder: Path) -> Path:
+    """Return the Python of a project: its own environment's, this process's where it has none."""
+    own = folder / ".venv" / "bin" / "python"
+    return own if own.exists() else Path(sys.executable)
 
 
 def _environment() -> dict[str, str]:
