@@ -81,7 +81,11 @@ def there(carrier: AwsCarrier) -> dict[str, Any]:
     secrets = carrier.client("secretsmanager")
     return {
         "buckets": found,
-        "roles": [one["RoleName"] for one in carrier.client("iam").list_roles()["Roles"]],
+        "roles": [
+            one["RoleName"]
+            for one in carrier.client("iam").list_roles()["Roles"]
+            if one["Path"] != "/service-role/"  # that of whoever asks
+        ],
         "aliases": [
             one["AliasName"]
             for one in carrier.client("kms").list_aliases()["Aliases"]
