@@ -439,6 +439,9 @@ def test_what_a_prefix_names(data):
         def keys(self, bucket, prefix):
             return sorted(key for key in keys if key.startswith(prefix))
 
+        def elsewhere(self, bucket):
+            return None
+
     entries = {one.key: one.place for one in Known("us-east-1").match(f"s3://b/{prefix}")}
     assert set(entries) == {key for key in keys if key.startswith(prefix)}
     assert len(set(entries.values())) == len(entries) or prefix.rstrip("/") in keys
