@@ -44,11 +44,21 @@ def test_what_a_job_writes_outside_of_opt_ml_is_thrown_away(walled):
     assert walled.lines(name) == ["[]"]
 
 
-def test_a_job_that_installs_changes_its_image_for_itself_only(aws_at, tmp_path):
-    """The issue's own job: `python3 -m pip install --no-deps`."""
+def test_a_job_that_installs_changes_its_image_for_itself_only(aws_at, tmp_path, monkeypatch):
+    """The issue's own job: `python3 -m pip install --no-deps`; and what it can reach."""
     wheel(tmp_path, "walled", "1.0")
+    record = tmp_path / "refused"
+    monkeypatch.setenv(RECORD, str(record))
     program = f"""
-        import subprocess, sys
+        import subprocess, sys, urllib.error, urllib.request
+        for scheme in ("http", "https"):
+            place = scheme + "://{{bucket}}.s3.us-east-1.amazonaws.com/from-outside"
+            print(urllib.request.urlopen(place).read().decode())
+        for place in ("http://elsewhere.example/a", "https://other.example/", "http://10.9.8.7/"):
+            try:
+                urllib.request.urlopen(place)
+            except urllib.error.URLError as error:
+                print(error)
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index",
                         "--find-links", "{tmp_path}", "walled==1.0"], check=True)
         sys.exit(subprocess.run([sys.executable, "-c", "import walled; print(walled.VERSION)"])
@@ -59,9 +69,14 @@ def test_a_job_that_installs_changes_its_image_for_itself_only(aws_at, tmp_path)
         venv.create(folder, with_pip=True)
         with Emulator(images={"tests": Path(folder)}, grace=2) as emulator:
             aws = aws_at(emulator)
-            name = aws.processing(program)
+            aws.put("from-outside", b"an object", ACL="public-read")
+            name = aws.processing(program.replace("{bucket}", aws.bucket))
             assert aws.wait(name)["ProcessingJobStatus"] == "Completed", aws.lines(name)
+            assert aws.lines(name)[:2] == ["an object", "an object"]
             assert aws.lines(name)[-1] == "1.0"
+            refused = ["elsewhere.example", "other.example", "10.9.8.7"]
+            assert emulator.refused() == dict.fromkeys(refused, 1)
+            assert record.read_text().split() == refused
             other = aws.processing("import walled")
             assert aws.wait(other)["ProcessingJobStatus"] == "Failed"
         assert not list(Path(folder).rglob("walled*"))
