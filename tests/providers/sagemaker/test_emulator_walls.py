@@ -53,12 +53,12 @@ def test_a_job_that_installs_changes_its_image_for_itself_only(aws_at, tmp_path,
         import subprocess, sys, urllib.error, urllib.request
         for scheme in ("http", "https"):
             place = scheme + "://{{bucket}}.s3.us-east-1.amazonaws.com/from-outside"
-            print(urllib.request.urlopen(place).read().decode())
+            print(urllib.request.urlopen(place).read().decode(), flush=True)
         for place in ("http://elsewhere.example/a", "https://other.example/", "http://10.9.8.7/"):
             try:
                 urllib.request.urlopen(place)
             except urllib.error.URLError as error:
-                print(error)
+                print(error, flush=True)
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index",
                         "--find-links", "{tmp_path}", "walled==1.0"], check=True)
         sys.exit(subprocess.run([sys.executable, "-c", "import walled; print(walled.VERSION)"])
