@@ -26,8 +26,14 @@ demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from
 	$(BIN)/waterflow run pipelines/fraud_detection
 	$(BIN)/waterflow run pipelines/fraud_detection
 
-test: $(READY) ## Run the tests
+test: $(READY) $(TOOLS)/awscli/.ready ## Run the tests
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
+
+# In an environment of its own: it wants another botocore than boto3 does.
+$(TOOLS)/awscli/.ready: | $(filter $(TOOLS)/%,$(UV))
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python "awscli==1.46.3"
+	@touch $@
 
 lint: $(READY) ## Check style, types and the import rules
 	$(BIN)/ruff format --check .
