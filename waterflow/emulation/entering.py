@@ -44,6 +44,8 @@ _KEPT: Final = {
 """Flags that a user namespace must repeat, as it may not drop them."""
 _DETACH: Final = 2
 _BACKLOG: Final = 128
+_LONGEST_NAME: Final = 64
+"""Characters of a host name that the kernel takes."""
 _CANNOT_SET_UP, _CANNOT_RUN, _NOT_FOUND = 125, 126, 127
 _C: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -236,7 +238,7 @@ def _connect(network: Mapping[str, Any]) -> None:
     """Set the container's own network up: its name, its ways to others, its ways out."""
     import socket
 
-    socket.sethostname(network["name"])
+    socket.sethostname(network["name"][:_LONGEST_NAME])
     _raise_loopback()
     if network["hub"] is not None:
         import runpy

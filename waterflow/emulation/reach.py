@@ -8,6 +8,7 @@ import re
 import selectors
 import socket
 import threading
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 _CHUNK: Final = 1 << 16
 _LARGEST: Final = 1 << 16
 """Bytes of the largest file that is taken for settings."""
-_MOST_FILES: Final = 2000
+_MOST_FILES: Final = 10_000
+"""How many files are looked at: a job may have very many, and waits for it."""
 _SETTINGS: Final = frozenset(
     {".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".env", ".properties"}
 )
@@ -145,17 +147,16 @@ def listening() -> frozenset[int]:
 
 def _settings(folders: Iterable[Path]) -> Iterable[str]:
     """Yield the texts of the files that hold settings."""
-    left = _MOST_FILES
-    for folder in folders:
-        for place, _, names in os.walk(folder):
-            for name in names:
-                file = Path(place, name)
-                if file.suffix.lower() not in _SETTINGS:
-                    continue
-                with contextlib.suppress(OSError):
-                    if left and file.stat().st_size <= _LARGEST:
-                        left -= 1
-                        yield file.read_text("utf-8", "replace")
+    files = (
+        Path(place, name)
+        for folder in folders
+        for place, _, names in os.walk(folder)
+        for name in names
+    )
+    for file in islice(files, _MOST_FILES):
+        with contextlib.suppress(OSError):
+            if file.suffix.lower() in _SETTINGS and file.stat().st_size <= _LARGEST:
+                yield file.read_text("utf-8", "replace")
 
 
 def _lead(connection: socket.socket, port: int) -> None:
