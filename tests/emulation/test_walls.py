@@ -64,6 +64,21 @@ def shell(text):
     return " ".join("'" + word.replace("'", "'\"'\"'") + "'" for word in words)
 
 
+def reaches(port):
+    """A job that says what answers at a port of its loopback."""
+    program = f"""
+        import os, socket
+        try:
+            with socket.create_connection(("localhost", {port}), 5) as connection:
+                connection.sendall(b"all of it")
+                connection.shutdown(socket.SHUT_WR)
+                print(b"".join(iter(lambda: connection.recv(10), b"")).decode())
+        except ConnectionRefusedError:
+            print("nothing is there")
+    """
+    return shell(program)
+
+
 WRITES = {
     "at-the-root": f"/{_FILE}",
     "in-the-system": f"/etc/{_FILE}",
@@ -189,21 +204,22 @@ def test_a_job_reaches_of_this_machine_what_it_names(toy, server):
     if "a network of its own" not in toy.emulator.isolation:
         pytest.skip(toy.emulator.isolation)
     port = server("of the machine")
-    program = f"""
-        import os, socket
-        try:
-            with socket.create_connection(("localhost", {port}), 5) as connection:
-                connection.sendall(b"all of it")
-                connection.shutdown(socket.SHUT_WR)
-                print(b"".join(iter(lambda: connection.recv(10), b"")).decode())
-        except ConnectionRefusedError:
-            print("nothing is there")
-    """
+    program = reaches(port)
     for number, name in enumerate(("http://127.0.0.1:{}", "http://localhost:{}/x", "{}", "")):
-        toy.start(f"names-{number}", shell(program), environment={"NAME": name.format(port)})
+        toy.start(f"names-{number}", program, environment={"NAME": name.format(port)})
     logs = [toy.wait(f"names-{number}")["log"] for number in range(4)]
     there, nothing = ["all of it, of the machine"], ["nothing is there"]
     assert logs == [there, there, nothing, nothing]
+
+
+def test_a_port_that_is_allowed_is_reached_unnamed(client, server):
+    from toycloud import Emulator
+
+    port = server("of the machine")
+    with Emulator(allowed=[f"localhost:{port}"]) as emulator:
+        cloud = client(emulator)
+        cloud.start("unnamed", reaches(port))
+        assert cloud.wait("unnamed")["log"] == ["all of it, of the machine"]
 
 
 NAMED = {

@@ -61,11 +61,11 @@ def join(hub: int, number: int, address: str) -> None:
     try:
         _enter(hub)
         # It cannot be up before the line is whole.
-        there = _interface(_INTERFACE.encode(), up=False) + _attribute(
+        peer = _interface(_INTERFACE.encode(), up=False) + _attribute(
             _NAMESPACE, struct.pack("I", own)
         )
         _new_link(
-            f"to-{number}".encode(), b"veth", _attribute(_PEER, there), socket.if_nametoindex("hub")
+            f"to-{number}".encode(), b"veth", _attribute(_PEER, peer), socket.if_nametoindex("hub")
         )
         _enter(own)
     finally:

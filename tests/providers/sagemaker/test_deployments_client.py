@@ -38,8 +38,8 @@ def test_a_deployment_is_kept_as_a_record_and_says_so(deployments, model, aws, e
 
     name = aws.name("deployment")
     settings = SETTINGS | {"synchronous": False, "archive": True, "tags": {"team": "shop"}}
-    made = deployments.create_deployment(name, model, config=settings)
-    assert made == {"name": name, "flavor": "python_function"}
+    deployment = deployments.create_deployment(name, model, config=settings)
+    assert deployment == {"name": name, "flavor": "python_function"}
     eventually(lambda: deployments.get_deployment(name)["EndpointStatus"] == "InService")
     assert name in [one["EndpointName"] for one in deployments.list_deployments()]
 
