@@ -28,8 +28,14 @@ demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from
 	$(BIN)/waterflow run pipelines/fraud_detection
 	$(BIN)/waterflow run pipelines/fraud_detection
 
-test: $(READY) test-infra ## Run the tests
+test: $(READY) $(TOOLS)/awscli/.ready test-infra ## Run the tests
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
+
+# In an environment of its own: it wants another botocore than boto3 does.
+$(TOOLS)/awscli/.ready: | $(filter $(TOOLS)/%,$(UV))
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python "awscli==1.46.3"
+	@touch $@
 
 # Each of infra's projects has an environment of its own, made once from its own lock.
 infra/%/.venv/.ready: infra/%/requirements.txt | $(filter $(TOOLS)/%,$(UV))

@@ -125,12 +125,58 @@ def test_an_allowed_host_is_reached_by_the_proxy_that_leads_out_of_here(
         beyond.close()
 
 
-@pytest.mark.parametrize(
-    "request_", [b"GET http://x.googleapis.com/ HTTP/1.1\r\n\r\n", b"\r\n\r\n"]
-)
-def test_only_connections_over_tls_are_let_in(door, request_):
+PLAIN = {
+    "of-the-cloud": (
+        (
+            b"POST http://a.googleapis.com/o/x?y=1 HTTP/1.1\r\nHost: a.googleapis.com\r\n"
+            b"Proxy-Connection: keep-alive\r\nConnection: keep-alive\r\n\r\nbody\n"
+        ),
+        (
+            b"http POST /o/x?y=1 HTTP/1.1\r\nhttp Host: a.googleapis.com\r\n"
+            b"http X-Waterflow-Plain: 1\r\nhttp Connection: close\r\nhttp \r\nhttp body\n"
+        ),
+        {},
+    ),
+    "of-another": (
+        b"GET http://elsewhere.example:8080/x HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
+        b"HTTP/1.1 403 Forbidden\r\n",
+        {"elsewhere.example": 1},
+    ),
+    "an-address": (
+        b"GET http://93.184.215.14/ HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 403 Forbidden\r\n",
+        {"93.184.215.14": 1},
+    ),
+    "to-no-proxy": (b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 403 Forbidden\r\n", {}),
+    "nothing": (b"\r\n\r\n", b"HTTP/1.1 403 Forbidden\r\n", {}),
+}
+
+
+@pytest.mark.parametrize(("request_", "reply", "refused"), PLAIN.values(), ids=PLAIN)
+def test_requests_without_tls_are_held_to_the_same_hosts(
+    door, request_, reply, refused, monkeypatch
+):
+    monkeypatch.delenv(RECORD)
     with connect(door, request_) as client:
-        assert client.recv(1000).startswith(b"HTTP/1.1 403")
+        answer = b""
+        while len(answer) < len(reply):
+            answer += client.recv(1000)
+    assert answer.startswith(reply)
+    assert door.refused == refused
+
+
+def test_a_request_without_tls_goes_to_an_allowed_host(tmp_path, echo, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    port = echo(b"there ")
+    door = Door(["*.googleapis.com"], Authority(tmp_path), port, allowed=[f"localhost:{port}"])
+    request = f"GET http://localhost:{port}/a HTTP/1.1\r\n\r\n".encode()
+    try:
+        with connect(door, request) as client:
+            assert client.recv(1000).startswith(b"there GET /a HTTP/1.1\r\n")
+    finally:
+        door.close()
+    assert not door.refused
 
 
 def test_a_client_that_leaves_disturbs_nobody(door, tmp_path):

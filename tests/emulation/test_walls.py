@@ -1,15 +1,19 @@
 """What a job of any emulator can do to this machine: nothing; shown with the toy cloud."""
 
 import json
+import socket
+import socketserver
 import sys
 import tempfile
 import textwrap
+import threading
 import venv
 from pathlib import Path
 
 import pytest
 
-from waterflow.emulation.isolation import Bound, Isolation, Level, Writes, probe
+from waterflow.emulation.isolation import Bound, Isolation, Level, Writes, failure, probe
+from waterflow.emulation.reach import Reach
 from waterflow.errors import ConfigurationError
 from waterflow.provider.emulators import SHARED, Image
 from waterflow.testing.wheels import wheel
@@ -34,9 +38,45 @@ def toy(emulator, client):
     return client(emulator)
 
 
+@pytest.fixture(scope="module")
+def server():
+    """Servers of this machine: each answers what it has heard, and what it is."""
+    running = []
+
+    def serve(text):
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                self.wfile.write(self.rfile.read() + f", {text}".encode())
+
+        one = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=one.serve_forever, args=(0.05,), daemon=True).start()
+        running.append(one)
+        return one.server_address[1]
+
+    yield serve
+    for one in running:
+        one.shutdown()
+        one.server_close()
+
+
 def shell(text):
     words = ["python3", "-c", textwrap.dedent(text)]
     return " ".join("'" + word.replace("'", "'\"'\"'") + "'" for word in words)
+
+
+def reaches(port):
+    """A job that says what answers at a port of its loopback."""
+    program = f"""
+        import os, socket
+        try:
+            with socket.create_connection(("localhost", {port}), 5) as connection:
+                connection.sendall(b"all of it")
+                connection.shutdown(socket.SHUT_WR)
+                print(b"".join(iter(lambda: connection.recv(10), b"")).decode())
+        except ConnectionRefusedError:
+            print("nothing is there")
+    """
+    return shell(program)
 
 
 WRITES = {
@@ -109,19 +149,104 @@ def test_jobs_do_not_see_each_other_s_folders(toy):
     toy("DELETE", "jobs/here")
 
 
-def test_a_job_serves_at_a_port_of_its_own_address(toy):
-    program = """
-        import http.server, socket, threading, urllib.request
-        address = socket.gethostbyname("host-0")
-        server = http.server.HTTPServer((address, 8080), http.server.SimpleHTTPRequestHandler)
+def test_two_jobs_serve_at_the_same_port_of_all_addresses_at_once(toy, tmp_path):
+    if "a network of its own" not in toy.emulator.isolation:
+        pytest.skip(toy.emulator.isolation)
+    program = f"""
+        import http.server, os, pathlib, threading, time, urllib.request
+        server = http.server.ThreadingHTTPServer(
+            ("0.0.0.0", 8080), http.server.SimpleHTTPRequestHandler
+        )
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(urllib.request.urlopen(f"http://host-0:8080/mark").read().decode())
+        meeting = pathlib.Path("{tmp_path}")
+        (meeting / os.environ["NAME"]).touch()
+        while len(list(meeting.iterdir())) < 2:
+            time.sleep(0.02)
+        for host in ("localhost", "host-0", os.uname().nodename):
+            print(urllib.request.urlopen(f"http://{{host}}:8080/mark").read().decode())
         server.shutdown()
     """
     for name in ("one", "two"):
-        toy.start(f"serves-{name}", f"echo {name} > mark; exec 2>/dev/null; {shell(program)}")
+        command = f"printf {name} > mark; exec 2>/dev/null; {shell(program)}"
+        toy.start(f"serves-{name}", command, environment={"NAME": name})
     for name in ("one", "two"):
-        assert toy.wait(f"serves-{name}")["log"][:1] == [name]
+        assert toy.wait(f"serves-{name}")["log"] == [name] * 3
+
+
+def test_instances_of_a_job_serve_at_one_port_and_find_each_other_by_name(toy):
+    if "DEGRADED: jobs" in toy.emulator.isolation:
+        pytest.skip(toy.emulator.isolation)
+    program = """
+        import os, socket, time
+        own = os.uname().nodename
+        other = {"host-0": "host-1", "host-1": "host-0"}[own]
+        server = socket.create_server(("0.0.0.0", 8080))
+        while True:
+            try:
+                connection = socket.create_connection((other, 8080), 5)
+                break
+            except OSError:
+                time.sleep(0.05)
+        mine, _ = server.accept()
+        mine.sendall(own.encode())
+        print(own, "hears", connection.recv(100).decode())
+        connection.sendall(b"done")
+        mine.recv(100)
+    """
+    toy.start("both", shell(program), hosts=2)
+    job = toy.wait("both")
+    assert job["state"] == "completed", job
+    assert sorted(job["log"]) == ["host-0 hears host-1", "host-1 hears host-0"]
+
+
+def test_a_job_reaches_of_this_machine_what_it_names(toy, server):
+    """A service of this machine stands for a tracking server."""
+    if "a network of its own" not in toy.emulator.isolation:
+        pytest.skip(toy.emulator.isolation)
+    port = server("of the machine")
+    program = reaches(port)
+    for number, name in enumerate(("http://127.0.0.1:{}", "http://localhost:{}/x", "{}", "")):
+        toy.start(f"names-{number}", program, environment={"NAME": name.format(port)})
+    logs = [toy.wait(f"names-{number}")["log"] for number in range(4)]
+    there, nothing = ["all of it, of the machine"], ["nothing is there"]
+    assert logs == [there, there, nothing, nothing]
+
+
+def test_a_port_that_is_allowed_is_reached_unnamed(client, server):
+    from toycloud import Emulator
+
+    port = server("of the machine")
+    with Emulator(allowed=[f"localhost:{port}"]) as emulator:
+        cloud = client(emulator)
+        cloud.start("unnamed", reaches(port))
+        assert cloud.wait("unnamed")["log"] == ["all of it, of the machine"]
+
+
+NAMED = {
+    "an-argument": (["--uri=http://127.0.0.1:{}/path"], {}, True),
+    "of-ipv6": (["http://[::1]:{}"], {}, True),
+    "settings": ([], {"a/b/settings.json": '{{"uri": "http://localhost:{}"}}'}, True),
+    "settings-in-yaml": ([], {"conf.yml": "uri: http://localhost:{}"}, True),
+    "data": ([], {"data.csv": "http://localhost:{}"}, False),
+    "large": ([], {"large.json": "http://localhost:{}" + " " * 70_000}, False),
+    "another-host": (
+        ["http://elsewhere.example:{}", "10.127.0.0.1:{}", "mylocalhost:{}"],
+        {},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("texts", "files", "reached"), NAMED.values(), ids=NAMED)
+def test_the_ports_that_a_job_reaches(tmp_path, server, texts, files, reached):
+    port, own = server("of the machine"), 1
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text.format(port))
+    reach = Reach({own: socket.socket.close}, [2])
+    ports = reach.ports([text.format(port) for text in texts], [tmp_path])
+    assert ports == ((own, 2, port) if reached else (own, 2))
+    assert reach.ports(["http://localhost:9"], []) == (own, 2)  # nothing listens there
 
 
 def test_a_fork_bomb_ends_in_itself(toy):
@@ -199,22 +324,37 @@ def test_every_kind_of_wall_keeps_what_is_behind_it(tmp_path, level, writes):
     assert (tmp_path / "job" / "home" / "own").exists()
 
 
-def test_where_there_is_no_overlay_it_is_said(monkeypatch):
-    from waterflow.emulation import isolation
+LESS = {
+    "no-overlay": (
+        lambda one: one.writes in (Writes.DISK, Writes.MEMORY),
+        "DEGRADED: elsewhere it can write nothing, as there is no overlay",
+        {"writes": Writes.READ_ONLY, "network": True, "joined": True},
+        "disk: it is not there; memory: it is not there",
+    ),
+    "no-network": (
+        lambda one: one.network,
+        "DEGRADED: jobs share this machine's network and its ports",
+        {"writes": Writes.DISK, "network": False, "joined": False},
+        "network: it is not there",
+    ),
+    "nothing-joins-networks": (
+        lambda one: one.joined,
+        "DEGRADED: jobs of several instances share this machine's network",
+        {"writes": Writes.DISK, "network": True, "joined": False},
+        "joined networks: it is not there",
+    ),
+}
 
-    tried = isolation._try
 
-    def without_overlay(candidate, **more):
-        layered = candidate.writes in (Writes.DISK, Writes.MEMORY)
-        return "no overlay" if layered else tried(candidate, **more)
-
-    monkeypatch.setattr(isolation, "_try", without_overlay)
-    degraded = isolation.probe(("/opt/wf",))
-    if not degraded.mounts:
-        pytest.skip(degraded.reason)
-    assert degraded.writes is Writes.READ_ONLY
-    assert "DEGRADED: elsewhere it can write nothing, as there is no overlay" in degraded.describe()
-    assert "disk: no overlay; memory: no overlay" in degraded.reason
+@pytest.mark.parametrize(("lacks", "said", "fields", "reason"), LESS.values(), ids=LESS)
+def test_what_a_kernel_lacks_is_said_and_the_rest_is_there(lacks, said, fields, reason):
+    best = probe(("/opt/wf",))
+    if "DEGRADED" in best.describe():
+        pytest.skip(best.reason)
+    less = probe(("/opt/wf",), trial=lambda one: "it is not there" if lacks(one) else failure(one))
+    assert {name: getattr(less, name) for name in fields} == fields
+    assert said in less.describe()
+    assert less.reason == reason
 
 
 # --- images ---------------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 from waterflow.emulation import sandbox
 from waterflow.emulation.errors import JobError
 from waterflow.emulation.isolation import Level
+from waterflow.emulation.network import ADDRESSES, INTERFACE, Hub, Network
+from waterflow.emulation.reach import Passage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from waterflow.emulation.sandbox import Write
     from waterflow.emulation.site import Site
@@ -80,11 +83,16 @@ class Cluster:
                 f"machine: {paths} is a link here"
             )
         self._site, self._workload = site, workload
-        # Each job has loopback addresses of its own, so that the same port serves many jobs.
+        self._network = self._is_own()
+        self._joined = self._network and site.isolation.joined and len(workload.hosts) > 1
+        # Where jobs share a network, each has loopback addresses of its own in it.
         number = next(_NUMBERS) % 60000
         block = f"127.{1 + number // 250}.{1 + number % 250}"
-        self.hosts = {name: f"{block}.{i}" for i, name in enumerate(workload.hosts, start=1)}
+        pattern = ADDRESSES if self._joined else f"{block}.{{}}"
+        self.hosts = {name: pattern.format(i) for i, name in enumerate(workload.hosts, start=1)}
         """Host -> its address."""
+        self.interface = INTERFACE if self._joined else "lo"
+        """The network interface by which the containers reach each other."""
         named = self.hosts if site.isolation.mounts else {}
         self._folders = {host: folder / host for host in self.hosts}
         self._mounts: dict[str, dict[str, Path]] = {}
@@ -98,6 +106,13 @@ class Cluster:
                 mounted.mkdir(parents=True, exist_ok=True)
         self.wake = threading.Event()
         """Set it to make `run` look at once."""
+
+    def _is_own(self) -> bool:
+        """Return whether each container has a network of its own, not this machine's."""
+        isolation, workload = self._site.isolation, self._workload
+        # Rather several that see each other than none that does.
+        several = len(workload.hosts) > 1 and not isolation.joined
+        return isolation.mounts and isolation.network and not (several and workload.network)
 
     def path(self, host: str, inside: str) -> Path:
         """Return where a path in a job is on this machine.
@@ -137,9 +152,12 @@ class Cluster:
         """
         running: list[sandbox.Container] = []
         try:
-            with tempfile.TemporaryDirectory(prefix="wf-", ignore_cleanup_errors=True) as links:
+            with (
+                tempfile.TemporaryDirectory(prefix="wf-", ignore_cleanup_errors=True) as links,
+                self._hub() as hub,
+            ):
                 for host in self.hosts:
-                    running.append(self._start(host, write(host), Path(links)))  # noqa: PERF401 - closed below
+                    running.append(self._start(host, write(host), Path(links), hub))  # noqa: PERF401 - closed below
                 return self._watch(running, check, grace)
         except OSError as error:
             raise JobError(f"InternalServerError: the container cannot start: {error}") from error
@@ -147,28 +165,73 @@ class Cluster:
             for container in running:
                 container.close()
 
-    def _start(self, host: str, write: Write, links: Path) -> sandbox.Container:
+    @contextlib.contextmanager
+    def _hub(self) -> Generator[Hub | None]:
+        """Hold what joins the containers' networks; nothing for one container."""
+        if not self._joined:
+            yield None
+            return
+        hub = Hub(private=self._site.isolation.level is Level.NAMESPACES)
+        try:
+            yield hub
+        finally:
+            hub.close()
+
+    def _start(self, host: str, write: Write, links: Path, hub: Hub | None) -> sandbox.Container:
         folder, workload, site = self._folders[host], self._workload, self._site
         # The path of a socket, as multiprocessing makes them there, has 107 characters at most.
-        short = links / str(list(self.hosts).index(host))
+        number = list(self.hosts).index(host) + 1
+        short = links / str(number)
         short.symlink_to(folder / "tmp")
         environment = {
             "PATH": site.images.path(workload.image),
             "HOME": str(folder / "home"),
             "TMPDIR": str(short),
             "LANG": "C.UTF-8",
+            **(self._access() if workload.network else {}),
             **workload.environment,
         }
+        network, ways = self._own_network(host, number, environment, hub)
         spec = sandbox.Spec(
             command=workload.command,
             environment=environment,
             folder=folder,
             mounts=self._mounts[host],
             start=workload.start,
-            network=workload.network,
+            network=network,
+            ways=ways,
             hidden=site.work,
         )
-        return sandbox.Container(site.isolation, spec, write, self.wake)
+        try:
+            return sandbox.Container(site.isolation, spec, write, self.wake)
+        except OSError:
+            if ways is not None:
+                ways.close()
+            raise
+
+    def _access(self) -> dict[str, str]:
+        """Return the variables that lead a job to the door, past which it goes to its own hosts."""
+        access = dict(self._site.access)
+        if access:
+            own = ",".join(("127.0.0.1", "localhost", "::1", *self.hosts, *self.hosts.values()))
+            access |= {"NO_PROXY": own, "no_proxy": own}
+        return access
+
+    def _own_network(
+        self, host: str, number: int, environment: Mapping[str, str], hub: Hub | None
+    ) -> tuple[Network | None, Passage | None]:
+        """Return the network of a container's own, and the ways out of it."""
+        if not self._network:
+            return None, None
+        network = Network(name=host, hub=hub, number=number, address=self.hosts[host])
+        if not self._workload.network:
+            return network, None
+        texts = (*self._workload.command, *environment.values())
+        ports = self._site.reach.ports(texts, self._mounts[host].values())
+        if not ports:
+            return network, None
+        ways = Passage(self._site.reach, ports)
+        return replace(network, ports=ports, channel=ways.theirs.fileno()), ways
 
     def _watch(
         self,

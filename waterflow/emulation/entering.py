@@ -6,6 +6,7 @@ this program, so it imports little, and mounts by the C library instead of by co
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -42,6 +43,9 @@ _KEPT: Final = {
 }  # fmt: skip
 """Flags that a user namespace must repeat, as it may not drop them."""
 _DETACH: Final = 2
+_BACKLOG: Final = 128
+_LONGEST_NAME: Final = 64
+"""Characters of a host name that the kernel takes."""
 _CANNOT_SET_UP, _CANNOT_RUN, _NOT_FOUND = 125, 126, 127
 _C: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -57,10 +61,10 @@ def main(arguments: Sequence[str]) -> int:
     """
     container: dict[str, Any] = json.loads(arguments[0])
     try:
+        if container["network"] is not None:
+            _connect(container["network"])
         _Root(container).enter()
         _bound(container)
-        if container["cut"]:
-            _raise_loopback()
     except OSError as error:
         print(f"the container cannot be set up: {error}", file=sys.stderr)
         return _CANNOT_SET_UP
@@ -228,6 +232,32 @@ def _bound(container: Mapping[str, Any]) -> None:
         wish: int = container["processes"]
         count = wish if most == resource.RLIM_INFINITY else min(most, wish)
         resource.setrlimit(resource.RLIMIT_NPROC, (count, count))
+
+
+def _connect(network: Mapping[str, Any]) -> None:
+    """Set the container's own network up: its name, its ways to others, its ways out."""
+    import socket
+
+    socket.sethostname(network["name"][:_LONGEST_NAME])
+    _raise_loopback()
+    if network["hub"] is not None:
+        import runpy
+
+        # Beside this program, of which no package is known here.
+        place = os.path.join(os.path.dirname(__file__), "joining.py")
+        runpy.run_path(place)["join"](network["hub"], network["number"], network["address"])
+        os.close(network["hub"])
+    if network["channel"] is None:
+        return
+    with socket.socket(fileno=network["channel"]) as channel, contextlib.ExitStack() as stack:
+        listeners: list[int] = []
+        for port in network["ports"]:
+            listener = stack.enter_context(socket.socket())
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen(_BACKLOG)
+            listeners.append(listener.fileno())
+        socket.send_fds(channel, [b"."], listeners)
 
 
 def _raise_loopback() -> None:

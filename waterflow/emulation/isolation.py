@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from waterflow.emulation import entering
+from waterflow.emulation.network import ADDRESSES, Hub, Network, dies_with_us, tool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _PATIENCE: Final = 20.0
 _PROCESSES: Final = max(1024, 128 * (os.cpu_count() or 1))
@@ -67,7 +68,8 @@ class Isolation:
         paths: The paths that every job has for itself, such as /opt/ml; empty where a job has
             only a folder to run in.
         processes: Whether a job has a process namespace, and is process 1 in it.
-        network: Whether a job can be cut off from the network.
+        network: Whether a job has a network of its own, and can be cut off from this machine's.
+        joined: Whether the containers of one job can each have one, and reach each other.
         writes: What becomes of what a job writes outside of its own folders.
         bound: What bounds the processes of a job.
         shared: Folders of this machine that all jobs may change.
@@ -78,6 +80,7 @@ class Isolation:
     paths: tuple[str, ...] = ()
     processes: bool = False
     network: bool = False
+    joined: bool = False
     writes: Writes = Writes.THROUGH
     bound: Bound = Bound.NONE
     shared: tuple[Path, ...] = ()
@@ -90,18 +93,27 @@ class Isolation:
 
     def describe(self) -> str:
         """Return one line for the user."""
-        network = (
-            "network isolation cuts a job off"
-            if self.network
-            else "DEGRADED: network isolation takes the endpoint away, but not the network"
-        )
         bound = (
             "DEGRADED: nothing bounds its processes"
             if self.bound is Bound.NONE
             else f"it has {_PROCESSES} processes at most"
         )
         reason = f" ({self.reason})" if self.reason else ""
-        return f"{self._view()}; {self._elsewhere()}; {bound}; {network}{reason}"
+        return f"{self._view()}; {self._elsewhere()}; {bound}; {self._reach()}{reason}"
+
+    def _reach(self) -> str:
+        if not self.network:
+            return (
+                "DEGRADED: jobs share this machine's network and its ports, and network isolation "
+                "takes the endpoint away, but not the network"
+            )
+        own = "it has a network of its own, and network isolation cuts it off"
+        if self.joined:
+            return own
+        return (
+            f"{own}; DEGRADED: jobs of several instances share this machine's network, or with "
+            "network isolation do not reach each other"
+        )
 
     def _elsewhere(self) -> str:
         return {
@@ -141,7 +153,7 @@ class Isolation:
         stage: Path,
         folder: str,
         python: str,
-        network: bool,
+        network: Network | None = None,
         hosts: Path | None = None,
         own: Sequence[Path] = (),
         hidden: Path | None = None,
@@ -154,14 +166,13 @@ class Isolation:
             stage: An empty folder of the container's own.
             folder: Where the command starts, as the job sees it.
             python: An interpreter of this machine.
-            network: Whether it may reach the network.
+            network: The network it has for itself; None for this machine's.
             hosts: What stands for /etc/hosts; None for the machine's own.
             own: Folders that it may change, at their own paths.
             hidden: A folder of which it sees its own only; None for none.
         """
         if not self.mounts:
             return list(command)
-        cut = self.network and not network
         container = {
             "writes": self.writes,
             "private": self.level is Level.NAMESPACES,
@@ -173,18 +184,27 @@ class Isolation:
             "hosts": None if hosts is None else str(hosts),
             "pids": _PROCESSES if self.bound is Bound.PIDS else 0,
             "processes": _PROCESSES if self.bound is Bound.USER else 0,
-            "cut": cut,
+            "network": None if network is None else network.settings,
         }
+        hub = None if network is None else network.hub
         return [
-            *_dies_with_us(),
-            *_unshare(self.level, processes=self.processes, network=cut),
+            *dies_with_us(),
+            *([] if hub is None else hub.enter),
+            *_unshare(
+                private=self.level is Level.NAMESPACES and hub is None,
+                processes=self.processes,
+                network=network is not None,
+            ),
             python, "-I", "-S", entering.__file__, json.dumps(container),
             *command,
         ]  # fmt: skip
 
 
 def probe(
-    paths: Sequence[str] = (), level: Level | None = None, shared: Sequence[Path] = ()
+    paths: Sequence[str] = (),
+    level: Level | None = None,
+    shared: Sequence[Path] = (),
+    trial: Callable[[Isolation], str | None] | None = None,
 ) -> Isolation:
     """Find the best isolation that works here, by trying.
 
@@ -192,7 +212,10 @@ def probe(
         paths: The paths that every job is to have for itself.
         level: Try this level only.
         shared: Folders of this machine that all jobs may change.
+        trial: Says why an isolation does not work, or None when it does; None for `failure`,
+            which runs a container.
     """
+    trial = trial or failure
     own = tuple(paths)
     failures: list[str] = []
     for candidate in (Level.NAMESPACES, Level.MOUNTS):
@@ -200,32 +223,42 @@ def probe(
             continue
         for processes in (True, False):
             plain = Isolation(level=candidate, paths=own, processes=processes, shared=tuple(shared))
-            best = replace(plain, writes=Writes.DISK, bound=_bound(plain), network=True)
-            if _try(best, network=False) is None:
+            best = replace(
+                plain, writes=Writes.DISK, bound=_bound(plain), network=True, joined=True
+            )
+            if trial(best) is None:
                 return replace(best, reason="; ".join(failures))
-            failure = _try(plain)
-            if failure is None:
-                return _improved(plain, failures)
-            failures.append(f"{candidate}{'' if processes else ', processes shared'}: {failure}")
+            reason = trial(plain)
+            if reason is None:
+                return _improved(plain, failures, trial)
+            failures.append(f"{candidate}{'' if processes else ', processes shared'}: {reason}")
     reason = "; ".join(failures)
     if level in (None, Level.SYMLINK) and own and all(_linkable(Path(path)) for path in own):
         return Isolation(level=Level.SYMLINK, paths=own, reason=reason)
     return Isolation(level=Level.REWRITTEN, paths=own, reason=reason)
 
 
-def _improved(plain: Isolation, failures: list[str]) -> Isolation:
+def _improved(
+    plain: Isolation, failures: list[str], trial: Callable[[Isolation], str | None]
+) -> Isolation:
     """Return what works with all that works beside it."""
     best = plain
     for writes in (Writes.DISK, Writes.MEMORY, Writes.READ_ONLY):
-        failure = _try(replace(plain, writes=writes))
-        if failure is None:
+        reason = trial(replace(plain, writes=writes))
+        if reason is None:
             best = replace(plain, writes=writes)
             break
-        failures.append(f"{writes}: {failure}")
+        failures.append(f"{writes}: {reason}")
     bounded = replace(best, bound=_bound(plain))
-    best = bounded if _try(bounded) is None else best
-    cut = replace(best, network=True)
-    return replace(best, network=_try(cut, network=False) is None, reason="; ".join(failures))
+    best = bounded if trial(bounded) is None else best
+    alone = replace(best, network=True)
+    for better, what in ((alone, "network"), (replace(alone, joined=True), "joined networks")):
+        reason = trial(better)
+        if reason is not None:
+            failures.append(f"{what}: {reason}")
+            break
+        best = better
+    return replace(best, reason="; ".join(failures))
 
 
 def _bound(isolation: Isolation) -> Bound:
@@ -247,10 +280,27 @@ def _linkable(path: Path) -> bool:
     return not path.exists() and os.access(path.parent, os.W_OK)
 
 
-def _try(isolation: Isolation, *, network: bool = True) -> str | None:
-    """Return why an isolation does not work; None when it does."""
+def failure(isolation: Isolation) -> str | None:
+    """Return why an isolation does not work on this machine; None when it does.
+
+    Args:
+        isolation: What is tried, by a container that ends at once.
+    """
     if shutil.which("unshare") is None:
         return "there is no command unshare"
+    hub = None
+    try:
+        if isolation.joined:
+            hub = Hub(private=isolation.level is Level.NAMESPACES)
+        return _failure(isolation, hub)
+    except OSError as error:
+        return str(error)
+    finally:
+        if hub is not None:
+            hub.close()
+
+
+def _failure(isolation: Isolation, hub: Hub | None) -> str | None:
     with tempfile.TemporaryDirectory(prefix="waterflow-probe-") as name:
         folder = Path(name)
         mounts = {path: folder / f"mount-{number}" for number, path in enumerate(isolation.paths)}
@@ -265,8 +315,9 @@ def _try(isolation: Isolation, *, network: bool = True) -> str | None:
             test += f" && ! touch '{outside}' 2>&1"
         elif isolation.writes is not Writes.THROUGH:
             test += f" && touch '{outside}'"
+        network = Network(hub=hub, address=ADDRESSES.format(1)) if isolation.network else None
         command = isolation.command(
-            [_tool("sh"), "-c", test],
+            [tool("sh"), "-c", test],
             mounts=mounts,
             stage=folder / "stage",
             folder=str(folder / "home"),
@@ -276,9 +327,14 @@ def _try(isolation: Isolation, *, network: bool = True) -> str | None:
         )
         try:
             done = subprocess.run(
-                command, capture_output=True, timeout=_PATIENCE, check=False, text=True
+                command,
+                capture_output=True,
+                timeout=_PATIENCE,
+                check=False,
+                text=True,
+                pass_fds=() if network is None else network.descriptors,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired as error:
             return str(error)
         finally:
             let_go(folder / "stage")
@@ -292,13 +348,13 @@ def _try(isolation: Isolation, *, network: bool = True) -> str | None:
     return (lines or [f"exit code {done.returncode}"])[-1]
 
 
-def _unshare(level: Level, *, processes: bool, network: bool) -> list[str]:
+def _unshare(*, private: bool, processes: bool, network: bool) -> list[str]:
     return [
-        _tool("unshare"),
-        *(["-r"] if level is Level.NAMESPACES else []),
+        tool("unshare"),
+        *(["-r"] if private else []),
         "-m", "--propagation", "private",
         *(["-p", "-f", "--mount-proc", "--kill-child=SIGKILL"] if processes else []),
-        *(["-n"] if network else []),
+        *(["-n", "-u"] if network else []),
     ]  # fmt: skip
 
 
@@ -310,13 +366,3 @@ def let_go(stage: Path) -> None:
     """
     for work in stage.glob("layers/*.w/work"):  # it lets nobody in
         work.chmod(0o700)
-
-
-def _dies_with_us() -> list[str]:
-    # The kernel kills a job whose server was killed, before the server could do it.
-    tool = shutil.which("setpriv")
-    return [tool, "--pdeathsig", "KILL"] if tool else []
-
-
-def _tool(name: str) -> str:
-    return shutil.which(name) or name

@@ -54,7 +54,8 @@ class EmulatorProcess(ABC):
         machines: How many jobs run at once, the others waiting; None for what this one bears.
         shared: Folders of this machine that its jobs may change, beside those that the variable
             WATERFLOW_EMULATOR_SHARED names.
-        allowed: Globs of other hosts that clients may reach, such as a package index.
+        allowed: Globs of other hosts that clients and jobs may reach, such as a package index; a
+            port of this machine's, as `localhost:5432`, for jobs.
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -328,4 +329,4 @@ def _shared(folders: Sequence[Path]) -> list[Path]:
 def _direct(outside: Mapping[str, str]) -> str:
     """Return the hosts that no proxy stands before: this machine, and those of before."""
     before = (outside.get("NO_PROXY") or outside.get("no_proxy", "")).split(",")
-    return ",".join(dict.fromkeys(["127.0.0.1", "localhost", *filter(None, before)]))
+    return ",".join(dict.fromkeys(["127.0.0.1", "localhost", "::1", *filter(None, before)]))

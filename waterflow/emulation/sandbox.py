@@ -20,6 +20,9 @@ from waterflow.emulation.isolation import Isolation, Level, let_go
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from waterflow.emulation.network import Network
+    from waterflow.emulation.reach import Passage
+
     Lines = list[tuple[int, str]]
     """(milliseconds since the epoch, line), as they were written."""
     Write = Callable[[Lines], None]
@@ -42,7 +45,8 @@ class Spec:
         folder: Its folder on this machine, made by `prepare`.
         mounts: Path in the job -> the folder of this machine that it sees there.
         start: Where it starts, as the job sees it; None for a home of its own.
-        network: Whether it may reach the network.
+        network: The network that it has for itself; None for this machine's.
+        ways: Its ways out of that network to this machine; None for none.
         hidden: A folder of this machine of which it sees its own only; None for none.
     """
 
@@ -51,7 +55,8 @@ class Spec:
     folder: Path
     mounts: Mapping[str, Path] = field(default_factory=dict[str, Path])
     start: str | None = None
-    network: bool = True
+    network: Network | None = None
+    ways: Passage | None = None
     hidden: Path | None = None
 
 
@@ -82,6 +87,7 @@ class Container:
                 name: _rewritten(text, spec.mounts) for name, text in environment.items()
             }
             start = _rewritten(start, spec.mounts)
+        network, self._ways = spec.network, spec.ways
         hosts, self._stage = spec.folder / "hosts", spec.folder / "stage"
         self._process = subprocess.Popen(
             isolation.command(
@@ -90,7 +96,7 @@ class Container:
                 stage=self._stage,
                 folder=start,
                 python=sys.executable,
-                network=spec.network,
+                network=network,
                 hosts=hosts if hosts.exists() else None,
                 own=[spec.folder / name for name in _OWN],
                 hidden=spec.hidden,
@@ -101,7 +107,10 @@ class Container:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=() if network is None else network.descriptors,
         )
+        if self._ways is not None:
+            self._ways.open()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -130,6 +139,8 @@ class Container:
         self.kill()
         self._process.wait()
         self._reader.join(_LAST_WORDS)
+        if self._ways is not None:
+            self._ways.close()
         let_go(self._stage)
         if self._links is not None:
             self._links.remove()
@@ -190,7 +201,8 @@ def prepare(folder: Path, hosts: Mapping[str, str]) -> None:
     for name in ("stage", *_OWN):
         (folder / name).mkdir(parents=True, exist_ok=True)
     if hosts:
-        lines = ["127.0.0.1 localhost", "::1 localhost"]
+        # IPv6's loopback has a name of its own, as a job's ways out listen at IPv4's.
+        lines = ["127.0.0.1 localhost", "::1 ip6-localhost ip6-loopback"]
         lines += [f"{address} {name}" for name, address in hosts.items()]
         (folder / "hosts").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

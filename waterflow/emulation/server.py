@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 if TYPE_CHECKING:
+    import socket
     import ssl
 
     from waterflow.emulation.wire import App
@@ -56,6 +57,10 @@ class Server:
         """Begin to answer; requests that came before are answered too."""
         self._thread.start()
 
+    def take(self, connection: socket.socket) -> None:
+        """Answer a connection that came by another way than the port."""
+        self._server.take(connection)
+
     def close(self) -> None:
         """Answer no more."""
         if self._thread.is_alive():
@@ -78,10 +83,16 @@ class _Server(ThreadedWSGIServer):
 
     def get_request(self) -> tuple[Any, Any]:
         connection, address = super().get_request()
+        return self._secured(connection), address
+
+    def take(self, connection: socket.socket) -> None:
+        self.process_request(self._secured(connection), (HOST, 0))
+
+    def _secured(self, connection: Any) -> Any:
         if self.ssl_context is not None:
             # Hands are shaken in the connection's own thread: a client that does not come to it
             # keeps nobody else waiting.
             connection = self.ssl_context.wrap_socket(
                 connection, server_side=True, do_handshake_on_connect=False
             )
-        return connection, address
+        return connection

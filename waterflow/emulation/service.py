@@ -20,6 +20,7 @@ from waterflow.emulation import isolation
 from waterflow.emulation.faults import FaultRules, Faults
 from waterflow.emulation.images import Images, check
 from waterflow.emulation.middleware import Middleware
+from waterflow.emulation.reach import HERE, Reach
 from waterflow.emulation.schedules import Scheduler
 from waterflow.emulation.server import Handler, Server
 from waterflow.emulation.site import GRACE, Site, Slots
@@ -181,6 +182,7 @@ class Service:
             work=options.work / "jobs",
             slots=Slots(1 if single else options.jobs),
             grace=options.grace,
+            reach=_reach(cloud, options, self._server, self._door),
             access=_for_jobs(access),
         )
         folder = self._state.folder if self._state else None
@@ -253,18 +255,22 @@ def _listen(
 
 
 def _for_jobs(access: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables that lead a job's clients through the door; none without one."""
-    if "door" not in access:
+    """Return the variables by which jobs reach hosts of the cloud's, and trust them."""
+    if "authorities" not in access:
         return {}
     from waterflow.emulation.certificates import trusting
 
-    direct = "127.0.0.1,localhost"
-    return {
-        **access["door"],
-        **trusting(access["authorities"]),
-        "NO_PROXY": direct,
-        "no_proxy": direct,
-    }
+    return {**access.get("door", {}), **trusting(access["authorities"])}
+
+
+def _reach(cloud: Cloud, options: argparse.Namespace, server: Server, door: Door | None) -> Reach:
+    """Return what of this machine jobs reach from networks of their own."""
+    own = {server.port: server.take}
+    if door is not None:
+        own[door.port] = door.take
+    grpc = cloud.grpc_port()
+    allowed = [int(port) for one in options.allowed for port in HERE.findall(one)]
+    return Reach(own, allowed if grpc is None else [*allowed, grpc])
 
 
 def _await_parent(over: threading.Event) -> None:

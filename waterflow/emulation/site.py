@@ -6,6 +6,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from waterflow.emulation.reach import Reach
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -53,6 +55,7 @@ class Site:
         work: Where jobs' folders are.
         slots: Limits the jobs that run at once to what the machine can bear.
         grace: Seconds between SIGTERM and SIGKILL.
+        reach: What of this machine jobs reach from networks of their own.
         access: The variables that lead a job to the emulator's door, and make it trusted.
     """
 
@@ -62,4 +65,5 @@ class Site:
     work: Path
     slots: Slots
     grace: float = GRACE
+    reach: Reach = field(default_factory=Reach)
     access: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -87,5 +87,5 @@ class Containers(Cluster):
             "current_group_name": _GROUP,
             "hosts": hosts,
             "instance_groups": [group],
-            "network_interface_name": "lo",
+            "network_interface_name": self.interface,
         }

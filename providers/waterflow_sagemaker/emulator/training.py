@@ -71,7 +71,6 @@ class TrainingJob(SageMakerJob):
         super().__init__(world, request)
         self._started: datetime | None = None
         self._seconds = 0.0
-        self._artifacts: str | None = None
         self._transitions: list[dict[str, Any]] = []
         self._overdue: str | None = None
         self._interruptions = SpotPlan(world.faults) if self._spot else None
@@ -122,6 +121,21 @@ class TrainingJob(SageMakerJob):
         return groups[0]["InstanceType"], sum(group["InstanceCount"] for group in groups)
 
     @property
+    def _target(self) -> str:
+        """Where its outputs go."""
+        path: str = self.request["OutputDataConfig"]["S3OutputPath"]
+        return f"{path.rstrip('/')}/{self.name}/output"
+
+    @property
+    def _plain(self) -> bool:
+        """Whether they go there uncompressed."""
+        return self.request["OutputDataConfig"].get("CompressionType") == "NONE"
+
+    @property
+    def _model(self) -> str:
+        return "model/" if self._plain else "model.tar.gz"
+
+    @property
     def _spot(self) -> bool:
         return bool(self.request.get("EnableManagedSpotTraining"))
 
@@ -141,7 +155,8 @@ class TrainingJob(SageMakerJob):
             "TrainingStartTime": self._started,
             "TrainingEndTime": self.finished_at,
             "FailureReason": self.reason if self.state is JobState.FAILED else None,
-            "ModelArtifacts": {"S3ModelArtifacts": self._artifacts} if self._artifacts else None,
+            # Whatever becomes of the job: the service's model requires it of each answer.
+            "ModelArtifacts": {"S3ModelArtifacts": f"{self._target}/{self._model}"},
             "FinalMetricDataList": [
                 {"MetricName": name, "Value": value, "Timestamp": datetime.fromtimestamp(at, UTC)}
                 for name, (value, at) in self._metrics.last.items()
@@ -353,21 +368,16 @@ class TrainingJob(SageMakerJob):
     def _collect(self, containers: Containers, *, failed: bool) -> None:
         """Upload what the containers made: data always, the model unless they failed."""
         self._move("Uploading")
-        config = self.request["OutputDataConfig"]
-        target = f"{config['S3OutputPath'].rstrip('/')}/{self.name}/output"
-        kms = config.get("KmsKeyId")
-        plain = config.get("CompressionType") == "NONE"
+        target, kms = self._target, self.request["OutputDataConfig"].get("KmsKeyId")
         for name, inside in (("output", "output/data"), ("model", "model")):
             if failed and name == "model":
                 continue
             folders = [containers.ml(host, inside) for host in containers.hosts]
-            if plain:
+            if self._plain:
                 upload_tree(self.world.objects, folders, f"{target}/{name}/", kms)
             elif (data := pack(folders)) is not None or name == "model":
                 bucket, key = split(f"{target}/{name}.tar.gz")
                 self.world.objects.write(bucket, key, data or pack(folders, empty=True) or b"", kms)
-            if name == "model":
-                self._artifacts = f"{target}/model/" if plain else f"{target}/model.tar.gz"
 
 
 def _check_program(request: dict[str, Any]) -> None:

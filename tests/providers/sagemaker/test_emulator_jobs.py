@@ -102,10 +102,13 @@ def test_the_container_has_a_clean_environment(aws):
         "PATH", "HOME", "TMPDIR", "LANG", "MINE", "AWS_REGION",
         "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONFIG_FILE",
         "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED",
-        "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "AWS_CA_BUNDLE",
-        "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+        # What leads it to the door, and past it to itself.
+        "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy",
+        "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE",
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     }  # fmt: skip
     assert variables["AWS_ENDPOINT_URL"] == aws.emulator.endpoint
+    assert {"localhost", "algo-1"} <= set(variables["NO_PROXY"].split(","))
 
 
 def test_a_job_uses_the_emulator_itself(aws):

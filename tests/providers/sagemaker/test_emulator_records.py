@@ -30,12 +30,12 @@ def given_members(noun, *, without=()):
     return names.map(lambda some: {k: full[k] for k in {*shape.required_members, *some}})
 
 
-def _sent(shown, member):
+def shown_as(shown, member):
     """Return a described value in the form in which the request gave it."""
     if isinstance(member, dict):
-        return {k: _sent(shown.get(k), inner) for k, inner in member.items()}
+        return {k: shown_as(shown.get(k), inner) for k, inner in member.items()}
     if isinstance(member, list):
-        return [_sent(one, inner) for one, inner in zip(shown, member, strict=True)]
+        return [shown_as(one, inner) for one, inner in zip(shown, member, strict=True)]
     if isinstance(member, float) and hasattr(shown, "timestamp"):
         return shown.timestamp()
     return shown
@@ -52,7 +52,7 @@ def comes_back(client, noun, request):
     named = {name: request.get(name, answer.get(f"{noun}Arn"))}
     described = getattr(client, f"describe{verb}")(**named)
     members = {key: one for key, one in request.items() if key not in UNSENT}
-    assert _sent(described, members) == members
+    assert shown_as(described, members) == members
     output = model("sagemaker").operation_model(f"Describe{noun}").output_shape
     assert set(output.required_members) <= set(described)
     if "Tags" in request:

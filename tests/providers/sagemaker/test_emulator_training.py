@@ -68,7 +68,9 @@ def test_the_words_of_a_failed_training(aws):
     job = aws.wait(name)
     assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Failed"
     assert job["FailureReason"] == "AlgorithmError: no gradient, exit code: 2"
-    assert "ModelArtifacts" not in job
+    model = job["ModelArtifacts"]["S3ModelArtifacts"]
+    assert model == aws.uri(f"models/{name}/output/model.tar.gz")  # it says where, not that
+    assert aws.keys(f"models/{name}") == []
     text = failing(lambda: aws.training("", channels={"data": aws.uri("nothing")}))
     assert f'No S3 objects found under S3 URL "{aws.uri("nothing")}"' in text
     name = aws.training("", algorithm={"ContainerEntrypoint": ["no-such-program"]})

@@ -44,11 +44,21 @@ def test_what_a_job_writes_outside_of_opt_ml_is_thrown_away(walled):
     assert walled.lines(name) == ["[]"]
 
 
-def test_a_job_that_installs_changes_its_image_for_itself_only(aws_at, tmp_path):
-    """The issue's own job: `python3 -m pip install --no-deps`."""
+def test_a_job_that_installs_changes_its_image_for_itself_only(aws_at, tmp_path, monkeypatch):
+    """The issue's own job: `python3 -m pip install --no-deps`; and what it can reach."""
     wheel(tmp_path, "walled", "1.0")
+    record = tmp_path / "refused"
+    monkeypatch.setenv(RECORD, str(record))
     program = f"""
-        import subprocess, sys
+        import subprocess, sys, urllib.error, urllib.request
+        for scheme in ("http", "https"):
+            place = scheme + "://{{bucket}}.s3.us-east-1.amazonaws.com/from-outside"
+            print(urllib.request.urlopen(place).read().decode(), flush=True)
+        for place in ("http://elsewhere.example/a", "https://other.example/", "http://10.9.8.7/"):
+            try:
+                urllib.request.urlopen(place)
+            except urllib.error.URLError as error:
+                print(error, flush=True)
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index",
                         "--find-links", "{tmp_path}", "walled==1.0"], check=True)
         sys.exit(subprocess.run([sys.executable, "-c", "import walled; print(walled.VERSION)"])
@@ -59,9 +69,14 @@ def test_a_job_that_installs_changes_its_image_for_itself_only(aws_at, tmp_path)
         venv.create(folder, with_pip=True)
         with Emulator(images={"tests": Path(folder)}, grace=2) as emulator:
             aws = aws_at(emulator)
-            name = aws.processing(program)
+            aws.put("from-outside", b"an object", ACL="public-read")
+            name = aws.processing(program.replace("{bucket}", aws.bucket))
             assert aws.wait(name)["ProcessingJobStatus"] == "Completed", aws.lines(name)
+            assert aws.lines(name)[:2] == ["an object", "an object"]
             assert aws.lines(name)[-1] == "1.0"
+            refused = ["elsewhere.example", "other.example", "10.9.8.7"]
+            assert emulator.refused() == dict.fromkeys(refused, 1)
+            assert record.read_text().split() == refused
             other = aws.processing("import walled")
             assert aws.wait(other)["ProcessingJobStatus"] == "Failed"
         assert not list(Path(folder).rglob("walled*"))
@@ -72,10 +87,10 @@ def test_a_job_serves_at_a_port(walled, isolated):
     """A container that is cut off from the network can still reach itself."""
     program = """
         import http.server, socket, threading, urllib.request
-        server = http.server.HTTPServer(("algo-1", 8080), http.server.BaseHTTPRequestHandler)
+        server = http.server.HTTPServer(("0.0.0.0", 8080), http.server.BaseHTTPRequestHandler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            urllib.request.urlopen("http://algo-1:8080/")
+            urllib.request.urlopen(f"http://{socket.gethostname()}:8080/")
         except urllib.error.HTTPError as error:
             print("it answered", error.code, flush=True)
         server.shutdown()
@@ -96,13 +111,54 @@ def test_network_isolation_is_real(walled):
             print("reached")
         except OSError as error:
             print("cut off")
+        print([name for _, name in socket.if_nameindex()])
     """
     lines = []
     for isolated in (False, True):
         name = walled.processing(program, NetworkConfig={"EnableNetworkIsolation": isolated})
         walled.wait(name)
         lines += walled.lines(name)
-    assert lines == ["reached", "cut off"]
+    assert lines == ["reached", "['lo']", "cut off", "['lo']"]
+
+
+def test_instances_of_an_isolated_job_reach_each_other_and_nothing_else(walled):
+    """As AWS's `EnableNetworkIsolation` has it: all calls but those between a cluster's peers.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+    """
+    if "DEGRADED: jobs" in walled.emulator.isolation:
+        pytest.skip(walled.emulator.isolation)
+    port = walled.emulator.endpoint.rpartition(":")[2]
+    program = f"""
+        import json, socket, time
+        config = json.load(open("/opt/ml/input/config/resourceconfig.json"))
+        own, name = config["current_host"], config["network_interface_name"]
+        (other,) = set(config["hosts"]) - {{own}}
+        assert name in [one for _, one in socket.if_nameindex()], name
+        server = socket.create_server(("0.0.0.0", 8080))
+        while True:
+            try:
+                connection = socket.create_connection((other, 8080), 5)
+                break
+            except OSError:
+                time.sleep(0.05)
+        mine, _ = server.accept()
+        mine.sendall(own.encode())
+        print(own, "hears", connection.recv(100).decode(), flush=True)
+        connection.sendall(b"done")
+        mine.recv(100)
+        for host in ("127.0.0.1", other):
+            try:
+                socket.create_connection((host, {port}), 5)
+            except ConnectionRefusedError:
+                print(own, "is cut off", flush=True)
+    """
+    name = walled.training(program, instances=2, EnableNetworkIsolation=True)
+    job = walled.wait(name)
+    lines = sorted(walled.lines(name, "Training"))
+    assert job["TrainingJobStatus"] == "Completed", lines
+    cut = [[f"algo-{number} is cut off"] * 2 for number in (1, 2)]
+    assert lines == ["algo-1 hears algo-2", *cut[0], "algo-2 hears algo-1", *cut[1]]
 
 
 def test_a_fork_bomb_ends_in_itself(walled):

@@ -97,7 +97,8 @@ def _faults_help() -> str:
     multiple=True,
     metavar="HOST",
     help="Another host that programs may reach, such as a package index: --allow pypi.org "
-    "--allow files.pythonhosted.org. All but the cloud's own are refused.",
+    "--allow files.pythonhosted.org; or a port of this machine that jobs may: --allow "
+    "localhost:5432. All but the cloud's own are refused.",
 )
 @click.option(
     "--profile",
