@@ -49,7 +49,8 @@ class Build:
         git: The commit, and whether the tree was dirty.
         python: The Python version, "3.11".
         tracking: Where its runs are tracked, as it was resolved from profile and environment.
-        contents: Step name -> digests of what is installed of these libraries, by name.
+        contents: Step name -> digests of what is installed of these libraries, by name, and of
+            the files that requirements of its own name, by requirement.
         codes: Step name -> what caches know its code by; a step that is not in it by its bundle.
     """
 

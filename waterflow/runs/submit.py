@@ -14,6 +14,7 @@ from waterflow.packing import installed, libraries, lockfile, script
 from waterflow.packing.bundle import Bundle, Bundler
 from waterflow.packing.code_key import CodeKey, CodeKeys
 from waterflow.packing.submits import is_notebook, note_submit
+from waterflow.packing.wheelhouse import file_contents
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
 from waterflow.runs.origin import changes, origin
@@ -98,7 +99,11 @@ def assemble(call: Call, root: Path, profile: Profile, gathered: Gathering | Non
         root=root,
         bundles=bundles,
         versions=versions,
-        contents={step: contents.of(pins) for step, pins in versions.items()},
+        contents={
+            step.name: contents.of(versions.get(step.name, ()))
+            | file_contents(step.environment.requirements)
+            for step in pipeline.steps
+        },
         data=pinned,
         lock=lockfile.read(root),
         git=project.git_state(root),
