@@ -153,7 +153,7 @@ class Call:
         self, declared: dict[str, spec.Parameter], values: dict[str, object]
     ) -> tuple[spec.Pipeline, dict[str, Called]]:
         from waterflow import artifacts, spec
-        from waterflow.language.parameters import bake
+        from waterflow.language.parameters import bake, static_value
         from waterflow.language.trusting import check_trusted
         from waterflow.spec.validate import check_graph
 
@@ -165,7 +165,7 @@ class Call:
             for name, parameter in declared.items():
                 if parameter.static:
                     parameters[name] = bake(pipeline.name, name, parameter, values)
-                    bindings[name] = parameters[name].default
+                    bindings[name] = static_value(parameters[name], arguments[name].annotation)
                 else:
                     parameters[name] = parameter
                     bindings[name] = ParameterSymbol(

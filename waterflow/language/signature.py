@@ -37,6 +37,7 @@ class Argument:
         optional: Whether None is allowed.
         choices: The only values allowed (from `Literal`), or empty.
         static: Whether it is marked `wf.Static`.
+        program: Whether a program is given it, to which plain data is shown as JSON text.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Argument:
     optional: bool
     choices: tuple[Any, ...]
     static: bool
+    program: bool = False
 
 
 @dataclass(frozen=True)

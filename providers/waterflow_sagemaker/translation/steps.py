@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from waterflow import spec
+from waterflow.artifacts.plain import as_constant
 from waterflow.cloud.control import LAUNCH, control_digest
 from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
@@ -125,7 +126,7 @@ def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> s
             parameter = parameters[source.name]
             if parameter.type == "data" and parameter.default is not None:
                 return spec.FromData(parameter.default)
-            return spec.FromValue(parameter.default)
+            return spec.FromValue(as_constant(parameter.default, Any))
         if isinstance(source, spec.FromList):
             return spec.FromList(tuple(fixed(item) for item in source.items))
         return source
