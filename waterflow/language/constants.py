@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import asdict, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from waterflow.artifacts.tagged.names import OWN
 from waterflow.language.signature import HANDLES, Argument, show
 from waterflow.language.types import Secret, as_items
 from waterflow.language.values import definition_error
@@ -77,17 +78,13 @@ def constant(what: str, argument: Argument, value: object) -> Any:
     return content
 
 
-_OWN: Final = {"$dataclass", "$namedtuple", "$enum"}
-"""Tags of values whose classes are the user's own."""
-
-
 def _is_tagged(content: Any) -> bool:
     if isinstance(content, list):
         return any(map(_is_tagged, cast("list[Any]", content)))
     if not isinstance(content, dict):
         return False
     entries = cast("dict[str, Any]", content)
-    return bool(_OWN & entries.keys()) or any(map(_is_tagged, entries.values()))
+    return not entries.keys().isdisjoint(OWN) or any(map(_is_tagged, entries.values()))
 
 
 def _classes(value: Any) -> Iterator[type]:
