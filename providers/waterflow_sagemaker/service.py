@@ -124,6 +124,12 @@ class SageMakerService(Service[SageMakerDocument]):
         """Return what SageMaker's cache knows the steps of a definition by."""
         return readback.fingerprints(definition)
 
+    def renewed(
+        self, definition: Mapping[str, Any], jobs: Mapping[str, str]
+    ) -> Mapping[str, Any] | None:
+        """Return a definition in which former results of some steps do not stand for them."""
+        return readback.renewed(definition, jobs)
+
     def same_steps(self, definition: Mapping[str, Any], document: SageMakerDocument) -> bool:
         """Say whether an execution of a definition could go on as this document."""
         return readback.same_steps(definition, document.definition)

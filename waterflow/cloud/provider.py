@@ -241,9 +241,9 @@ class CloudProvider(Provider):
         self, build: Build, document: Document, parameters: Mapping[str, Any]
     ) -> Mapping[str, Expectation]:
         """Return what each step of a run would do, by the cloud's own rule of caching."""
-        from waterflow.cloud.foretelling import Foretelling
+        from waterflow.cloud.foretelling import foretell
 
-        return Foretelling(self.service, self.bucket, build, own(document), parameters).steps()
+        return foretell(self.service, self.bucket, build, own(document), parameters)[1]
 
 
 def own(document: Document) -> CloudDocument:

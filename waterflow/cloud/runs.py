@@ -10,8 +10,9 @@ from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
+from waterflow.cloud.parameters import value_of
 from waterflow.cloud.records import BuildRecord, Record
-from waterflow.cloud.starting import Former, Order, Starter, value_of
+from waterflow.cloud.starting import Former, Order, Starter
 from waterflow.cloud.states import conclude, run_state
 from waterflow.errors import ConflictError, NotFoundError, ProviderError, UnknownNameError
 from waterflow.provider import RUN_ID

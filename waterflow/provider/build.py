@@ -92,9 +92,16 @@ class Build:
         return self.bundles[step].digest if step in self.bundles else None
 
     def speaks_to_mlflow(self, step: str) -> bool:
-        """Say whether a step's own code imports MLflow, so that its job is told where it is."""
-        bundle = self.bundles.get(step)
-        return bundle is not None and "mlflow" in bundle.third_party
+        """Say whether a step's own code imports MLflow, or a library of it requires it.
+
+        Its job is then told where MLflow is.
+        """
+        bundle, libraries = self.bundles.get(step), self.versions.get(step, {})
+        imports = bundle is not None and "mlflow" in bundle.third_party
+        return imports or not libraries.keys().isdisjoint(_MLFLOW)
+
+
+_MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 
 
 @dataclass(frozen=True, kw_only=True)
