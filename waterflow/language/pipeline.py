@@ -280,15 +280,20 @@ def pipeline(
         if not inspect.isfunction(definition):
             raise definition_error(f"@wf.pipeline goes on a function, not on {definition!r}.")
         chosen = name or definition.__name__
-        check_name(chosen, "pipeline")
-        why = "Calling it draws the graph, and runs nothing"
-        check_plain(definition, f"Pipeline '{chosen}'", why, function_location(definition))
-        if schedule is not None:
-            check_schedule(schedule)
-        try:
-            trusted = check_texts(trusted_types, "trusted_types")
-        except DefinitionError as error:
-            raise definition_error(str(error)) from None
+        trusted: tuple[str, ...] = ()
+        with tolerated():
+            check_name(chosen, "pipeline")
+        with tolerated():
+            why = "Calling it draws the graph, and runs nothing"
+            check_plain(definition, f"Pipeline '{chosen}'", why, function_location(definition))
+        with tolerated():
+            if schedule is not None:
+                check_schedule(schedule)
+        with tolerated():
+            try:
+                trusted = check_texts(trusted_types, "trusted_types")
+            except DefinitionError as error:
+                raise definition_error(str(error)) from None
         return Pipeline(definition, chosen, schedule, trusted)
 
     return make if function is None else make(function)
