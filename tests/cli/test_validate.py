@@ -179,6 +179,21 @@ CASES = {
         (("cpu=-1",), ("retries=-2",), ("timeout='soon'",), ("'colour'",), ("'never'",),
          ("'a'", "'one'")),
     ),
+    "signatures of several steps": Case(
+        {
+            "torch/__init__.py": "from . import nn",
+            "torch/nn.py": "class Module: pass",
+            "pipeline.py": HEAD + "from torch import nn\nclass Net(nn.Module): pass\n"
+            "@wf.step\ndef bare() -> nn.Module: ...\n@wf.step\ndef own() -> Net: ...\n"
+            "@wf.step\ndef listed() -> list[Net]: ...\n@wf.step\ndef maybe() -> Net | None: ...\n"
+            "@wf.step\ndef taking(net: Net) -> int: ...\n@wf.step\ndef untyped(): ...\n"
+            "@wf.step\ndef unused(): ...\n"
+            "@wf.pipeline\ndef p():\n    bare(), own(), listed(), maybe(), taking(1), untyped()\n"
+        },
+        (("'bare'", "state_dict()", "wf.serializer(Module"),
+         ("'own'", "state_dict()", "wf.serializer(Net"), ("'listed'", "state_dict()"),
+         ("'maybe'", "state_dict()"), ("'taking'", "state_dict()"), ("'untyped'", "no return")),
+    ),
     "several pipelines of a file": Case(
         {
             "pipeline.py": HEAD + "@wf.pipeline\ndef p():\n    add('one')\n"

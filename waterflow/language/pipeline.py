@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar,
 
 from waterflow.errors import DefinitionError
 from waterflow.language.cron import check_schedule
-from waterflow.language.gathering import any_gathered, tolerated
+from waterflow.language.gathering import any_gathered, is_gathering, tolerated
 from waterflow.language.options import (
     REGISTRY_NAMES,
     Options,
@@ -108,6 +108,13 @@ class Pipeline(Generic[P]):
         about = (self.function.__doc__ or "").strip().split("\n\n")[0]
         return " ".join(about.split())
 
+    def named_steps(self) -> list[Step[..., Any]]:
+        """Return the steps that the function names, as far as its text tells."""
+        function = getattr(self, "function", None)  # a YAML file's has none
+        scope: Mapping[str, Any] = getattr(function, "__globals__", {})
+        names = function.__code__.co_names if scope and function is not None else ()
+        return [scope[name] for name in names if isinstance(scope.get(name), Step)]
+
     def define(self, bindings: dict[str, Any]) -> None:
         """Make the pipeline's calls, for the trace under way.
 
@@ -159,6 +166,10 @@ class Call:
 
         pipeline = self.pipeline
         arguments = pipeline.arguments
+        if is_gathering():  # the first call of one would end the definition
+            for step in pipeline.named_steps():
+                with tolerated():
+                    _ = step.signature
         with Trace(pipeline.name, pipeline.source) as trace:
             bindings: dict[str, Any] = {}
             parameters: dict[str, spec.Parameter] = {}
