@@ -8,7 +8,9 @@ READY := .venv/.ready
 # Else each of the many processes that the tests start would compile the project's modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint bench bench-peers torch ui lock clean
+INFRA := infra/testing infra/policy infra/aws
+
+.PHONY: help demo test test-infra test-infra-cli lint bench bench-peers torch ui lock lock-infra clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -26,14 +28,29 @@ demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from
 	$(BIN)/waterflow run pipelines/fraud_detection
 	$(BIN)/waterflow run pipelines/fraud_detection
 
-test: $(READY) ## Run the tests
+test: $(READY) test-infra ## Run the tests
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
-lint: $(READY) ## Check style, types and the import rules
+# Each of infra's projects has an environment of its own, made once from its own lock.
+infra/%/.venv/.ready: infra/%/requirements.txt | $(filter $(TOOLS)/%,$(UV))
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) infra/$*/.venv
+	$(UV) pip sync --quiet --python infra/$*/.venv/bin/python --require-hashes $<
+	@touch $@
+
+test-infra: $(READY) $(INFRA:=/.venv/.ready) ## Run the tests of infra/ alone
+	cd infra/testing && .venv/bin/python -m pytest
+
+test-infra-cli: $(READY) $(INFRA:=/.venv/.ready) ## The same life of a stack, driven by pulumi itself
+	@command -v pulumi >/dev/null || { echo "pulumi is not on PATH, so nothing was tested: install it \
+	(https://www.pulumi.com/docs/install) and run make test-infra-cli again" >&2; exit 1; }
+	cd infra/testing && .venv/bin/python -m pytest tests/test_engine.py --cli
+
+lint: $(READY) infra/testing/.venv/.ready infra/policy/.venv/.ready ## Check style, types and the import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
+	$(BIN)/pyright --project infra/testing
 
 bench: $(READY) ## Measure speed as ratios, with a table at the end
 	$(BIN)/python -m tests.bench
@@ -56,5 +73,10 @@ lock: | $(filter $(TOOLS)/%,$(UV)) ## Resolve requirements.lock anew
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  -o requirements.lock pyproject.toml
 
+lock-infra: | $(filter $(TOOLS)/%,$(UV)) ## Resolve the locks of infra/ anew
+	@for each in $(INFRA); do (cd $$each && $(abspath $(UV)) pip compile --quiet --universal \
+	  --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock-infra" -o requirements.txt pyproject.toml) || exit 1; done
+
 clean: ## Remove what the commands made
-	rm -rf .venv $(TOOLS) .waterflow .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv infra/*/.venv $(TOOLS) .waterflow .pytest_cache .ruff_cache .hypothesis dist

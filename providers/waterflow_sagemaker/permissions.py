@@ -49,6 +49,27 @@ _PULL: Final = (
     "ecr:GetDownloadUrlForLayer",
 )
 
+MLFLOW: Final = tuple(
+    f"sagemaker-mlflow:{action}"
+    for action in (
+        "CreateExperiment", "CreateModelVersion", "CreateRegisteredModel", "CreateRun",
+        "DeleteRegisteredModelAlias", "DeleteTag", "FinalizeLoggedModel",
+        "GetDownloadURIForModelVersionArtifacts", "GetExperiment", "GetExperimentByName",
+        "GetLatestModelVersions", "GetLoggedModel", "GetMetricHistory", "GetModelVersion",
+        "GetModelVersionByAlias", "GetRegisteredModel", "GetRun", "ListArtifacts",
+        "ListLoggedModelArtifacts", "LogBatch", "LogInputs", "LogLoggedModelParams", "LogMetric",
+        "LogModel", "LogOutputs", "LogParam", "SearchExperiments", "SearchLoggedModels",
+        "SearchModelVersions", "SearchRegisteredModels", "SearchRuns", "SetExperimentTag",
+        "SetLoggedModelTags", "SetModelVersionTag", "SetRegisteredModelAlias",
+        "SetRegisteredModelTag", "SetTag", "UpdateExperiment", "UpdateModelVersion",
+        "UpdateRegisteredModel", "UpdateRun",
+    )
+)  # fmt: skip
+"""What a client that tracks runs and registers models calls, each named whole.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_sagemaker-mlflow.html
+"""
+
 
 def needed(document: SageMakerDocument) -> list[Permission]:
     """Return all permissions that a compiled pipeline needs.
@@ -192,7 +213,7 @@ class _Needs:
         known = ("registering", "tracking")
         uris = {launch[key]["uri"] for launch in launches for key in known if key in launch}
         for uri in sorted(uri for uri in uris if uri.startswith("arn:")):
-            actions = ("sagemaker-mlflow:*",)
+            actions = MLFLOW
             if ":mlflow-app/" in uri:
                 actions = ("sagemaker:CallMlflowAppApi", *actions)
             yield _allowed(

@@ -194,6 +194,31 @@ def test_profiles_are_imported_listed_and_shown(
     assert "1 CPU" not in invoke("plan", ".", "--profile", "small").stdout
 
 
+def test_an_import_that_changes_nothing_or_is_wrong_writes_nothing(
+    project: Path, invoke: Callable[..., Result]
+) -> None:
+    exported = {"version": 1, "name": "small", "provider": "local", "settings": {"cpu": 1.0}}
+
+    def ask(*words: str, **changes: object) -> Result:
+        return invoke("profile", "import", "-", *words, stdin=json.dumps(exported | changes))
+
+    file = project / "waterflow.toml"
+    before = file.read_text() if file.exists() else ""
+    tried = ask("--dry-run")
+    assert "+cpu = 1.0" in tried.stdout.splitlines()
+    for settings, said in (({"cpus": 1.0}, "'cpus'"), ({"cpu": "two"}, "cpu")):
+        wrong = ask(settings=settings)
+        assert wrong.exit_code == 3
+        assert said in wrong.stderr
+    unknown = ask(provider="nowhere")
+    assert unknown.exit_code == 3
+    assert "'nowhere'" in unknown.stderr
+    assert (file.read_text() if file.exists() else "") == before
+    assert json.loads(ask("--json").stdout)["written"]
+    assert not json.loads(ask("--json").stdout)["changed"]
+    assert "Nothing changes" in ask().stdout
+
+
 def test_an_unknown_profile_completes_to_the_known_ones(project: Path) -> None:
     words = {"COMP_WORDS": "waterflow plan --profile l", "COMP_CWORD": "3"}
     done = waterflow(cwd=project, env=os.environ | words | {"_WATERFLOW_COMPLETE": "bash_complete"})

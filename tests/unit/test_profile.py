@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from waterflow.errors import ConfigurationError
-from waterflow.project import profile
+from waterflow.project import importing, profile
 
 TOML = """\
 # our clouds
@@ -184,8 +184,14 @@ def exported(**changes: Any) -> str:
     return json.dumps(document | changes)
 
 
+def imported(root: Path, text: str, name: str | None = None) -> Path:
+    change = importing.import_profile(root, text, name)
+    change.write()
+    return change.path
+
+
 def test_an_imported_profile_replaces_the_old_and_keeps_comments(root: Path) -> None:
-    path = profile.import_profile(root, exported())
+    path = imported(root, exported())
     text = path.read_text()
     assert "# our clouds" in text
     assert "# close to us" in text
@@ -193,12 +199,72 @@ def test_an_imported_profile_replaces_the_old_and_keeps_comments(root: Path) -> 
     chosen = load(root, "aws")
     assert chosen.settings == {"region": "eu-north-1", "role": "arn:aws:iam::1:role/x"}
     assert chosen.tracking_uri == "https://tracking"
-    profile.import_profile(root, exported())
+    imported(root, exported())
     assert path.read_text() == text
 
 
+OBJECT = json.loads(exported())
+TERRAFORM = {"sensitive": False, "type": ["object", {"version": "number"}], "value": OBJECT}
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        OBJECT,
+        {"profile": OBJECT, "bucket": "shop"},
+        {"profile": TERRAFORM, "bucket": {"sensitive": False, "type": "string", "value": "shop"}},
+        exported(),
+        {"profile": exported()},
+        {"profile": {**TERRAFORM, "type": "string", "value": exported()}},
+    ],
+    ids=["one", "pulumi-all", "terraform-all", "text", "pulumi-text", "terraform-text"],
+)
+def test_a_profile_is_taken_from_what_stacks_print(tmp_path: Path, outputs: Any) -> None:
+    imported(tmp_path, json.dumps(outputs))
+    assert load(tmp_path, "aws").settings["region"] == "eu-north-1"
+
+
+def test_an_import_shows_what_changes_and_then_nothing(root: Path) -> None:
+    first = importing.import_profile(root, exported())
+    assert first.changed
+    assert '\n+region = "eu-north-1"' in first.diff
+    assert (root / "waterflow.toml").read_text() == TOML
+    first.write()
+    again = importing.import_profile(root, exported())
+    assert not again.changed
+    assert again.diff == ""
+
+
+def test_settings_of_steps_are_the_project_s_own(root: Path) -> None:
+    imported(root, exported())
+    file = root / "waterflow.toml"
+    file.write_text(file.read_text() + "[profiles.aws.steps.train] # ours\nmachine = 'big'\n")
+    imported(root, exported(settings={"region": "eu-west-1"}))
+    assert "# ours" in file.read_text()
+    assert load(root, "aws").settings == {
+        "region": "eu-west-1",
+        "steps": {"train": {"machine": "big"}},
+    }
+
+
+def test_the_published_schema_is_what_imports_take() -> None:
+    import jsonschema
+
+    judge = jsonschema.Draft202012Validator(importing.schema())
+    assert judge.is_valid(OBJECT)
+    for wrong in (
+        {"version": 2},
+        {"name": "a b"},
+        {"provider": ""},
+        {"settings": []},
+        {"setings": {}},
+        {"tracking": {"url": "x"}},
+    ):
+        assert not judge.is_valid(OBJECT | wrong), wrong
+
+
 def test_a_profile_is_imported_into_a_project_without_a_file(tmp_path: Path) -> None:
-    path = profile.import_profile(tmp_path, exported(), "prod")
+    path = imported(tmp_path, exported(), "prod")
     assert path == tmp_path / "waterflow.toml"
     assert [one.name for one in profile.list_profiles(tmp_path)] == ["local", "prod"]
     assert [file.name for file in tmp_path.iterdir()] == ["waterflow.toml"]
@@ -206,7 +272,7 @@ def test_a_profile_is_imported_into_a_project_without_a_file(tmp_path: Path) -> 
 
 def test_a_profile_is_imported_into_pyproject_where_the_project_keeps_it(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x' # mine\n[tool.waterflow]\n")
-    path = profile.import_profile(tmp_path, exported())
+    path = imported(tmp_path, exported())
     assert path.name == "pyproject.toml"
     assert "# mine" in path.read_text()
     assert load(tmp_path, "aws").provider == "sagemaker"
@@ -229,14 +295,14 @@ def test_a_profile_is_imported_into_pyproject_where_the_project_keeps_it(tmp_pat
 )
 def test_what_looks_like_a_secret_is_not_imported(root: Path, setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"looks like a secret.*wf\.secret"):
-        profile.import_profile(root, exported(settings=setting))
+        imported(root, exported(settings=setting))
     assert (root / "waterflow.toml").read_text() == TOML
 
 
 @pytest.mark.parametrize("key", ["arn:aws:kms:eu-west-1:1:key/2", "alias/shop", "mrk-12ab"])
 def test_references_to_secrets_are_none(root: Path, key: str) -> None:
     given_settings = {"kms_key": key, "kms": {"key": "projects/p/k"}}
-    profile.import_profile(root, exported(settings=given_settings))
+    imported(root, exported(settings=given_settings))
     assert load(root, "aws").settings == given_settings
 
 
@@ -244,7 +310,13 @@ def test_references_to_secrets_are_none(root: Path, key: str) -> None:
     ("text", "said"),
     [
         ("{", "is no JSON"),
+        ("", "is empty"),
         ("[]", "is a list, not an object"),
+        ("{}", "no 'profile': none at all"),
+        ('{"bucket": "x"}', "no 'profile': bucket"),
+        ('"[secret]"', "marks its output 'profile' as secret"),
+        ('{"profile": "[secret]"}', "marks its output 'profile' as secret"),
+        (json.dumps({"profile": {"sensitive": True, "value": {}}}), "as secret"),
         (exported(version=2), "has version 2"),
         (exported(setings={}), r"unknown key 'setings'\. Did you mean 'settings'"),
         (exported(name="a b"), "'a b' cannot name a profile"),
@@ -256,7 +328,7 @@ def test_references_to_secrets_are_none(root: Path, key: str) -> None:
 )
 def test_a_text_that_is_no_profile_is_refused(root: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        profile.import_profile(root, text)
+        imported(root, text)
     assert (root / "waterflow.toml").read_text() == TOML
 
 
@@ -284,6 +356,6 @@ def test_what_is_imported_is_what_is_loaded(
 ) -> None:
     (tmp_path / "waterflow.toml").write_text(TOML)
     for one in (first, second):
-        profile.import_profile(tmp_path, exported(settings=one))
+        imported(tmp_path, exported(settings=one))
         assert load(tmp_path, "aws").settings == one
         assert load(tmp_path, "dev").settings == {"slots": 4}

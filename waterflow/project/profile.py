@@ -1,36 +1,32 @@
-"""Named provider settings: reading them, choosing one, and writing one that a stack exported."""
+"""Named provider settings: reading them, and choosing one."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
-import tempfile
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
 from waterflow.errors import ConfigurationError, Gathering
-from waterflow.project import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 FILE: Final = "waterflow.toml"
 LOCAL: Final = "local"
 """The profile, and its provider, that is always there."""
 
 _TOP: Final = ("default_profile", "tracking", "profiles")
-_TRACKING: Final = ("uri", "experiment")
+TRACKING: Final = ("uri", "experiment")
+"""What `tracking` holds."""
+
 _PREFIX: Final = "WATERFLOW_"
 _PLACE: Final = re.compile(r" - at `([^`]+)`")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_HOW: Final = "Next: pulumi stack output profile --json | waterflow profile import -"
-_IMPORT: Final = ("version", "name", "provider", "settings", "tracking")
 
 Table = dict[str, Any]
 T = TypeVar("T", bound=msgspec.Struct)
@@ -76,7 +72,7 @@ class Profile:
             errors.add(
                 ConfigurationError(
                     f"{self._place()}: provider '{self.provider}' has no setting '{key}'."
-                    f"{_closest(key, fields)} It has: {', '.join(fields) or 'none'}"
+                    f"{closest(key, fields)} It has: {', '.join(fields) or 'none'}"
                 )
             )
         settings = {key: value for key, value in self.settings.items() if key in fields}
@@ -113,8 +109,16 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Config:
-    """A project's configuration file, checked."""
+class Config:
+    """A project's configuration file, checked.
+
+    Attributes:
+        source: Where it was read, for messages.
+        path: The file; None where there is none yet.
+        default: The name of its default profile.
+        tracking: What all profiles say of MLflow.
+        profiles: Each profile's table by name.
+    """
 
     source: str
     path: Path | None
@@ -137,7 +141,7 @@ def load(root: Path, name: str | None = None, environ: Mapping[str, str] | None 
         ConfigurationError: The file is not valid, or no profile has that name.
     """
     environment = os.environ if environ is None else environ
-    config = _read(root)
+    config = read(root)
     chosen = name or environment.get("WATERFLOW_PROFILE") or config.default or LOCAL
     if chosen != LOCAL and chosen not in config.profiles:
         origin = ""
@@ -150,7 +154,7 @@ def load(root: Path, name: str | None = None, environ: Mapping[str, str] | None 
         known = sorted({LOCAL, *config.profiles})
         raise ConfigurationError(
             f"There is no profile '{chosen}'{origin} in {config.path or root / FILE}."
-            f"{_closest(chosen, known)} There are: {', '.join(known)}. "
+            f"{closest(chosen, known)} There are: {', '.join(known)}. "
             "Next: waterflow profile import"
         )
     ours = {key: value for key, value in environment.items() if key.startswith(_PREFIX)}
@@ -163,56 +167,19 @@ def list_profiles(root: Path) -> list[Profile]:
     Raises:
         ConfigurationError: The file is not valid.
     """
-    config = _read(root)
+    config = read(root)
     return [_profile(config, name, {}) for name in sorted({LOCAL, *config.profiles})]
-
-
-def import_profile(root: Path, text: str, name: str | None = None) -> Path:
-    """Write a profile that a stack exported into the project's configuration file.
-
-    A profile of that name is replaced; comments and everything else in the file stay.
-
-    Args:
-        root: The project's root.
-        text: A JSON object: `{"version": 1, "name": ..., "provider": ..., "settings": {...},
-            "tracking": {...}}`.
-        name: The name to give it in place of the object's own.
-
-    Returns:
-        The file: waterflow.toml, or pyproject.toml where the project keeps its configuration there.
-
-    Raises:
-        ConfigurationError: The text is no such object, or holds what looks like a secret.
-    """
-    chosen, table = _exported(text, name)
-    config = _read(root)
-    path = config.path or root / FILE
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
-    try:
-        document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
-        holder: Any = document
-        if path.name != FILE:
-            holder = holder["tool"]["waterflow"]
-        if "profiles" not in holder:
-            holder["profiles"] = tomlkit.table(is_super_table=True)
-        profiles: Any = holder["profiles"]
-        if chosen not in profiles:
-            profiles[chosen] = tomlkit.table()
-        _merge(profiles[chosen], table)
-        written = tomlkit.dumps(document)
-        tomllib.loads(written)
-    except (TOMLKitError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be written: {error}. Correct it first") from None
-    _replace(path, written)
-    return path
 
 
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _read(root: Path) -> _Config:
+def read(root: Path) -> Config:
+    """Return a project's configuration; an empty one where it has none.
+
+    Raises:
+        ConfigurationError: The file is not valid.
+    """
     own, project = root / FILE, root / "pyproject.toml"
     table = _toml(own) if own.is_file() else None
     tool: Any = _toml(project).get("tool", {}) if project.is_file() else {}
@@ -225,7 +192,7 @@ def _read(root: Path) -> _Config:
         return _checked(table, FILE, own)
     if inside is not None:
         return _checked(inside, "pyproject.toml [tool.waterflow]", project)
-    return _Config("built in", None, None, {}, {})
+    return Config("built in", None, None, {}, {})
 
 
 def _toml(path: Path) -> Table:
@@ -235,7 +202,7 @@ def _toml(path: Path) -> Table:
         raise ConfigurationError(f"{path} cannot be read: {error}. Correct it first") from None
 
 
-def _checked(raw: object, source: str, path: Path) -> _Config:
+def _checked(raw: object, source: str, path: Path) -> Config:
     table = _table(raw, path, "it")
     _known(table, _TOP, path, "")
     default = _text(table, "default_profile", path, "default_profile")
@@ -251,18 +218,18 @@ def _checked(raw: object, source: str, path: Path) -> _Config:
             )
         _tracking(profile, path, f"{where}.tracking")
         profiles[name] = profile
-    return _Config(source, path, default, tracking, profiles)
+    return Config(source, path, default, tracking, profiles)
 
 
 def _tracking(table: Table, path: Path, where: str) -> Table:
     tracking = _table(table.get("tracking", {}), path, where)
-    _known(tracking, _TRACKING, path, f"{where}.")
-    for key in _TRACKING:
+    _known(tracking, TRACKING, path, f"{where}.")
+    for key in TRACKING:
         _text(tracking, key, path, f"{where}.{key}")
     return tracking
 
 
-def _profile(config: _Config, name: str, environment: Mapping[str, str]) -> Profile:
+def _profile(config: Config, name: str, environment: Mapping[str, str]) -> Profile:
     table = config.profiles.get(name)
     settings = dict(table or {})
     provider = str(settings.pop("provider", LOCAL))
@@ -284,7 +251,7 @@ def _profile(config: _Config, name: str, environment: Mapping[str, str]) -> Prof
 def _table(value: object, path: Path, where: str) -> Table:
     if not isinstance(value, dict):
         raise ConfigurationError(
-            f"{path}: {where} must be a table, not {_kind(value)}. Write it as [{where}]"
+            f"{path}: {where} must be a table, not {kind_of(value)}. Write it as [{where}]"
         )
     return cast("Table", value)
 
@@ -294,7 +261,7 @@ def _text(table: Table, key: str, path: Path, where: str) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
     raise ConfigurationError(
-        f'{path}: {where} must be a text, not {_kind(value)}. Write it in quotes: {key} = "..."'
+        f'{path}: {where} must be a text, not {kind_of(value)}. Write it in quotes: {key} = "..."'
     )
 
 
@@ -302,17 +269,19 @@ def _known(table: Table, known: Iterable[str], path: Path, where: str) -> None:
     for key in table:
         if key not in known:
             raise ConfigurationError(
-                f"{path}: unknown key '{where}{key}'.{_closest(key, known)} "
+                f"{path}: unknown key '{where}{key}'.{closest(key, known)} "
                 f"Known here: {', '.join(known)}"
             )
 
 
-def _closest(word: str, known: Iterable[str]) -> str:
+def closest(word: str, known: Iterable[str]) -> str:
+    """Return a question after the known word that is most like another, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Return what kind of value this is, in a user's words."""
     if value == "":
         return "an empty text"
     for kinds, name in (
@@ -351,120 +320,3 @@ def _named_in(message: str, settings: Table) -> str | None:
 def _readable(message: str) -> str:
     # msgspec names a place as `$.a.b`: the setting, as the file writes it, is `a.b`.
     return message.replace("`$.", "`").replace(" - at `$`", "").replace(" `$`", "")
-
-
-# --- importing ------------------------------------------------------------------------------------
-
-
-def _exported(text: str, name: str | None) -> tuple[str, Table]:
-    """Check what a stack exported; return the profile's name and table."""
-    profile = _exported_object(text)
-    chosen = name if name is not None else profile.get("name")
-    if not isinstance(chosen, str) or not _NAME.fullmatch(chosen):
-        raise ConfigurationError(
-            f"{chosen!r} cannot name a profile: letters, digits, - and _ can. "
-            "Give one: waterflow profile import - --name NAME"
-        )
-    provider = profile.get("provider")
-    if not isinstance(provider, str) or not provider:
-        raise ConfigurationError(f"The profile to import names no provider. {_HOW}")
-    settings, tracking = _exported_table(profile, "settings"), _exported_table(profile, "tracking")
-    for key, value in tracking.items():
-        if key not in _TRACKING or not isinstance(value, str):
-            raise ConfigurationError(
-                f"The profile to import: tracking.{key} is not known or no text. "
-                f"Known: {', '.join(_TRACKING)}"
-            )
-    for reserved in ("provider", "tracking"):
-        if reserved in settings:
-            raise ConfigurationError(
-                f"The profile to import: '{reserved}' is no setting. Write it beside 'settings'"
-            )
-    table: Table = {"provider": provider, **settings}
-    if tracking:
-        table["tracking"] = tracking
-    _refuse_secrets(table, "")
-    return chosen, table
-
-
-def _exported_object(text: str) -> Table:
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(f"The profile to import is no JSON: {error}. {_HOW}") from None
-    if not isinstance(raw, dict):
-        raise ConfigurationError(f"The profile to import is {_kind(raw)}, not an object. {_HOW}")
-    table = cast("Table", raw)
-    if table.get("version") != 1 or isinstance(table.get("version"), bool):
-        raise ConfigurationError(
-            f"The profile to import has version {table.get('version')!r}; this release reads "
-            "version 1. Update the stack, or Waterflow"
-        )
-    for key in table:
-        if key not in _IMPORT:
-            raise ConfigurationError(
-                f"The profile to import has an unknown key '{key}'.{_closest(key, _IMPORT)} "
-                f"Known: {', '.join(_IMPORT)}"
-            )
-    return table
-
-
-def _exported_table(profile: Table, key: str) -> Table:
-    value = profile.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ConfigurationError(f"The profile to import: '{key}' is {_kind(value)}. {_HOW}")
-    return _without_nulls(value)
-
-
-def _refuse_secrets(value: object, where: str) -> None:
-    if isinstance(value, dict):
-        for key, inner in cast("Table", value).items():
-            _refuse_secrets(inner, f"{where}.{key}" if where else key)
-    elif isinstance(value, list):
-        for inner in cast("list[object]", value):
-            _refuse_secrets(inner, where)
-    elif (why := leaks.in_setting(where.rpartition(".")[2], value)) is not None:
-        raise ConfigurationError(
-            f"The profile to import: '{where}' looks like a secret: {why}. Profiles hold none: "
-            "keep it in the cloud's secret store and name it in a step with wf.secret(...)"
-        )
-
-
-def _without_nulls(value: Any) -> Any:
-    """TOML has no null: what is null is left out."""
-    if isinstance(value, dict):
-        pairs = cast("Table", value).items()
-        return {key: _without_nulls(inner) for key, inner in pairs if inner is not None}
-    if isinstance(value, list):
-        return [_without_nulls(inner) for inner in cast("list[Any]", value) if inner is not None]
-    return value
-
-
-def _merge(holder: Any, table: Table) -> None:
-    """Make a TOML table say what `table` says, touching only what differs."""
-    for key in [key for key in holder if key not in table]:
-        del holder[key]
-    for key, value in table.items():
-        old = holder.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            _merge(old, cast("Table", value))
-        elif old != value or type(old) is bool or isinstance(value, bool):
-            holder[key] = value
-
-
-def _replace(path: Path, text: str) -> None:
-    try:
-        handle, building = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            Path(building).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-            Path(building).replace(path)
-        finally:
-            Path(building).unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be written: {error.strerror}. Make its folder writable"
-        ) from None

@@ -232,7 +232,8 @@ def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, 
     assert plan["full_seconds"] > 0
     needed = [one for one in plan["permissions"] if one["resources"] == [SERVER]]
     assert {one["who"] for one in needed} == {"arn:aws:iam::123456789012:role/jobs", "submitter"}
-    assert all(one["actions"] == ["sagemaker-mlflow:*"] for one in needed)
+    assert all("sagemaker-mlflow:CreateModelVersion" in one["actions"] for one in needed)
+    assert not [action for one in needed for action in one["actions"] if "*" in action]
 
 
 def test_the_job_that_registers_has_the_plugin_among_its_libraries(project, plugin):

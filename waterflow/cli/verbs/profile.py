@@ -74,32 +74,59 @@ def show(name: str | None, as_json: bool) -> None:
     "source", metavar="FILE", type=click.Path(exists=True, dir_okay=False, allow_dash=True)
 )
 @click.option("--name", metavar="NAME", help="A name in place of the exported one.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
 @options.as_json
-def import_(source: str, name: str | None, as_json: bool) -> None:
+def import_(source: str, name: str | None, dry_run: bool, as_json: bool) -> None:
     """Write a profile that a stack exported (FILE, or - for standard input) into waterflow.toml.
+
+    Takes the output `profile` of a stack, or all outputs of it. What changes is shown.
 
     \b
     pulumi stack output profile --json | waterflow profile import -
+    terraform output -json profile | waterflow profile import -
     """  # noqa: D301 - click's mark for lines to keep
     from waterflow.cli.output import print_json
     from waterflow.cli.project import here
     from waterflow.errors import ConfigurationError
-    from waterflow.project.profile import import_profile
+    from waterflow.project.importing import import_profile
+    from waterflow.provider.discovery import provider
 
     origin = "Standard input" if source == "-" else source
     content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f"{origin} is no text in UTF-8: {error.reason} at byte {error.start}. Export it again: "
             "pulumi stack output profile --json"
         ) from None
-    path = import_profile(here(), text, name)
+    root = here()
+    change = import_profile(root, text, name)
+    # Before anything is written: a profile that cannot be used would break every other command.
+    provider(change.profile.provider)(root, change.profile).check_settings()
+    if not dry_run:
+        change.write()
     if as_json:
-        print_json({"file": str(path)})
+        print_json(
+            {
+                "file": str(change.path),
+                "profile": change.profile.name,
+                "changed": change.changed,
+                "written": change.changed and not dry_run,
+                "diff": change.diff,
+            }
+        )
+        return
+    if not change.changed:
+        click.echo(f"Nothing changes: {change.path} says that already")
+        return
+    click.echo(change.diff)
+    if dry_run:
+        click.echo(f"Nothing is written (--dry-run); it would go to {change.path}")
     else:
-        click.echo(f"Written to {path}. Look at it: waterflow profile list")
+        click.echo(
+            f"Written to {change.path}. Next: waterflow doctor --profile {change.profile.name}"
+        )
 
 
 def _document(profile: Profile) -> dict[str, Any]:

@@ -8,11 +8,16 @@ from waterflow.cli import options
 
 
 @click.command("schema")
-@click.argument("document", metavar="DOCUMENT", type=click.Choice(["spec", "pipeline", "plan"]))
+@click.argument(
+    "document", metavar="DOCUMENT", type=click.Choice(["spec", "pipeline", "plan", "profile"])
+)
 @options.output
 @click.option("--json", "as_json", is_flag=True, help="Nothing else: the answer is always JSON.")
 def command(document: str, output: str | None, as_json: bool) -> None:
-    """Print the JSON Schema of DOCUMENT: spec, pipeline (for pipeline.yaml) or plan."""
+    """Print the JSON Schema of DOCUMENT.
+
+    It is spec, pipeline (for pipeline.yaml), plan, or profile (as a stack exports it).
+    """
     del as_json
     from waterflow.cli.output import json_text, write
 
@@ -22,6 +27,10 @@ def command(document: str, output: str | None, as_json: bool) -> None:
         content = schema()
     elif document == "pipeline":
         from waterflow.yaml_pipeline import schema
+
+        content = schema()
+    elif document == "profile":
+        from waterflow.project.importing import schema
 
         content = schema()
     else:

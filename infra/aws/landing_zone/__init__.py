@@ -1,0 +1,1 @@
+"""The parts of the landing zone on AWS, one file each."""

@@ -1,0 +1,59 @@
+"""What a type of AWS resource has to answer, and AWS's way to write blocks, tags and documents."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from standin.values import Properties
+
+Client = Any
+
+
+class Kind:
+    """A type of resource; what is not overridden does nothing and answers nothing."""
+
+    service = ""
+
+    def create(self, client: Client, inputs: Properties, outputs: Properties) -> Properties:
+        """Make it and return what AWS says of it."""
+        raise NotImplementedError
+
+    def read(self, client: Client, outputs: Properties) -> Properties:
+        """Return what AWS has now of its properties; AWS's own error where it is gone."""
+        raise NotImplementedError
+
+    def update(self, client: Client, inputs: Properties, outputs: Properties) -> Properties:
+        """Change it."""
+        raise NotImplementedError
+
+    def delete(self, client: Client, outputs: Properties) -> None:
+        """Remove it."""
+        raise NotImplementedError
+
+
+# Names in AWS's wire that are not the SDK's with a capital letter.
+WORDS = {"id": "ID", "sseAlgorithm": "SSEAlgorithm", "kmsMasterKeyId": "KMSMasterKeyID"}
+
+
+def pascal(value: Any) -> Any:
+    """Return a block with its names as AWS's wire writes them."""
+    if isinstance(value, dict):
+        return {
+            WORDS.get(name, name[0].upper() + name[1:]): (
+                tag_list(one) if name == "tags" else pascal(one)
+            )
+            for name, one in value.items()
+        }
+    return [pascal(one) for one in value] if isinstance(value, list) else value
+
+
+def tag_list(tags: Any) -> list[dict[str, str]]:
+    """Return tags as most services want them: a list of keys and values."""
+    return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
+
+
+def text(document: Any) -> str:
+    """Return a document as text, whether it is one already or a structure."""
+    return document if isinstance(document, str) else json.dumps(document)

@@ -1,0 +1,1 @@
+"""What no SDK states of each cloud's resources: one module per package, named as the package."""

@@ -1,0 +1,499 @@
+"""Every rule of the policy pack, on each cloud's types: what breaks it, and what passes."""
+
+import json
+from typing import Any
+
+import pytest
+from standin import PolicyPack, Resource, State
+from standin.schema import Schemas, failures
+from standin.values import UNKNOWN, Secret
+
+Props = dict[str, Any]
+TAGS = {"stack": "sample/dev", "environment": "dev"}
+ACCOUNT = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+
+
+def statement(action: object, resource: object = None, **others: object) -> str:
+    one = {"Effect": "Allow", "Action": action, "Resource": resource, **others}
+    plain = {key: value for key, value in one.items() if value is not None}
+    return json.dumps({"Version": "2012-10-17", "Statement": [plain]})
+
+
+def trusting(principal: object, **others: object) -> str:
+    return statement("sts:AssumeRole", Principal=principal, **others)
+
+
+OPEN = {
+    "blockPublicAcls": True,
+    "blockPublicPolicy": True,
+    "ignorePublicAcls": True,
+    "restrictPublicBuckets": True,
+}
+SAGEMAKER = {"Service": "sagemaker.amazonaws.com"}
+GITHUB = {
+    "Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+}
+SUBJECT = {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:shop/ml:*"}}
+OWNER = "/providers/Microsoft.Authorization/roleDefinitions/8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+READER = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+POOL = "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/ci"
+
+# Rule, type, what breaks it, what passes it.
+CASES: list[tuple[str, str, Props, Props]] = [
+    ("storage-public", "aws:s3/bucket:Bucket", {"acl": "public-read"}, {"acl": "private"}),
+    (
+        "storage-public",
+        "aws:s3/bucketAcl:BucketAcl",
+        {"bucket": "data", "acl": "authenticated-read"},
+        {"bucket": "data", "acl": "log-delivery-write"},
+    ),
+    (
+        "storage-public",
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+        {"bucket": "data", **OPEN, "restrictPublicBuckets": False},
+        {"bucket": "data", **OPEN},
+    ),
+    (
+        "storage-public",
+        "azure-native:storage:StorageAccount",
+        {"allowBlobPublicAccess": True},
+        {"allowBlobPublicAccess": False},
+    ),
+    (
+        "storage-public",
+        "azure-native:storage:BlobContainer",
+        {"publicAccess": "Blob"},
+        {"publicAccess": "None"},
+    ),
+    (
+        "storage-public",
+        "gcp:storage/bucket:Bucket",
+        {"publicAccessPrevention": "inherited", "uniformBucketLevelAccess": True},
+        {"publicAccessPrevention": "enforced", "uniformBucketLevelAccess": True},
+    ),
+    (
+        "storage-public",
+        "gcp:storage/bucketIAMMember:BucketIAMMember",
+        {"role": "roles/storage.objectViewer", "member": "allUsers"},
+        {"role": "roles/storage.objectViewer", "member": "serviceAccount:jobs@x.iam"},
+    ),
+    ("storage-unencrypted", "aws:sns/topic:Topic", {}, {"kmsMasterKeyId": "alias/aws/sns"}),
+    ("storage-unencrypted", "aws:sqs/queue:Queue", {}, {"sqsManagedSseEnabled": True}),
+    (
+        "storage-unencrypted",
+        "aws:ebs/volume:Volume",
+        {"availabilityZone": "eu-central-1a"},
+        {"availabilityZone": "eu-central-1a", "encrypted": True},
+    ),
+    ("storage-unencrypted", "aws:efs/fileSystem:FileSystem", {}, {"encrypted": True}),
+    (
+        "storage-unencrypted",
+        "azure-native:storage:StorageAccount",
+        {"enableHttpsTrafficOnly": True, "minimumTlsVersion": "TLS1_0"},
+        {"enableHttpsTrafficOnly": True, "minimumTlsVersion": "TLS1_2"},
+    ),
+    (
+        "storage-unencrypted",
+        "gcp:sql/databaseInstance:DatabaseInstance",
+        {"settings": {"ipConfiguration": {"sslMode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED"}}},
+        {"settings": {"ipConfiguration": {"sslMode": "ENCRYPTED_ONLY"}}},
+    ),
+    ("key-rotation", "aws:kms/key:Key", {}, {"enableKeyRotation": True}),
+    ("key-rotation", "aws:kms/key:Key", {}, {"customerMasterKeySpec": "RSA_2048"}),
+    ("key-rotation", "gcp:kms/cryptoKey:CryptoKey", {}, {"rotationPeriod": "7776000s"}),
+    (
+        "key-rotation",
+        "gcp:kms/cryptoKey:CryptoKey",
+        {"rotationPeriod": "99999999s"},
+        {"purpose": "ASYMMETRIC_SIGN"},
+    ),
+    (
+        "key-rotation",
+        "azure-native:keyvault:Key",
+        {"properties": {"kty": "RSA"}},
+        {"properties": {"rotationPolicy": {"lifetimeActions": [{"action": {"type": "rotate"}}]}}},
+    ),
+    (
+        "permission-stars",
+        "aws:iam/rolePolicy:RolePolicy",
+        {"role": "jobs", "policy": statement("s3:Get*", "arn:aws:s3:::data/*")},
+        {"role": "jobs", "policy": statement("s3:GetObject", "arn:aws:s3:::data/*")},
+    ),
+    (
+        "permission-stars",
+        "aws:iam/policy:Policy",
+        {"policy": statement("kms:Decrypt", "*")},
+        {
+            "policy": statement(
+                "kms:Decrypt", "*", Condition={"StringEquals": {"kms:ViaService": "s3"}}
+            )
+        },
+    ),
+    (
+        "permission-stars",
+        "aws:iam/policy:Policy",
+        {"policy": statement(["ecr:GetAuthorizationToken", "ecr:BatchGetImage"], "*")},
+        {"policy": statement("ecr:GetAuthorizationToken", "*")},
+    ),
+    (
+        "permission-stars",
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+        {"role": "jobs", "policyArn": "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"},
+        {"role": "jobs", "policyArn": "arn:aws:iam::123456789012:policy/jobs"},
+    ),
+    (
+        "permission-stars",
+        "azure-native:authorization:RoleAssignment",
+        {"roleDefinitionId": OWNER},
+        {"roleDefinitionId": READER},
+    ),
+    (
+        "permission-stars",
+        "azure-native:authorization:RoleDefinition",
+        {"permissions": [{"actions": ["Microsoft.Storage/*"]}]},
+        {"permissions": [{"actions": ["Microsoft.Storage/storageAccounts/read"]}]},
+    ),
+    (
+        "permission-stars",
+        "gcp:projects/iAMMember:IAMMember",
+        {"role": "roles/editor", "member": "serviceAccount:jobs@x.iam"},
+        {"role": "roles/aiplatform.user", "member": "serviceAccount:jobs@x.iam"},
+    ),
+    (
+        "permission-stars",
+        "gcp:projects/iAMCustomRole:IAMCustomRole",
+        {"permissions": ["storage.objects.*"]},
+        {"permissions": ["storage.objects.get"]},
+    ),
+    (
+        "trust-condition",
+        "aws:iam/role:Role",
+        {"assumeRolePolicy": trusting(SAGEMAKER)},
+        {"assumeRolePolicy": trusting(SAGEMAKER, Condition=ACCOUNT)},
+    ),
+    (
+        "trust-condition",
+        "aws:iam/role:Role",
+        {"assumeRolePolicy": trusting("*", Condition=ACCOUNT)},
+        {"assumeRolePolicy": trusting(GITHUB, Condition=SUBJECT)},
+    ),
+    (
+        "trust-condition",
+        "aws:s3/bucketPolicy:BucketPolicy",
+        {"bucket": "data", "policy": statement("s3:GetObject", "x", Principal="*")},
+        {"bucket": "data", "policy": statement("s3:GetObject", "x", Principal=SAGEMAKER)},
+    ),
+    (
+        "trust-condition",
+        "azure-native:managedidentity:FederatedIdentityCredential",
+        {"subject": "repo:shop/*", "audiences": ["api://AzureADTokenExchange"]},
+        {
+            "subject": "repo:shop/ml:ref:refs/heads/main",
+            "audiences": ["api://AzureADTokenExchange"],
+        },
+    ),
+    (
+        "trust-condition",
+        "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider",
+        {"attributeMapping": {"google.subject": "assertion.sub"}},
+        {"attributeCondition": "assertion.repository == 'shop/ml'"},
+    ),
+    (
+        "trust-condition",
+        "gcp:serviceaccount/iAMMember:IAMMember",
+        {"role": "roles/iam.workloadIdentityUser", "member": f"{POOL}/*"},
+        {
+            "role": "roles/iam.workloadIdentityUser",
+            "member": f"{POOL}/attribute.repository/shop/ml",
+        },
+    ),
+    ("tags-missing", "aws:kms/key:Key", {"tags": {"stack": "x"}}, {"tags": TAGS}),
+    ("tags-missing", "azure-native:storage:StorageAccount", {}, {"tags": TAGS}),
+    ("tags-missing", "gcp:storage/bucket:Bucket", {"labels": {}}, {"labels": TAGS}),
+    (
+        "ingress-open",
+        "aws:ec2/securityGroup:SecurityGroup",
+        {
+            "ingress": [
+                {"protocol": "tcp", "fromPort": 22, "toPort": 22, "cidrBlocks": ["0.0.0.0/0"]}
+            ]
+        },
+        {
+            "egress": [
+                {"protocol": "tcp", "fromPort": 443, "toPort": 443, "cidrBlocks": ["0.0.0.0/0"]}
+            ]
+        },
+    ),
+    (
+        "ingress-open",
+        "aws:ec2/securityGroupRule:SecurityGroupRule",
+        {"type": "ingress", "cidrBlocks": ["0.0.0.0/0"]},
+        {"type": "egress", "cidrBlocks": ["0.0.0.0/0"]},
+    ),
+    (
+        "ingress-open",
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        {"securityGroupId": "sg-1", "ipProtocol": "tcp", "cidrIpv6": "::/0"},
+        {"securityGroupId": "sg-1", "ipProtocol": "tcp", "cidrIpv4": "10.0.0.0/16"},
+    ),
+    (
+        "ingress-open",
+        "azure-native:network:NetworkSecurityGroup",
+        {
+            "securityRules": [
+                {"direction": "Inbound", "access": "Allow", "sourceAddressPrefix": "Internet"}
+            ]
+        },
+        {"securityRules": [{"direction": "Inbound", "access": "Deny", "sourceAddressPrefix": "*"}]},
+    ),
+    (
+        "ingress-open",
+        "azure-native:network:SecurityRule",
+        {"direction": "Inbound", "access": "Allow", "sourceAddressPrefix": "*"},
+        {"direction": "Outbound", "access": "Allow", "sourceAddressPrefix": "*"},
+    ),
+    (
+        "ingress-open",
+        "gcp:compute/firewall:Firewall",
+        {"allows": [{"protocol": "tcp"}], "sourceRanges": ["0.0.0.0/0"]},
+        {"denies": [{"protocol": "tcp"}], "sourceRanges": ["0.0.0.0/0"]},
+    ),
+    (
+        "ingress-open",
+        "gcp:sql/databaseInstance:DatabaseInstance",
+        {"settings": {"ipConfiguration": {"authorizedNetworks": [{"value": "0.0.0.0/0"}]}}},
+        {"settings": {"ipConfiguration": {"authorizedNetworks": [{"value": "10.0.0.0/8"}]}}},
+    ),
+    (
+        "ingress-open",
+        "gcp:cloudrunv2/serviceIamMember:ServiceIamMember",
+        {"role": "roles/run.invoker", "member": "allUsers"},
+        {"role": "roles/run.invoker", "member": "group:ml@example.com"},
+    ),
+    (
+        "gpu-idle",
+        "azure-native:machinelearningservices:Compute",
+        {
+            "properties": {
+                "properties": {"vmSize": "STANDARD_NC6S_V3", "scaleSettings": {"minNodeCount": 1}}
+            }
+        },
+        {
+            "properties": {
+                "properties": {"vmSize": "STANDARD_NC6S_V3", "scaleSettings": {"minNodeCount": 0}}
+            }
+        },
+    ),
+    (
+        "gpu-idle",
+        "aws:eks/nodeGroup:NodeGroup",
+        {"instanceTypes": ["g5.xlarge"], "scalingConfig": {"minSize": 1}},
+        {"instanceTypes": ["m5.xlarge"], "scalingConfig": {"minSize": 1}},
+    ),
+    (
+        "gpu-idle",
+        "aws:batch/computeEnvironment:ComputeEnvironment",
+        {"computeResources": {"instanceTypes": ["p4d.24xlarge"], "minVcpus": 96}},
+        {"computeResources": {"instanceTypes": ["p4d.24xlarge"], "minVcpus": 0}},
+    ),
+    (
+        "gpu-idle",
+        "gcp:container/nodePool:NodePool",
+        {"nodeConfig": {"machineType": "a2-highgpu-1g"}, "nodeCount": 2},
+        {"nodeConfig": {"machineType": "a2-highgpu-1g"}, "autoscaling": {"minNodeCount": 0}},
+    ),
+    ("retention-unset", "aws:cloudwatch/logGroup:LogGroup", {}, {"retentionInDays": 30}),
+    ("retention-unset", "azure-native:operationalinsights:Workspace", {}, {"retentionInDays": 30}),
+    (
+        "retention-unset",
+        "azure-native:storage:BlobServiceProperties",
+        {"deleteRetentionPolicy": {"enabled": False}},
+        {"deleteRetentionPolicy": {"enabled": True, "days": 7}},
+    ),
+    (
+        "retention-unset",
+        "azure-native:keyvault:Vault",
+        {"properties": {}},
+        {"properties": {"enablePurgeProtection": True}},
+    ),
+    (
+        "retention-unset",
+        "gcp:storage/bucket:Bucket",
+        {},
+        {"lifecycleRules": [{"action": {"type": "Delete"}, "condition": {"age": 30}}]},
+    ),
+    (
+        "secret-plaintext",
+        "aws:sagemaker/model:Model",
+        {"primaryContainer": {"image": "x", "environment": {"DB_PASSWORD": "hunter2"}}},
+        {"primaryContainer": {"image": "x", "environment": {"DB_PASSWORD_FILE": "/run/word"}}},
+    ),
+    (
+        "secret-plaintext",
+        "aws:lambda/function:Function",
+        {"environment": {"variables": {"AWS": "AKIAIOSFODNN7EXAMPLE"}}},
+        {
+            "environment": {
+                "variables": {"API_TOKEN": "arn:aws:secretsmanager:eu-central-1:1:secret:t"}
+            }
+        },
+    ),
+    (
+        "secret-plaintext",
+        "azure-native:web:WebApp",
+        {"siteConfig": {"appSettings": [{"name": "DB_PASSWORD", "value": "hunter2"}]}},
+        {
+            "siteConfig": {
+                "appSettings": [{"name": "DB_PASSWORD", "value": "@Microsoft.KeyVault(x)"}]
+            }
+        },
+    ),
+    (
+        "secret-plaintext",
+        "gcp:cloudrunv2/service:Service",
+        {"template": {"containers": [{"envs": [{"name": "SECRET_KEY", "value": "s3cret"}]}]}},
+        {"template": {"containers": [{"envs": [{"name": "SECRET_KEY", "valueSource": {}}]}]}},
+    ),
+]
+NAMES = [f"{rule}-{token.split(':')[0]}-{token.rsplit(':', 1)[1]}" for rule, token, _, _ in CASES]
+
+
+def broken(pack: PolicyPack, token: str, props: Props) -> set[str]:
+    """The rules that a resource breaks."""
+    resource = Resource(f"urn:pulumi:dev::sample::{token}::one", token, "one", True, inputs=props)
+    return {
+        one.message.partition(":")[0]
+        for one in pack.resource(resource, State())
+        if one.severity == "error"
+    }
+
+
+@pytest.mark.parametrize(("rule", "token", "breaks", "passes"), CASES, ids=NAMES)
+def test_a_rule_tells_right_from_wrong(
+    policies: PolicyPack, rule: str, token: str, breaks: Props, passes: Props
+) -> None:
+    assert rule in broken(policies, token, breaks)
+    assert rule not in broken(policies, token, passes)
+
+
+def test_every_rule_has_a_case_of_every_cloud_that_it_is_for(policies: PolicyPack) -> None:
+    together = {"bucket-companions", "lifecycle-missing"}
+    assert {rule for rule, *_ in CASES} | together == set(policies.names)
+    clouds = {"aws", "azure-native", "gcp"}
+    for rule in {rule for rule, *_ in CASES}:
+        assert {token.split(":")[0] for each, token, *_ in CASES if each == rule} == clouds, rule
+
+
+@pytest.mark.parametrize(
+    ("token", "props"),
+    [
+        (token, {**breaks, **passes})
+        for _, token, breaks, passes in CASES
+        if token.startswith("aws:")
+    ],
+)
+def test_the_rules_look_at_properties_that_aws_has(
+    schemas: Schemas, token: str, props: Props
+) -> None:
+    reasons = [reason for _, reason in failures(schemas(token), props)]
+    assert not [reason for reason in reasons if reason != "this property is required"]
+
+
+def test_what_is_not_known_yet_breaks_no_rule_and_a_secret_is_looked_into(
+    policies: PolicyPack,
+) -> None:
+    assert (
+        broken(policies, "aws:iam/role:Role", {"assumeRolePolicy": UNKNOWN, "tags": TAGS}) == set()
+    )
+    assert (
+        broken(policies, "aws:kms/key:Key", {"enableKeyRotation": UNKNOWN, "tags": UNKNOWN})
+        == set()
+    )
+    environment = {"environment": {"variables": {"DB_PASSWORD": Secret("hunter2")}}}
+    assert "secret-plaintext" in broken(policies, "aws:lambda/function:Function", environment)
+
+
+TLS = json.dumps(
+    {
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ]
+    }
+)
+BESIDE = {
+    "bucketPublicAccessBlock:BucketPublicAccessBlock": {},
+    "bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": {},
+    "bucketLifecycleConfiguration:BucketLifecycleConfiguration": {},
+    "bucketPolicy:BucketPolicy": {"policy": TLS},
+}
+
+
+def stack_of(*resources: tuple[str, Props, list[str]]) -> State:
+    """A state of resources: type, outputs, and the URNs that `bucket` comes from."""
+    state = State()
+    for token, outputs, urns in resources:
+        urn = f"urn:pulumi:dev::sample::{token}::{len(state)}"
+        related = {"bucket": urns, "repository": urns}
+        state.resources[urn] = Resource(
+            urn, token, str(len(state)), True, outputs=outputs, property_dependencies=related
+        )
+    return state
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        (None, None),
+        ("bucketPublicAccessBlock:BucketPublicAccessBlock", "no BucketPublicAccessBlock"),
+        (
+            "bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+            "no BucketServerSideEncryptionConfiguration",
+        ),
+        ("bucketPolicy:BucketPolicy", "no BucketPolicy that denies"),
+        (
+            "bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+            "no BucketLifecycleConfiguration",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["data", UNKNOWN], ids=["made", "foreseen"])
+def test_a_bucket_needs_what_stands_beside_it(
+    policies: PolicyPack, missing: str | None, words: str | None, name: object
+) -> None:
+    bucket = "urn:pulumi:dev::sample::aws:s3/bucket:Bucket::0"
+    others = [
+        (f"aws:s3/{token}", {"bucket": name, **outputs}, [bucket] if name is UNKNOWN else [])
+        for token, outputs in BESIDE.items()
+        if token != missing
+    ]
+    told = policies.stack(stack_of(("aws:s3/bucket:Bucket", {"bucket": name}, []), *others))
+    assert [words in one.message for one in told if words] == [True] * bool(words)
+    assert bool(told) is bool(missing)
+
+
+def test_another_buckets_companions_do_not_count(policies: PolicyPack) -> None:
+    others = [
+        (f"aws:s3/{token}", {"bucket": "b", **outputs}, []) for token, outputs in BESIDE.items()
+    ]
+    buckets = [("aws:s3/bucket:Bucket", {"bucket": name}, []) for name in ("a", "b")]
+    told = policies.stack(stack_of(*buckets, *others))
+    assert len(told) == 4
+    assert {one.urn for one in told} == {"urn:pulumi:dev::sample::aws:s3/bucket:Bucket::0"}
+
+
+def test_a_repository_needs_rules_of_expiry(policies: PolicyPack) -> None:
+    repository = ("aws:ecr/repository:Repository", {"name": "images"}, [])
+    rules = ("aws:ecr/lifecyclePolicy:LifecyclePolicy", {"repository": "images"}, [])
+    assert "no LifecyclePolicy" in policies.stack(stack_of(repository))[0].message
+    assert not policies.stack(stack_of(repository, rules))
+
+
+def test_the_required_tags_are_the_packs_config(policies: PolicyPack) -> None:
+    with PolicyPack(policies.folder, {"tags-missing": {"required": ["owner"]}}) as pack:
+        assert "tags-missing" in broken(pack, "aws:kms/key:Key", {"tags": TAGS})
+        assert "tags-missing" not in broken(pack, "aws:kms/key:Key", {"tags": {"Owner": "ml"}})
