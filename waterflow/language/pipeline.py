@@ -302,7 +302,7 @@ def pipeline(
                 check_schedule(schedule)
         with tolerated():
             try:
-                trusted = check_texts(trusted_types, "trusted_types")
+                trusted = tuple(check_texts(trusted_types, "trusted_types"))
             except DefinitionError as error:
                 raise definition_error(str(error)) from None
         return Pipeline(definition, chosen, schedule, trusted)

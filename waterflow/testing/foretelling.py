@@ -8,6 +8,7 @@ import pytest
 
 from waterflow.cloud import foretelling
 from waterflow.cloud.parameters import native_parameters
+from waterflow.cloud.provider import own
 from waterflow.cloud.service import Start
 from waterflow.provider.state import Status
 from waterflow.testing.remote_base import RemoteBase
@@ -218,7 +219,8 @@ class Foretelling(RemoteBase):
     ) -> None:
         foretold.observe("one", number=1)
         foretold.change("* 10", "* 10 + 1", "kit_use")
-        provider, build, document = foretold.compile("kit_foretold:foretold", number=1)
+        provider, build, compiled = foretold.compile("kit_foretold:foretold", number=1)
+        document = own(compiled)
         version = provider.starter.deploy(build, document).version
         made = {one.step: one.uri for one in provider.artifacts(next(iter(foretold.names)))}
         (file,) = [
