@@ -45,7 +45,11 @@ def interpreters(
         if image is not None and images.get(image):
             pythons[step.name] = Interpreter(_inside(step, image, images[image]))
         elif unmet(step, images):
-            wheels = wheelhouse.resolve(step.environment.requirements, state.wheelhouses)
+            own = step.environment.requirements
+            contents = "\n".join(
+                f"{one} {digest}" for one, digest in sorted(wheelhouse.file_contents(own).items())
+            )
+            wheels = wheelhouse.resolve(own, state.wheelhouses, contents=contents)
             python = _environment(wheels, state.environments)
             pythons[step.name] = Interpreter(str(python), wheels.digest)
     return pythons

@@ -157,7 +157,8 @@ def parameter_key(definition: Mapping[str, Any], name: str, text: str) -> str | 
 def same_steps(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Say whether two definitions run the same, whatever the cache may answer.
 
-    What a register step writes down of its origins, such as the commit, is no part of that.
+    What a register step writes down of its origins, such as the commit, is no part of that, nor
+    which lost results are passed over.
     """
     old, new = (_without_origins(uncached(part["Steps"])) for part in (one, other))
     return bool(old == new)
@@ -170,13 +171,42 @@ def _without_origins(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     fields = cast("dict[str, Any]", part)
-    registers = REGISTERED_AT in (fields.get("Environment") or {})
+    environment = fields.get("Environment") or {}
+    registers = REGISTERED_AT in environment
+    if RENEWED in environment:  # only so that the cache passes a lost result over
+        kept = {name: value for name, value in environment.items() if name != RENEWED}
+        fields = {key: value for key, value in fields.items() if key != "Environment"}
+        fields |= {"Environment": kept} if kept else {}
     return {
         key: [item for item in value if item["InputName"] != "control"]
         if registers and key == "ProcessingInputs"
         else _without_origins(value)
         for key, value in fields.items()
     }
+
+
+RENEWED: Final = "WATERFLOW_RENEWED"
+"""The job whose result was lost, as a variable: SageMaker's cache compares those."""
+
+
+def renewed(part: Any, jobs: Mapping[str, str]) -> Any:
+    """Return a definition in which former results of some steps do not stand for them.
+
+    Args:
+        part: The definition, or a part of it.
+        jobs: Native step -> the job whose result is gone.
+    """
+    if isinstance(part, list):
+        return [renewed(item, jobs) for item in cast("list[Any]", part)]
+    if not isinstance(part, dict):
+        return part
+    fields = {key: renewed(value, jobs) for key, value in cast("dict[str, Any]", part).items()}
+    if "Type" in fields and fields.get("Name") in jobs:
+        arguments = fields["Arguments"]
+        variable = {RENEWED: jobs[fields["Name"]].rpartition("/")[2]}
+        environment = {**arguments.get("Environment", {}), **variable}
+        fields["Arguments"] = {**arguments, "Environment": environment}
+    return fields
 
 
 def uncached(part: Any) -> Any:

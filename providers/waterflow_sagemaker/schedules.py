@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from waterflow.cloud.parameters import native_parameters
 from waterflow.cloud.schedules import scheduled_values
-from waterflow.cloud.starting import native_parameters
 from waterflow.errors import (
     ConfigurationError,
     ConflictError,

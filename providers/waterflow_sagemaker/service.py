@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +19,7 @@ from waterflow.errors import (
 from waterflow.project import progress
 from waterflow.provider.state import Status
 from waterflow.spec.quantities import show_size
-from waterflow_sagemaker import limits, logs, readback
+from waterflow_sagemaker import answers, limits, logs, readback
 from waterflow_sagemaker.document import SageMakerDocument
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.examining import Examination
@@ -45,19 +44,6 @@ _RUN: Final = {
     "CompletedWithFailures": Status.FAILED,
     "Succeeded": Status.SUCCEEDED,
 }
-_STEP: Final = {
-    "Starting": Status.RUNNING,
-    "Executing": Status.RUNNING,
-    "Stopping": Status.RUNNING,
-    "Stopped": Status.CANCELLED,
-    "Failed": Status.FAILED,
-    "Succeeded": Status.SUCCEEDED,
-}
-_JOB: Final = re.compile(r"pipelines-([a-z0-9]+)-")
-"""What the names of pipelines' jobs begin with: the short id of their execution."""
-_PAGES: Final = {"ProcessingJob": "processing-jobs", "TrainingJob": "jobs"}
-"""Kind of a job -> its page in the console."""
-_DESCRIBED: Final = re.compile(r"waterflow run (?P<run>\S+)(?P<resumed>(?:, resumed as \S+)*)")
 
 
 class SageMakerService(Service[SageMakerDocument]):
@@ -98,7 +84,7 @@ class SageMakerService(Service[SageMakerDocument]):
 
     def job_link(self, run: NativeRun) -> str | None:
         """Return the page of a job in the console."""
-        page = _PAGES.get(run.kind)
+        page = answers.PAGES.get(run.kind)
         return None if page is None else f"{self._console}#/{page}/{run.job}"
 
     @property
@@ -122,6 +108,12 @@ class SageMakerService(Service[SageMakerDocument]):
     def fingerprints(self, definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
         """Return what SageMaker's cache knows the steps of a definition by."""
         return readback.fingerprints(definition)
+
+    def renewed(
+        self, definition: Mapping[str, Any], jobs: Mapping[str, str]
+    ) -> Mapping[str, Any] | None:
+        """Return a definition in which former results of some steps do not stand for them."""
+        return readback.renewed(definition, jobs)
 
     def same_steps(self, definition: Mapping[str, Any], document: SageMakerDocument) -> bool:
         """Say whether an execution of a definition could go on as this document."""
@@ -176,7 +168,7 @@ class SageMakerService(Service[SageMakerDocument]):
                 pipeline: Any = sagemaker.describe_pipeline(
                     PipelineName=document.pipeline, PipelineVersionId=int(newest)
                 )
-            if _same(pipeline, request):
+            if answers.is_same(pipeline, request):
                 return Deployed(str(pipeline["PipelineArn"]), newest)
             before = json.loads(pipeline["PipelineDefinition"])
             self._check_ours(before, document)
@@ -257,7 +249,7 @@ class SageMakerService(Service[SageMakerDocument]):
             answer = self._connections.sagemaker.start_pipeline_execution(
                 PipelineName=start.pipeline,
                 PipelineVersionId=int(start.version),
-                PipelineExecutionDisplayName=_display_name(start.run),
+                PipelineExecutionDisplayName=answers.display_name(start.run),
                 PipelineExecutionDescription=f"waterflow run {start.run}",
                 PipelineParameters=[
                     {"Name": name, "Value": value} for name, value in start.parameters.items()
@@ -281,7 +273,7 @@ class SageMakerService(Service[SageMakerDocument]):
         text = str(self._describe(execution).get("PipelineExecutionDescription", ""))
         more = f"{text}, resumed as {run_id}"
         if (
-            run_id not in _run_ids(execution, text)
+            run_id not in answers.run_ids(execution, text)
             and len(more) <= limits.EXECUTION_DESCRIPTION.most
         ):
             with translated("UpdatePipelineExecution"):
@@ -316,7 +308,9 @@ class SageMakerService(Service[SageMakerDocument]):
         except NotFoundError:
             return Listed(arn, 0, (short_id,))
         text = str(answer.get("PipelineExecutionDescription", ""))
-        return Listed(arn, milliseconds(answer.get("CreationTime")) or 0, _run_ids(arn, text))
+        return Listed(
+            arn, milliseconds(answer.get("CreationTime")) or 0, answers.run_ids(arn, text)
+        )
 
     def executions(self, pipeline: str | None = None) -> Iterator[Listed]:
         """Yield the executions of a pipeline, or of all with the profile's prefix, newest first."""
@@ -346,7 +340,7 @@ class SageMakerService(Service[SageMakerDocument]):
                     arn = summary.get("PipelineExecutionArn", "")
                     text = summary.get("PipelineExecutionDescription", "")
                     started = milliseconds(summary.get("StartTime")) or 0
-                    yield Listed(arn, started, _run_ids(arn, text))
+                    yield Listed(arn, started, answers.run_ids(arn, text))
 
     def definition(self, execution: str) -> Mapping[str, Any]:
         """Return the definition that an execution runs."""
@@ -378,7 +372,9 @@ class SageMakerService(Service[SageMakerDocument]):
                 "list_pipeline_execution_steps"
             ).paginate(PipelineExecutionArn=execution, PaginationConfig={"PageSize": 100})
             runs = [
-                _native_run(step, own) for page in pages for step in page["PipelineExecutionSteps"]
+                answers.native_run(step, own)
+                for page in pages
+                for step in page["PipelineExecutionSteps"]
             ]
         return {run.native: run for run in runs}
 
@@ -439,68 +435,6 @@ class SageMakerService(Service[SageMakerDocument]):
         target = f"{settings.prefix}/{folder}/"
         S3Store(pinned.uri).copy(pinned, self._connections.s3, settings.bucket, target, encryption)
         return True
-
-
-def _native_run(step: Mapping[str, Any], execution: str) -> NativeRun:
-    """Read one entry of ListPipelineExecutionSteps.
-
-    Args:
-        step: The entry.
-        execution: The short id of the execution.
-    """
-    metadata: Mapping[str, Any] = step.get("Metadata") or {}
-    status = _STEP[step["StepStatus"]]
-    job, kind = "", ""
-    for name in _PAGES:
-        if name in metadata:
-            job, kind = str(metadata[name]["Arn"]).rpartition("/")[2], name
-    hit = step.get("CacheHitResult")
-    origin = execution
-    if hit:
-        status = Status.CACHED if status is Status.SUCCEEDED else status
-        origin = str(hit["SourcePipelineExecutionArn"]).rpartition("/")[2]
-    named = _JOB.match(job)
-    if named is not None:
-        origin = named[1]  # a result may have come through several executions
-    outcome = (metadata.get("Condition") or {}).get("Outcome")
-    return NativeRun(
-        native=step["StepName"],
-        status=status,
-        job=job,
-        kind=kind,
-        origin=origin,
-        outcome=None if outcome is None else str(outcome).lower() == "true",
-        started=milliseconds(step.get("StartTime")),
-        ended=milliseconds(step.get("EndTime")),
-        failure=step.get("FailureReason"),
-    )
-
-
-def _run_ids(execution: str, description: str) -> tuple[str, ...]:
-    """Return the ids under which an execution is known, the latest first.
-
-    Args:
-        execution: Its ARN.
-        description: Its description; a schedule gives it none, and its id is the execution's.
-    """
-    described = _DESCRIBED.fullmatch(description)
-    if described is None:
-        return (execution.rpartition("/")[2],)
-    later = described["resumed"].split(", resumed as ")[1:]
-    return (*reversed(later), described["run"])
-
-
-def _display_name(run_id: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", run_id)[: limits.DISPLAY_NAME.most].strip("-") or "run"
-
-
-def _same(pipeline: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
-    """Say whether a pipeline is what a request would make of it."""
-    return (
-        json.loads(pipeline["PipelineDefinition"]) == json.loads(request["PipelineDefinition"])
-        and pipeline["RoleArn"] == request["RoleArn"]
-        and pipeline.get("ParallelismConfiguration") == request.get("ParallelismConfiguration")
-    )
 
 
 def _unless_absent(operation: str, call: Callable[[], Any]) -> Any:

@@ -170,6 +170,50 @@ CASES = {
         body("number.options(timeout='40d')()", "add.options(timeout='30d')(1)", config=CLOUD),
         (("number",), ("add",)),
     ),
+    "what decorators say, and a type": Case(
+        {
+            "pipeline.py": HEAD + "@wf.step(cpu=-1, retries=-2)\ndef odd() -> int:\n    return 1\n"
+            "@wf.step(timeout='soon', colour='red')\ndef late() -> int:\n    return 1\n"
+            "@wf.pipeline(schedule='never')\ndef p():\n    odd()\n    late()\n    add('one')\n"
+        },
+        (("cpu=-1",), ("retries=-2",), ("timeout='soon'",), ("'colour'",), ("'never'",),
+         ("'a'", "'one'")),
+    ),
+    "signatures of several steps": Case(
+        {
+            "torch/__init__.py": "from . import nn",
+            "torch/nn.py": "class Module: pass",
+            "pipeline.py": HEAD + "from torch import nn\nclass Net(nn.Module): pass\n"
+            "@wf.step\ndef bare() -> nn.Module: ...\n@wf.step\ndef own() -> Net: ...\n"
+            "@wf.step\ndef listed() -> list[Net]: ...\n@wf.step\ndef maybe() -> Net | None: ...\n"
+            "@wf.step\ndef taking(net: Net) -> int: ...\n@wf.step\ndef untyped(): ...\n"
+            "@wf.step\ndef unused(): ...\n"
+            "@wf.pipeline\ndef p():\n    bare(), own(), listed(), maybe(), taking(1), untyped()\n"
+        },
+        (("'bare'", "state_dict()", "wf.serializer(Module"),
+         ("'own'", "state_dict()", "wf.serializer(Net"), ("'listed'", "state_dict()"),
+         ("'maybe'", "state_dict()"), ("'taking'", "state_dict()"), ("'untyped'", "no return")),
+    ),
+    "several pipelines of a file": Case(
+        {
+            "pipeline.py": HEAD + "@wf.pipeline\ndef p():\n    add('one')\n"
+            "@wf.pipeline\ndef q(n: int = 'x'):\n    add(n)\n"
+            "@wf.pipeline\ndef sound():\n    number()\n"
+        },
+        (("'a'", "'one'"), ("'q'", "'n'", "'x'")),
+    ),
+    "several files of a folder": Case(
+        {
+            "first.py": HEAD + "@wf.pipeline\ndef p():\n    add('one')\n",
+            "second.py": "import waterflow as wf\n@wf.pipeline\ndef q():\n    pass\n",
+            "third/pipeline.py": "import waterflow as wf\n@wf.pipeline\ndef r(n):\n    pass\n",
+            "fourth.py": "import no_such_library_x\nimport waterflow as wf\nwf.pipeline\n",
+            "fifth.yaml": "pipeline: s\nsteps:\n  - call: first:nothing\n",
+            "helper.py": "1 / 0\n",
+        },
+        (("first.py", "'one'"), ("'q'", "no step"), ("'n'", "no type"),
+         ("fourth.py", "no_such_library_x"), ("fifth.yaml:3", "'nothing'")),
+    ),
     "YAML": Case(
         {
             "usual.py": HEAD,

@@ -39,6 +39,15 @@ def probe(expression: str) -> str:
     return PROBE.format(expression)
 
 
+def handed_on(annotation: str, value: str, member: str) -> str:
+    """Return a script of which one step makes a value, and `probe` reads it."""
+    return (
+        f"@wf.step\ndef make() -> {annotation}:\n    return {value}\n"
+        f"@wf.step\ndef probe(value: {annotation}) -> str:\n    return str(value.{member})\n"
+        + TAIL.replace("probe()", "probe(make())")
+    )
+
+
 SCRIPTS: dict[str, Script] = {
     # --- what a statement of the top sets -----------------------------------------------------
     "seed_random": Script(
@@ -250,6 +259,35 @@ SCRIPTS: dict[str, Script] = {
         + probe("HERE.name + ' ' + __name__")
         + TAIL,
         "its_own_name_and_file.py its_own_name_and_file",
+    ),
+    # --- classes of the script's own -----------------------------------------------------------
+    "a_serializer": Script(
+        "class Graph:\n    def __init__(self, text): self.text = text\n"
+        "wf.serializer(Graph, save=lambda graph, path: path.write_text(graph.text),"
+        " load=lambda path: Graph(path.read_text()))\n"
+        + handed_on("Graph", "Graph('kept')", "text"),
+        "kept",
+    ),
+    "a_decorated_serializer": Script(
+        "@wf.serializer\nclass Graph:\n    def __init__(self, text): self.text = text\n"
+        "    def save(self, path): path.write_text(self.text)\n"
+        "    @classmethod\n    def load(cls, path): return cls(path.read_text())\n"
+        + handed_on("list[Graph]", "[Graph('kept')]", "__len__()"),
+        "1",
+    ),
+    "a_dataclass": Script(
+        "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int\n"
+        + handed_on("Point", "Point(1)", "x"),
+        "1",
+    ),
+    "constants_of_its_own_classes": Script(
+        "import enum\nfrom dataclasses import dataclass\nfrom typing import NamedTuple\n"
+        "class Level(enum.IntEnum):\n    LOW = 1\nclass Pair(NamedTuple):\n    a: int\n    b: int\n"
+        "@dataclass\nclass Point:\n    x: int\n    pair: tuple\n"
+        "@wf.step\ndef probe(point: Point, pairs: list[Pair], level: Level) -> str:\n"
+        "    return f'{point} {pairs} {level!r}'\n"
+        + TAIL.replace("probe()", "probe(Point(1, (2,)), [Pair(3, 4)], Level.LOW)"),
+        "Point(x=1, pair=(2,)) [Pair(a=3, b=4)] <Level.LOW: 1>",
     ),
     "future_annotations": Script(
         "from __future__ import annotations\nfrom dataclasses import dataclass\n"

@@ -102,6 +102,15 @@ def test_without_a_record_the_files_themselves_count(site):
     assert site.digest() != before
 
 
+def test_a_record_without_digests_has_its_files_read(site):
+    site.install("A = 1\n")
+    lines = (site.info / "RECORD").read_text().splitlines()
+    (site.info / "RECORD").write_text("\n".join(f"{one.partition(',')[0]},," for one in lines))
+    before = site.digest()
+    site.module.write_text("A = 2\n")
+    assert site.digest() not in (before, None)
+
+
 def test_what_is_not_installed_has_no_digest(site):
     assert installed.Contents(site.state).of(["no-such-library-x"]) == {}
 

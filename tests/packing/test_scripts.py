@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_PATHS = """
-import json, runpy, sys
+import json, runpy, sys, types
 from waterflow.runs.submit import compile_call
 sys.path.insert(0, ".")
 answers = {}
@@ -24,6 +24,8 @@ for name in sys.argv[1:]:
     scope = runpy.run_path(f"{name}.py", run_name="__main__")
     run = scope["run"]
     run.wait(300)
+    sys.modules["__main__"] = types.ModuleType("__main__")  # as it is while a script runs
+    vars(sys.modules["__main__"]).update(scope)
     build = compile_call(scope[f"pipeline_{name}"]())[1]
     answers[name] = [run.artifact("probe").load(), build.digest, build.bundles["probe"].digest]
 print(json.dumps(answers))

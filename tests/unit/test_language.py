@@ -138,13 +138,11 @@ def test_constants_become_plain_data() -> None:
     def example() -> None:
         steps.anything((1, 2.5, {"a": None}))
         steps.tune({"rate": 0.5})
-        steps.anything(steps.Choice(3, 0.5))
 
     pipeline = traced(example)
     assert [step.inputs[next(iter(step.inputs))].source.value for step in pipeline.steps] == [
-        [1, 2.5, {"a": None}],
+        {"$tuple": [1, 2.5, {"a": None}]},
         {"rate": 0.5},
-        {"depth": 3, "rate": 0.5},
     ]
 
 

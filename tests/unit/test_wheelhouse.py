@@ -56,6 +56,31 @@ def test_resolving_is_told_when_it_is_done(
     assert [one.message for one in caplog.records] == ["Resolving 1 library for this machine"]
 
 
+def test_what_was_built_anew_under_its_version_is_resolved_anew(
+    place: Path, tmp_path: Path
+) -> None:
+    requirement = wheel(tmp_path, version="7.0")
+    (file,) = tmp_path.iterdir()
+    first = file.read_bytes()
+    wheel(tmp_path, version="7.0", text="rebuilt")
+    digests: list[str] = []
+    for content in (first, file.read_bytes(), first):
+        file.write_bytes(content)
+        known = wheelhouse.file_contents([requirement, "numpy>=2", "gone @ file:///x.whl"])
+        assert {*known} == {requirement}
+        digests.append(wheelhouse.resolve([requirement], place, contents=known[requirement]).digest)
+    assert digests[0] == digests[2] != digests[1]
+
+
+def test_a_folder_that_is_required_counts_by_its_code(tmp_path: Path) -> None:
+    (tmp_path / "my lib.py").write_text("A = 1\n")
+    requirement = f"lib @ {tmp_path.as_uri()}"
+    before = wheelhouse.file_contents([requirement])
+    assert {*before} == {requirement}
+    (tmp_path / "my lib.py").write_text("A = 2\n")
+    assert wheelhouse.file_contents([requirement]) != before
+
+
 def test_other_wheels_have_another_digest(place: Path, tmp_path: Path) -> None:
     first = wheelhouse.resolve([wheel(tmp_path)], place)
     other = wheelhouse.resolve([wheel(tmp_path, version="2.0")], place)

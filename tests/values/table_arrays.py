@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from tests.values.dtypes import NUMBERS
 from tests.values.process import Value
 
 NAN = float("nan")
@@ -18,25 +19,7 @@ class Own(np.ndarray):
 
 
 ARRAYS = {
-    **{
-        f"dtype_{d}": f"np.array([1, 0, 2], '{d}')"
-        for d in (
-            "bool",
-            "int8",
-            "int16",
-            "int32",
-            "int64",
-            "uint8",
-            "uint16",
-            "uint32",
-            "uint64",
-            "float16",
-            "float32",
-            "float64",
-            "complex64",
-            "complex128",
-        )
-    },
+    **{f"dtype_{d}": f"np.array([1, 0, 2], '{d}')" for d in ("bool", *NUMBERS)},
     "odd_floats": "np.array([NAN, -0.0, np.inf, -np.inf, 5e-324])",
     "odd_complex": "np.array([complex(NAN, -0.0)])",
     "byte_order": "np.array([1, 2], '>i4')",

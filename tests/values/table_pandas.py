@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tests.values.dtypes import NUMBERS
 from tests.values.process import Value
 
 D = pd.DataFrame
@@ -39,25 +40,7 @@ def column(values: str, dtype: str | None = None) -> str:
 
 
 NUMPY = {
-    **{
-        f"dtype_{d}": column("[1, 2, 0]", f"'{d}'")
-        for d in (
-            "int8",
-            "int16",
-            "int32",
-            "int64",
-            "uint8",
-            "uint16",
-            "uint32",
-            "uint64",
-            "float16",
-            "float32",
-            "float64",
-            "bool",
-            "complex64",
-            "complex128",
-        )
-    },
+    **{f"dtype_{d}": column("[1, 2, 0]", f"'{d}'") for d in ("bool", *NUMBERS)},
     "int64_limits": column("[-2**63, 2**63 - 1]"),
     "uint64_limit": column("[0, 2**64 - 1]", "'uint64'"),
     "float_odd": column("[float('nan'), -0.0, float('inf'), -float('inf'), 5e-324, 0.1]"),

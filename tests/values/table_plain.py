@@ -32,6 +32,7 @@ import numpy as np
 import pandas as pd
 
 import waterflow as wf
+from tests.values.dtypes import NUMBERS
 from tests.values.process import Value
 
 NAN, INF = float("nan"), float("inf")
@@ -461,26 +462,7 @@ ATOMS = {
     "interval": ("pd.Interval", "pd.Interval(0, 1.5, closed='neither')"),
     "interval_times": ("pd.Interval", "pd.Interval(pd.Timestamp('2024'), pd.Timestamp('2025'))"),
     "NA_within": ("list", "[pd.NA, pd.NaT, None, NAN]"),
-    **{
-        f"numpy_{d}": (f"np.{d}", f"np.{d}(1)")
-        for d in (
-            "int8",
-            "int16",
-            "int32",
-            "int64",
-            "uint8",
-            "uint16",
-            "uint32",
-            "uint64",
-            "float16",
-            "float32",
-            "float64",
-            "complex64",
-            "complex128",
-            "bool_",
-            "str_",
-        )
-    },
+    **{f"numpy_{d}": (f"np.{d}", f"np.{d}(1)") for d in (*NUMBERS, "bool_", "str_")},
     "numpy_bytes": ("np.bytes_", "np.bytes_(b'a\\xff')"),
     "numpy_datetime": ("np.datetime64", "np.datetime64('2024-01-01T01', 'h')"),
     "numpy_NaT": ("np.datetime64", "np.datetime64('NaT', 'ns')"),

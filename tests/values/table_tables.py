@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 
+from tests.values.dtypes import REAL
 from tests.values.process import Value
 
 NAN = float("nan")
@@ -106,22 +107,7 @@ def arrow(values: str, type_: str) -> str:
 
 
 ARROW = {
-    **{
-        d: arrow("[1, None, 0]", f"{d}()")
-        for d in (
-            "int8",
-            "int16",
-            "int32",
-            "int64",
-            "uint8",
-            "uint16",
-            "uint32",
-            "uint64",
-            "float16",
-            "float32",
-            "float64",
-        )
-    },
+    **{d: arrow("[1, None, 0]", f"{d}()") for d in REAL},
     "floats": arrow("[NAN, None, -0.0]", "float64()"),
     "bool": arrow("[True, None]", "bool_()"),
     "string": arrow("['a', None]", "string()"),

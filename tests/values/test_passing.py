@@ -83,8 +83,13 @@ def same(value: dict[str, Any]) -> bool:
 
 
 @wf.step
-def constant(config: Config, order: dict[str, int], tagged: dict[str, Any]) -> str:
-    return f"{config.rate} {config.calls} {config.layers} {list(order)} {tagged}"
+def constant(config: Config, order: dict[str, int], tagged: dict[str, Any], any_: Any) -> str:
+    return f"{config.rate} {config.calls} {config.layers} {list(order)} {tagged} {any_}"
+
+
+@wf.step
+def gathered(both: tuple[bool, int]) -> str:
+    return repr(both)
 
 
 @wf.step
@@ -96,8 +101,8 @@ def parameter(order: dict[str, int]) -> list[str]:
 def kept(order: dict[str, int]) -> None:
     both = give()
     described(both.nothing, both.frames)
-    same(plain())
-    constant(Config(4.0, (2, 3)), {"b": 1, "a": 2}, {"$tuple": [1]})
+    constant(Config(4.0, (2, 3)), {"b": 1, "a": 2}, {"$tuple": [1]}, {"z": (1, [2.0]), "a": 1})
+    gathered((same(plain()), 1))
     parameter(order)
 
 
@@ -229,14 +234,17 @@ def project(tmp_path: Path) -> Project:
 
 def test_values_arrive_as_they_were_returned(project: Project):
     run = project.run("kept", order={"z": 1, "a": 2})
-    assert run.status is Status.SUCCEEDED, run.logs()
+    assert run.status is Status.SUCCEEDED, list(run.logs())
     assert run.artifact("described").load() == {
         "nothing": None,
         "names": ["b", "a"],
         "columns": ["int64", "int64"],
     }
     assert run.artifact("same").load() is True
-    assert run.artifact("constant").load() == "2.0 1 (2, 3) ['b', 'a'] {'$tuple': [1]}"
+    assert run.artifact("constant").load() == (
+        "2.0 1 (2, 3) ['b', 'a'] {'$tuple': [1]} {'z': (1, [2.0]), 'a': 1}"
+    )
+    assert run.artifact("gathered").load() == "(True, 1)"
     assert run.artifact("parameter").load() == ["z", "a"]
     with project.code() as module:
         assert run.artifact("plain").load()["config"].calls == 1
@@ -300,7 +308,7 @@ def test_a_metric_that_is_not_a_number_arrives_and_no_condition_compares_it(proj
 
 def test_conditions_compare_numpy_scalars_and_fields_of_dataclasses(project: Project):
     run = project.run("gated")
-    assert run.status is Status.SUCCEEDED, run.logs()
+    assert run.status is Status.SUCCEEDED, list(run.logs())
     assert run.state.steps["shown"].status is Status.SUCCEEDED
 
 

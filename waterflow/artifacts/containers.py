@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.artifacts import annotations, tagged
+from waterflow.artifacts import annotations, fitting, tagged
 from waterflow.artifacts.base import Context, Serializer, payload_file, wrong_type
 from waterflow.artifacts.folder import MANIFEST
 from waterflow.errors import ArtifactError
@@ -104,7 +104,7 @@ class DictSerializer(_Items):
         keys = tagged.dumps(list(entries), "the keys")
         arguments = self._arguments(context.declared)
         if len(arguments) == 2:
-            annotations.refuse_misfit(list(entries), list[arguments[0]])
+            fitting.refuse_misfit(list(entries), list[arguments[0]])
         (folder / _KEYS).write_bytes(keys.encode())
         self._save({f"the entry {key!r}": item for key, item in entries.items()}, folder, context)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.artifacts.base import Context, Serializer, payload_file, wrong_type
+from waterflow.artifacts.tagged.names import is_script
 from waterflow.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -114,10 +115,12 @@ def by_name(name: str) -> OwnSerializer:
     for serializer in _given.values():
         if serializer.name == name:
             return serializer
-    if home == SCRIPT:
-        for serializer in _given.values():
-            if serializer.kind.__qualname__ == kind:
-                return serializer
+    for serializer in _given.values():
+        # Jobs import a script by another name than it has where it was started.
+        script = serializer.place.rpartition(":")[0]
+        same = home == SCRIPT or (serializer.home == SCRIPT and is_script(home, script))
+        if same and serializer.kind.__qualname__ == kind:
+            return serializer
     if home == SCRIPT:
         raise ArtifactError(
             f"{kind} is kept by a serializer of the script or notebook that the run is of. Read it "

@@ -6,19 +6,18 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.artifacts.annotations import (
-    SIMPLE,
-    bare,
+from waterflow.artifacts.annotations import SIMPLE, bare, classes, item_annotation
+from waterflow.artifacts.base import Context, Serializer, describe, payload_file, wrong_type
+from waterflow.artifacts.fitting import (
+    as_fitting,
     clash,
-    classes,
     fits_name,
     fitted,
-    item_annotation,
+    loses_tuples,
     misfit,
     rebuild,
     refuse_misfit,
 )
-from waterflow.artifacts.base import Context, Serializer, describe, payload_file, wrong_type
 from waterflow.artifacts.tagged import as_text, dumps, encode, loads
 from waterflow.errors import ArtifactError
 
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "FILE", "NAMES", "MetricsSerializer", "PlainSerializer", "as_constant", "as_value", "bare",
-    "clash", "encoded", "entry",
-    "fitted", "item_annotation", "misfit", "plain", "read", "rebuild", "scalar", "write",
+    "FILE", "NAMES", "MetricsSerializer", "PlainSerializer", "as_constant", "as_fitting",
+    "as_text_constant", "as_value", "bare", "clash", "encoded", "entry", "fitted", "is_restored",
+    "item_annotation", "loses_tuples", "misfit", "plain", "read", "rebuild", "scalar", "write",
 ]  # fmt: skip
 
 FILE: Final = "value.json"
@@ -130,19 +129,50 @@ def _refuse_other(value: object, name: str) -> None:
         raise wrong_type(value, f"Plain data of type '{name}'")
 
 
-def as_constant(value: object, *, ordered: bool) -> Any:
-    """Return plain data as a spec holds it: JSON, tuples as lists, dataclasses by their fields.
+def as_constant(value: object, annotation: object) -> Any:
+    """Return plain data as a spec holds it: as JSON, with tags where JSON would come back as less.
+
+    A spec sorts its keys, so that a dict that is not sorted is written as pairs. A tuple is a list
+    where the annotation makes a tuple of that again, so that a YAML file can say the same.
 
     Args:
         value: The value.
-        ordered: Whether dicts keep their order. A spec sorts its keys, so that a dict that is not
-            sorted is written as pairs.
+        annotation: What the argument is that takes it.
 
     Raises:
         ArtifactError: It is no plain data.
     """
-    content = encode(_listed(value))
-    return _with_pairs(content) if ordered else content
+    tagged, listed = encode(value), encode(_listed(value))
+    if listed != tagged and is_restored(value, as_value(listed, annotation), annotation):
+        return _with_pairs(listed)
+    return _with_pairs(tagged)
+
+
+def as_text_constant(value: object) -> Any:
+    """Return plain data as a program is shown it: JSON without tags, tuples as lists.
+
+    Args:
+        value: The value.
+
+    Raises:
+        ArtifactError: It is no plain data.
+    """
+    return encode(_listed(value))
+
+
+def is_restored(value: object, again: object, annotation: object) -> bool:
+    """Say whether two values come to the same for whoever takes them.
+
+    Args:
+        value: A value.
+        again: What became of it on its way.
+        annotation: What it is declared as: a list will do where that makes a tuple of it.
+    """
+    try:
+        texts = [as_text(encode(as_fitting(one, annotation))) for one in (value, again)]
+    except ArtifactError:
+        return False
+    return texts[0] == texts[1]
 
 
 def _listed(value: object) -> object:

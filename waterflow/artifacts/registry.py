@@ -10,7 +10,17 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.artifacts import annotations, containers, files, models, own, plain, tables, tensors
+from waterflow.artifacts import (
+    annotations,
+    containers,
+    files,
+    fitting,
+    models,
+    own,
+    plain,
+    tables,
+    tensors,
+)
 from waterflow.artifacts.base import Context, Serializer
 from waterflow.errors import ArtifactError, ConfigurationError
 
@@ -270,7 +280,7 @@ def infer(value: object) -> str:
         ArtifactError: The value is not plain data.
     """
     plain.plain(value)
-    return next((n for n in plain.NAMES if annotations.fits_name(value, n)), "json")
+    return next((n for n in plain.NAMES if fitting.fits_name(value, n)), "json")
 
 
 def takes(declared: str, value: object) -> bool:

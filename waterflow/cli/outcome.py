@@ -61,6 +61,7 @@ def finish(run: Run, state: RunState, command: Command, *, as_json: bool) -> int
     models, metrics = _results(run)
     if as_json:
         state = settle(run, state)
+        run.explain(state)
         print_json(run_document(state) | {"models": models, "metrics": _in_json(metrics)})
         return _code(state)
     root = run.provider.root

@@ -132,6 +132,72 @@ def load(text: str) -> Target:
     return Target(text, root, _chosen(text, module, name, file))
 
 
+def load_all(text: str, errors: Gathering) -> list[Target]:
+    """Find all pipelines that a TARGET may name: of a file, or of a folder's files.
+
+    Args:
+        text: As for `load`; a folder without a pipeline.py or pipeline.yaml stands for the
+            pipelines right below it.
+        errors: Takes what is wrong with the files and with what they define at their top.
+
+    Raises:
+        DefinitionError: There is no such file, or no pipeline in it.
+        MissingDependencyError: It imports a library that is not installed.
+    """
+    from waterflow.language.gathering import gathered
+    from waterflow.project import find_root
+
+    path = Path(text)
+    targets: list[Target] = []
+    if path.is_dir() and not any((path / name).is_file() for name in _FILES):
+        for file in _pipeline_files(path):
+            with errors:
+                targets += load_all(str(file), errors)
+        if not targets and not errors.errors:
+            _file_in(path)  # says what to do
+        return targets
+    before, known = len(errors.errors), {*sys.modules}
+    with gathered(errors):
+        path = _file_in(path) if path.is_dir() else path
+        if path.is_file() and path.suffix == ".py":
+            path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as the user named them
+            root = find_root(path)
+            file = linked(path, root)
+            module = _import(root, _module_name(root, file), file)
+            own, _ = _pipelines(module)
+            targets += [Target(text, root, one) for one in own.values()]
+        if not targets:
+            targets.append(load(text))
+    if len(errors.errors) > before:  # what they define is not what is written
+        for name in {*sys.modules} - known:
+            if not name.startswith("waterflow") and _is_of_project(sys.modules[name]):
+                del sys.modules[name]
+    if not targets and len(errors.errors) == before + 1:
+        raise errors.errors.pop()  # as every other verb says it
+    return targets
+
+
+def _is_of_project(module: ModuleType) -> bool:
+    from waterflow.project import find_root
+
+    file = Path(getattr(module, "__file__", None) or "/")
+    installed = file.is_relative_to(sys.prefix) or "site-packages" in file.parts
+    return not installed and file.is_relative_to(find_root(Path.cwd()))
+
+
+def _pipeline_files(folder: Path) -> list[Path]:
+    """Return what of a folder holds pipelines, as far as its text tells."""
+    files: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and any((path / name).is_file() for name in _FILES):
+            files.append(path)
+        elif path.suffix == ".py" and path.is_file():
+            files += [path] if b".pipeline" in path.read_bytes() else []
+        elif path.suffix in _YAML and path.read_bytes().startswith(b"pipeline:"):
+            files.append(path)
+    return files
+
+
 def _nothing_at(text: str) -> str:
     names = sorted(
         {str(one.parent) for file in _FILES for one in Path().glob(f"pipelines/*/{file}")}
@@ -219,14 +285,8 @@ def _missing(
 
 
 def _chosen(text: str, module: ModuleType, name: str, file: Path | None) -> Pipeline[Any]:
-    from waterflow.language.pipeline import Pipeline
-
     shown = _short(file) if file is not None else f"Module '{module.__name__}'"
-    pipelines: dict[str, Pipeline[Any]] = {
-        key: value for key, value in vars(module).items() if isinstance(value, Pipeline)
-    }
-    own = {key: one for key, one in pipelines.items() if _module_of(one) == module.__name__}
-    known = own or pipelines
+    known, pipelines = _pipelines(module)
     if not name:
         if len({id(value) for value in known.values()}) == 1:
             return next(iter(known.values()))
@@ -244,6 +304,19 @@ def _chosen(text: str, module: ModuleType, name: str, file: Path | None) -> Pipe
     raise DefinitionError(
         f"{shown} holds no pipeline '{name}'. It holds: {', '.join(known) or 'none'}."
     )
+
+
+def _pipelines(module: ModuleType) -> tuple[dict[str, Pipeline[Any]], dict[str, Pipeline[Any]]]:
+    """Return a module's own pipelines, or else those that it imports; and all of both."""
+    from waterflow.language.pipeline import Pipeline
+
+    pipelines: dict[str, Pipeline[Any]] = {
+        key: value for key, value in vars(module).items() if isinstance(value, Pipeline)
+    }
+    own = {key: one for key, one in pipelines.items() if _module_of(one) == module.__name__}
+    known = own or pipelines
+    first = {id(one): key for key, one in reversed(known.items())}  # one may have two names
+    return {key: one for key, one in known.items() if first[id(one)] == key}, pipelines
 
 
 def _module_of(pipeline: Pipeline[Any]) -> str | None:

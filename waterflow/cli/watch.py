@@ -51,6 +51,7 @@ def watch(run: Run, view: View) -> RunState:
         with run.tracked():
             while True:
                 state = run.state
+                run.explain(state)
                 view.show(state)
                 if state.status.final:
                     return state
@@ -156,10 +157,15 @@ class Lines:
 
 def running(step: StepState) -> str:
     """Return that a step runs, and what differs from the earlier result of it, if there is one."""
+    why = differences(step)
+    return f"running ({why})" if why else "running"
+
+
+def differences(step: StepState) -> str:
+    """Return what differs from an earlier result of a step; "" where there is none."""
     from waterflow.runs.why import is_difference
 
-    why = [one for one in step.why if is_difference(one)]
-    return f"running ({'; '.join(why)})" if why else "running"
+    return "; ".join(one for one in step.why if is_difference(one))
 
 
 def ended(step: StepState) -> str:
@@ -237,6 +243,8 @@ class Table:
 
         if step.reason:
             return Text(step.reason, style="dim", overflow="ellipsis")
+        if (why := differences(step)) and str(step.status) == "running":
+            return Text(why, style="dim", overflow="ellipsis")
         over = self._state is not None and self._state.status.final
         error = "" if over else (step.error or "").partition("\n")[0]  # the end tells it in full
         return Text(error, style="red", overflow="ellipsis")

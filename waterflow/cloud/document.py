@@ -40,11 +40,14 @@ class Wheelhouse:
         platform: The platform of the wheels, such as "manylinux_2_28_x86_64".
         python: The Python version, such as "3.12".
         requirements: Requirements, pinned, in order.
+        contents: Digest of what is installed here under these versions: of the same versions with
+            another content the wheels are others.
     """
 
     platform: str
     python: str
     requirements: tuple[str, ...]
+    contents: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

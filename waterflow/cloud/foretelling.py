@@ -10,28 +10,32 @@ from __future__ import annotations
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from waterflow.cloud.document import CloudDocument
 from waterflow.cloud.fingerprint import NEW, SKIPPED, Side, all_of, any_of, same
-from waterflow.cloud.starting import native_parameters
+from waterflow.cloud.parameters import native_parameters
+from waterflow.cloud.wholeness import is_whole
 from waterflow.errors import NotFoundError
 from waterflow.provider.expectation import Expectation
 from waterflow.provider.state import Status
+from waterflow.runs.why import LOST
 from waterflow.spec.conditions import holds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from waterflow import spec
-    from waterflow.cloud.document import CloudDocument
     from waterflow.cloud.fingerprint import Fingerprint
     from waterflow.cloud.objects import Bucket
     from waterflow.cloud.service import Listed, Service
     from waterflow.cloud.states import NativeRun, NativeStep
     from waterflow.provider import Build
+
+D = TypeVar("D", bound=CloudDocument)
 
 LOOKED_AT: Final = 10
 """The newest executions of a pipeline that are looked at; with more, what none of these answers is
@@ -95,6 +99,10 @@ class Foretelling:
         build: What was compiled.
         document: What it became.
         parameters: The run's parameters; one that is not known is not in it.
+
+    Attributes:
+        lost: Native step -> the job whose result would stand for it, and is no longer whole in the
+            bucket: the cloud's cache does not look.
     """
 
     def __init__(
@@ -113,6 +121,8 @@ class Foretelling:
         self._jobs: dict[str, str] = {}
         self._side = Side(_parameters(service, document.definition, texts), self._jobs)
         self._formers: dict[str, _Former] = {}
+        self._whole: dict[str, bool] = {}
+        self.lost: dict[str, str] = {}
         self._all_seen = True
         self._now = time.time() * 1000
 
@@ -205,6 +215,10 @@ class Foretelling:
         doubtful = False
         for result in self._results(native):
             answer = self._answers(native, fingerprint, result, oldest)
+            if answer is not False and not self._is_whole(native, result):
+                self.lost[native] = result.job
+                self._will_run(native)
+                return Expectation(cache="will run", why=(LOST,))
             if answer is None:
                 doubtful = True
             elif answer and doubtful:  # a later one may be taken in its place
@@ -237,6 +251,14 @@ class Foretelling:
         # nor denied.
         counts = True if hits or before.lifetime is not None else None
         return all_of((fresh, alike, counts))
+
+    def _is_whole(self, native: str, result: _Result) -> bool:
+        """Say whether all files of a result are in the bucket."""
+        if result.job not in self._whole:
+            step = self._pipeline.step(self._natives[native].step or "")
+            run = result.users[0].steps[native]
+            self._whole[result.job] = is_whole(self._service, self._bucket, step, run)
+        return self._whole[result.job]
 
     def _never_ran(self, native: str) -> bool:
         """Say whether what a step would run was never brought to the cloud."""
@@ -276,6 +298,46 @@ class Foretelling:
         if isinstance(operand, spec.FromParameter):
             return self._values[operand.name]
         raise KeyError(operand.step)
+
+
+def foretell(
+    service: Service[Any],
+    bucket: Bucket,
+    build: Build,
+    document: D,
+    parameters: Mapping[str, Any],
+) -> tuple[D, dict[str, Expectation]]:
+    """Return what each step of a run would do, and the document that does so.
+
+    Where a result would stand for a step and its files are gone, the document differs from the
+    compiled one in what makes the cloud's cache pass that result over.
+
+    Args:
+        service: The cloud.
+        bucket: The bucket.
+        build: What was compiled.
+        document: What it became.
+        parameters: The run's parameters; one that is not known is not in it.
+
+    Raises:
+        ProviderError: The cloud cannot be asked.
+    """
+    lost: set[str] = set()
+    anew: set[str | None] = set()
+    while True:
+        look = Foretelling(service, bucket, build, document, parameters)
+        steps = look.steps()
+        renewed = service.renewed(document.definition, look.lost) if look.lost else None
+        if renewed is None or lost.issuperset(look.lost.values()):
+            break
+        lost.update(look.lost.values())
+        natives = service.natives(document.definition)
+        anew |= {natives[name].step for name in look.lost}
+        document = replace(document, definition=renewed)
+    for name, one in steps.items():
+        if name in anew and one.cache == "will run":
+            steps[name] = replace(one, why=(LOST,))
+    return document, steps
 
 
 def _parameters(

@@ -62,6 +62,10 @@ class Pinner:
     def __init__(self, build: Build, shipping: Shipping) -> None:
         self._build, self._shipping = build, shipping
         self._steps = {step.name: step for step in build.spec.steps}
+        # The register step and readers of a handle need what another step imports.
+        self._contents = {
+            name: digest for one in build.contents.values() for name, digest in one.items()
+        }
         self._known: dict[tuple[str, ...], Libraries] = {}
         self.wheelhouses: dict[str, Wheelhouse] = {}
 
@@ -94,13 +98,21 @@ class Pinner:
             self._known[key] = self._libraries([*pins, *sorted(own)], python)
         return self._known[key]
 
+    def _content(self, pins: list[str]) -> str:
+        """Return what tells libraries from others of the same versions, as far as it is known."""
+        names = {pin: pin.partition("==")[0] for pin in pins}
+        known = {pin: self._contents.get(names[pin], self._contents.get(pin)) for pin in pins}
+        lines = [f"{pin} {digest}" for pin, digest in known.items() if digest is not None]
+        return text_digest("\n".join(lines)) if lines else ""
+
     def _libraries(self, pins: list[str], python: str) -> Libraries:
         platform = self._shipping.platform
         if not pins or not self._shipping.wheels:
             return Libraries(tuple(pins))
-        digest = text_digest("\n".join([platform, python, *pins]))
+        contents = self._content(pins)
+        digest = text_digest("\n".join([platform, python, *pins, contents]))
         self.wheelhouses[digest] = Wheelhouse(
-            platform=platform, python=python, requirements=tuple(pins)
+            platform=platform, python=python, requirements=tuple(pins), contents=contents
         )
         return Libraries(tuple(pins), digest)
 

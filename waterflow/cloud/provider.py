@@ -224,6 +224,10 @@ class CloudProvider(Provider):
         execution = self.profile_runs.execution(run_id)
         return execution.build.run_basis(self.profile_runs.parameters(execution))
 
+    def former(self, run_id: str) -> str | None:
+        """Return the run of the same pipeline before one."""
+        return self.profile_runs.former(run_id)
+
     def deployed_basis(self, document: Document) -> RunBasis | None:
         """Return what the pipeline that the cloud holds now was made from."""
         deployed = self.profile_runs.deployed_build(own(document).pipeline)
@@ -237,9 +241,9 @@ class CloudProvider(Provider):
         self, build: Build, document: Document, parameters: Mapping[str, Any]
     ) -> Mapping[str, Expectation]:
         """Return what each step of a run would do, by the cloud's own rule of caching."""
-        from waterflow.cloud.foretelling import Foretelling
+        from waterflow.cloud.foretelling import foretell
 
-        return Foretelling(self.service, self.bucket, build, own(document), parameters).steps()
+        return foretell(self.service, self.bucket, build, own(document), parameters)[1]
 
 
 def own(document: Document) -> CloudDocument:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts, spec
 from waterflow.cloud.records import bundle_name
+from waterflow.cloud.wholeness import is_whole
 from waterflow.errors import ArtifactError, NotFoundError, ProviderError, UnknownNameError
 from waterflow.provider import Artifact, Code
 from waterflow.provider.state import Status
 from waterflow.spec.conditions import SKIPPED
-from waterflow.spec.references import branches, sources
+from waterflow.spec.references import branches, sources, upstream
 from waterflow.tracking import spool
 from waterflow.tracking.spool import parse_frames
 
@@ -59,6 +60,7 @@ class Results:
         self._artifacts: dict[str, list[Artifact]] = {}
         self._events: dict[str, list[dict[str, Any]]] = {}
         self._reasons: dict[str, str] = {}
+        self._losses: dict[str, str] = {}
 
     def of(self, step: spec.Step, run: NativeRun) -> Result:
         """Return a step with the place of what it has written."""
@@ -258,6 +260,29 @@ class Results:
                 except ProviderError:
                     continue  # what the cloud itself says of the step stands
             _refine(state.steps[step.name], self._events[key])
+            if run.status is Status.FAILED and (lost := self._lost(look, step, key)):
+                state.steps[step.name].error = lost
+
+    def _lost(self, look: Look, step: spec.Step, key: str) -> str:
+        """Return which cached result that a failed step has read is no longer whole; "" for none.
+
+        The cloud's cache does not ask, and a run that a schedule starts has nobody else who does.
+        """
+        if key not in self._losses:
+            self._losses[key] = ""
+            for name in sorted(upstream(look.execution.spec, step)):
+                run, former = look.native_run(name), look.execution.spec.step(name)
+                if run is None or run.status is not Status.CACHED:
+                    continue
+                with contextlib.suppress(ProviderError, ArtifactError):
+                    if not is_whole(self._runs.service, self._bucket, former, run):
+                        place = self._bucket.uri(self._runs.service.outputs(run))
+                        self._losses[key] = (
+                            f"The earlier result of step '{name}', which the cache gave this run, "
+                            f"is no longer whole at {place}. A run that is started anew makes it "
+                            "again: waterflow run"
+                        )
+        return self._losses[key]
 
     def _reason(self, look: Look, name: str) -> str:
         """Return why a step was skipped."""

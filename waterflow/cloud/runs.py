@@ -6,12 +6,13 @@ import random
 import threading
 import time
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
+from waterflow.cloud.parameters import value_of
 from waterflow.cloud.records import BuildRecord, Record
-from waterflow.cloud.starting import Former, Order, Starter, value_of
+from waterflow.cloud.starting import Former, Order, Starter
 from waterflow.cloud.states import conclude, run_state
 from waterflow.errors import ConflictError, NotFoundError, ProviderError, UnknownNameError
 from waterflow.provider import RUN_ID
@@ -279,6 +280,14 @@ class Runs:
                         break
                     self._known[run_id] = known
                 yield self.look(run_id)
+
+    def former(self, run_id: str) -> str | None:
+        """Return the run of the same native pipeline before one; None where there is none."""
+        execution = self.execution(run_id)
+        natives = self.service.executions(execution.build.tags.get("waterflow.native_pipeline"))
+        earlier = dropwhile(lambda one: one.execution != execution.native, natives)
+        former = next(islice(earlier, 1, None), None)
+        return None if former is None else former.runs[0]
 
     def parameters(self, execution: Execution) -> dict[str, Any]:
         """Return the values of a run's parameters; those of a schedule's run as the cloud's are."""

@@ -231,6 +231,24 @@ class Service(ABC, Generic[D]):
             ProviderError: The cloud refuses or fails.
         """
 
+    def renewed(
+        self, definition: Mapping[str, Any], jobs: Mapping[str, str]
+    ) -> Mapping[str, Any] | None:
+        """Return a native document in which no former result of some steps stands for them.
+
+        Their files are gone, which no cloud's cache asks. What is made in their place stands for
+        them in later documents that are renewed for the same jobs, so nothing of a run is in it.
+
+        Args:
+            definition: The native document.
+            jobs: Native step -> the job whose result is gone.
+
+        Returns:
+            None where a cloud has no such means.
+        """
+        del definition, jobs
+        return None
+
     @abstractmethod
     def deployed(self, pipeline: str) -> Mapping[str, Any] | None:
         """Return the native document that a native pipeline has now; None where there is none."""

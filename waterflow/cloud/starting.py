@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,16 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow.cloud.foretelling import foretell
+from waterflow.cloud.parameters import native_parameters
 from waterflow.cloud.records import Record, file_name
 from waterflow.cloud.service import Start
-from waterflow.errors import ConflictError, ProviderError, TransientError
+from waterflow.errors import ArtifactError, ConflictError, ProviderError, TransientError
 from waterflow.provider.state import Status
 from waterflow.spec.parameters import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow import spec
     from waterflow.cloud.document import CloudDocument
     from waterflow.cloud.objects import Bucket
     from waterflow.cloud.records import Records
@@ -78,13 +78,22 @@ class Starter:
     ) -> None:
         self._service, self._bucket, self._records, self._upload = service, bucket, records, upload
 
-    def deploy(self, build: Build, document: CloudDocument, *, cache: bool = True) -> Deployed:
+    def deploy(
+        self,
+        build: Build,
+        document: CloudDocument,
+        *,
+        cache: bool = True,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Deployed:
         """Put what the jobs need into the bucket, then bring the document to the cloud.
 
         Args:
             build: The pipeline, with its code.
             document: What it was compiled to.
             cache: Whether earlier results may stand for steps.
+            parameters: Those of a run that is to be started, so that no result stands for a step
+                whose files are gone.
 
         Raises:
             ProviderError: The cloud refuses or fails.
@@ -92,9 +101,15 @@ class Starter:
         """
         self._service.connect()
         self._bucket.open()
-        with ThreadPoolExecutor(1) as pool:  # nobody waits for the one while the other is sent
+        with ThreadPoolExecutor(2) as pool:  # nobody waits for these while the other is sent
             newest = pool.submit(self._service.newest, document.pipeline)
+            whole = (
+                None
+                if parameters is None
+                else pool.submit(self._whole, build, document, parameters)
+            )
             self._upload.upload(build, document)
+        document = whole.result() if whole else document
         deployed = self._service.deploy(document, newest.result(), cache=cache)
         if not cache:
             # A schedule starts the newest version: that one is to use the cache.
@@ -151,7 +166,10 @@ class Starter:
         if former is None:
             native = native_parameters(document, submission.parameters)
             self._service.check_parameters(document, native)
-            version = self.deploy(order.build, document, cache=submission.cache).version
+            values = submission.parameters if submission.cache else None
+            version = self.deploy(
+                order.build, document, cache=submission.cache, parameters=values
+            ).version
         else:
             native, version = former.record.native, former.record.version
             self._check_resumable(document, submission, former)
@@ -173,6 +191,17 @@ class Starter:
                 files=files,
             )
         )
+
+    def _whole(
+        self, build: Build, document: CloudDocument, parameters: Mapping[str, Any]
+    ) -> CloudDocument:
+        """Return the document by which a step runs whose earlier result has lost its files.
+
+        Where the cloud cannot be asked, the compiled one: the reader of a lost file fails then.
+        """
+        with contextlib.suppress(ProviderError, ArtifactError):
+            return foretell(self._service, self._bucket, build, document, parameters)[0]
+        return document
 
     # --- the call -------------------------------------------------------------------------------
 
@@ -264,45 +293,6 @@ class Starter:
         if not outcome.status.final:
             return f"is still running. Watch it: waterflow status {run_id}"
         return None
-
-
-def native_parameters(document: CloudDocument, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return parameters as the cloud takes them: text, in the encoding that was compiled.
-
-    Args:
-        document: The compiled pipeline.
-        values: The parameters' values; those that are not there are left out, as are defaults that
-            the cloud takes as defaults only.
-    """
-    texts: dict[str, str] = {}
-    for name, encoding in document.encodings.items():
-        if name not in values:
-            continue
-        value = values[name]
-        if name in document.unsent and value == document.unsent[name]:
-            continue
-        if encoding == "data":
-            texts[name] = document.none if value is None else document.data[value]
-        elif encoding == "text" and isinstance(value, str):
-            texts[name] = value
-        elif encoding == "number":
-            texts[name] = repr(float(value))
-        else:
-            texts[name] = to_text(value)
-    return texts
-
-
-def value_of(parameter: spec.Parameter, text: str) -> Any:
-    """Return a parameter's value from the text that the cloud was given for it."""
-    if parameter.type == "data":
-        return text
-    try:
-        value: Any = json.loads(text)
-    except ValueError:
-        return text
-    # Where a program is given them, or where they are ordered, texts travel as they are: `1e3`.
-    as_json = isinstance(value, str) or (value is None and parameter.optional)
-    return text if parameter.type == "string" and not as_json else value
 
 
 def _typed(value: Any) -> str:

@@ -87,7 +87,9 @@ class Upload:
             if self.bucket.exists(f"complete/wheels/{digest}"):
                 continue
             target = wheelhouse.TargetPlatform(house.platform, house.python)
-            wheels = wheelhouse.resolve(list(house.requirements), self.wheels, target).wheels
+            wheels = wheelhouse.resolve(
+                list(house.requirements), self.wheels, target, house.contents
+            ).wheels
             count = f"{len(wheels)} {'wheel' if len(wheels) == 1 else 'wheels'}"
             progress.tell(f"Uploading {count}, {show_size(_size(wheels))}")
             self.bucket.put_all({f"wheels/{digest}/{wheel.name}": wheel for wheel in wheels})

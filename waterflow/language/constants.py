@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
+import enum
+from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from waterflow.artifacts.tagged.names import OWN
 from waterflow.language.signature import HANDLES, Argument, show
 from waterflow.language.types import Secret, as_items
 from waterflow.language.values import definition_error
@@ -25,7 +27,8 @@ def constant(what: str, argument: Argument, value: object) -> Any:
         DefinitionError: It is no plain data, or not what the argument takes.
     """
     from waterflow.artifacts import infer, is_plain
-    from waterflow.artifacts.plain import as_constant, misfit
+    from waterflow.artifacts.annotations import classes
+    from waterflow.artifacts.plain import as_constant, as_fitting, as_text_constant, misfit
     from waterflow.artifacts.registry import takes
 
     if isinstance(value, Secret):
@@ -33,12 +36,12 @@ def constant(what: str, argument: Argument, value: object) -> Any:
             f"{what}: a secret never travels in a pipeline. Use @wf.step(secrets={{...}}), or "
             f"wf.secret({value.name!r}).value() inside the step."
         )
-    fields: object = value
+    parts: object = value
     if is_dataclass(value) and not isinstance(value, type):
-        fields = asdict(value)
-        if argument.annotation is Any:  # a container's: it is shown as text
-            value = fields
-    reason = None if isinstance(value, HANDLES) else unfit(fields)
+        parts = asdict(value)
+        if argument.program:  # it is shown as text
+            value = parts
+    reason = None if isinstance(value, HANDLES) else unfit(parts)
     if isinstance(value, HANDLES) or reason is not None:
         raise definition_error(
             f"{what}: {value!r:.80} is no plain data{f' ({reason})' if reason else ''}. What a "
@@ -57,8 +60,48 @@ def constant(what: str, argument: Argument, value: object) -> Any:
     why = misfit(value, argument.annotation)
     if why is not None:
         raise definition_error(f"{what} takes {show(argument.annotation)}: {why}.")
-    # What a container is given is shown as text, and has no use for tags.
-    return as_constant(value, ordered=argument.annotation is not Any)
+    if argument.program:
+        return as_text_constant(value)
+    content = as_constant(value, argument.annotation)
+    if _is_tagged(content):
+        # A dict is made of it where the annotation says so.
+        value = as_fitting(value, argument.annotation)
+        content = as_constant(value, argument.annotation)
+        known = {*classes(argument.annotation)}
+        foreign = next((kind for kind in _classes(value) if kind not in known), None)
+        if foreign is not None:
+            raise definition_error(
+                f"{what} takes {show(argument.annotation)}, and gets a {foreign.__qualname__} in "
+                f"{value!r:.80}. Annotate the argument with {foreign.__qualname__}: its code then "
+                "travels with the step. Or give its parts."
+            )
+    return content
+
+
+def _is_tagged(content: Any) -> bool:
+    if isinstance(content, list):
+        return any(map(_is_tagged, cast("list[Any]", content)))
+    if not isinstance(content, dict):
+        return False
+    entries = cast("dict[str, Any]", content)
+    return not entries.keys().isdisjoint(OWN) or any(map(_is_tagged, entries.values()))
+
+
+def _classes(value: Any) -> Iterator[type]:
+    """Yield the user's own classes of which a value has instances."""
+    from waterflow.artifacts.annotations import is_record
+
+    kind: type = type(value)
+    if isinstance(kind, enum.EnumMeta) or is_record(kind):
+        yield kind
+    if is_dataclass(kind):
+        parts: list[Any] = [getattr(value, one.name, None) for one in fields(value)]
+    elif isinstance(value, dict):
+        parts = list(cast("dict[Any, Any]", value).values())
+    else:
+        parts = as_items(value) or []
+    for part in parts:
+        yield from _classes(part)
 
 
 def unfit(value: object) -> str | None:

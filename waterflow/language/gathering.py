@@ -40,6 +40,11 @@ def tolerated() -> Generator[None]:
         yield
 
 
+def is_gathering() -> bool:
+    """Say whether mistakes are gathered, and not raised."""
+    return _GATHERED.get() is not None
+
+
 def any_gathered() -> bool:
     """Say whether mistakes were gathered, so that what follows from them is none of its own."""
     errors = _GATHERED.get()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.errors import DefinitionError
 from waterflow.language import resources
+from waterflow.language.gathering import is_gathering, tolerated
 from waterflow.language.types import Secret
 from waterflow.language.values import definition_error
 from waterflow.tracking.names import KEY_LIMIT, alias_mistake, model_name_mistake, valid_key
@@ -169,6 +170,12 @@ def make_options(base: Options, changes: dict[str, Any]) -> Options:
     Raises:
         DefinitionError: An unknown option, or a value that it cannot have.
     """
+    if is_gathering() and len(changes) > 1:  # each by itself, so that all are told
+        options = base
+        for name, value in changes.items():
+            with tolerated():
+                options = make_options(options, {name: value})
+        return options
     unknown = sorted(set(changes) - set(_OPTION_NAMES))
     if "kind" in unknown:
         step = changes.get("name") or base.name or "STEP"

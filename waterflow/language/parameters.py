@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.errors import DefinitionError
 from waterflow.language.gathering import tolerated
 from waterflow.language.signature import NO_DEFAULT, Argument, show
 from waterflow.language.types import Data
 from waterflow.language.values import definition_error
+from waterflow.spec.parameters import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +111,14 @@ def bake(
     return msgspec.structs.replace(parameter, default=value, required=False)
 
 
+def static_value(parameter: spec.Parameter, annotation: object) -> Any:
+    """Return the value of a static parameter as the pipeline's function sees it."""
+    from waterflow.artifacts.plain import rebuild
+
+    value = parameter.default
+    return rebuild(value, annotation) if parameter.type == "json" and value is not None else value
+
+
 def check_arguments(
     pipeline: str, declared: Mapping[str, spec.Parameter], values: Mapping[str, object]
 ) -> dict[str, Any]:
@@ -186,7 +195,7 @@ def _checked(
     value: object,
     location: str | None,
 ) -> Any:
-    from waterflow.artifacts.plain import misfit
+    from waterflow.artifacts.plain import bare, is_restored, misfit
     from waterflow.artifacts.registry import takes
     from waterflow.language.constants import unfit
 
@@ -201,10 +210,9 @@ def _checked(
     if value is None and parameter.optional:
         return None
     if parameter.type == "data":
-        if isinstance(value, Data):
-            return value.uri
-        if isinstance(value, str) and value:
-            return value
+        uri = value.uri if isinstance(value, Data) else value
+        if isinstance(uri, str) and uri:
+            return uri
         raise wrong("is not wf.Data, a path or a URI")
     reason = unfit(value)
     if reason is not None:
@@ -216,6 +224,13 @@ def _checked(
     why = misfit(value, annotation)
     if why is not None:
         raise refused(f"{where} takes {show(annotation)}: {why}.")
-    if parameter.type == "number" and isinstance(value, int):
-        return float(value)
-    return list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]
+    if parameter.type == "number":
+        mixed = bare(annotation) is not float and isinstance(value, int)  # `int | float` has both
+        return value if mixed else float(cast("float", value))
+    again = json.loads(to_text(value))
+    if is_restored(value, again, annotation):
+        return again
+    raise wrong(
+        f"would arrive as {again!r:.80}: a parameter travels as JSON text. Give that, or say in "
+        "the annotation what it is, such as tuple[int, ...]"
+    )

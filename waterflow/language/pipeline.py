@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar,
 
 from waterflow.errors import DefinitionError
 from waterflow.language.cron import check_schedule
-from waterflow.language.gathering import any_gathered, tolerated
+from waterflow.language.gathering import any_gathered, is_gathering, tolerated
 from waterflow.language.options import (
     REGISTRY_NAMES,
     Options,
@@ -108,6 +108,13 @@ class Pipeline(Generic[P]):
         about = (self.function.__doc__ or "").strip().split("\n\n")[0]
         return " ".join(about.split())
 
+    def named_steps(self) -> list[Step[..., Any]]:
+        """Return the steps that the function names, as far as its text tells."""
+        function = getattr(self, "function", None)  # a YAML file's has none
+        scope: Mapping[str, Any] = getattr(function, "__globals__", {})
+        names = function.__code__.co_names if scope and function is not None else ()
+        return [scope[name] for name in names if isinstance(scope.get(name), Step)]
+
     def define(self, bindings: dict[str, Any]) -> None:
         """Make the pipeline's calls, for the trace under way.
 
@@ -153,19 +160,23 @@ class Call:
         self, declared: dict[str, spec.Parameter], values: dict[str, object]
     ) -> tuple[spec.Pipeline, dict[str, Called]]:
         from waterflow import artifacts, spec
-        from waterflow.language.parameters import bake
+        from waterflow.language.parameters import bake, static_value
         from waterflow.language.trusting import check_trusted
         from waterflow.spec.validate import check_graph
 
         pipeline = self.pipeline
         arguments = pipeline.arguments
+        if is_gathering():  # the first call of one would end the definition
+            for step in pipeline.named_steps():
+                with tolerated():
+                    _ = step.signature
         with Trace(pipeline.name, pipeline.source) as trace:
             bindings: dict[str, Any] = {}
             parameters: dict[str, spec.Parameter] = {}
             for name, parameter in declared.items():
                 if parameter.static:
                     parameters[name] = bake(pipeline.name, name, parameter, values)
-                    bindings[name] = parameters[name].default
+                    bindings[name] = static_value(parameters[name], arguments[name].annotation)
                 else:
                     parameters[name] = parameter
                     bindings[name] = ParameterSymbol(
@@ -280,15 +291,20 @@ def pipeline(
         if not inspect.isfunction(definition):
             raise definition_error(f"@wf.pipeline goes on a function, not on {definition!r}.")
         chosen = name or definition.__name__
-        check_name(chosen, "pipeline")
-        why = "Calling it draws the graph, and runs nothing"
-        check_plain(definition, f"Pipeline '{chosen}'", why, function_location(definition))
-        if schedule is not None:
-            check_schedule(schedule)
-        try:
-            trusted = check_texts(trusted_types, "trusted_types")
-        except DefinitionError as error:
-            raise definition_error(str(error)) from None
+        trusted: tuple[str, ...] = ()
+        with tolerated():
+            check_name(chosen, "pipeline")
+        with tolerated():
+            why = "Calling it draws the graph, and runs nothing"
+            check_plain(definition, f"Pipeline '{chosen}'", why, function_location(definition))
+        with tolerated():
+            if schedule is not None:
+                check_schedule(schedule)
+        with tolerated():
+            try:
+                trusted = tuple(check_texts(trusted_types, "trusted_types"))
+            except DefinitionError as error:
+                raise definition_error(str(error)) from None
         return Pipeline(definition, chosen, schedule, trusted)
 
     return make if function is None else make(function)

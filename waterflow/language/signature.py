@@ -37,6 +37,7 @@ class Argument:
         optional: Whether None is allowed.
         choices: The only values allowed (from `Literal`), or empty.
         static: Whether it is marked `wf.Static`.
+        program: Whether a program is given it, to which plain data is shown as JSON text.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Argument:
     optional: bool
     choices: tuple[Any, ...]
     static: bool
+    program: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,8 +235,11 @@ def _advice(annotation: Any) -> str:
 
 def _way(annotation: Any) -> str:
     """Return how a class that no serializer takes may be kept."""
-    if not isinstance(annotation, type):
-        return "wf.serializer(Class, save=..., load=...)"
+    if not isinstance(annotation, type) or get_args(annotation):
+        # Of list[Net] it is the items' class that is meant.
+        classes = [one for one in get_args(annotation) if isinstance(one, type)]
+        ways = [_way(one) for one in classes if not _is_stored(one)]
+        return ways[0] if ways else "wf.serializer(Class, save=..., load=...)"
     line = f"wf.serializer({annotation.__name__}, save=..., load=...)"
     bases = {(base.__module__.partition(".")[0], base.__name__) for base in annotation.__mro__}
     if ("torch", "Module") in bases:
@@ -243,6 +248,13 @@ def _way(annotation: Any) -> str:
             f"module anew where it is read; or {line}"
         )
     return line
+
+
+def _is_stored(annotation: Any) -> bool:
+    """Say whether an annotation is of a type that is stored as it is."""
+    from waterflow.artifacts import type_name
+
+    return type_name(annotation) is not None
 
 
 def _is_plain(name: str) -> bool:

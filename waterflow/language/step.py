@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from waterflow.errors import DefinitionError
+from waterflow.language.gathering import tolerated
 from waterflow.language.options import (
     Options,
     check_dict,
@@ -125,7 +126,9 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
         DefinitionError: The function cannot be a step, or an option has a wrong value.
     """
     if function is None:
-        settings = make_options(Options(), options)
+        settings = Options()
+        with tolerated():
+            settings = make_options(settings, options)
         return lambda function_: _make_step(function_, settings)  # pyright: ignore[reportUnknownLambdaType]
     return _make_step(function, Options())
 
@@ -134,14 +137,18 @@ def _make_step(function: Any, settings: Options) -> Step[Any, Any]:
     if not inspect.isfunction(function):
         raise definition_error(f"@wf.step goes on a function, not on {function!r}.")
     where = function_location(function)
-    check_plain(function, f"Step '{function.__name__}'", "A step returns its results once", where)
-    if "<" in function.__qualname__:
-        raise DefinitionError(
-            f"Step '{function.__name__}' is defined inside another function, so a job could not "
-            "import it. Move it to the top of its module.",
-            where,
-        )
-    check_name(function.__name__, "step")
+    with tolerated():
+        owner = f"Step '{function.__name__}'"
+        check_plain(function, owner, "A step returns its results once", where)
+    with tolerated():
+        if "<" in function.__qualname__:
+            raise DefinitionError(
+                f"Step '{function.__name__}' is defined inside another function, so a job could "
+                "not import it. Move it to the top of its module.",
+                where,
+            )
+    with tolerated():
+        check_name(function.__name__, "step")
     return Step(function, settings)
 
 

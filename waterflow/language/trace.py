@@ -324,7 +324,7 @@ class Trace:
     def _input(self, step: str, argument: Argument, value: object) -> spec.Input:
         from waterflow import spec
         from waterflow.artifacts import compatible
-        from waterflow.artifacts.plain import clash
+        from waterflow.artifacts.plain import clash, loses_tuples
 
         what = f"Step '{step}', argument '{argument.name}'"
         if isinstance(value, Expression):
@@ -342,6 +342,13 @@ class Trace:
                     f"{what} takes {show(argument.annotation)}, but gets {value!r} of type "
                     f"{show(value._annotation)}."
                 )
+            lost = isinstance(source, spec.FromParameter) and not argument.program
+            if lost and loses_tuples(value._annotation, argument.annotation):
+                raise definition_error(
+                    f"{what} takes {show(argument.annotation)}: of {value!r}, which is "
+                    f"{show(value._annotation)} and travels as JSON text, tuples would arrive as "
+                    "lists. Annotate the argument as the parameter is."
+                )
             return spec.Input(argument.type, source)
         if isinstance(value, Data):
             if argument.type not in ("data", "path", "any"):
@@ -352,6 +359,11 @@ class Trace:
             return spec.Input(argument.type, spec.FromData(value.uri))
         items = as_items(value)
         if items is not None and any(isinstance(item, Symbol) for item in items):
+            if isinstance(value, tuple) and argument.annotation is Any and not argument.program:
+                raise definition_error(
+                    f"{what}: a tuple of outputs arrives as a list. Give a list, or annotate the "
+                    "argument as what it is: tuple[...]."
+                )
             return self._gathered(what, argument, items)
         return spec.Input(argument.type, spec.FromValue(constant(what, argument, value)))
 
@@ -481,7 +493,7 @@ class Trace:
 
 
 def _loose(name: str, kind: str = "any") -> Argument:
-    return Argument(name, Any, kind, NO_DEFAULT, False, (), False)
+    return Argument(name, Any, kind, NO_DEFAULT, False, (), False, program=True)
 
 
 def _plain_type(value: object) -> str:

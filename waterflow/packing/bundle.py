@@ -43,12 +43,13 @@ class Bundle:
     Attributes:
         digest: sha256 over the sorted paths and the sha256 of each file, in hex.
         files: The bundle's files by their path in it: bytes, or a file still to be read.
-        third_party: Top-level modules imported that are neither of the standard library nor of
-            the project, sorted.
+        third_party: Top-level modules imported, by a statement or by name, that are neither of the
+            standard library nor of the project, sorted.
         module: The step's module.
         hashes: The sha256 of each file.
         programs: The paths that keep their executable bit.
-        libraries: The modules of `third_party` by their full dotted names, to import beforehand.
+        libraries: Those of `third_party` that statements import, by their full dotted names, to
+            import beforehand.
         modules: The project's modules by their dotted names -> their paths.
         included: The paths that were asked for by `include=`, and those taken along because a
             module reaches them by a text: of these all counts, to the last comment.
@@ -186,7 +187,7 @@ class Bundler:
         return Bundle(
             hashlib.sha256(os.fsencode(text)).hexdigest(),
             ordered,
-            tuple(sorted({name.partition(".")[0] for name in libraries})),
+            tuple(sorted({name.partition(".")[0] for name in libraries} | self._named(sources))),
             module,
             hashes,
             frozenset(programs),
@@ -195,6 +196,16 @@ class Bundler:
             frozenset(included) | {sources[name].path for name in by_text if name in sources},
             beside,
         )
+
+    def _named(self, sources: Mapping[str, _Source]) -> set[str]:
+        """Return the libraries that modules import by a text: `importlib.import_module("x")`."""
+        named = (name for source in sources.values() for name in source.scan.dynamic.names)
+        tops = {name.partition(".")[0] for name in named} - {"waterflow"}
+        return {
+            top
+            for top in tops
+            if top.isidentifier() and self._is_outside(top) and self._is_installed(top)
+        }
 
     # --- the import closure ---------------------------------------------------------------------
 

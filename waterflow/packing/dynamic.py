@@ -12,7 +12,7 @@ from waterflow.packing.places import Place, Places
 from waterflow.packing.statements import is_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _DOTTED: Final = re.compile(r"\.*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?")
 _IMPORTERS: Final = frozenset({"import_module", "__import__", "run_module", "reload_module"})
@@ -114,6 +114,7 @@ class _Reader:
         self.places = Places(
             tree, self.nodes, module, self.here, package=package, texts=self.texts.patterns
         )
+        self.aliases = dict(_aliases(self.nodes))
         self.names: dict[str, None] = {}
         self.walks: dict[str, None] = {}
         self.metadata = False
@@ -144,6 +145,7 @@ class _Reader:
     def _call(self, node: ast.Call) -> None:
         called = node.func
         name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+        name = self.aliases.get(name, name)
         if name in _IMPORTERS and node.args:
             self._import(node)
         elif name in _LOCATORS:
@@ -258,6 +260,17 @@ class _Reader:
             if named and isinstance(word, ast.Constant) and isinstance(word.value, str):
                 self.names[word.value] = None
                 self.names[f"{word.value}.__main__"] = None
+
+
+def _aliases(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
+    """Yield other names of functions: `import_module as load`, `load = importlib.import_module`."""
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            yield from ((one.asname, one.name) for one in node.names if one.asname)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Attribute, ast.Name)):
+            value = node.value
+            name = value.attr if isinstance(value, ast.Attribute) else value.id
+            yield from ((one.id, name) for one in node.targets if isinstance(one, ast.Name))
 
 
 _METADATA_MODULES: Final = frozenset({"metadata", "importlib", "importlib_metadata"})

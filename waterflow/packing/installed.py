@@ -112,13 +112,13 @@ def _entries(text: str) -> Iterator[tuple[str, str, str]]:
         else csv.reader([*text.splitlines()])
     )
     for row in rows:
-        if len(row) != 3 or not row[1] or row[0].startswith(("..", "/")):
+        if len(row) != 3 or row[0].startswith(("..", "/")):
             continue
         path = row[0]
         folder, _, file = path.rpartition("/")
         if path.endswith(".pyc") or (folder.endswith(".dist-info") and file in _OF_INSTALLING):
             continue
-        yield path, row[1], row[2]
+        yield path, row[1], row[2]  # both are empty where the installer did not say: it is read
 
 
 def _as_recorded(sha256: str | None) -> str:

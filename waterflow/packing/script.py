@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waterflow.artifacts.tagged.names import EXPORTED, STANDALONE
 from waterflow.errors import DefinitionError
 from waterflow.packing.cut import Cut, line_note, source_text
 from waterflow.packing.submits import PLACE, Stopped, is_notebook, stopping_at_submit
@@ -75,8 +76,21 @@ def ship(scope: Mapping[str, Any], names: Iterable[str], root: Path) -> Shipped 
     text = Cut(path, source, scope).text(frozenset(names))
     if module is None:
         text = source_text(source) if text is None else text
-        return Shipped(f"waterflow_script_{_identifier(path.stem)}", _mapped(text, path, root))
+        return Shipped(f"{STANDALONE}{_identifier(path.stem)}", _mapped(text, path, root))
     return Shipped(module, text)
+
+
+def is_imported(run: object, module: str) -> bool:
+    """Say whether a job imports a script by another name than it has where it was started.
+
+    The steps of a notebook are each in a module of their own, and so have no common name.
+
+    Args:
+        run: What a step was defined as.
+        module: The name by which its job imports it.
+    """
+    started = getattr(run, "module", None) == "__main__"
+    return started and not module.startswith(("__main__", EXPORTED))
 
 
 def shipped_modules() -> dict[str, str]:

@@ -14,14 +14,16 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
 
 from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConfigurationError
+from waterflow.packing.installed import code_files, digest_of
 from waterflow.project import progress
 from waterflow.tracking.locks import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _PIP: Final = ("-m", "pip", "--quiet", "--disable-pip-version-check")
 
@@ -58,7 +60,10 @@ class TargetPlatform:
 
 
 def resolve(
-    requirements: Sequence[str], place: Path, target: TargetPlatform | None = None
+    requirements: Sequence[str],
+    place: Path,
+    target: TargetPlatform | None = None,
+    contents: str = "",
 ) -> Wheelhouse:
     """Return the wheels of some requirements, resolved anew only when they were never before.
 
@@ -67,17 +72,23 @@ def resolve(
         place: The folder of all wheelhouses.
         target: What the wheels are for; None for this machine and this Python. For another
             machine nothing is built: each library must have a wheel.
+        contents: What tells them from others of the same names and versions: with another one
+            they are resolved anew.
 
     Raises:
         ConfigurationError: The requirements cannot be resolved.
     """
     with locked(place / ".lock"):  # one at a time: two would take the wheels from each other
-        return _resolve(requirements, place, target)
+        return _resolve(requirements, place, target, contents)
 
 
-def _resolve(requirements: Sequence[str], place: Path, target: TargetPlatform | None) -> Wheelhouse:
+def _resolve(
+    requirements: Sequence[str], place: Path, target: TargetPlatform | None, contents: str
+) -> Wheelhouse:
     system = target or TargetPlatform(sys.platform, sys.version)
-    request = text_digest("\n".join([system.platform, system.python, *sorted(requirements)]))
+    request = text_digest(
+        "\n".join([system.platform, system.python, *sorted(requirements), contents])
+    )
     known = place / f"{request}.json"
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
         wheels = Wheelhouse(digest := json.loads(known.read_text())["digest"], place / digest)
@@ -111,6 +122,33 @@ def _resolve(requirements: Sequence[str], place: Path, target: TargetPlatform | 
     written.write_text(json.dumps({"digest": digest, "requirements": sorted(requirements)}))
     written.replace(known)
     return Wheelhouse(digest, place / digest)
+
+
+def file_contents(requirements: Iterable[str]) -> dict[str, str]:
+    """Return digests of what requirements of this machine's own files name: `x @ file:///x.whl`.
+
+    A file can be built anew under its name and version; what an index answers for a version cannot
+    be known without asking it.
+
+    Args:
+        requirements: PEP 508 requirements.
+
+    Returns:
+        Requirement -> digest; without those of indexes, and of files that are not there.
+    """
+    digests: dict[str, str] = {}
+    for requirement in requirements:
+        address = urlsplit(requirement.partition("@")[2].partition(";")[0].strip())
+        path = Path(unquote(address.path))
+        if address.scheme != "file":
+            continue
+        if path.is_file():
+            digests[requirement] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif path.is_dir():
+            files = [*code_files(path), *filter(Path.is_file, [path / "pyproject.toml"])]
+            digest = digest_of((one.relative_to(path).as_posix(), one) for one in files)
+            digests[requirement] = digest or ""
+    return digests
 
 
 def platforms(platform: str) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from itertools import dropwhile, islice
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
 from waterflow.provider.capabilities import Capabilities
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.schedules import Schedules
     from waterflow.provider.state import RunState
+
+
+_LOOKED_AT: Final = 20
+"""How many of the newest runs are looked through for a run and the one before it."""
 
 
 class Provider(ABC):
@@ -251,6 +256,16 @@ class Provider(ABC):
         """
         del run_id
         return None
+
+    def former(self, run_id: str) -> str | None:
+        """Return the run of the same pipeline before one; None where that is not known.
+
+        Raises:
+            ProviderError: The service cannot be asked.
+        """
+        earlier = dropwhile(lambda one: one.run != run_id, islice(self.runs(), _LOOKED_AT))
+        run = next(earlier, None)
+        return next((one.run for one in earlier if run and one.pipeline == run.pipeline), None)
 
     def code(self, run_id: str) -> Code:
         """Return the code that a run's steps were given.

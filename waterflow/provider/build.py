@@ -49,7 +49,8 @@ class Build:
         git: The commit, and whether the tree was dirty.
         python: The Python version, "3.11".
         tracking: Where its runs are tracked, as it was resolved from profile and environment.
-        contents: Step name -> digests of what is installed of these libraries, by name.
+        contents: Step name -> digests of what is installed of these libraries, by name, and of
+            the files that requirements of its own name, by requirement.
         codes: Step name -> what caches know its code by; a step that is not in it by its bundle.
     """
 
@@ -91,9 +92,16 @@ class Build:
         return self.bundles[step].digest if step in self.bundles else None
 
     def speaks_to_mlflow(self, step: str) -> bool:
-        """Say whether a step's own code imports MLflow, so that its job is told where it is."""
-        bundle = self.bundles.get(step)
-        return bundle is not None and "mlflow" in bundle.third_party
+        """Say whether a step's own code imports MLflow, or a library of it requires it.
+
+        Its job is then told where MLflow is.
+        """
+        bundle, libraries = self.bundles.get(step), self.versions.get(step, {})
+        imports = bundle is not None and "mlflow" in bundle.third_party
+        return imports or not libraries.keys().isdisjoint(_MLFLOW)
+
+
+_MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import dropwhile, islice
-from typing import TYPE_CHECKING, Any, Final, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -108,41 +108,47 @@ def step_reasons(
         yield f"it takes what {', '.join(sorted(ran))} makes anew"
 
 
-def explain(provider: Provider, state: RunState) -> None:
-    """Note in a run's state why its steps ran, where the provider does not say so itself.
+class Reasons:
+    """Why the steps of one run ran, where the provider does not say so itself.
 
-    The run is compared with the one of its pipeline before it.
+    The run is compared with the one of its pipeline before it; both are read once, when they are
+    first needed.
 
     Args:
         provider: The provider.
-        state: The run's state.
-
-    Raises:
-        ProviderError: The service cannot be asked.
+        run_id: The run.
     """
-    ran = {
-        name
-        for name, step in state.steps.items()
-        if step.status in (Status.RUNNING, Status.SUCCEEDED, Status.FAILED)
-    }
-    if not ran or any(step.why for step in state.steps.values()):
-        return
-    after, pipeline = provider.run_basis(state.run), provider.run_spec(state.run)
-    if after is None or pipeline is None:
-        return
-    earlier = dropwhile(lambda one: one.run != state.run, islice(provider.runs(), _LOOKED_AT))
-    former = next(
-        (one.run for one in islice(earlier, 1, None) if one.pipeline == state.pipeline), None
-    )
-    before = None if former is None else provider.run_basis(former)
-    for step in pipeline.steps:
-        if step.name in ran:
-            why = step_reasons(step, before, after, ran)
-            state.steps[step.name].why = tuple(why)
 
+    def __init__(self, provider: Provider, run_id: str) -> None:
+        self._provider, self._run = provider, run_id
 
-_LOOKED_AT: Final = 20
-"""How many of the newest runs are looked through for a run and the one before it."""
+    def note(self, state: RunState) -> None:
+        """Note in a state of the run why its steps ran.
+
+        Raises:
+            ProviderError: The service cannot be asked.
+        """
+        ran = {
+            name
+            for name, step in state.steps.items()
+            if step.status in (Status.RUNNING, Status.SUCCEEDED, Status.FAILED)
+        }
+        if not ran or any(step.why for step in state.steps.values()) or self._basis is None:
+            return
+        pipeline, before, after = self._basis
+        for step in pipeline.steps:
+            if step.name in ran:
+                state.steps[step.name].why = tuple(step_reasons(step, before, after, ran))
+
+    @cached_property
+    def _basis(self) -> tuple[spec.Pipeline, RunBasis | None, RunBasis] | None:
+        """The spec, and what the former and this run were made from; None where it is not kept."""
+        after, pipeline = self._provider.run_basis(self._run), self._provider.run_spec(self._run)
+        if after is None or pipeline is None:
+            return None
+        former = self._provider.former(self._run)
+        before = None if former is None else self._provider.run_basis(former)
+        return pipeline, before, after
 
 
 def _libraries(basis: RunBasis) -> dict[str, str]:

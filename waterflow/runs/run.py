@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import (
+    ProviderError,
     RunCancelled,
     RunError,
     RunTimeout,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from waterflow.provider import Artifact, LogLine, Provider
+    from waterflow.runs.changes import Reasons
 
 LOG_TAIL: Final = 20
 """Lines of a failed step's log that go into its error."""
@@ -49,6 +52,21 @@ class Run:
     def state(self) -> RunState:
         """The run and its steps, as the provider tells them now."""
         return self.provider.status(self.id)
+
+    def explain(self, state: RunState) -> None:
+        """Note in a state of the run why its steps ran, where the provider does not say so itself.
+
+        Args:
+            state: The state; where the provider cannot be asked, it stays as it is.
+        """
+        with contextlib.suppress(ProviderError):
+            self._reasons.note(state)
+
+    @cached_property
+    def _reasons(self) -> Reasons:
+        from waterflow.runs.changes import Reasons
+
+        return Reasons(self.provider, self.id)
 
     @property
     def status(self) -> Status:

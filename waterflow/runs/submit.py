@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow import data, project, spec
+from waterflow.artifacts.tagged.names import renamed
 from waterflow.errors import ConfigurationError, DefinitionError, Gathering
 from waterflow.packing import installed, libraries, lockfile, script
 from waterflow.packing.bundle import Bundle, Bundler
 from waterflow.packing.code_key import CodeKey, CodeKeys
 from waterflow.packing.submits import is_notebook, note_submit
+from waterflow.packing.wheelhouse import file_contents
 from waterflow.provider import RUN_ID, Build, Submission, discovery
 from waterflow.runs.lineage import tracking_target
 from waterflow.runs.origin import changes, origin
@@ -98,7 +100,11 @@ def assemble(call: Call, root: Path, profile: Profile, gathered: Gathering | Non
         root=root,
         bundles=bundles,
         versions=versions,
-        contents={step: contents.of(pins) for step, pins in versions.items()},
+        contents={
+            step.name: contents.of(versions.get(step.name, ()))
+            | file_contents(step.environment.requirements)
+            for step in pipeline.steps
+        },
         data=pinned,
         lock=lockfile.read(root),
         git=project.git_state(root),
@@ -199,11 +205,34 @@ def _with_code(
                     generated=generated,
                     beside=_beside(bundler, call.spec, step),
                 )
+                if script.is_imported(call.spec.step(step.name).run, run.module):
+                    step = _as_imported(step, run.module)  # noqa: PLW2901 - as above
             elif isinstance(run, spec.Register):
                 beside = _beside(bundler, call.spec, step)
                 bundles[step.name] = bundler.build(RUNTIME_MODULE, beside=beside)
         steps.append(step)
     return _replace(call.spec, steps=tuple(steps)), bundles
+
+
+def _as_imported(step: spec.Step, module: str) -> spec.Step:
+    """Return a script's step with the script's own classes called as its jobs import them.
+
+    Started by `python s.py` the script is `__main__`, and by `waterflow run s.py` it is `s`: what
+    it makes is the same, and so is what it is called by.
+    """
+    from waterflow.artifacts.own import SCRIPT
+
+    def named(text: str) -> str:
+        return text.replace(f"{SCRIPT}:", f"{module}:")
+
+    inputs: dict[str, spec.Input] = {}
+    for name, one in step.inputs.items():
+        source = one.source
+        if isinstance(source, spec.FromValue):
+            source = spec.FromValue(renamed(source.value, named))
+        inputs[name] = spec.Input(named(one.type), source)
+    outputs = {name: _replace(one, type=named(one.type)) for name, one in step.outputs.items()}
+    return _replace(step, inputs=inputs, outputs=outputs)
 
 
 def _beside(bundler: Bundler, pipeline: spec.Pipeline, step: spec.Step) -> list[str]:

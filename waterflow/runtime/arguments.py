@@ -79,7 +79,7 @@ class Arguments:
             raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
 
     def _load(self, argument: Argument, annotation: object) -> Any:
-        from waterflow.artifacts.plain import as_value
+        from waterflow.artifacts.plain import as_value, fitted
 
         if argument.source == "constant":
             return self._typed(as_value(argument.constant, annotation), annotation)
@@ -90,10 +90,9 @@ class Arguments:
         if argument.source == "first":
             return self._load(self.first(argument), annotation)
         if argument.source == "list":
-            from waterflow.language.signature import without_none
-
-            inner = (typing.get_args(without_none(annotation)[0]) or (Any,))[0]
-            return [self._load(item, inner) for item in argument.parts]
+            items = zip(argument.parts, _inner(annotation, len(argument.parts)), strict=True)
+            # A list will do where the annotation is a tuple, and becomes one.
+            return fitted([self._load(item, inner) for item, inner in items], annotation)
         if argument.source == "data":
             return self._data(argument)
         return self._artifact(argument, annotation)
@@ -155,3 +154,11 @@ class Arguments:
     def _payload(self, folder: Path) -> Path:
         """Return the one file or folder of an artifact; an empty folder where a store lost it."""
         return artifacts.entry(folder) or Path(tempfile.mkdtemp(dir=self._scratch))
+
+
+def _inner(annotation: object, number: int) -> list[object]:
+    """Return the annotation of each item of a list or tuple."""
+    from waterflow.language.signature import without_none
+
+    inner = [one for one in typing.get_args(without_none(annotation)[0]) if one is not Ellipsis]
+    return inner if len(inner) == number else [next(iter(inner), Any)] * number

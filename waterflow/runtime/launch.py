@@ -9,6 +9,7 @@ image that holds no Waterflow. Beside it lie `launch.json`, `step.json`, `bundle
 | where things lie | below `/opt/ml` | `/gcs/BUCKET/KEY`, with the keys in launch.json | `paths` |
 | rank and hosts | `resourceconfig.json` | `CLUSTER_SPEC` | what its launcher sets: `NODE_RANK` |
 | a message | a file that it shows | standard error | standard error |
+| retries, timeout, threads | the request, where a job reads it | STEP.json | STEP.json |
 
 On Azure ML a job learns where its inputs and outputs lie from its command line alone, so its
 translation writes `--at=NAME=${{inputs.NAME}}` for each, and `Place` is made with those paths.
@@ -105,6 +106,14 @@ class Place(Protocol):
         """The names of all the job's machines, this one's at `rank`."""
         ...
 
+    @property
+    def attempts(self) -> Settings:
+        """What of STEP.json the cloud tells a job where its cache does not look.
+
+        That is `retry`, `timeout` and `threads`, or nothing: all of it is in STEP.json then.
+        """
+        ...
+
     def artifacts(self, mount: str) -> Path:
         """Return the folder of another step's outputs, by the mount that launch.json names."""
         ...
@@ -182,6 +191,7 @@ class LaunchedStep:
 
     def __init__(self, control: Path, settings: Settings, place: Place) -> None:
         self.control, self.settings, self.place = control, settings, place
+        self.step: Settings = json.loads((control / "step.json").read_bytes())
         self.values = WORK / "values"
         self.spool = (place.output if place.rank == 0 else WORK) / "spool.jsonl"
 
@@ -205,7 +215,7 @@ class LaunchedStep:
         with tarfile.open(self.control / "bundle.tar.gz") as archive:
             archive.extractall(bundle, filter="data")
         python = self._python()
-        command = [python, "-m", "waterflow.runtime", str(self.control / "step.json")]
+        command = [python, "-m", "waterflow.runtime", str(self._step_file())]
         for name, entry in sorted(self.settings["inputs"].items()):
             path = self._path(entry)
             if path is not None and entry.get("raw"):
@@ -229,6 +239,16 @@ class LaunchedStep:
         # Where the cloud keeps no checkpoint, one still outlives an attempt.
         command += ["--checkpoint", str(self.place.checkpoint or WORK / "checkpoint")]
         return command, self._environment(bundle, Path(python))
+
+    def _step_file(self) -> Path:
+        """Return STEP.json, made whole with what the cloud tells outside of it."""
+        attempts = self.place.attempts
+        self.step |= attempts
+        if not attempts:
+            return self.control / "step.json"
+        file = WORK / "step.json"
+        file.write_text(json.dumps(self.step))
+        return file
 
     def _check_python(self) -> None:
         compiled_for = self.settings["python"]
@@ -340,8 +360,7 @@ class LaunchedStep:
 
     def _sameness(self) -> dict[str, str]:
         """Return what lets a step give the same bytes on any machine: its own CPUs are used."""
-        step: Settings = json.loads((self.control / "step.json").read_bytes())
-        threads: str = step["variables"].get("OMP_NUM_THREADS") or str(step["threads"])
+        threads: str = self.step["variables"].get("OMP_NUM_THREADS") or str(self.step["threads"])
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         return dict.fromkeys(names, threads) | {"PYTHONHASHSEED": "0"}
 

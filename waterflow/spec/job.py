@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION: Final = 1
+ATTEMPTS: Final = ("retry", "timeout", "threads")
+"""What STEP.json says of how a step is run, and no result depends on. Where a cloud's cache would
+count STEP.json's every word, a job is told these by another way: `Place.attempts`."""
 
 
 def step_document(

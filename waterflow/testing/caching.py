@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from waterflow.cli.watch import Lines, watch
 from waterflow.provider.state import Status
-from waterflow.runs.changes import explain
 from waterflow.testing.language import GIVEN
 
 if TYPE_CHECKING:
@@ -183,10 +184,25 @@ class Caching:
             "coded": ("SUFFIX in kit_coded_helper.py changed",)
         }
 
+    def test_a_run_s_own_lines_say_why_its_steps_run(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = self._changed_and_kept(world)
+        assert watch(run, Lines()).status is Status.SUCCEEDED
+        told = capsys.readouterr().out
+        for step, why in (
+            ("coded", "code: SUFFIX in kit_coded_helper.py changed"),
+            ("parity", "parameter number 3 -> 5"),
+        ):
+            (line,) = re.findall(rf"(?m)^\S+  {step} +running.*$", told)
+            assert f"({why})" in line
+        (line,) = re.findall(r"(?m)^\S+  dice +running.*$", told)
+        assert line.endswith("running"), "it is never cached: nothing differs"
+
     def test_a_run_says_why_its_steps_ran(self, world: World) -> None:
         run = self._changed_and_kept(world)
         state = world.provider.status(run.id)
-        explain(world.provider, state)
+        run.explain(state)
         assert state.steps["dice"].why == ("never cached: cache=False",)
         assert state.steps["coded"].why == ("code: SUFFIX in kit_coded_helper.py changed",)
         assert "parameter number 3 -> 5" in state.steps["parity"].why

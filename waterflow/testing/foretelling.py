@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from waterflow.cloud import foretelling
+from waterflow.cloud.parameters import native_parameters
+from waterflow.cloud.provider import own
+from waterflow.cloud.service import Start
 from waterflow.provider.state import Status
 from waterflow.testing.remote_base import RemoteBase
 from waterflow.testing.remote_project import RemoteProject
@@ -184,6 +187,57 @@ class Foretelling(RemoteBase):
         assert short(number=4)["make"] == "unknown"
         foretold.change("+ 1", "+ 2", "kit_make")
         assert short(number=3) == _row("will run", "will run", "one", "unknown")
+
+    def test_a_result_that_has_lost_its_files_is_made_anew(self, foretold: _Foretold) -> None:
+        observe = foretold.observe
+        provider, _, _ = foretold.compile("kit_foretold:foretold", number=1)
+        observe("one", number=1)
+        made = {one.step: one.uri for one in provider.artifacts(next(iter(foretold.names)))}
+        lost = list(provider.bucket.names(provider.bucket.name(made["make"]) or ""))
+        assert lost
+        provider.bucket.delete(lost[0][0])
+        why = foretold.foretell(number=1)["make"].why
+        assert why == ("the earlier result is no longer whole",)
+        expected, ran = observe("two", number=1)
+        assert expected == _row("will run", "will run", "one", "unknown")
+        assert (ran["make"], ran["use"], ran["perhaps"]) == ("will run", "will run", "cached")
+        # What was made in its place stands for it from then on.
+        expected, ran = observe("three", number=1)
+        assert expected == _row("two", "two", "one", "two")
+        assert set(ran.values()) == {"cached"}
+        # And so it does when that is lost too.
+        made = {one.step: one.uri for one in provider.artifacts(list(foretold.names)[1])}
+        for name, _ in list(provider.bucket.names(provider.bucket.name(made["make"]) or "")):
+            provider.bucket.delete(name)
+        expected, ran = observe("four", number=1)
+        assert ran["make"] == "will run"
+        expected, ran = observe("five", number=1)
+        assert expected == _row("four", "four", "one", "four")
+
+    def test_a_lost_result_that_nobody_asked_after_is_named_by_who_reads_it(
+        self, foretold: _Foretold
+    ) -> None:
+        foretold.observe("one", number=1)
+        foretold.change("* 10", "* 10 + 1", "kit_use")
+        provider, build, compiled = foretold.compile("kit_foretold:foretold", number=1)
+        document = own(compiled)
+        version = provider.starter.deploy(build, document).version
+        made = {one.step: one.uri for one in provider.artifacts(next(iter(foretold.names)))}
+        (file,) = [
+            name
+            for name, _ in provider.bucket.names(provider.bucket.name(made["make"]) or "")
+            if name.endswith("value.json")
+        ]
+        provider.bucket.delete(file)
+        values = native_parameters(document, {"number": 1, "limit": 15, "broken": False})
+        start = Start("as scheduled", document.pipeline, version, values, "t" * 64)
+        run = provider.service.short_id(provider.service.start(start))
+        state = foretold.finish(run)
+        assert state.steps["make"].status is Status.CACHED
+        assert state.steps["use"].status is Status.FAILED
+        error = state.steps["use"].error or ""
+        assert "The earlier result of step 'make', which the cache gave this run, is no" in error
+        assert error.endswith("A run that is started anew makes it again: waterflow run")
 
     def test_a_gate_on_a_parameter_is_decided_beforehand(self, foretold: _Foretold) -> None:
         foretold.observe("large", pipeline="chosen", number=3)

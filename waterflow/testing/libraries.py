@@ -44,16 +44,15 @@ class Libraries(RemoteBase):
     @pytest.fixture
     def installed(
         self, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[None]:
-        """The library of the wheel, installed in this environment."""
+    ) -> Iterator[Path]:
+        """The library of the wheel, installed in this environment: where it is."""
         monkeypatch.setenv("PIP_NO_INDEX", "1")
         monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
         place = tmp_path / "installed"
-        with zipfile.ZipFile(next(wheels.glob("*.whl"))) as archive:
-            archive.extractall(place)
+        _install(wheels, place)
         sys.path.append(str(place))
         importlib.invalidate_caches()
-        yield
+        yield place
         sys.path.remove(str(place))
         sys.modules.pop(_LIBRARY, None)
 
@@ -91,7 +90,7 @@ class Libraries(RemoteBase):
             yield bare_project
 
     def test_a_steps_own_requirement_is_installed_without_a_network(
-        self, libraries: RemoteProject, installed: None, tmp_path: Path
+        self, libraries: RemoteProject, installed: Path, tmp_path: Path
     ) -> None:
         requirement = wheel(tmp_path, "tiny_loan", "1.5")
         run = libraries.submit("lending", profile="isolated", requirement=requirement)
@@ -99,16 +98,20 @@ class Libraries(RemoteBase):
         assert state.status is Status.SUCCEEDED, state
         assert run.artifact("lent").load() == "1.5"
 
-    def test_an_image_without_libraries_gets_them(
-        self, libraries: RemoteProject, installed: None
+    def test_an_image_without_libraries_gets_them_and_anew_when_they_were_rebuilt(
+        self, libraries: RemoteProject, wheels: Path, installed: Path
     ) -> None:
-        run = libraries.submit("using", profile="bare")
-        state = libraries.finish(run)
-        assert state.status is Status.SUCCEEDED, state
-        assert run.artifact("word").load() == "1.0"
+        for text in ("1.0", "rebuilt"):  # under the same version
+            wheel(wheels, _LIBRARY, "1.0", text)
+            _install(wheels, installed)
+            run = libraries.submit("using", profile="bare")
+            state = libraries.finish(run)
+            assert state.status is Status.SUCCEEDED, state
+            assert run.artifact("word").load() == text
+        wheel(wheels, _LIBRARY, "1.0")
 
     def test_an_image_that_must_have_the_libraries_and_has_not_is_told(
-        self, libraries: RemoteProject, installed: None
+        self, libraries: RemoteProject, installed: Path
     ) -> None:
         run = libraries.submit("using", profile="lacking")
         state = libraries.finish(run)
@@ -120,6 +123,11 @@ class Libraries(RemoteBase):
         assert message in (state.steps["used"].error or "")
         assert state.steps["word"].status is Status.NOT_RUN
         assert any(message in line.text for line in run.logs("used"))
+
+
+def _install(wheels: Path, place: Path) -> None:
+    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as archive:
+        archive.extractall(place)
 
 
 class Progress(RemoteBase):

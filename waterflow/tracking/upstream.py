@@ -88,8 +88,9 @@ class Upstream:
         if not self.known:
             raise MlflowException(
                 f"Step '{self._spool.step}', {what}: the job was not told where MLflow is. A step "
-                "whose own modules import mlflow is told, if its job can reach it: name a server "
-                'in the profile, [tracking] uri = "https://..."',
+                "is told whose modules import mlflow, or whose libraries require it, if its job "
+                "can reach it: write `import mlflow` in the step's module, and name a server in "
+                'the profile, [tracking] uri = "https://..."',
                 FEATURE_DISABLED,
             )
         try:

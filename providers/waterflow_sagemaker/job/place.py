@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ML = Path("/opt/ml")
+ATTEMPTS = "attempts_"
+"""What the name of the output begins with that tells of retries, timeout and threads."""
 MESSAGE_BYTES = 1000
 """SageMaker shows the first 1 KB of a job's own message."""
 _ADVICE = "SageMaker says so before a job begins: run the step as a job of SageMaker"
@@ -67,6 +69,25 @@ class Place:
     def hosts(self) -> list[str]:
         """The names of all machines."""
         return self._machines[1]
+
+    @property
+    def attempts(self) -> dict[str, Any]:
+        """What the request's outputs say of retries, timeout and threads; STEP.json, in training.
+
+        The cache does not look at a processing job's outputs.
+        """
+        if self.training:
+            return {}
+        file = ML / "config" / "processingjobconfig.json"
+        (config,) = _read(file, "ProcessingOutputConfig")
+        names = [str(output["OutputName"]) for output in config["Outputs"]]
+        name = next((name for name in names if name.startswith(ATTEMPTS)), None)
+        if name is None:
+            raise LookupError(f"{file} has no output called {ATTEMPTS}... among {names}. {_ADVICE}")
+        pairs = (part.partition("-") for part in name.removeprefix(ATTEMPTS).split("_"))
+        numbers: dict[str, Any] = {key: json.loads(text) for key, _, text in pairs}
+        threads, timeout = numbers.pop("threads"), numbers.pop("timeout", None)
+        return {"retry": numbers, "timeout": timeout, "threads": threads}
 
     def artifacts(self, mount: str) -> Path:
         """Return the folder of another step's outputs; channels lie side by side."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from waterflow import spec
+from waterflow.artifacts.plain import as_constant
 from waterflow.cloud.control import LAUNCH, control_digest
 from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.job import leaves, step_document
 from waterflow_sagemaker import limits
 from waterflow_sagemaker.machines import as_training
+from waterflow_sagemaker.translation import attempts as attempting
 from waterflow_sagemaker.translation import mounts as mounting
 from waterflow_sagemaker.translation import requests
 from waterflow_sagemaker.translation.containers import command
@@ -68,6 +70,7 @@ class _JobParts:
     environment: dict[str, Any] = field(default_factory=dict[str, Any])
     outputs: list[str] = field(default_factory=list[str])
     control: Control | None = None
+    attempts: str | None = None
 
 
 def native_step(planning: SageMakerPlanning, placed: PlacedStep) -> Native:
@@ -123,7 +126,7 @@ def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> s
             parameter = parameters[source.name]
             if parameter.type == "data" and parameter.default is not None:
                 return spec.FromData(parameter.default)
-            return spec.FromValue(parameter.default)
+            return spec.FromValue(as_constant(parameter.default, Any))
         if isinstance(source, spec.FromList):
             return spec.FromList(tuple(fixed(item) for item in source.items))
         return source
@@ -167,6 +170,9 @@ def _launched(
         planning.part(step), step, execution=EXECUTION, frames=True,
         secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,
     )  # fmt: skip
+    attempts = None
+    if plan.kind == "processing":
+        attempts = attempting.output_name(attempting.take_out(document))
     digest = control_digest(launch, document, planning.build.code(step.name), programs())
     base = mounting.TRAINING_INPUT if plan.kind == "training" else mounting.PROCESSING_INPUT
     first = [Mount("control", f"{base}/control", planning.uri(f"control/{digest}/"))]
@@ -182,7 +188,14 @@ def _launched(
         and planning.pipeline.parameters[source.name].type != "data"
     ]
     entrypoint = ["python3", f"{base}/control/{LAUNCH}"]
-    return _JobParts(entrypoint, arguments, [*first, *mounts.mounts], environment, control=control)
+    return _JobParts(
+        entrypoint,
+        arguments,
+        [*first, *mounts.mounts],
+        environment,
+        control=control,
+        attempts=attempts,
+    )
 
 
 def _program(
@@ -235,7 +248,7 @@ def _arguments(
             job.entrypoint,
             job.arguments,
             job.mounts,
-            _processing_outputs(base, job.outputs, placed.native, planning),
+            _processing_outputs(base, job, placed.native, planning),
             job.environment,
             stopping,
         )
@@ -293,11 +306,12 @@ def _metrics(step: spec.Step, plan: StepPlan) -> list[dict[str, str]]:
 
 
 def _processing_outputs(
-    base: dict[str, Any], outputs: list[str], native: str, planning: SageMakerPlanning
+    base: dict[str, Any], job: _JobParts, native: str, planning: SageMakerPlanning
 ) -> list[dict[str, Any]]:
     """Return the outputs of a processing job.
 
-    Our launcher fills one folder. A program is given a folder for each output, which it finds
+    Our launcher fills one folder, and is told of its attempts by the name of another, which stays
+    empty. A program is given a folder for each output, which it finds
     there; the output "artifacts" then is an empty folder, and says where the others begin.
     """
 
@@ -305,14 +319,19 @@ def _processing_outputs(
         place = {"S3Uri": uri, "LocalPath": path, "S3UploadMode": "EndOfJob"}
         return {"OutputName": name, "S3Output": place}
 
-    if not outputs:
-        return [output("artifacts", mounting.PROCESSING_OUTPUT, base)]
-    execution = {"Get": "Execution.PipelineExecutionId"}
+    def beside(name: str) -> dict[str, Any]:
+        values = [planning.uri("runs"), {"Get": "Execution.PipelineExecutionId"}, native, name]
+        return {"Std:Join": {"On": "/", "Values": values}}
+
+    if not job.outputs:
+        natives = [output("artifacts", mounting.PROCESSING_OUTPUT, base)]
+        if job.attempts is not None:
+            natives.append(output(job.attempts, attempting.PATH, beside("attempts")))
+        return natives
     natives = [output("artifacts", "/opt/ml/processing/artifacts", base)]
-    for number, name in enumerate(outputs, 1):
-        values = [planning.uri("runs"), execution, native, name]
-        uri = {"Std:Join": {"On": "/", "Values": values}}
-        natives.append(output(f"output-{number}", f"{mounting.PROCESSING_OUTPUT}/{name}", uri))
+    for number, name in enumerate(job.outputs, 1):
+        path = f"{mounting.PROCESSING_OUTPUT}/{name}"
+        natives.append(output(f"output-{number}", path, beside(name)))
     return natives
 
 

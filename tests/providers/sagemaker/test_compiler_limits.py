@@ -14,7 +14,7 @@ from tests.providers.sagemaker.builds import (
     valid,
 )
 from waterflow import spec
-from waterflow.cloud.starting import native_parameters, value_of
+from waterflow.cloud.parameters import native_parameters, value_of
 from waterflow.errors import (
     ConfigurationError,
     DefinitionError,

@@ -8,6 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from waterflow_sagemaker.job import place
+from waterflow_sagemaker.translation.attempts import output_name, take_out
 from waterflow_sagemaker.translation.control import job_files
 
 from waterflow.artifacts import canonical
@@ -46,7 +48,9 @@ def ml(tmp_path: Path) -> Path:
     return tmp_path / "ml"
 
 
-PROCESSING = {"processingjobconfig.json": json.dumps({"ProcessingJobArn": ARN})}
+OUTPUTS = {"ProcessingOutputConfig": {"Outputs": [{"OutputName": "attempts_retries-0_threads-1"}]}}
+OTHERS = {"ProcessingOutputConfig": {"Outputs": [{"OutputName": "artifacts"}]}}
+PROCESSING = {"processingjobconfig.json": json.dumps({"ProcessingJobArn": ARN} | OUTPUTS)}
 
 
 @pytest.mark.parametrize(
@@ -55,11 +59,11 @@ PROCESSING = {"processingjobconfig.json": json.dumps({"ProcessingJobArn": ARN})}
         ("processing", {}, {}, "processingjobconfig.json cannot be read: No such file"),
         (
             "processing", {"processingjobconfig.json": "{"}, {},
-            "processingjobconfig.json is no JSON object with ProcessingJobArn",
+            "processingjobconfig.json is no JSON object with ProcessingOutputConfig",
         ),
         (
             "processing", {"processingjobconfig.json": "[]"}, {},
-            "processingjobconfig.json is no JSON object with ProcessingJobArn",
+            "processingjobconfig.json is no JSON object with ProcessingOutputConfig",
         ),
         (
             "processing", PROCESSING | {"resourceconfig.json": "{}"}, {},
@@ -71,9 +75,18 @@ PROCESSING = {"processingjobconfig.json": json.dumps({"ProcessingJobArn": ARN})}
             | {"resourceconfig.json": json.dumps({"hosts": ["algo-1"], "current_host": "algo-2"})},
             {}, "resourceconfig.json names this host 'algo-2', which is none of ['algo-1']",
         ),
+        (
+            "processing", {"processingjobconfig.json": json.dumps(OUTPUTS)}, {},
+            "processingjobconfig.json is no JSON object with ProcessingJobArn",
+        ),
+        (
+            "processing", {"processingjobconfig.json": json.dumps(OTHERS)}, {},
+            "processingjobconfig.json has no output called attempts_... among ['artifacts']",
+        ),
         ("training", {}, {}, "TRAINING_JOB_NAME is not set"),
     ],
-    ids=["no config", "broken config", "other config", "no hosts", "another host", "no name"],
+    ids=["no config", "broken config", "other config", "no hosts", "another host", "no ARN",
+         "no attempts", "no name"],
 )  # fmt: skip
 def test_a_job_that_sagemaker_has_told_nothing_says_so_in_one_line(
     ml: Path, job: str, files: dict[str, str], variables: dict[str, str], message: str
@@ -98,3 +111,25 @@ def test_a_job_that_sagemaker_has_told_nothing_says_so_in_one_line(
         assert line.endswith(ADVICE)
     shown = ml / "output" / ("failure" if job == "training" else "message")
     assert shown.read_text() == line.removeprefix("waterflow: ")
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        {"retry": {"retries": 0, "delay": 0.0, "backoff": 1.0}, "timeout": None, "threads": 1},
+        {"retry": {"retries": 3, "delay": 1e-05, "backoff": 2.5}, "timeout": 90.5, "threads": 64},
+        {"retry": {"retries": 1, "delay": 1e16, "backoff": 1.0}, "timeout": 1e300, "threads": 2},
+    ],
+)
+def test_a_processing_job_reads_its_attempts_as_they_were_compiled(
+    ml: Path, attempts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = STEP | attempts | {"step": "fit"}
+    assert take_out(document := dict(step)) == attempts
+    assert not {*attempts} & {*document}
+    outputs = [{"OutputName": "artifacts"}, {"OutputName": output_name(attempts)}]
+    config = {"ProcessingOutputConfig": {"Outputs": outputs}}
+    (ml / "config" / "processingjobconfig.json").write_text(json.dumps(config))
+    monkeypatch.setattr(place, "ML", ml)
+    for job, told in (("processing", attempts), ("training", {})):
+        assert place.Place({"job": job, "checkpoint": False}, {}).attempts == told

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.artifacts.base import library
-from waterflow.artifacts.tagged.names import EXPORTED, FACTORIES, NEEDS, home
+from waterflow.artifacts.tagged.names import EXPORTED, FACTORIES, NEEDS, OWN, home, is_script
 from waterflow.artifacts.tagged.writing import as_text
 from waterflow.errors import ArtifactError
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _SHORT: Final = 200
-
-_OWN: Final = ("$enum", "$namedtuple", "$dataclass")
 
 
 def loads(text: str | bytes, classes: Callable[[], Iterable[type]] = tuple) -> Any:
@@ -62,7 +60,7 @@ class _Reader:
         try:
             if reader is not None:
                 return reader(inner)
-            own = getattr(self, f"_{tag[1:]}", None) if tag in _OWN else None
+            own = getattr(self, f"_{tag[1:]}", None) if tag in OWN else None
             if own is not None:
                 return own(*inner)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -133,7 +131,8 @@ class _Reader:
         if module == "__main__":
             modules = [m for m in list(sys.modules) if m == module or m.startswith(EXPORTED)]
         else:
-            modules = [module]
+            # Importing a script that runs would run it again.
+            modules = ["__main__"] if is_script(module) else [module]
         for candidate in modules:
             kind = _class(candidate, qualname)
             if kind is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -23,16 +22,13 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
 
     from waterflow.cli import output
     from waterflow.cli.project import latest, open_here
-    from waterflow.errors import ProviderError
-    from waterflow.runs.changes import explain
     from waterflow.runs.run import Run
 
     provider = open_here(profile)
     state = provider.status(run) if run else latest(provider)
     if state.status.final:
         state = Run(state.run, provider).settle(state)
-    with contextlib.suppress(ProviderError):  # the state is told all the same
-        explain(provider, state)
+    Run(state.run, provider).explain(state)
     if as_json:
         output.print_json(output.run_document(state))
         return

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from waterflow.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from waterflow.cli.targets import Target
-    from waterflow.errors import Gathering
+    from waterflow.errors import Gathering, WaterflowError
     from waterflow.language.pipeline import Call
     from waterflow.provider import Provider
 
@@ -33,37 +36,69 @@ def command(
     All that is wrong is told at once.
     """
     from waterflow.cli.ending import tell
-    from waterflow.cli.output import print_json, show_count
-    from waterflow.cli.targets import load
+    from waterflow.cli.output import print_json
+    from waterflow.cli.targets import load_all
     from waterflow.errors import Gathering
 
-    source = load(target)
-    errors = Gathering()
-    call = _defined(source, parameters, errors)
-    _check(source, call, profile, errors)
-    problems = errors.errors
+    shared = Gathering()
+    reports: list[_Report] = []
+    for source in load_all(target, shared):
+        errors = Gathering()
+        call = _defined(source, parameters, errors)
+        _check(source, call, profile, errors)
+        reports.append(_Report(source, call, errors.errors))
+    told: dict[str, WaterflowError] = {}
+    for problem in (*shared.errors, *(one for report in reports for one in report.problems)):
+        told.setdefault(str(problem), problem)
     if as_json:
-        spec = None if call is None else call.spec
-        print_json(
-            {
-                "valid": not problems,
-                "pipeline": source.pipeline.name,
-                "steps": None if spec is None else len(spec.steps),
-                "parameters": None if spec is None else sorted(spec.parameters),
-                "problems": [
-                    {"kind": type(problem).__name__, "message": str(problem)}
-                    for problem in problems
-                ],
-            }
-        )
-    elif call is not None and not problems:
-        spec = call.spec
-        gates = show_count(len(spec.gates), "condition")
-        click.echo(f"{spec.name} is valid: {show_count(len(spec.steps), 'step')}, {gates}")
-    for problem in problems:
-        if not as_json:
-            tell(str(problem))
-    context.exit(problems[0].exit_code if problems else 0)
+        problems = [
+            {"kind": type(problem).__name__, "message": text} for text, problem in told.items()
+        ]
+        whole: dict[str, Any] = {"valid": not problems, "problems": problems}
+        if len(reports) == 1:
+            print_json(reports[0].document() | whole)
+        else:
+            print_json(whole | {"pipelines": [report.document() for report in reports]})
+    for report in () if as_json else reports:
+        if not report.problems and not shared.errors:
+            report.tell()
+    for text in () if as_json else told:
+        tell(text)
+    context.exit(next(iter(told.values())).exit_code if told else 0)
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What was found out about one pipeline.
+
+    Attributes:
+        source: The pipeline.
+        call: What of its definition is sound; None where it ends at its mistake.
+        problems: What is wrong with it.
+    """
+
+    source: Target
+    call: Call | None
+    problems: Sequence[WaterflowError]
+
+    def document(self) -> dict[str, Any]:
+        """Return it for `--json`."""
+        spec = None if self.call is None else self.call.spec
+        return {
+            "valid": not self.problems,
+            "pipeline": self.source.pipeline.name,
+            "steps": None if spec is None else len(spec.steps),
+            "parameters": None if spec is None else sorted(spec.parameters),
+        }
+
+    def tell(self) -> None:
+        """Say that it is valid."""
+        from waterflow.cli.output import show_count
+
+        if self.call is not None:
+            spec = self.call.spec
+            gates = show_count(len(spec.gates), "condition")
+            click.echo(f"{spec.name} is valid: {show_count(len(spec.steps), 'step')}, {gates}")
 
 
 def _defined(source: Target, parameters: tuple[str, ...], errors: Gathering) -> Call | None:

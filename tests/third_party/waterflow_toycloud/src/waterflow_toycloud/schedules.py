@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from waterflow.cloud.parameters import native_parameters
 from waterflow.cloud.provider import own
 from waterflow.cloud.schedules import scheduled_values
-from waterflow.cloud.starting import native_parameters
 from waterflow.errors import NotFoundError, UnknownNameError
 from waterflow.provider.schedules import Schedule
 from waterflow_toycloud.connections import call

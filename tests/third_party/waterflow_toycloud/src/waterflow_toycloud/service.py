@@ -104,7 +104,19 @@ class ToyService(Service[CloudDocument]):
     def same_steps(self, definition: Mapping[str, Any], document: CloudDocument) -> bool:
         """Say whether an execution could go on as this document, whatever the cache may answer."""
         old, new = (_uncached(one)["steps"] for one in (definition, document.definition))
-        return bool(old == new)
+        return bool(_as_compiled(old) == _as_compiled(new))
+
+    def renewed(
+        self, definition: Mapping[str, Any], jobs: Mapping[str, str]
+    ) -> Mapping[str, Any] | None:
+        """Return a document in which former results of some steps do not stand for them."""
+        steps = [
+            {**step, "job": {**step["job"], _RENEWED: jobs[step["name"]]}}
+            if step["name"] in jobs
+            else step
+            for step in definition["steps"]
+        ]
+        return {**definition, "steps": steps}
 
     def declared(self, definition: Mapping[str, Any]) -> Mapping[str, str | None]:
         """Return the texts of the defaults of a document's parameters."""
@@ -261,6 +273,10 @@ class ToyService(Service[CloudDocument]):
         return True
 
 
+_RENEWED = "renewed"
+"""The job whose result was lost, as a part of a job: the toy cloud's cache compares those."""
+
+
 def _name(version: str) -> str:
     return f"documents/{version}.json"
 
@@ -269,6 +285,16 @@ def _uncached(definition: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document in which no earlier result may stand for a step."""
     steps = [{**step, "cache": None} if "job" in step else step for step in definition["steps"]]
     return {**definition, "steps": steps}
+
+
+def _as_compiled(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return steps without what makes the cache pass lost results over."""
+    return [
+        {**one, "job": {key: value for key, value in one["job"].items() if key != _RENEWED}}
+        if "job" in one
+        else one
+        for one in steps
+    ]
 
 
 def _marked(part: Any) -> Any:

@@ -46,6 +46,11 @@ class Place:
         """The names of all machines."""
         return os.environ["TOY_HOSTS"].split(",")
 
+    @property
+    def attempts(self) -> dict[str, Any]:
+        """Nothing: all of it is in STEP.json, and the toy cloud's cache counts that."""
+        return {}
+
     def artifacts(self, mount: str) -> Path:
         """Return the folder of another step's outputs."""
         return INPUT / "from" / mount
