@@ -237,7 +237,8 @@ def interpreter(folder: Path) -> Path:
 
 def _environment() -> dict[str, str]:
     """Return the program's environment, without what leads to an account of this machine."""
-    names = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "CLOUDSDK_", "PULUMI_")
+    # And without what would have each operation compile the SDK's hundreds of modules anew.
+    names = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "CLOUDSDK_", "PULUMI_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(names)}
 
 
