@@ -112,6 +112,7 @@ class SageMakerCloud(Cloud):
 
     def begin(self, parts: Mapping[str, Any]) -> None:
         """Put our operations in the place of moto's."""
+        from waterflow_sagemaker.emulator.bucket_policies import judge_conditions
         from waterflow_sagemaker.emulator.responses import serve
         from waterflow_sagemaker.emulator.tags import Tags
 
@@ -121,6 +122,7 @@ class SageMakerCloud(Cloud):
             for operation, method in getattr(part, "OPERATIONS", {}).items()
         }
         serve(handlers)
+        judge_conditions()
         assert self._gateway is not None  # noqa: S101 - made before
         check = parts["schedules"].check
         self._gateway.checks = {
