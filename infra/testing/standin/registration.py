@@ -393,7 +393,7 @@ class Run:
         for path, value in leaves(bare(inputs)):
             if isinstance(value, str) and STRINGED in value:
                 raise RefusalError("engine", f"{path}: {NO_TEXT}")
-        self._asked(resource)
+        self._judged(resource)
         try:
             self._carried_out(goal, resource, old, provider, config)
         except ProviderError as error:
@@ -402,7 +402,7 @@ class Run:
             if name in resource.outputs and not isinstance(resource.outputs[name], Secret):
                 resource.outputs[name] = Secret(bare(resource.outputs[name]))
 
-    def _asked(self, resource: Resource) -> None:
+    def _judged(self, resource: Resource) -> None:
         """Ask the policies; what a mandatory one forbids is not made."""
         if self.policies is None:
             return

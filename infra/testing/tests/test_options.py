@@ -34,7 +34,7 @@ def test_only_what_an_option_says_is_done(story: dict[str, Result]) -> None:
         "first": "replace",
         "policy": "update",
         "retained": "update",
-        "found": "read",
+        "looked-up": "read",
     }
     # The queue has the address of before, which only the making of it could tell.
     expected = {name: one for name, one in foreseen.changed.items() if name != "policy"}
@@ -63,7 +63,7 @@ def test_a_provider_of_its_own_has_its_own_region(story: dict[str, Result]) -> N
 
 
 def test_a_resource_can_be_looked_up(story: dict[str, Result]) -> None:
-    assert story["before"].outputs["found"] == story["before"].outputs["made"]
+    assert story["before"].outputs["looked-up"] == story["before"].outputs["address"]
 
 
 def test_what_is_retained_stays_in_the_cloud_alone(story: dict[str, Result]) -> None:
@@ -71,11 +71,11 @@ def test_what_is_retained_stays_in_the_cloud_alone(story: dict[str, Result]) -> 
         "retained": "delete",
         "whole": "delete",
         "part": "delete",
-        "found": "read",
+        "looked-up": "read",
     }
-    made = story["before"]
+    before = story["before"]
     assert {one.name for one in story["left"]}.isdisjoint({"retained", "whole", "part"})
-    assert story["left"].details["retained"] == (made.resource("retained").id,)
+    assert story["left"].details["retained"] == (before.resource("retained").id,)
     assert not story["left"].details["whole"]
 
 

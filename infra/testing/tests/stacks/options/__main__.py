@@ -35,9 +35,9 @@ elsewhere = log("elsewhere", ResourceOptions(provider=other))
 there = aws.get_region_output(opts=pulumi.InvokeOptions(provider=other)).region
 pulumi.export("elsewhere", elsewhere.arn)
 pulumi.export("there", there)
-found = aws.sqs.Queue.get("found", queue.id)
-pulumi.export("found", found.arn)
-pulumi.export("made", queue.arn)
+looked_up = aws.sqs.Queue.get("looked-up", queue.id)
+pulumi.export("looked-up", looked_up.arn)
+pulumi.export("address", queue.arn)
 
 if strange == "import":
     log("imported", ResourceOptions(import_="nowhere"))
