@@ -38,7 +38,7 @@ infra/%/.venv/.ready: infra/%/requirements.txt | $(filter $(TOOLS)/%,$(UV))
 	@touch $@
 
 test-infra: $(READY) $(INFRA:=/.venv/.ready) ## Run the tests of infra/ alone
-	cd infra/testing && .venv/bin/python -m pytest
+	cd infra/testing && .venv/bin/python -m pytest -n 2 --dist loadscope
 
 test-infra-cli: $(READY) $(INFRA:=/.venv/.ready) ## The same life of a stack, driven by pulumi itself
 	@command -v pulumi >/dev/null || { echo "pulumi is not on PATH, so nothing was tested: install it \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from waterflow.errors import ConfigurationError
 from waterflow_sagemaker.definition import shapes as model_shapes
 from waterflow_sagemaker.definition.parameters import values_of
 from waterflow_sagemaker.definition.references import ReferenceTargets
@@ -55,6 +56,23 @@ def document_errors(definition: Mapping[str, Any]) -> list[str]:
     return list(read(definition).violations)
 
 
+def check_submission(definition: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Refuse parameter values that SageMaker would refuse, offline.
+
+    Args:
+        definition: The pipeline's definition.
+        parameters: Name -> value, as for `submission_errors`.
+
+    Raises:
+        ConfigurationError: It would; with all that is wrong.
+    """
+    errors = submission_errors(definition, parameters)
+    if errors:
+        raise ConfigurationError(
+            "SageMaker would not take these parameters:\n" + "\n".join(f"  {e}" for e in errors)
+        )
+
+
 def submission_errors(definition: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[str]:
     """Check the parameter values of a run of a pipeline, offline.
 
@@ -72,7 +90,7 @@ def submission_errors(definition: Mapping[str, Any], parameters: Mapping[str, An
     values, errors = values_of(document.parameters, parameters)
     if errors:
         return errors
-    plain, filled = ReferenceTargets(document), ReferenceTargets(document, values)
+    plain, filled = ReferenceTargets(document), ReferenceTargets(document, values, started=True)
     for step in document.placed:
         before = set(step_violations(plain, step))
         errors += [text for text in step_violations(filled, step) if text not in before]

@@ -18,14 +18,14 @@ from waterflow.errors import (
 from waterflow.project.leaks import in_address, refuse_address
 from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
-from waterflow.spec.parameters import to_text
-from waterflow.spec.references import operands, value_name
+from waterflow.spec.references import value_name
 from waterflow_sagemaker import limits
 from waterflow_sagemaker.document import SageMakerDocument, SchedulerSettings
 from waterflow_sagemaker.machines import prices
-from waterflow_sagemaker.translation import naming, steps
+from waterflow_sagemaker.translation import naming, parameters, steps
 from waterflow_sagemaker.translation.branching import Layout, PlacedGate, copies, place
 from waterflow_sagemaker.translation.comparisons import Term, constant, translate
+from waterflow_sagemaker.translation.parameters import NUMERIC
 from waterflow_sagemaker.translation.planning import SageMakerPlanning
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = "2020-12-01"
 """https://docs.aws.amazon.com/sagemaker/latest/dg/define-pipeline.html"""
-_ENCODED: Final = {"integer": "Integer", "number": "Float"}
 _ELSEWHERE: Final = ("http://", "https://", "arn:", "databricks", "uc")
-_NUMERIC: Final = ("integer", "number")
 
 
 def compile_sagemaker(
@@ -72,16 +70,17 @@ def compile_sagemaker(
         registering = _registering(build, tags)
     encodings: dict[str, Encoding] = {}
     with errors:
-        encodings = _encodings(pipeline)
+        encodings = parameters.encodings(pipeline)
     parts: tuple[SageMakerPlanning, Layout] | None = None
     with errors:
-        parts = SageMakerPlanning(build, settings, registering, _tracking(build)), place(pipeline)
+        planning = SageMakerPlanning(build, settings, registering, _tracking(build), encodings)
+        parts = planning, place(pipeline)
     if parts is None:
         raise errors.together()
     planning, layout = parts
     # The same digest for the same spec, code, lock and data: nothing of a run is in it.
     kept = f"builds/{text_digest(json.dumps(tags, sort_keys=True))}.json"
-    translation = _Definition(planning, layout, encodings, errors)
+    translation = _Definition(planning, layout, errors)
     definition = translation.whole(profile, kept)
     errors.check()
     scheduler = None
@@ -104,6 +103,7 @@ def compile_sagemaker(
         copies={uri: key for uri in build.data if (key := planning.copy_of(uri)) is not None},
         none=planning.none,
         encodings=encodings,
+        unsent=parameters.unsent(pipeline, encodings),
         region=settings.region,
         bucket=settings.bucket,
         prefix=settings.prefix,
@@ -217,93 +217,6 @@ def _tracking(build: Build) -> dict[str, Any] | None:
     return {"uri": uri, "experiment": build.tracking.experiment}
 
 
-# --- parameters ---------------------------------------------------------------------------------
-
-
-def _encodings(pipeline: spec.Pipeline) -> dict[str, Encoding]:
-    """Return how each parameter that is native travels."""
-    compared = {
-        operand.name
-        for gate in pipeline.gates
-        for operand in operands(gate.condition)
-        if isinstance(operand, spec.FromParameter)
-    }
-    shown = _shown_to_programs(pipeline)
-    encodings: dict[str, Encoding] = {}
-    for name, parameter in pipeline.parameters.items():
-        if parameter.static:
-            continue
-        if not name.isascii():
-            raise DefinitionError(
-                f"Pipeline '{pipeline.name}': SageMaker takes letters A to Z, digits, - and _ in "
-                f"names of parameters. Rename '{name}'"
-            )
-        if parameter.type == "data":
-            encodings[name] = "data"
-        elif name in compared and parameter.type in _NUMERIC and not parameter.optional:
-            encodings[name] = parameter.type
-        elif parameter.type == "string" and name in shown:
-            if name in compared or shown[name] is None:
-                raise UnsupportedFeatureError(
-                    shown[name] or name,
-                    f"the text parameter '{name}' in a container's command and elsewhere",
-                    "sagemaker",
-                    "A text goes to a program as it is, and to all others as JSON. Give the "
-                    "container a parameter of its own.",
-                )
-            encodings[name] = "text"
-        else:
-            encodings[name] = "json"
-    if len(encodings) > limits.PARAMETERS.most:
-        raise DefinitionError(
-            f"Pipeline '{pipeline.name}' has {len(encodings)} parameters; SageMaker takes "
-            f"{limits.PARAMETERS.most}. Give several as one: a dict, or a file taken as wf.Data"
-        )
-    return encodings
-
-
-def _shown_to_programs(pipeline: spec.Pipeline) -> dict[str, str | None]:
-    """Return parameters in containers' commands -> a container; None where others use it too."""
-    programs: dict[str, str] = {}
-    others: set[str] = set()
-    for step in pipeline.steps:
-        for input_ in step.inputs.values():
-            source = input_.source
-            items = source.items if isinstance(source, spec.FromList) else (source,)
-            for item in items:
-                if isinstance(item, spec.FromParameter):
-                    if isinstance(step.run, spec.Container):
-                        programs[item.name] = step.name
-                    else:
-                        others.add(item.name)
-    return {name: None if name in others else step for name, step in programs.items()}
-
-
-def _parameters(
-    planning: SageMakerPlanning, encodings: dict[str, Encoding]
-) -> list[dict[str, Any]]:
-    natives: list[dict[str, Any]] = []
-    for name, encoding in encodings.items():
-        parameter = planning.pipeline.parameters[name]
-        native: dict[str, Any] = {"Name": name, "Type": _ENCODED.get(encoding, "String")}
-        default = parameter.default
-        if encoding == "data":
-            if parameter.required or (default is not None and default not in planning.build.data):
-                pass  # given at submit; what was not given was not pinned
-            else:
-                native["DefaultValue"] = (
-                    planning.none if default is None else planning.data(default)
-                )
-        elif not parameter.required:
-            if encoding == "number":
-                default = float(default)
-            elif encoding == "json" or (encoding == "text" and default is None):
-                default = to_text(default)
-            native["DefaultValue"] = default
-        natives.append(native)
-    return natives
-
-
 # --- steps --------------------------------------------------------------------------------------
 
 
@@ -314,11 +227,9 @@ class _Definition:
         self,
         planning: SageMakerPlanning,
         layout: Layout,
-        encodings: dict[str, Encoding],
         errors: Gathering,
     ) -> None:
-        self._planning, self._layout, self._encodings = planning, layout, encodings
-        self._errors = errors
+        self._planning, self._layout, self._errors = planning, layout, errors
         self.control: dict[str, Control] = {}
 
     def whole(self, profile: Profile, build: str) -> dict[str, Any]:
@@ -343,7 +254,7 @@ class _Definition:
                     "gates": {one.native: one.gate.name for one in layout.gates()},
                 }
             },
-            "Parameters": _parameters(planning, self._encodings),
+            "Parameters": parameters.natives(planning),
             "PipelineExperimentConfig": {
                 "ExperimentName": (
                     naming.entity(profile.experiment, limits.EXPERIMENT_NAME.most)
@@ -406,9 +317,12 @@ class _Definition:
             return constant(parameter.default)
         get = {"Get": f"Parameters.{name}"}
         shown = f"parameter '{name}'"
-        if self._encodings[name] in _NUMERIC:
+        encoding = self._planning.encodings.get(name, "json")
+        if encoding in NUMERIC:
             return Term("number", shown, number=get)
-        kind: Any = "number" if parameter.type in _NUMERIC else parameter.type
+        if encoding == "text" and not parameter.optional:
+            return Term("string", shown, plain=get)
+        kind: Any = "number" if parameter.type in NUMERIC else parameter.type
         whole = parameter.type == "integer"
         return Term(kind, shown, text=get, whole=whole, optional=parameter.optional)
 
@@ -427,7 +341,7 @@ class _Definition:
         value_type = step.outputs[operand.output].type
         if operand.key is not None:
             value_type = "number" if value_type == "metrics" else "any"
-        kind: Any = "number" if value_type in _NUMERIC else value_type
+        kind: Any = "number" if value_type in NUMERIC else value_type
         if kind not in ("number", "boolean", "string"):
             kind = "any"
         shown = f"{step.name}.{name}"
@@ -439,8 +353,14 @@ class _Definition:
         def entry(part: str) -> dict[str, Any]:
             return {"Std:JsonGet": {"PropertyFile": file, "Path": f"{key}.{part}"}}
 
-        number = None if kind == "string" else entry("number")
-        return Term(kind, shown, number=number, text=entry("text"))
+        return Term(
+            kind,
+            shown,
+            number=None if kind == "string" else entry("number"),
+            text=entry("text"),
+            plain=entry("plain") if kind in ("string", "any") else None,
+            sort=entry("kind") if kind == "any" else None,
+        )
 
 
 # --- the plan -----------------------------------------------------------------------------------

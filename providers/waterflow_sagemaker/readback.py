@@ -139,7 +139,7 @@ def parameter_key(definition: Mapping[str, Any], name: str, text: str) -> str | 
     Returns:
         None for a text that its type cannot hold.
     """
-    types = {str(one["Name"]): str(one["Type"]) for one in definition.get("Parameters") or ()}
+    types = {str(one["Name"]): str(one.get("Type")) for one in definition.get("Parameters") or ()}
     kind = types.get(name, "String")
     try:
         if kind == "Float":

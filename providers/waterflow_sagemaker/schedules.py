@@ -13,6 +13,7 @@ from waterflow.errors import (
     UnknownNameError,
 )
 from waterflow.provider.schedules import Schedule
+from waterflow_sagemaker.checks import check_submission
 from waterflow_sagemaker.cron import aws_cron
 from waterflow_sagemaker.document import own
 from waterflow_sagemaker.errors import PROVIDER, translated
@@ -71,7 +72,8 @@ class EventBridgeSchedules:
 
         Raises:
             DefinitionError: AWS cannot say the schedule, or a parameter has no value.
-            ConfigurationError: The profile names no role for the scheduler.
+            ConfigurationError: The profile names no role for the scheduler, or SageMaker would not
+                take a parameter's value.
             ConflictError: The group of that name is not Waterflow's.
             ProviderError: AWS refuses or fails.
         """
@@ -87,6 +89,7 @@ class EventBridgeSchedules:
             # The newest version may be of a run with other data, and then has no default for it.
             if name in parameters or compiled.encodings[name] == "data"
         }
+        check_submission(compiled.definition, texts)
         self._ensure_group()
         arn = self._deploy(build, compiled)
         schedule = {

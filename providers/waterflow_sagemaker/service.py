@@ -13,7 +13,6 @@ from waterflow.cloud.states import NativeRun, NativeStep, Outcome, milliseconds
 from waterflow.data.stores import scheme_of
 from waterflow.errors import (
     AuthenticationError,
-    ConfigurationError,
     ConflictError,
     NotFoundError,
     ProviderError,
@@ -144,13 +143,9 @@ class SageMakerService(Service[SageMakerDocument]):
 
     def check_parameters(self, document: SageMakerDocument, parameters: Mapping[str, str]) -> None:
         """Refuse parameters that SageMaker would refuse."""
-        from waterflow_sagemaker.checks import submission_errors
+        from waterflow_sagemaker.checks import check_submission
 
-        errors = submission_errors(document.definition, parameters)
-        if errors:
-            raise ConfigurationError(
-                "SageMaker would not take these parameters:\n" + "\n".join(f"  {e}" for e in errors)
-            )
+        check_submission(document.definition, parameters)
 
     def newest(self, pipeline: str) -> str | None:
         """Return the number of a pipeline's newest version; None when there is no pipeline."""

@@ -24,7 +24,8 @@ import waterflow as wf
 
 
 @wf.step
-def double(number: int, share: float) -> int:
+def double(number: int, share: float, word: str, other: str) -> int:
+    print("words", [word, other])
     if share <= 0:
         raise ValueError("nothing is left")
     return round(number * share)
@@ -82,6 +83,8 @@ STEP: dict[str, Any] = {
     "arguments": {
         "number": {"input": "number", "type": "json"},
         "share": {"parameter": "share", "type": "json"},
+        "word": {"parameter": "word", "type": "json"},
+        "other": {"parameter": "other", "type": "json"},
     },
     "execution": {"variable": "WATERFLOW_EXECUTION"},
 }  # fmt: skip
@@ -108,12 +111,16 @@ def job(tmp_path: Path) -> Path:
     return tmp_path
 
 
+WORDS = ('--text=word=say "ü" \\ $HOME=1', "--text=other=null")
+"""Texts that travel as they are."""
+
+
 def start(job: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (job / "tmp").mkdir(exist_ok=True)
     paths = {"in_1": "before", "output": "output", "wheels": "wheels"}
     at = [f"--at={name}={job / folder}" for name, folder in paths.items()]
     return subprocess.run(
-        [sys.executable, str(job / "control" / "launch.py"), *at, *arguments],
+        [sys.executable, str(job / "control" / "launch.py"), *at, *WORDS, *arguments],
         env={
             "PATH": os.environ["PATH"],
             "TMPDIR": str(job / "tmp"),
@@ -133,6 +140,7 @@ def test_a_step_runs_where_its_command_line_says(job: Path) -> None:
     output = job / "output" / "output"
     assert artifacts.verify(output).type == "json"
     assert plain.read(output, "json") == 42
+    assert str(['say "ü" \\ $HOME=1', "null"]) in done.stdout
     assert "published {'v1': {'number': 42, 'text': '42.0'}}" in done.stdout
     events = [
         json.loads(line) for line in (job / "output" / "spool.jsonl").read_text().splitlines()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from waterflow.provider import Document
@@ -67,6 +67,8 @@ class CloudDocument(Document):
             of it is kept; what jobs read where it is has none.
         none: Where an optional data parameter points to that has no value.
         encodings: Parameter -> how its value travels; static ones are not there.
+        unsent: Parameter -> the default that a start does not say, where the cloud takes it as a
+            default only.
     """
 
     pipeline: str
@@ -79,3 +81,4 @@ class CloudDocument(Document):
     copies: Mapping[str, str]
     none: str
     encodings: Mapping[str, Encoding]
+    unsent: Mapping[str, Any] = field(default_factory=dict[str, Any])

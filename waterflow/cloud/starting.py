@@ -271,13 +271,16 @@ def native_parameters(document: CloudDocument, values: Mapping[str, Any]) -> dic
 
     Args:
         document: The compiled pipeline.
-        values: The parameters' values; those that are not there are left out.
+        values: The parameters' values; those that are not there are left out, as are defaults that
+            the cloud takes as defaults only.
     """
     texts: dict[str, str] = {}
     for name, encoding in document.encodings.items():
         if name not in values:
             continue
         value = values[name]
+        if name in document.unsent and value == document.unsent[name]:
+            continue
         if encoding == "data":
             texts[name] = document.none if value is None else document.data[value]
         elif encoding == "text" and isinstance(value, str):
@@ -294,9 +297,12 @@ def value_of(parameter: spec.Parameter, text: str) -> Any:
     if parameter.type == "data":
         return text
     try:
-        return json.loads(text)
+        value: Any = json.loads(text)
     except ValueError:
-        return text  # for a container's command, texts travel as they are
+        return text
+    # Where a program is given them, or where they are ordered, texts travel as they are: `1e3`.
+    as_json = isinstance(value, str) or (value is None and parameter.optional)
+    return text if parameter.type == "string" and not as_json else value
 
 
 def _typed(value: Any) -> str:

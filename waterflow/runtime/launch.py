@@ -138,8 +138,9 @@ def main(arguments: list[str]) -> int:
     """Run the step and return its exit code.
 
     Args:
-        arguments: What a run may change: `--param=NAME=JSON` for each parameter; and where things
-            lie, if the cloud says it so: `--at=NAME=PATH`.
+        arguments: What a run may change: `--param=NAME=JSON` for each parameter, or
+            `--text=NAME=TEXT` for a text that travels as it is; and where things lie, if the cloud
+            says it so: `--at=NAME=PATH`.
     """
     control = Path(__file__).resolve().parent
     paths, others = _paths(arguments)
@@ -190,7 +191,7 @@ class LaunchedStep:
         """Return the runtime's command line and environment.
 
         Args:
-            arguments: `--param=NAME=JSON` for each parameter.
+            arguments: `--param=NAME=JSON` or `--text=NAME=TEXT` for each parameter.
 
         Raises:
             Unprepared: The image's Python or libraries are not what the step was compiled for, or
@@ -219,7 +220,10 @@ class LaunchedStep:
             command += ["--value", f"{name}={self._value(name)}"]
         for argument in arguments:
             flag, _, pair = argument.partition("=")
-            if flag != "--param":
+            if flag == "--text":
+                name, _, text = pair.partition("=")
+                pair = f"{name}={json.dumps(text, ensure_ascii=False)}"
+            elif flag != "--param":
                 raise Unprepared(f"unknown argument {argument!r}")
             command += ["--param", pair]
         # Where the cloud keeps no checkpoint, one still outlives an attempt.

@@ -23,14 +23,20 @@ def sources(source: spec.Source) -> Iterator[spec.FromStep | spec.FromParameter]
 
 def operands(condition: spec.Condition) -> Iterator[spec.Operand]:
     """Yield the scalars that a condition reads."""
+    for compare in comparisons(condition):
+        yield compare.left
+        yield compare.right
+
+
+def comparisons(condition: spec.Condition) -> Iterator[spec.Compare]:
+    """Yield the comparisons that a condition is made of."""
     if isinstance(condition, spec.Compare):
-        yield condition.left
-        yield condition.right
+        yield condition
     elif isinstance(condition, spec.Not):
-        yield from operands(condition.part)
+        yield from comparisons(condition.part)
     else:
         for part in condition.parts:
-            yield from operands(part)
+            yield from comparisons(part)
 
 
 def branches(pipeline: spec.Pipeline, branch: spec.Branch | None) -> tuple[spec.Branch, ...]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 DEEPEST_CONDITION: Final = 100
 """Levels of conditions that are read; AWS names no bound, and nobody writes so many."""
 ORDERED: Final = ("GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo")
-"""Types of conditions that compare numbers."""
+"""Types of conditions that order their sides: numbers by size, texts as texts. AWS's own test runs
+GreaterThan of two texts (test_pipeline_var_behaviors.py among the integration tests of its SDK)."""
 _COMPARISONS: Final = ("Equals", *ORDERED)
 _MEMBERS: Final = {
     **dict.fromkeys(_COMPARISONS, ("LeftValue", "RightValue")),

@@ -39,6 +39,10 @@ EXCEPTIONS: Final = (
 )  # fmt: skip
 """https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html"""
 
+OUTPUT_TYPES: Final = ("String", "Integer", "Float", "Boolean")
+"""What an output parameter of a Callback or Lambda step may be; the first where it says nothing
+(sagemaker.mlops.workflow.callback_step.CallbackOutputTypeEnum)."""
+
 EXPRESSIONS: Final = frozenset({"Get", "Std:Join", "Std:JsonGet"})
 """The one key of an object that a pipeline puts in a value's place:
 https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-properties.html"""
@@ -120,7 +124,7 @@ class Step:
         depends: Step -> the outcome of it that lets this step start.
         retries: Its retry policies.
         cache: The greatest age in seconds of a former result that may stand for it; None where
-            caching is off.
+            caching is off, infinity where none is too old.
         files: Its property files by name.
         problems: What is wrong beside its Arguments.
     """

@@ -198,11 +198,6 @@ def _model(arguments: Json) -> Iterator[Problem]:
         yield (), f"found {words}; exactly one is required of PrimaryContainer, Containers"
 
 
-def _register(arguments: Json) -> Iterator[Problem]:
-    if arguments.get("ModelPackageGroupName") is None and arguments.get("ModelPackageName") is None:
-        yield ("ModelPackageGroupName",), "found nothing; a value is required"
-
-
 def _twice(entries: list[Json], key: str, where: Path) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for index, entry in enumerate(entries):
@@ -221,5 +216,4 @@ _CHECKS: Final[Mapping[str, tuple[Callable[[dict[str, Any]], Iterator[Any]], ...
     "Training": (_training,),
     "Transform": (_transform,),
     "Model": (_model,),
-    "RegisterModel": (_register,),
 }

@@ -32,6 +32,10 @@ _MEMBERS: Final = (
     "MinValue",
     "MaxValue",
 )
+_UNTYPED: Final = "String"
+"""The type of a parameter that names none: of the four in AWS's schema of a definition only that of
+texts does not require `Type`
+(https://aws-sagemaker-mlops.github.io/sagemaker-model-building-pipeline-definition-JSON-schema)."""
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _FLOAT: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|NaN|[+-]?Infinity")
 
@@ -79,7 +83,7 @@ def _parameter(declaration: Json) -> Parameter:
     values = declaration.get("EnumValues")
     return Parameter(
         name=str(declaration.get("Name")),
-        type=text_or_empty(declaration.get("Type")),
+        type=text_or_empty(declaration.get("Type", _UNTYPED)),
         default=declaration.get("DefaultValue"),
         values=tuple(cast("list[Any]", values)) if isinstance(values, list) else None,
         least=least,
@@ -137,7 +141,7 @@ def values_of(
         if parameter.default is None:
             violations.append(f"Parameter '{name}': found nothing; it has no default")
         else:
-            values[name], _ = _value(parameter, parameter.default)
+            values[name], _ = _value(parameter, parameter.default)  # which may be empty
     return values, violations
 
 
@@ -153,6 +157,10 @@ def _value(parameter: Parameter, value: Any) -> tuple[Any, list[str]]:
             return value, [_misfit(parameter, value)]
     problems = list(value_problems(parameter, typed))
     most = PARAMETER.most
+    if typed == "":
+        # The model names no least length, the service has one; a default may be empty:
+        # https://github.com/aws/sagemaker-python-sdk/issues/4016
+        problems.append('string "" is too short (length: 0, required minimum: 1)')
     if not problems and len(text(typed)) > most:
         problems.append(f"found {len(text(typed))} characters; at most {most} are allowed")
     return typed, problems

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow_sagemaker.caching import duration
 from waterflow_sagemaker.definition.document import (
     EXCEPTIONS,
     INNER_STEPS,
+    OUTPUT_TYPES,
     TRIGGERS,
     PropertyFile,
     RetryPolicy,
@@ -78,6 +80,7 @@ def read_step(entry: StepEntry) -> Step:
     retries = _retries(source.get("RetryPolicies"), problems)
     cache = _cache(source.get("CacheConfig"), problems)
     files = _files(source.get("PropertyFiles"), arguments, problems)
+    _outputs(source.get("OutputParameters"), problems)
     address = _ADDRESSES.get(kind)
     if address and not isinstance(source.get(address), (str, dict)):
         problems.append(((address,), f"found {shown(source.get(address))}; a value is required"))
@@ -199,7 +202,12 @@ def _number(policy: Json, name: str, path: Path, problems: Problems) -> float | 
 
 
 def _cache(value: Any, problems: Problems) -> float | None:
-    """Read CacheConfig, by the document that `caching.duration` names."""
+    """Read CacheConfig, by the document that `caching.duration` names.
+
+    None of its members is required: AWS's SDK writes `Enabled` alone for a CacheConfig without
+    `expire_after`, and the schema that `parameters` names has no required member. Without
+    `ExpireAfter` no result is too old: what bound the service has then is nowhere said.
+    """
     if value is None:
         return None
     config, path = as_object(value), ("CacheConfig",)
@@ -207,14 +215,13 @@ def _cache(value: Any, problems: Problems) -> float | None:
         if name not in ("Enabled", "ExpireAfter"):
             text = f"found the unknown member '{name}'; {near(name, ('Enabled', 'ExpireAfter'))}"
             problems.append(((*path, name), text))
-    enabled, expires = config.get("Enabled"), config.get("ExpireAfter")
+    if not isinstance(value, dict):
+        problems.append((path, f"found {shown(value)}; an object is required"))
+    enabled, expires = config.get("Enabled", False), config.get("ExpireAfter")
     if not isinstance(enabled, bool):
         problems.append(((*path, "Enabled"), f"found {shown(enabled)}; true or false is required"))
-    if expires is None:
-        # "If step caching is enabled, a timeout also needs to be defined": the SDK's CacheConfig.
-        if enabled is True:
-            problems.append(((*path, "ExpireAfter"), "found nothing; a duration is required"))
-        return None
+    if "ExpireAfter" not in config:
+        return math.inf if enabled is True else None
     try:
         seconds = duration(text_or_empty(expires))
     except ValueError:
@@ -222,6 +229,30 @@ def _cache(value: Any, problems: Problems) -> float | None:
         problems.append(((*path, "ExpireAfter"), text))
         return None
     return seconds if enabled is True else None
+
+
+# --- output parameters ----------------------------------------------------------------------------
+
+
+def _outputs(value: Any, problems: Problems) -> None:
+    """Check OutputParameters: the names, and the types that AWS's SDK and schema know."""
+    path: Path = ("OutputParameters",)
+    if not isinstance(value, (list, type(None))):
+        problems.append((path, f"found {shown(value)}; a list is required"))
+    seen: set[str] = set()
+    for index, entry in enumerate(objects(value)):
+        name, kind = entry.get("OutputName"), entry.get("OutputType", OUTPUT_TYPES[0])
+        if not isinstance(name, str) or not name:
+            text = f"found {shown(name)}; a name is required"
+            problems.append(((*path, index, "OutputName"), text))
+        elif name in seen:
+            text = f"found {shown(name)} twice; names of output parameters must be unique"
+            problems.append(((*path, index, "OutputName"), text))
+        else:
+            seen.add(name)
+        if kind not in OUTPUT_TYPES:
+            text = f"found {shown(kind)}; allowed is one of {', '.join(OUTPUT_TYPES)}"
+            problems.append(((*path, index, "OutputType"), text))
 
 
 # --- property files -------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from waterflow_sagemaker.definition import shapes as model_shapes
 from waterflow_sagemaker.definition.document import (
     EXECUTION_VARIABLES,
+    OUTPUT_TYPES,
     as_object,
     is_expression,
     objects,
@@ -81,10 +82,12 @@ class ReferenceTargets:
     Attributes:
         definition: The definition.
         values: Parameter -> its value where one is known.
+        started: Whether a run has these values, rather than the next.
     """
 
     definition: Definition
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    started: bool = False
 
     def get(self, text: Any) -> ReferenceTarget:
         """Follow the text of a Get."""
@@ -166,7 +169,7 @@ class ReferenceTargets:
             parameter = self.get(expression["Get"]).parameter if "Get" in expression else None
             if parameter is not None and parameter in self.values:
                 text = java_text(self.values[parameter])
-                return len(text), None  # another run may give another
+                return len(text), text if self.started else None  # another run may give another
             return 0, None
         text = java_text(value)
         return len(text), text
@@ -228,7 +231,7 @@ def _walked(step: Step, parts: list[str | int]) -> tuple[str | None, str | None]
 
 
 def _along(step: Step, parts: list[str | int], shape: Any) -> tuple[str | None, str | None]:
-    last = ""
+    last, mapped = "", False
     for index, part in enumerate(parts):
         done = model_shapes.show_path(tuple(parts[:index])) or "it"
         if shape.type_name == "structure":
@@ -240,10 +243,13 @@ def _along(step: Step, parts: list[str | int], shape: Any) -> tuple[str | None, 
                 return None, error
             shape = shape.member
         elif shape.type_name == "map":
-            shape = shape.value
+            shape, mapped = shape.value, True
         else:
             return None, f"{step.label}: {done} is a {shape.type_name} and has no '{part}'"
-    return KINDS.get(shape.type_name), None
+    kind = KINDS.get(shape.type_name)
+    # The values of maps are texts, whatever they say: AWS's own test makes a pipeline that compares
+    # HyperParameters['batch-size'] with a number (test_workflow.py among those of its SDK).
+    return (None if mapped and kind == "String" else kind), None
 
 
 def _undeclared(step: Step, property_: str, part: str | int) -> str | None:
@@ -274,7 +280,7 @@ def _no_entry(step: Step, property_: str, part: str | int, names: Iterable[Any])
 
 def _output_parameter(step: Step, parts: list[str | int]) -> tuple[str | None, str | None]:
     declared = {
-        str(one.get("OutputName")): one.get("OutputType")
+        str(one.get("OutputName")): one.get("OutputType", OUTPUT_TYPES[0])
         for one in objects(step.source.get("OutputParameters"))
     }
     if len(parts) != 2 or parts[0] != "OutputParameters":

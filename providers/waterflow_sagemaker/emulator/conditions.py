@@ -16,7 +16,9 @@ _ORDERED: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "LessThan": operator.lt,
     "LessThanOrEqualTo": operator.le,
 }
-"""https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html#step-type-condition"""
+"""https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html#step-type-condition
+
+Texts are ordered by the codes of their characters, whatever they say: "10" is less than "9"."""
 
 
 def hold(arguments: dict[str, Any], resolve: Callable[[Any], Any]) -> bool:
@@ -48,18 +50,30 @@ def _holds(condition: dict[str, Any], resolve: Callable[[Any], Any]) -> bool:
     left, right = resolve(condition["LeftValue"]), resolve(condition["RightValue"])
     if kind == "Equals":
         return _equal(left, right)
-    for side in (left, right):
-        if _type(side) != "number":
-            raise ResolutionError(f"{kind} compares numbers, and {side!r} is none")
+    _check_alike(left, right)
+    if isinstance(left, bool):
+        raise ResolutionError(f"{kind} compares numbers or texts, and {left!r} is neither")
     return _ORDERED[kind](left, right)
 
 
 def _equal(left: Any, right: Any) -> bool:
+    _check_alike(left, right)
+    return left == right
+
+
+def _check_alike(left: Any, right: Any) -> None:
+    """Refuse two sides that are not of one kind.
+
+    A definition is taken that compares an entry of a map, which is a text, with a number; whether
+    AWS then reads it as a number its tests and documents do not say.
+
+    Raises:
+        ResolutionError: They are not.
+    """
     if _type(left) != _type(right):
         raise ResolutionError(
             f"{left!r} and {right!r} cannot be compared: a {_type(left)} and a {_type(right)}"
         )
-    return left == right
 
 
 def _type(value: Any) -> str:

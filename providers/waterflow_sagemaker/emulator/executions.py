@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow.emulation.clock import Clock, written
 from waterflow.emulation.errors import ServiceError
 from waterflow_sagemaker.caching import KEYS
+from waterflow_sagemaker.definition.parameters import text
 from waterflow_sagemaker.emulator import conditions
 from waterflow_sagemaker.emulator.caching import Cache, Hit, key
 from waterflow_sagemaker.emulator.execution_state import OPEN, STEP_FAILED, Execution, ExecutionStep
@@ -204,7 +205,7 @@ class Runner:
         if step.branch is None:
             return True
         condition, outcome = step.branch
-        return runs[condition].outputs.get("Outcome") == str(outcome)
+        return runs[condition].metadata.get("Condition", {}).get("Outcome") == str(outcome)
 
     # --- one step ---------------------------------------------------------------------------------
 
@@ -214,8 +215,10 @@ class Runner:
         try:
             resolver = self._resolver(name)
             if step.type == "Condition":
-                outcome = str(conditions.hold(step.arguments, resolver.resolve))
-                metadata = {"Condition": {"Outcome": outcome}}
+                outcome = conditions.hold(step.arguments, resolver.resolve)
+                # A boolean to other steps, which a join writes as true or false; shown with a
+                # capital (test_fail_steps.py and test_workflow_with_clarify.py of AWS's SDK).
+                metadata = {"Condition": {"Outcome": str(outcome)}}
                 run.attempts += 1
                 self._take(step, run, Ending("Succeeded", {"Outcome": outcome}, metadata))
                 return
@@ -224,7 +227,7 @@ class Runner:
             self._take(step, run, Ending("Failed", reason=f"ClientError: {error}"))
             return
         if step.type == "Fail":
-            message = str(arguments.get("ErrorMessage", ""))
+            message = text(arguments.get("ErrorMessage", ""))
             metadata = {"Fail": {"ErrorMessage": message}}
             run.attempts += 1
             self._take(step, run, Ending("Failed", {}, metadata, message))
@@ -354,7 +357,7 @@ def _prefix(step: Step) -> tuple[str, ...]:
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-access.html ("custom prefix")
     """
-    for member in ("ProcessingJobName", "TrainingJobName", "ModelName"):
+    for member in ("ProcessingJobName", "TrainingJobName", "ModelName", "ModelPackageName"):
         prefix = step.arguments.get(member)
         if isinstance(prefix, str):
             return (prefix,)

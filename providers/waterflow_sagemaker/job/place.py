@@ -90,7 +90,8 @@ class Place:
                 if "number" in value:
                     print(f"::waterflow-value:: {key}={value['number']!r}", flush=True)
         elif values and self.rank == 0:
-            (self.output / "values.json").write_text(json.dumps(values, sort_keys=True))
+            read = {key: condition_values(value) for key, value in values.items()}
+            (self.output / "values.json").write_text(json.dumps(read, sort_keys=True))
 
     def drop_checkpoint(self) -> None:
         """Let go of what a step that has ended well no longer needs.
@@ -139,6 +140,24 @@ class Place:
         if own not in hosts:
             raise LookupError(f"{self._config} names this host {own!r}, which is none of {hosts}")
         return hosts.index(own), hosts
+
+
+def condition_values(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a scalar as conditions read it: each entry, as a condition fails of one that lacks.
+
+    Args:
+        value: It as text and, where it is a number, as number.
+
+    Returns:
+        `kind` ("number", which a boolean is too, "text" or "none"); `number`, 0 for others; `text`,
+        its JSON text; and `plain`, a text as it is, empty for others.
+    """
+    if "number" in value:
+        return {"kind": "number", "plain": "", **value}
+    scalar: Any = json.loads(value["text"])
+    if isinstance(scalar, str):
+        return {"kind": "text", "number": 0, "plain": scalar, **value}
+    return {"kind": "none", "number": 0, "plain": "", **value}
 
 
 def _read(file: Path, *names: str) -> list[Any]:

@@ -1,7 +1,8 @@
 """Conditions of a spec as conditions of SageMaker, which has no And, no != and no null.
 
-A value of a step is read twice from its property file: `number`, where it is one (a boolean is 1 or
-0), and `text`, its JSON text. Numbers are compared as numbers; texts only for being equal.
+A value of a step is read from its property file: as `number` where it is one (a boolean is 1 or 0),
+as `text`, its JSON text, and as `plain`, a text as it is; its `kind` says which it is. Numbers are
+ordered as numbers and texts as they are, by the codes of their characters; JSON is only equal.
 https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html#step-type-condition
 """
 
@@ -39,6 +40,8 @@ class Term:
         value: A constant's value.
         number: How SageMaker reads it as a number; None where it cannot.
         text: How SageMaker reads its JSON text; None where it cannot.
+        plain: How SageMaker reads it as it is if it is a text; None where it cannot.
+        sort: How SageMaker reads what it is, "number", "text" or "none"; None where it cannot.
         whole: Its text is that of a whole number; otherwise a number's text is a float's.
         optional: It may be None, whose text is `null`.
     """
@@ -48,6 +51,8 @@ class Term:
     value: Any = None
     number: Any = None
     text: Any = None
+    plain: Any = None
+    sort: Any = None
     whole: bool = False
     optional: bool = False
 
@@ -198,10 +203,13 @@ class _Translator:
     def _equals_constant(self, term: Term, constant_: Term) -> _Expression:
         value = constant_.value
         if value is None:
-            return _leaf("==", term.text, "null") if term.optional else False
+            maybe = term.optional or (term.kind == "any" and term.text is not None)
+            return _leaf("==", term.text, "null") if maybe else False
         if isinstance(value, str):
             if term.kind not in ("string", "any"):
                 return False
+            if term.text is None and term.plain is not None:
+                return _leaf("==", term.plain, value)
             return _leaf("==", self._text(term), json.dumps(value, ensure_ascii=False))
         if term.kind == "string":
             return False
@@ -225,6 +233,8 @@ class _Translator:
                     if both
                     else False
                 )
+            if _travels_plain(left) or _travels_plain(right):
+                return self._as_texts(left, "==", right)
             return _leaf("==", self._text(left), self._text(right))
         texts = left.text is not None and right.text is not None
         if "any" in kinds and texts and not (left.whole or right.whole):
@@ -255,11 +265,42 @@ class _Translator:
         for one in (left, right):
             if one.kind == "constant" and one.value is None:
                 return False
+        unsure = [one for one in (left, right) if one.kind == "any"]
         texts = [self._is_text(left), self._is_text(right)]
         if any(texts):
-            if all(texts) or "any" in (left.kind, right.kind):
-                raise self._refused(left, operator, right, _INSIDE)
-            return False  # a text and a number have no order: waterflow.conditions
+            if len(unsure) + sum(texts) < 2:
+                return False  # a text and a number have no order: waterflow.conditions
+            return self._as_texts(left, operator, right)
+        # What a training job tells conditions is a number.
+        guards = [_leaf("==", one.sort, "number") for one in unsure if one.sort is not None]
+        numbers = _all([*guards, self._as_numbers(left, operator, right)])
+        if len(guards) < 2:
+            return numbers
+        return _any([numbers, self._as_texts(left, operator, right)])
+
+    def _as_texts(self, left: Term, operator: str, right: Term) -> _Expression:
+        """Compare texts as they are, where both sides are texts."""
+        parts: list[_Expression] = []
+        sides: list[Any] = []
+        for one in (left, right):
+            if one.kind == "constant":
+                sides.append(one.value)
+                continue
+            if one.plain is None:
+                self._text(one)
+                raise self._refused(
+                    left,
+                    operator,
+                    right,
+                    f"{one.shown} may be None. Give it a default that is a text, and drop "
+                    "`| None`.",
+                )
+            if one.kind == "any":
+                parts.append(_leaf("==", one.sort, "text"))
+            sides.append(one.plain)
+        return _all([*parts, _leaf(operator, *sides)])
+
+    def _as_numbers(self, left: Term, operator: str, right: Term) -> _Expression:
         sides: list[Any] = []
         for one in (left, right):
             number = _number(one.value) if one.kind == "constant" else one.number
@@ -302,6 +343,11 @@ class _Translator:
 def constant(value: Any) -> Term:
     """Return the term of a value that is known."""
     return Term("constant", repr(value), value=value)
+
+
+def _travels_plain(term: Term) -> bool:
+    """Say whether a term can be read as it is, and not as JSON."""
+    return term.plain is not None and term.text is None
 
 
 def _value(operand: spec.Operand) -> Any:

@@ -17,6 +17,9 @@ from waterflow_sagemaker.translation.mounts import TRAINING_INPUT, TRAINING_OUTP
 from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow.cloud.document import Encoding
     from waterflow.provider import Build
     from waterflow_sagemaker.machines import InstanceType, JobType
     from waterflow_sagemaker.profile import SageMakerSettings
@@ -73,6 +76,7 @@ class SageMakerPlanning(Planning):
         registering: What a register step is told of MLflow; None when there is none.
         tracking: What a step whose code imports MLflow is told of it; None where no job could
             reach it.
+        encodings: How each parameter that is native travels.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class SageMakerPlanning(Planning):
         settings: SageMakerSettings,
         registering: dict[str, Any] | None,
         tracking: dict[str, Any] | None,
+        encodings: Mapping[str, Encoding],
     ) -> None:
         super().__init__(
             build,
@@ -91,6 +96,7 @@ class SageMakerPlanning(Planning):
             longest_image=limits.IMAGE.most,
         )
         self.settings, self.registering, self.tracking = settings, registering, tracking
+        self.encodings = encodings
         managed = tracking is not None and tracking["uri"].startswith("arn:")
         shipping = Shipping(
             provider="sagemaker",
@@ -109,6 +115,15 @@ class SageMakerPlanning(Planning):
         self._plans: dict[str, StepPlan] = {}
         self._machines: dict[tuple[spec.Resources, JobType], InstanceType] = {}
         self._image = cache(partial(images.for_python, settings.region))
+
+    def is_plain(self, parameter: str) -> bool:
+        """Say whether a parameter's value travels as it is, and not as JSON."""
+        return self.encodings.get(parameter) == "text"
+
+    def plain_default(self, parameter: str) -> str:
+        """Return the default of a parameter that travels as it is; empty for any other."""
+        default = self.pipeline.parameters[parameter].default
+        return default if self.is_plain(parameter) and isinstance(default, str) else ""
 
     def address(self, source: spec.FromData | spec.FromParameter) -> tuple[Any, bool]:
         """Return outside data's S3 URI or its expression, and whether there may be none."""

@@ -176,7 +176,7 @@ def _launched(
         )
     control = Control(digest=digest, source=step.name, launch=launch, step=document)
     arguments = [
-        _joined(f"--param={name}=", source.name)
+        _joined(f"--{'text' if planning.is_plain(source.name) else 'param'}={name}=", source.name)
         for name, source in leaves(step)
         if isinstance(source, spec.FromParameter)
         and planning.pipeline.parameters[source.name].type != "data"
@@ -361,7 +361,7 @@ def _check_arguments(planning: SageMakerPlanning, step: spec.Step, arguments: li
             "Give several parameters as one: a dict, or a file taken as wf.Data.",
         )
     for argument in arguments:
-        if _has_line_break(argument):
+        if _has_line_break(planning, argument):
             raise DefinitionError(
                 f"Step '{step.name}': SageMaker takes no line breaks in a command, and "
                 f"{argument!r:.60} has one. Put the program into the image, or write it on one line"
@@ -376,11 +376,14 @@ def _check_arguments(planning: SageMakerPlanning, step: spec.Step, arguments: li
             )
 
 
-def _has_line_break(argument: Any) -> bool:
-    texts = (
-        [argument] if isinstance(argument, str) else argument.get("Std:Join", {}).get("Values", [])
-    )
-    return any("\n" in text or "\r" in text for text in texts if isinstance(text, str))
+def _has_line_break(planning: SageMakerPlanning, argument: Any) -> bool:
+    """Say whether an argument has a line break, with the defaults of the parameters in it."""
+    if isinstance(argument, str):
+        return "\n" in argument or "\r" in argument
+    if "Get" in argument:
+        default = planning.plain_default(str(argument["Get"]).removeprefix("Parameters."))
+        return _has_line_break(planning, default)
+    return any(_has_line_break(planning, part) for part in argument["Std:Join"]["Values"])
 
 
 def _length(planning: SageMakerPlanning, argument: Any) -> int:

@@ -1,18 +1,26 @@
 """What SageMaker cannot honour, or has no room for: each refused while compiling, and how."""
 
 import pytest
+from waterflow_sagemaker import checks
 
 from tests.providers.sagemaker.builds import (
     compiled,
     container,
     definition,
     function,
+    native_steps,
     pipeline,
     training,
     valid,
 )
 from waterflow import spec
-from waterflow.errors import DefinitionError, SeveralErrors, UnsupportedFeatureError
+from waterflow.cloud.starting import native_parameters, value_of
+from waterflow.errors import (
+    ConfigurationError,
+    DefinitionError,
+    SeveralErrors,
+    UnsupportedFeatureError,
+)
 
 SPOT = spec.Resources(spot=True)
 
@@ -123,6 +131,59 @@ def test_a_text_for_a_program_and_for_others():
     document = compiled(pipeline(step, parameters=words))
     assert document.encodings == {"word": "text"}
     assert definition(document)["Parameters"][0]["DefaultValue"] == "naïve"
+    # Others are given it as it is too, and the launcher knows it by the flag; None needs JSON.
     used = function("fit", {"word": spec.FromParameter("word")})
+    fit = native_steps(compiled(pipeline(step, used, parameters=words)))["fit"]
+    [argument] = fit["Arguments"]["AppSpecification"]["ContainerArguments"]
+    assert argument["Std:Join"]["Values"] == ["--text=word=", {"Get": "Parameters.word"}]
+    words = {"word": spec.Parameter("string", None, optional=True)}
     with pytest.raises(UnsupportedFeatureError, match="in a container's command and elsewhere"):
         compiled(pipeline(step, used, parameters=words))
+    words = {"word": spec.Parameter("string", "a\nb")}
+    with pytest.raises(DefinitionError, match="takes no line breaks in a command"):
+        compiled(pipeline(step, parameters=words))
+
+
+def test_a_text_that_travels_as_it_is_is_read_back_and_checked():
+    ordered = spec.Compare(spec.FromParameter("word"), "<", spec.FromValue("m"))
+    declared = spec.Parameter("string", "")
+    document = compiled(
+        pipeline(
+            function("fit", {"word": spec.FromParameter("word")}),
+            function("behind", branch=("gate", True)),
+            gates=[spec.Gate("gate", ordered)],
+            parameters={"word": declared},
+        )
+    )
+    assert document.encodings == {"word": "text"}
+    for word in ("1e3", "null", "a b", '"'):
+        texts = native_parameters(document, {"word": word})
+        assert texts == {"word": word}
+        assert value_of(declared, word) == word
+        checks.check_submission(document.definition, texts)
+    # SageMaker takes an empty default, and no empty value.
+    assert native_parameters(document, {"word": ""}) == {}
+    checks.check_submission(document.definition, {})
+    with pytest.raises(
+        ConfigurationError, match=r'parameters:\n  Parameter .word.: string "" is too'
+    ):
+        checks.check_submission(document.definition, {"word": ""})
+    with pytest.raises(ConfigurationError, match=r'Step .fit.*"--text=word=a\\nb"; it must match'):
+        checks.check_submission(document.definition, {"word": "a\nb"})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text", "value"),
+    [
+        (spec.Parameter("string", "x"), '"red"', "red"),
+        (spec.Parameter("string", "x"), "12", "12"),
+        (spec.Parameter("string", "x"), "true", "true"),
+        (spec.Parameter("string", "x"), "two words", "two words"),
+        (spec.Parameter("string", None, optional=True), "null", None),
+        (spec.Parameter("integer", 1), "12", 12),
+        (spec.Parameter("json", None), "[1]", [1]),
+        (spec.Parameter("data", None), "12", "12"),
+    ],
+)
+def test_a_value_is_read_from_what_the_cloud_was_given(parameter, text, value):
+    assert value_of(parameter, text) == value

@@ -63,7 +63,8 @@ ODD: list[tuple[str, Any, bool]] = [
     (EXPIRES, "PT", False),
     (EXPIRES, "", False),
     (EXPIRES, 30, False),
-    (EXPIRES, ..., False),
+    (EXPIRES, None, False),
+    (EXPIRES, ..., True),
     (f"{S0}/CacheConfig", {"Enabled": False}, True),
     (f"{S0}/CacheConfig", {"Enabled": False, "ExpireAfter": "soon"}, False),
     (f"{S0}/CacheConfig", {"Enabled": "true", "ExpireAfter": "P1D"}, False),
@@ -202,7 +203,7 @@ def test_every_bound_has_a_unit_and_names_its_source(name: str) -> None:
         ("Integer", "٣", None), ("Float", "1e-7", 1e-7), ("Float", "1.", 1.0),
         ("Float", "1_0.5", None), ("Float", "inf", None), ("Float", "Infinity", float("inf")),
         ("Float", "high", None), ("Boolean", "TRUE", True), ("Boolean", "1", None),
-        ("String", "", ""),
+        ("String", " ", " "),
     ],
 )  # fmt: skip
 def test_a_value_is_read_from_text_one_way(kind: str, text: str, value: Any) -> None:

@@ -315,7 +315,7 @@ def test_what_a_step_cannot_resolve_or_ask_for_fails_it(service):
     )
     assert run.status == "Failed"
     assert "'no.such'" in run.steps["c"]["FailureReason"]
-    assert "'x' is none" in run.steps["d"]["FailureReason"]
+    assert "'x' and 1 cannot be compared" in run.steps["d"]["FailureReason"]
     reason = run.steps["t"]["FailureReason"]
     assert reason.startswith("ClientError: Failed to invoke sagemaker:CreateTrainingJob.")
 

@@ -72,3 +72,16 @@ def test_what_the_sdks_model_step_registered_is_what_was_trained(summary, aws):
     job = good["steps"][3]["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
     trained = client.describe_training_job(TrainingJobName=job)
     assert container["ModelDataUrl"] == trained["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def test_what_the_sdks_own_tests_ask_of_the_service_is_answered(summary):
+    """What its integration tests assert of texts, outcomes and failures, by its own classes."""
+    less, greater, unsaid = summary["meanings"]["failures"]
+    assert (less["StepName"], less["FailureReason"]) == ("said", "1 3 false")
+    assert (greater["StepName"], greater["FailureReason"]) == ("said", "1 0 true")
+    assert unsaid["StepName"] == "unsaid"
+    assert "FailureReason" not in unsaid
+    assert unsaid["Metadata"]["Fail"]["ErrorMessage"] == ""
+    waiting, empty = summary["meanings"]["refusals"]
+    assert "after can not depends on said" in waiting
+    assert 'string "" is too short (length: 0, required minimum: 1)' in empty

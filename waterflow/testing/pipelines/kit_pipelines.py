@@ -122,10 +122,10 @@ def plain(
     kit_plain.total.options(name="mapped_none")(
         wf.map(kit_plain.square.options(name="square_none"), none)
     )
-    _gates(limit, colour, strict)
+    _gates(limit, colour, strict, choice)
 
 
-def _gates(limit: float, colour: str, strict: bool) -> None:
+def _gates(limit: float, colour: str, strict: bool, choice: str) -> None:
     """Gates of all kinds, steps on both sides, and what follows from a skipped step."""
     scores = kit_plain.scores()
     yes = kit_plain.flag.options(name="yes")(True)
@@ -171,12 +171,17 @@ def _gates(limit: float, colour: str, strict: bool) -> None:
     with one.otherwise(), wf.when(no):
         right = kit_plain.say.options(name="right")("right")
     kit_plain.say.options(name="neither")(wf.first(middle, right))
+    # Texts have an order: of a step, of plain data, of a parameter that a step takes too.
+    with wf.when((word >= "blu") & (answer["name"] < "green") & (choice < "s")) as gate:
+        kit_plain.say.options(name="sorted_then")("then")
+    with gate.otherwise():
+        kit_plain.say.options(name="sorted_else")("otherwise")
 
 
 GATES: dict[str, bool] = {
     "equal": True, "unequal": False, "less": True, "at_most": True, "more": False, "at_least": True,
-    "both": True, "either": True, "negated": False, "word": True, "flag": True, "entry": True,
-    "parameter": True, "mixed": False,
+    "both": True, "either": True, "negated": False, "word": True, "sorted": True, "flag": True,
+    "entry": True, "parameter": True, "mixed": False,
 }  # fmt: skip
 """Each gate of `plain`, and whether it opens with the default parameters."""
 

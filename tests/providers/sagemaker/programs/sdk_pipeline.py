@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 from sagemaker.core.processing import FrameworkProcessor, ScriptProcessor
 from sagemaker.core.shapes import (
     ProcessingInput,
@@ -21,6 +21,8 @@ from sagemaker.core.shapes import (
     ProcessingS3Output,
 )
 from sagemaker.core.workflow.conditions import (
+    ConditionEquals,
+    ConditionGreaterThan,
     ConditionGreaterThanOrEqualTo,
     ConditionIn,
     ConditionNot,
@@ -180,6 +182,46 @@ def build(folder: Path, session: PipelineSession) -> Pipeline:
     )
 
 
+def meanings(session: PipelineSession) -> dict[str, object]:
+    """What the service makes of values, of a failure without words, and of waiting for one."""
+    text, number = ParameterString("text", default_value="1"), ParameterInteger("number", 3)
+    compared = ConditionStep(
+        "compared", conditions=[ConditionGreaterThan(left=text, right=number.to_string())]
+    )
+    words = Join(on=" ", values=[text, number, compared.properties.Outcome.to_string()])
+    one = Pipeline(
+        name="meanings",
+        parameters=[text, number],
+        steps=[compared, FailStep("said", error_message=words)],
+        sagemaker_session=session,
+    )
+    silent = ConditionStep(
+        "silent", conditions=[ConditionEquals(1, 2)], else_steps=[FailStep("unsaid")]
+    )
+    other = Pipeline(name="silence", steps=[silent], sagemaker_session=session)
+    failures: list[object] = []
+    for pipeline, values in ((one, {}), (one, {"number": 0}), (other, {})):
+        if not values:
+            pipeline.create(role_arn=ROLE)
+        execution = pipeline.start(parameters=values)
+        try:
+            execution.wait(delay=0.1, max_attempts=600)
+        except WaiterError:
+            failures.append(execution.list_steps()[0])
+    after = ConditionStep("after", conditions=[ConditionEquals(1, 1)], depends_on=["said"])
+    never = Pipeline(name="never", steps=[FailStep("said", "no"), after], sagemaker_session=session)
+    refusals: list[str] = []
+    for call in (
+        lambda: never.create(role_arn=ROLE),
+        lambda: one.start(parameters={"text": ""}),
+    ):
+        try:
+            call()
+        except ClientError as error:
+            refusals.append(str(error))
+    return {"failures": failures, "refusals": refusals}
+
+
 def main() -> None:
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     boto3.client("s3").put_object(Bucket=BUCKET, Key="raw/raw.txt", Body=b"abc")
@@ -203,6 +245,7 @@ def main() -> None:
         "runs": executions,
         "versions": pipeline.list_pipeline_versions()["PipelineVersionSummaries"],
         "packages": packages["ModelPackageSummaryList"],
+        "meanings": meanings(session),
     }
     print(json.dumps(summary, default=str))
 
