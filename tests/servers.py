@@ -25,7 +25,7 @@ __all__ = ["Server", "blank_store", "failing", "free_port", "served", "server", 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 300.0) -> Any:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         answer = condition()

@@ -18,7 +18,7 @@ Side = Literal["before", "after"]
 Naming = Callable[[str, str, Mapping[str, str]], str]
 """Makes a request's name of its method, its path with the query, and its headers."""
 
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 
 
 @dataclass(frozen=True)

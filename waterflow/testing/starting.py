@@ -61,7 +61,7 @@ class Starting(RemoteBase):
                 through=self.cloud.through(passage.url),
             )
             # A killed client's request that was held is never served: it has no connection left.
-            assert passage.reached.wait(60), client.communicate()
+            assert passage.reached.wait(300), client.communicate()
             os.kill(client.pid, signal.SIGKILL)
             client.communicate()
             if moment == "start":
@@ -137,7 +137,7 @@ class Starting(RemoteBase):
                 "slow",
                 through=self.cloud.through(passage.url),
             )
-            assert passage.reached.wait(60), client.communicate()
+            assert passage.reached.wait(300), client.communicate()
             later = other.submit("chain", {"run_id": "quick"})
             passage.opened.set()
             out, err = client.communicate(timeout=60)
@@ -160,7 +160,7 @@ class Starting(RemoteBase):
                 "second",
                 through=self.cloud.through(passage.url),
             )
-            assert passage.reached.wait(60), client.communicate()
+            assert passage.reached.wait(300), client.communicate()
             other.submit("chain", {"run_id": "first"})
             passage.opened.set()
             _, err = client.communicate(timeout=60)

@@ -184,7 +184,7 @@ class StoreConformance:
                 opened.hold(store.request("a.csv"), "before")
                 with ThreadPoolExecutor(1) as pool:
                     fetching = pool.submit(data.fetch, pinned, tmp_path / "out")
-                    assert opened.reached.wait(60)
+                    assert opened.reached.wait(300)
                     store.put("a.csv", b"new")
                     opened.opened.set()
                     return fetching.result()

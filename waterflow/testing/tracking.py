@@ -159,7 +159,7 @@ class Tracking(RemoteBase):
             assert project.finish(run).status is Status.SUCCEEDED
             opened.hold("runs/create", "after", number=2)
             sender = project.start_cli("sync", run.id)
-            assert opened.reached.wait(60), sender.communicate()
+            assert opened.reached.wait(300), sender.communicate()
             other = project.copied(tmp_path / "elsewhere")
             for one in (project, other):
                 refused = one.sync(run)

@@ -31,7 +31,7 @@ def run(emulator, folder, *command):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=360,
     )
 
 

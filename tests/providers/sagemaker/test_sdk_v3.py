@@ -24,7 +24,7 @@ def summary(emulator, tmp_path_factory):
         env=kept | emulator.environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=360,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
