@@ -45,12 +45,13 @@ test-infra-cli: $(READY) $(INFRA:=/.venv/.ready) ## The same life of a stack, dr
 	(https://www.pulumi.com/docs/install) and run make test-infra-cli again" >&2; exit 1; }
 	cd infra/testing && .venv/bin/python -m pytest tests/test_engine.py --cli
 
-lint: $(READY) infra/testing/.venv/.ready infra/policy/.venv/.ready ## Check style, types and the import rules
+lint: $(READY) $(INFRA:=/.venv/.ready) ## Check style, types and the import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 	$(BIN)/pyright --project infra/testing
+	$(BIN)/pyright --project infra/aws
 
 bench: $(READY) ## Measure speed as ratios, with a table at the end
 	$(BIN)/python -m tests.bench

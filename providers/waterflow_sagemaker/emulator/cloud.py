@@ -123,6 +123,7 @@ class SageMakerCloud(Cloud):
         }
         serve(handlers)
         judge_conditions()
+        _mend_moto()
         assert self._gateway is not None  # noqa: S101 - made before
         check = parts["schedules"].check
         self._gateway.checks = {
@@ -152,6 +153,16 @@ def _warm() -> None:
 
     get_service_model("sagemaker")
     request_errors("CreateTrainingJob", {})
+
+
+def _mend_moto() -> None:
+    """Let the mark of a deletion be deleted, as every version can be: moto fails at it."""
+    from moto.s3.models import FakeDeleteMarker
+
+    def nothing(_: FakeDeleteMarker) -> None:
+        """Give up the bytes that it has: none."""
+
+    setattr(FakeDeleteMarker, "dispose", nothing)  # noqa: B010 - called as its method
 
 
 def _settle_moto() -> None:

@@ -117,3 +117,16 @@ def test_a_bucket_s_policy_is_obeyed_with_its_conditions(aws):
     body = aws("s3").get_object(Bucket=aws.bucket, Key="kept/one")["Body"]
     with body:
         assert body.read() == b"y"
+
+
+def test_a_bucket_with_versions_can_be_emptied_and_deleted(aws):
+    s3, bucket = aws("s3"), aws.name("versions")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x")
+    s3.delete_object(Bucket=bucket, Key="a")
+    there = s3.list_object_versions(Bucket=bucket)
+    for one in there["Versions"] + there["DeleteMarkers"]:
+        s3.delete_object(Bucket=bucket, Key="a", VersionId=one["VersionId"])
+    s3.delete_bucket(Bucket=bucket)
+    assert bucket not in [one["Name"] for one in s3.list_buckets()["Buckets"]]
