@@ -44,19 +44,20 @@ infra/%/.venv/.ready: infra/%/requirements.txt | $(filter $(TOOLS)/%,$(UV))
 	@touch $@
 
 test-infra: $(READY) $(INFRA:=/.venv/.ready) ## Run the tests of infra/ alone
-	cd infra/testing && .venv/bin/python -m pytest
+	cd infra/testing && .venv/bin/python -m pytest -n 2 --dist loadscope
 
 test-infra-cli: $(READY) $(INFRA:=/.venv/.ready) ## The same life of a stack, driven by pulumi itself
 	@command -v pulumi >/dev/null || { echo "pulumi is not on PATH, so nothing was tested: install it \
 	(https://www.pulumi.com/docs/install) and run make test-infra-cli again" >&2; exit 1; }
 	cd infra/testing && .venv/bin/python -m pytest tests/test_engine.py --cli
 
-lint: $(READY) infra/testing/.venv/.ready infra/policy/.venv/.ready ## Check style, types and the import rules
+lint: $(READY) $(INFRA:=/.venv/.ready) ## Check style, types and the import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 	$(BIN)/pyright --project infra/testing
+	$(BIN)/pyright --project infra/aws
 
 bench: $(READY) ## Measure speed as ratios, with a table at the end
 	$(BIN)/python -m tests.bench

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
+from pulumi_aws.s3 import BucketLifecycleConfigurationRuleArgsDict as Rule
+from pulumi_aws.s3 import BucketServerSideEncryptionConfigurationRuleArgsDict as Encryption
 
 from landing_zone.component import Component, text
 from landing_zone.policies import Place, raw_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _ACCESS: Final = "access/"
 AUDIT: Final = "audit"
@@ -130,54 +132,50 @@ class Storage(Component):
             rule={"object_ownership": "BucketOwnerEnforced"},
             opts=self.child(),
         )
-        how: Mapping[str, Any] = (
-            {"sse_algorithm": "AES256"}
+        rule = Encryption(
+            apply_server_side_encryption_by_default={"sse_algorithm": "AES256"}
             if key is None
-            else {"sse_algorithm": "aws:kms", "kms_master_key_id": key}
+            else {"sse_algorithm": "aws:kms", "kms_master_key_id": key},
+            # One call of the key for many objects: a tenth of its price.
+            bucket_key_enabled=key is not None,
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=bucket.bucket,
-            rules=[
-                {
-                    "apply_server_side_encryption_by_default": how,
-                    # One call of the key for many objects: a tenth of its price.
-                    "bucket_key_enabled": key is not None,
-                }
-            ],
+            rules=[rule],
             opts=self.child(),
         )
         return bucket, [block, owner]
 
-    def _lifecycle(self, name: str, bucket: aws.s3.Bucket, rules: list[dict[str, Any]]) -> None:
+    def _lifecycle(self, name: str, bucket: aws.s3.Bucket, rules: list[Rule]) -> None:
         aws.s3.BucketLifecycleConfiguration(
             name,
             bucket=bucket.bucket,
             rules=[
                 *rules,
-                {
-                    "id": "unfinished-uploads",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
-                },
+                Rule(
+                    id="unfinished-uploads",
+                    status="Enabled",
+                    filter={"prefix": ""},
+                    abort_incomplete_multipart_upload={"days_after_initiation": 7},
+                ),
             ],
             opts=self.child(),
         )
 
-    def _expiry(self) -> list[dict[str, Any]]:
+    def _expiry(self) -> list[Rule]:
         args = self._args
         return [
             _expires("runs", f"{args.prefix}/runs/", args.retention_days),
             _expires("checkpoints", f"{args.prefix}/checkpoints/", args.checkpoint_days),
             # Code, libraries and data have names of their own content: what is replaced or deleted
             # there is seldom missed.
-            {
-                "id": "replaced-versions",
-                "status": "Enabled",
-                "filter": {"prefix": ""},
-                "noncurrent_version_expiration": {"noncurrent_days": 30},
-            },
+            Rule(
+                id="replaced-versions",
+                status="Enabled",
+                filter={"prefix": ""},
+                noncurrent_version_expiration={"noncurrent_days": 30},
+            ),
         ]
 
     def _writers(self, arn: str) -> list[dict[str, Any]]:
@@ -222,14 +220,14 @@ class Storage(Component):
         ]
 
 
-def _expires(rule: str, prefix: str, days: int) -> dict[str, Any]:
-    return {
-        "id": rule,
-        "status": "Enabled",
-        "filter": {"prefix": prefix},
-        "expiration": {"days": days},
-        "noncurrent_version_expiration": {"noncurrent_days": 7},
-    }
+def _expires(rule: str, prefix: str, days: int) -> Rule:
+    return Rule(
+        id=rule,
+        status="Enabled",
+        filter={"prefix": prefix},
+        expiration={"days": days},
+        noncurrent_version_expiration={"noncurrent_days": 7},
+    )
 
 
 def _tls_only(arn: str) -> list[dict[str, Any]]:

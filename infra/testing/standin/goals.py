@@ -41,13 +41,13 @@ PROTECTED = (
 def forced(goal: Goal, difference: Difference) -> tuple[str, ...]:
     """Return the changed paths that need a new resource, as the provider or the program says."""
     stated = set(goal.replaceOnChanges)
-    asked = [
+    chosen = [
         path
         for path in difference.changes
         if "*" in stated
         or any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in stated)
     ]
-    return tuple(dict.fromkeys([*difference.replaces, *asked]))
+    return tuple(dict.fromkeys([*difference.replaces, *chosen]))
 
 
 def keeping(news: Properties, old: Resource | None, ignored: list[str]) -> Properties:

@@ -17,7 +17,7 @@ from pulumi.runtime.proto import (
 
 from standin.goals import RefusalError
 from standin.provider import ProviderError
-from standin.values import properties, struct
+from standin.values import properties, struct, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -86,7 +86,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         def answered() -> resource_pb2.ReadResourceResponse:
             resource = self._run.read(request)
             return resource_pb2.ReadResourceResponse(
-                urn=resource.urn, id=resource.id, properties=struct(resource.outputs)
+                urn=resource.urn, id=wire(resource.id), properties=struct(resource.outputs)
             )
 
         return _answered(context, answered)

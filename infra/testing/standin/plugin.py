@@ -80,7 +80,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         """Answer a function."""
         response = provider_pb2.InvokeResponse()
         arguments = bare(properties(request.args))
-        answer = _asked(
+        answer = _answer(
             context, lambda: self._provider.invoke(request.tok, arguments, self._config)
         )
         getattr(response, "return").CopyFrom(struct(answer))
@@ -90,7 +90,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         """Check inputs and add the provider's own."""
         seed = int.from_bytes(request.randomSeed[:4], "big")
         olds = properties(request.olds) or None
-        inputs, wrong = _asked(
+        inputs, wrong = _answer(
             context,
             lambda: self._provider.check(
                 request.urn, _type(request), properties(request.news), olds, seed
@@ -124,7 +124,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Make a resource, or foresee it."""
-        identifier, outputs = _asked(
+        identifier, outputs = _answer(
             context,
             lambda: self._provider.create(
                 request.urn,
@@ -140,7 +140,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Read a resource; an answer without an identifier says that it is gone."""
-        answer = _asked(context, lambda: self._provider.read(_type(request), request.id))
+        answer = _answer(context, lambda: self._provider.read(_type(request), request.id))
         if answer is None:
             return provider_pb2.ReadResponse()
         inputs, outputs = answer
@@ -151,7 +151,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Change a resource, or foresee it."""
         olds = (properties(request.old_inputs), properties(request.olds))
-        outputs = _asked(
+        outputs = _answer(
             context,
             lambda: self._provider.update(
                 _type(request),
@@ -166,7 +166,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Remove a resource."""
-        _asked(context, lambda: self._provider.delete(_type(request), request.id))
+        _answer(context, lambda: self._provider.delete(_type(request), request.id))
         self._save()
         return empty_pb2.Empty()
 
@@ -193,7 +193,7 @@ def _fail(response: Any, wrong: list[tuple[str, str]]) -> None:
         response.failures.add(property=path, reason=reason)
 
 
-def _asked(context: grpc.ServicerContext, work: Any) -> Any:
+def _answer(context: grpc.ServicerContext, work: Any) -> Any:
     try:
         return work()
     except (ProviderError, LookupError) as error:

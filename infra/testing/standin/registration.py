@@ -34,6 +34,7 @@ from standin.values import (
     differences,
     leaves,
     properties,
+    read,
     struct,
     unknown,
 )
@@ -132,17 +133,21 @@ class Run:
             package = request.type.split(":", 1)[0]
             provider, _, reference = self._provider(package, request.provider)
             urn = self._urn(request.type, request.name, request.parent)
-            answer = provider.read(request.type, request.id)
-            if answer is None:
-                raise ProviderError(f"{request.type} {request.id!r} does not exist")
-            inputs, outputs = answer
+            identifier = read(request.id)
+            if isinstance(identifier, Unknown) or not identifier:
+                names = provider.schemas(request.type)["outputs"]
+                inputs, outputs = {}, dict.fromkeys(names, UNKNOWN)
+            elif answer := provider.read(request.type, identifier):
+                inputs, outputs = answer
+            else:
+                raise ProviderError(f"{request.type} {identifier!r} does not exist")
             resource = Resource(
                 urn,
                 request.type,
                 request.name,
                 custom=True,
                 parent=request.parent,
-                id=request.id,
+                id=identifier,
                 inputs=inputs,
                 outputs=outputs,
                 provider=reference,
@@ -183,7 +188,7 @@ class Run:
             self._keep_the_rest()
             return
         for old in self._replaced:
-            self._delete(old)
+            self._removed(old)
         gone = [
             one
             for one in reversed(list(self.before))
@@ -198,13 +203,21 @@ class Run:
         for one in gone:
             self._shown(one, "delete")
             if not one.external and one.deleted_with not in {each.urn for each in gone}:
-                self._delete(one)
+                self._removed(one)
 
     def _keep_the_rest(self) -> None:
         """A run that failed removes nothing: what it did not reach stays as it was."""
         for one in self.before:
             if one.urn not in self.after.resources and one.urn not in self._renamed:
                 self.after.resources[one.urn] = one
+
+    def _removed(self, old: Resource) -> None:
+        """Delete a resource; one that cannot be deleted stays in the state, and is told."""
+        try:
+            self._delete(old)
+        except ProviderError as error:
+            self.say("error", "provider", f"deleting it failed: {error}", old.urn)
+            self.after.resources.setdefault(old.urn, old)
 
     def _delete(self, old: Resource) -> None:
         if self.preview or not old.custom or old.retain or old.type.startswith(PROVIDERS):
@@ -380,7 +393,7 @@ class Run:
         for path, value in leaves(bare(inputs)):
             if isinstance(value, str) and STRINGED in value:
                 raise RefusalError("engine", f"{path}: {NO_TEXT}")
-        self._asked(resource)
+        self._judged(resource)
         try:
             self._carried_out(goal, resource, old, provider, config)
         except ProviderError as error:
@@ -389,7 +402,7 @@ class Run:
             if name in resource.outputs and not isinstance(resource.outputs[name], Secret):
                 resource.outputs[name] = Secret(bare(resource.outputs[name]))
 
-    def _asked(self, resource: Resource) -> None:
+    def _judged(self, resource: Resource) -> None:
         """Ask the policies; what a mandatory one forbids is not made."""
         if self.policies is None:
             return

@@ -13,11 +13,11 @@ from standin import project
 from standin.goals import PROTECTED, PROVIDERS
 from standin.leaks import Plaintexts
 from standin.monitor import served
-from standin.provider import Carrier, Provider
+from standin.provider import Carrier, Provider, ProviderError
 from standin.registration import Run
 from standin.result import Change, Result
 from standin.schema import schemas_of
-from standin.state import STACK_TYPE, State
+from standin.state import STACK_TYPE, Resource, State
 from standin.values import Secret, bare, differences
 
 if TYPE_CHECKING:
@@ -139,8 +139,11 @@ class Stack:
             for resource in reversed(list(self.state)):
                 if resource.type != STACK_TYPE and not _implicit(resource.urn, resource.type):
                     result.changes[resource.urn] = "delete"
-                if resource.custom and not (resource.external or resource.retain):
-                    self._delete(resource.type, resource.package, resource.id)
+                try:
+                    self._delete(resource)
+                except ProviderError as error:
+                    run.say("error", "provider", f"deleting it failed: {error}", resource.urn)
+                    break  # what was made before it may be what it hangs on
                 del self.state.resources[resource.urn]
         result.resources = list(self.state)
         return result
@@ -162,9 +165,10 @@ class Stack:
         """Return the state as `pulumi stack export` writes it."""
         return self.state.document()
 
-    def _delete(self, token: str, package: str, identifier: Any) -> None:
-        if not token.startswith(PROVIDERS):
-            self.provider(package).delete(token, bare(identifier))
+    def _delete(self, resource: Resource) -> None:
+        kept = resource.external or resource.retain or resource.type.startswith(PROVIDERS)
+        if resource.custom and not kept:
+            self.provider(resource.package).delete(resource.type, bare(resource.id))
 
     def _blank(self, config: Mapping[str, Any] | None = None, *, preview: bool = False) -> Run:
         read = project.read(self.folder, self.name, {**self.config, **(config or {})})
@@ -204,15 +208,19 @@ class Stack:
             "preview": run.preview,
             "folder": str(self.folder),
         }
-        process = subprocess.run(
-            [str(self.python), str(Path(__file__).with_name("program.py"))],
-            input=json.dumps(order),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-            env=_environment(),
-        )
+        try:
+            process = subprocess.run(
+                [str(self.python), str(Path(__file__).with_name("program.py"))],
+                input=json.dumps(order),
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+                env=_environment(),
+            )
+        except subprocess.TimeoutExpired:
+            run.say("error", "program", f"the program did not end within {SECONDS} seconds")
+            return
         if process.stdout.strip():
             run.say("info", "program", process.stdout.strip())
         if process.returncode:
@@ -229,7 +237,8 @@ def interpreter(folder: Path) -> Path:
 
 def _environment() -> dict[str, str]:
     """Return the program's environment, without what leads to an account of this machine."""
-    names = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "CLOUDSDK_", "PULUMI_")
+    # And without what would have each operation compile the SDK's hundreds of modules anew.
+    names = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "CLOUDSDK_", "PULUMI_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(names)}
 
 

@@ -45,15 +45,15 @@ def story(carrier: AwsCarrier) -> dict[str, Any]:
     config = {"word": Secret(WORD), "aws:region": carrier.region}
     stack = Stack(STACKS / "carried", config, carriers={"aws": carrier})
     seen: dict[str, Any] = {"foreseen": stack.preview(), "before": there(carrier)}
-    made = stack.up().require()
-    seen |= {"made": made, "there": there(carrier), "again": stack.up()}
-    logs, bucket = carrier.client("logs"), made.resource("data", "Bucket")["bucket"]
-    logs.put_retention_policy(logGroupName=made.resource("logs")["name"], retentionInDays=7)
+    result = stack.up().require()
+    seen |= {"result": result, "there": there(carrier), "again": stack.up()}
+    logs, bucket = carrier.client("logs"), result.resource("data", "Bucket")["bucket"]
+    logs.put_retention_policy(logGroupName=result.resource("logs")["name"], retentionInDays=7)
     carrier.client("s3").put_bucket_versioning(
         Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
     )
     carrier.client("ecr").delete_repository(
-        repositoryName=made.resource("images", "Repository")["name"]
+        repositoryName=result.resource("images", "Repository")["name"]
     )
     seen |= {"drifted": stack.refresh(), "healed": stack.up(), "healthy": there(carrier)}
     seen |= {"gone": stack.destroy(), "after": there(carrier)}
@@ -62,11 +62,11 @@ def story(carrier: AwsCarrier) -> dict[str, Any]:
 
 def there(carrier: AwsCarrier) -> dict[str, Any]:
     """What AWS has, asked as a run asks."""
-    s3, found = carrier.client("s3"), {}
+    s3, buckets = carrier.client("s3"), {}
     for one in s3.list_buckets()["Buckets"]:
         name = one["Name"]
         rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
-        found[name] = {
+        buckets[name] = {
             "versioning": s3.get_bucket_versioning(Bucket=name).get("Status"),
             "encryption": rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"],
             "public": s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"],
@@ -80,7 +80,7 @@ def there(carrier: AwsCarrier) -> dict[str, Any]:
         }
     secrets = carrier.client("secretsmanager")
     return {
-        "buckets": found,
+        "buckets": buckets,
         "roles": [
             one["RoleName"]
             for one in carrier.client("iam").list_roles()["Roles"]
@@ -130,35 +130,35 @@ EMPTY: dict[str, Any] = {
 
 
 def test_a_preview_makes_nothing(story: dict[str, Any]) -> None:
-    assert story["foreseen"].require().counts == {"create": story["made"].counts["create"]}
+    assert story["foreseen"].require().counts == {"create": story["result"].counts["create"]}
     assert story["before"] == EMPTY
 
 
 def test_what_the_stack_made_is_there(story: dict[str, Any]) -> None:
-    made: Result = story["made"]
+    result: Result = story["result"]
     there = story["there"]
     (bucket,) = there["buckets"].values()
-    assert list(there["buckets"]) == [made.resource("data", "Bucket")["bucket"]]
+    assert list(there["buckets"]) == [result.resource("data", "Bucket")["bucket"]]
     assert bucket["versioning"] == "Enabled"
     assert bucket["encryption"] == "aws:kms"
     assert set(bucket["public"].values()) == {True}
     assert bucket["policy"] == "Deny"
     assert bucket["lifecycle"] == [("runs", "runs/", 30)]
-    assert there["roles"] == [made.resource("jobs", "Role")["name"]]
-    assert there["aliases"] == [made.resource("alias")["name"]]
-    assert there["repositories"] == [made.resource("images", "Repository")["name"]]
-    assert there["groups"] == {made.resource("logs")["name"]: 30}
-    assert there["schedules"] == [made.resource("schedules")["name"]]
+    assert there["roles"] == [result.resource("jobs", "Role")["name"]]
+    assert there["aliases"] == [result.resource("alias")["name"]]
+    assert there["repositories"] == [result.resource("images", "Repository")["name"]]
+    assert there["groups"] == {result.resource("logs")["name"]: 30}
+    assert there["schedules"] == [result.resource("schedules")["name"]]
     assert there["models"] == ["models"]
     assert there["words"] == [WORD]
 
 
 def test_outputs_are_those_that_aws_answered(story: dict[str, Any], carrier: AwsCarrier) -> None:
-    made: Result = story["made"]
-    key = made.resource("key")
+    result: Result = story["result"]
+    key = result.resource("key")
     assert key["arn"].endswith(f":key/{key.id}")
-    assert made.resource("jobs", "Role")["arn"].startswith("arn:aws:iam::123456789012:role/")
-    assert made.outputs["key"] == key["arn"]
+    assert result.resource("jobs", "Role")["arn"].startswith("arn:aws:iam::123456789012:role/")
+    assert result.outputs["key"] == key["arn"]
 
 
 def test_a_second_up_changes_nothing(story: dict[str, Any]) -> None:

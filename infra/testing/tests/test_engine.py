@@ -20,7 +20,7 @@ def stack(open_stack: Callable[..., Stack]) -> Stack:
 @pytest.fixture(scope="module")
 def story(stack: Stack) -> Story:
     """One life, each operation once."""
-    results = {"foreseen": stack.preview(), "made": stack.up(), "again": stack.up()}
+    results = {"foreseen": stack.preview(), "up": stack.up(), "again": stack.up()}
     stack.drift("store-log", {"retentionInDays": 7})
     results["drifted"] = stack.refresh()
     results["healed"] = stack.up()
@@ -38,42 +38,42 @@ def story(stack: Stack) -> Story:
 def test_a_preview_foresees_all_and_makes_nothing(story: Story) -> None:
     foreseen = story["foreseen"].require()
     assert foreseen.counts == {"create": 9}
-    assert foreseen.changes == story["made"].changes
+    assert foreseen.changes == story["up"].changes
     assert foreseen.resource("store-key")["arn"] == "[unknown]"
     name = foreseen.resource("store-bucket")["bucket"]
     assert foreseen.outputs["profile"] == {"bucket": name, "kms_key": "[unknown]"}
 
 
 def test_what_is_made_is_what_the_program_says(story: Story) -> None:
-    made = story["made"].require()
-    bucket, key = made.resource("store-bucket"), made.resource("store-key")
-    assert made.outputs["profile"] == {"bucket": bucket["bucket"], "kms_key": key["arn"]}
+    result = story["up"].require()
+    bucket, key = result.resource("store-bucket"), result.resource("store-key")
+    assert result.outputs["profile"] == {"bucket": bucket["bucket"], "kms_key": key["arn"]}
     assert bucket["arn"] == f"arn:aws:s3:::{bucket['bucket']}"
     assert key["arn"].startswith("arn:aws:kms:eu-central-1:123456789012:key/")
     assert bucket.parent.endswith("sample:index:Store::store")
-    assert [one.name for one in made.of("Store")] == ["store"]
+    assert [one.name for one in result.of("Store")] == ["store"]
 
 
 def test_functions_are_answered(story: Story) -> None:
-    assert story["made"].outputs["account"] == "123456789012"
+    assert story["up"].outputs["account"] == "123456789012"
 
 
 def test_the_stacks_transform_reaches_every_resource_and_the_components_its_own(
     story: Story,
 ) -> None:
-    made = story["made"]
-    assert made.resource("store-bucket")["tags"] == {"stack": "dev"}
-    assert made.resource("store-log")["tags"] == {"stack": "dev", "of": "store"}
+    result = story["up"]
+    assert result.resource("store-bucket")["tags"] == {"stack": "dev"}
+    assert result.resource("store-log")["tags"] == {"stack": "dev", "of": "store"}
 
 
 def test_secrets_are_nowhere_in_the_plain(story: Story, stack: Stack) -> None:
-    made = story["made"]
-    assert made.outputs["word"] == "[secret]"
-    assert made.reveal("word") == WORD
-    assert made.resource("version")["secretString"] == "[secret]"
-    shown = [repr(one) for one in (made.resources, made.outputs, made.diagnostics)]
+    result = story["up"]
+    assert result.outputs["word"] == "[secret]"
+    assert result.reveal("word") == WORD
+    assert result.resource("version")["secretString"] == "[secret]"
+    shown = [repr(one) for one in (result.resources, result.outputs, result.diagnostics)]
     assert WORD not in "".join(shown)
-    assert any("the word is [secret]" in one.message for one in made.diagnostics)
+    assert any("the word is [secret]" in one.message for one in result.diagnostics)
 
 
 def test_a_second_up_changes_nothing(story: Story) -> None:

@@ -42,7 +42,7 @@ MISSED = {
 
 
 @pytest.fixture(scope="module")
-def told(policies: PolicyPack) -> dict[str, list[Diagnostic]]:
+def diagnostics(policies: PolicyPack) -> dict[str, list[Diagnostic]]:
     """What is told of each mistake; those that end the program have a preview each."""
     ending = [name for name, (layer, _) in CAUGHT.items() if layer == "sdk"]
     others = [name for name in (*CAUGHT, *MISSED) if name not in ending]
@@ -67,12 +67,14 @@ def test_the_table_holds_as_many_as_the_readme_says() -> None:
 
 
 @pytest.mark.parametrize("name", CAUGHT)
-def test_a_mistake_is_told_by_its_layer(told: dict[str, list[Diagnostic]], name: str) -> None:
+def test_a_mistake_is_told_by_its_layer(
+    diagnostics: dict[str, list[Diagnostic]], name: str
+) -> None:
     layer, words = CAUGHT[name]
-    assert [one.layer for one in told[name]] == [layer], told[name]
-    assert words in told[name][0].message
+    assert [one.layer for one in diagnostics[name]] == [layer], diagnostics[name]
+    assert words in diagnostics[name][0].message
 
 
 @pytest.mark.parametrize("name", MISSED)
-def test_what_is_not_told_is_known(told: dict[str, list[Diagnostic]], name: str) -> None:
-    assert not told[name], f"it is told now: move it to the others ({MISSED[name]})"
+def test_what_is_not_told_is_known(diagnostics: dict[str, list[Diagnostic]], name: str) -> None:
+    assert not diagnostics[name], f"it is told now: move it to the others ({MISSED[name]})"

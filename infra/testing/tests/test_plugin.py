@@ -98,15 +98,15 @@ def test_a_resources_life(plugin: Running) -> None:
     assert not foreseen.id
     assert properties(foreseen.properties)["arn"] is UNKNOWN
 
-    made = plugin.create({**first, "kmsKeyId": Secret("arn:key")})
-    outputs = properties(made.properties)
-    assert made.id == first["name"]
-    assert outputs["arn"] == f"arn:aws:logs:eu-central-1:123456789012:log-group:{made.id}"
+    response = plugin.create({**first, "kmsKeyId": Secret("arn:key")})
+    outputs = properties(response.properties)
+    assert response.id == first["name"]
+    assert outputs["arn"] == f"arn:aws:logs:eu-central-1:123456789012:log-group:{response.id}"
     assert outputs["kmsKeyId"] == Secret("arn:key")
 
     plugin.stop()
     plugin.start()  # as the next command does
-    there = plugin.calls.Read(provider_pb2.ReadRequest(urn=URN, id=made.id))
+    there = plugin.calls.Read(provider_pb2.ReadRequest(urn=URN, id=response.id))
     assert properties(there.properties)["retentionInDays"] == 30
 
     again = properties(plugin.check({"retentionInDays": 60}, first).inputs)
@@ -122,11 +122,15 @@ def test_a_resources_life(plugin: Running) -> None:
     assert plugin.diff(first, first).changes == provider_pb2.DiffResponse.DIFF_NONE
 
     update = provider_pb2.UpdateRequest(
-        urn=URN, id=made.id, old_inputs=struct(first), olds=made.properties, news=struct(again)
+        urn=URN,
+        id=response.id,
+        old_inputs=struct(first),
+        olds=response.properties,
+        news=struct(again),
     )
     after = properties(plugin.calls.Update(update).properties)
     assert after["retentionInDays"] == 60
     assert after["arn"] == outputs["arn"]
 
-    plugin.calls.Delete(provider_pb2.DeleteRequest(urn=URN, id=made.id))
-    assert not plugin.calls.Read(provider_pb2.ReadRequest(urn=URN, id=made.id)).id
+    plugin.calls.Delete(provider_pb2.DeleteRequest(urn=URN, id=response.id))
+    assert not plugin.calls.Read(provider_pb2.ReadRequest(urn=URN, id=response.id)).id

@@ -471,9 +471,9 @@ def test_a_bucket_needs_what_stands_beside_it(
         for token, outputs in BESIDE.items()
         if token != missing
     ]
-    told = policies.stack(stack_of(("aws:s3/bucket:Bucket", {"bucket": name}, []), *others))
-    assert [words in one.message for one in told if words] == [True] * bool(words)
-    assert bool(told) is bool(missing)
+    violations = policies.stack(stack_of(("aws:s3/bucket:Bucket", {"bucket": name}, []), *others))
+    assert [words in one.message for one in violations if words] == [True] * bool(words)
+    assert bool(violations) is bool(missing)
 
 
 def test_another_buckets_companions_do_not_count(policies: PolicyPack) -> None:
@@ -481,9 +481,9 @@ def test_another_buckets_companions_do_not_count(policies: PolicyPack) -> None:
         (f"aws:s3/{token}", {"bucket": "b", **outputs}, []) for token, outputs in BESIDE.items()
     ]
     buckets = [("aws:s3/bucket:Bucket", {"bucket": name}, []) for name in ("a", "b")]
-    told = policies.stack(stack_of(*buckets, *others))
-    assert len(told) == 4
-    assert {one.urn for one in told} == {"urn:pulumi:dev::sample::aws:s3/bucket:Bucket::0"}
+    violations = policies.stack(stack_of(*buckets, *others))
+    assert len(violations) == 4
+    assert {one.urn for one in violations} == {"urn:pulumi:dev::sample::aws:s3/bucket:Bucket::0"}
 
 
 def test_a_repository_needs_rules_of_expiry(policies: PolicyPack) -> None:

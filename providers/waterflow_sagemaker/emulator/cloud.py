@@ -123,6 +123,7 @@ class SageMakerCloud(Cloud):
 
     def begin(self, parts: Mapping[str, Any]) -> None:
         """Put our operations in the place of moto's."""
+        from waterflow_sagemaker.emulator.bucket_policies import judge_conditions
         from waterflow_sagemaker.emulator.log_filtering import LogEvents
         from waterflow_sagemaker.emulator.moto_services import extend
         from waterflow_sagemaker.emulator.responses import serve
@@ -133,6 +134,8 @@ class SageMakerCloud(Cloud):
         extend("iam", [Simulator()])
         extend("sts", [parts["identities"]])
         extend("logs", [LogEvents()])
+        judge_conditions()
+        _mend_moto()
         assert self._gateway is not None  # noqa: S101 - made before
         check = parts["schedules"].check
         self._gateway.checks = {
@@ -162,6 +165,16 @@ def _warm() -> None:
 
     get_service_model("sagemaker")
     request_errors("CreateTrainingJob", {})
+
+
+def _mend_moto() -> None:
+    """Let the mark of a deletion be deleted, as every version can be: moto fails at it."""
+    from moto.s3.models import FakeDeleteMarker
+
+    def nothing(_: FakeDeleteMarker) -> None:
+        """Give up the bytes that it has: none."""
+
+    setattr(FakeDeleteMarker, "dispose", nothing)  # noqa: B010 - called as its method
 
 
 def _settle_moto() -> None:

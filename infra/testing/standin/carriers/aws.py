@@ -65,7 +65,7 @@ class AwsCarrier:
     def create(self, token: str, inputs: Properties, outputs: Properties) -> Properties:
         """Make a resource; what AWS answers stands above what the stand-in made up."""
         kind = aws_kinds.KINDS[token]
-        return self._asked(token, lambda client: kind.create(client, inputs, outputs))
+        return self._answer(token, lambda client: kind.create(client, inputs, outputs))
 
     def read(self, token: str, outputs: Properties) -> Properties | None:
         """Return what AWS has now, None where it has none."""
@@ -81,15 +81,15 @@ class AwsCarrier:
     def update(self, token: str, inputs: Properties, outputs: Properties) -> Properties:
         """Change a resource."""
         kind = aws_kinds.KINDS[token]
-        return self._asked(token, lambda client: kind.update(client, inputs, outputs))
+        return self._answer(token, lambda client: kind.update(client, inputs, outputs))
 
     def delete(self, token: str, outputs: Properties) -> None:
         """Remove a resource; one that is gone already is no error."""
         if self.read(token, outputs) is not None:
             kind = aws_kinds.KINDS[token]
-            self._asked(token, lambda client: kind.delete(client, outputs))
+            self._answer(token, lambda client: kind.delete(client, outputs))
 
-    def _asked(self, token: str, work: Callable[[Any], Any]) -> Any:
+    def _answer(self, token: str, work: Callable[[Any], Any]) -> Any:
         try:
             return work(self.client(aws_kinds.KINDS[token].service)) or {}
         except ClientError as error:
