@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import signal
 import sys
 import threading
 import types
@@ -22,7 +21,6 @@ from waterflow.tracking.spool import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from types import FrameType
 
 RETURNED: Final = "WATERFLOW_RETURNED"
 """Environment variable: the file that an attempt makes when it has ended well."""
@@ -153,23 +151,12 @@ def _holds(thread: threading.Thread) -> bool:
 # --- the children of the process -----------------------------------------------------------------
 
 
-def stand_alone(handler: Callable[[int, FrameType | None], None]) -> None:
-    """Make this process one that user code can start processes from, by any method.
-
-    Args:
-        handler: What takes SIGTERM here; in children the signal ends the process, as anywhere.
-    """
+def stand_alone() -> None:
+    """Make this process one that user code can start processes from, by any method."""
     # multiprocessing imports the main module in each process that it spawns. What it would find
     # here is the runtime's own, which may not even be there to import.
     _KEPT.append(sys.modules["__main__"])
     sys.modules["__main__"] = types.ModuleType("__main__")
-
-    def restore() -> None:
-        with contextlib.suppress(ValueError):
-            if signal.getsignal(signal.SIGTERM) is handler:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    os.register_at_fork(after_in_child=restore)
 
 
 _KEPT: Final[list[types.ModuleType]] = []

@@ -74,7 +74,7 @@ def run(job: Invocation, *, alone: bool = False) -> int:
         signal.signal(signal.SIGTERM, _terminate)
         ending = Ending(alone=alone)
         if alone:
-            stand_alone(_terminate)
+            stand_alone()
         return _run(job, ending)
     except Terminated:
         _remove_outputs(job)
@@ -135,6 +135,17 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _terminating.set()
     raise Terminated
+
+
+def _end_as_others_do() -> None:
+    """Let SIGTERM end a process that a step has forked, and let it be that process's own affair."""
+    with contextlib.suppress(ValueError):
+        if signal.getsignal(signal.SIGTERM) is _terminate:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.set_wakeup_fd(-1)  # inline it is the runner's, which would take it for its own
+
+
+os.register_at_fork(after_in_child=_end_as_others_do)
 
 
 def _check_terminated() -> None:

@@ -1,6 +1,8 @@
 """What the local provider promises beyond conformance: shares, ways of starting, environments."""
 
 import os
+import subprocess
+import sys
 import time
 import zipfile
 from itertools import pairwise
@@ -12,6 +14,7 @@ from mlflow import MlflowClient
 from waterflow import artifacts
 from waterflow.errors import ConfigurationError, ConflictError
 from waterflow.provider.state import Status
+from waterflow.runs.run import Run
 from waterflow.testing import reference_digests
 
 from .conftest import until
@@ -120,18 +123,30 @@ def test_spawned_steps_give_the_digests_of_forked_ones(configured, tmp_path):
     assert project.digests(run) == {step: digest for (step, _), digest in expected.items()}
 
 
-@pytest.mark.parametrize(
-    ("settings", "how"),
-    [('start = "spawn"\n', {}), ("", {"inline": True})],
-    ids=["spawned", "inline"],
-)
-def test_processes_start_and_threads_are_awaited_however_the_step_was_started(
-    configured, tmp_path, monkeypatch, settings, how
-):
-    monkeypatch.chdir(tmp_path)
-    project = configured(settings)
-    run = project.submit("crowded", how)
+def test_processes_start_and_threads_are_awaited_in_a_spawned_step(configured):
+    project = configured('start = "spawn"\n')
+    run = project.submit("crowded")
     assert project.finish(run).status is Status.SUCCEEDED, list(run.logs())
+    crowded(run)
+
+
+def test_processes_start_and_threads_are_awaited_inline(project, tmp_path):
+    # In a program of its own: the fork of one that has threads, as pytest has, may wait for ever.
+    program = (
+        "from local_pipelines import crowded; from waterflow.runs import submit; import pathlib; "
+        "print(submit.submit(crowded(), profile='mine', root=pathlib.Path(), inline=True).id)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    run = Run(done.stdout.split()[-1], project.provider)
+    assert run.status is Status.SUCCEEDED, list(run.logs())
+    crowded(run)
+
+
+def crowded(run):
+    """See what the steps of `crowded` have returned."""
     for method in ("fork", "spawn", "forkserver"):
         assert run.artifact(method).load() == [2, 4, 6]
     assert [path.name for path in run.artifact("late").load().iterdir()] == ["written"]
