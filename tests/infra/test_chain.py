@@ -113,7 +113,7 @@ def landing_zone(emulator, settings):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(TESTING)},
+        env=os.environ | {"PYTHONPATH": str(TESTING), "GRPC_VERBOSITY": "NONE"},
     )
     with process:
         process.stdin.write(json.dumps({"endpoint": emulator.endpoint, "config": settings}) + "\n")
