@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import PermissionDeniedError, WaterflowError
 from waterflow.provider import Check
+from waterflow.spec import Resources
+from waterflow_sagemaker import machines
 from waterflow_sagemaker.errors import translated
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ PASSING: Final = "passing the role"
 RIGHTS: Final = "the role's rights"
 
 _SERVICE: Final = "sagemaker.amazonaws.com"
+_JOB: Final = "pipelines-doctor"
+"""A job as SageMaker names those of pipelines: roles may be held to such names."""
 _SESSION: Final = re.compile(r"arn:[\w-]+:sts::\d{12}:assumed-role/(?P<role>[^/]+)/.+")
 
 
@@ -77,7 +81,7 @@ class Rights:
             text = f"{self._caller} is no role or user, and cannot be simulated"
             hint = "Submit a run: AWS then says whether iam:PassRole is allowed"
             return Check(PASSING, "warning", text, hint)
-        if self._denied(principal, _Need(("iam:PassRole",), role, "")):
+        if self._denied(principal, _Need(("iam:PassRole",), role, ""), role):
             return Check(
                 PASSING,
                 "broken",
@@ -88,7 +92,7 @@ class Rights:
 
     def _rights(self, role: str) -> Check:
         """See that the role may do what every run needs."""
-        missing = {need: self._denied(role, need) for need in self._needs(role)}
+        missing = {need: self._denied(role, need, role) for need in self._needs(role)}
         lacks = {need: actions for need, actions in missing.items() if actions}
         if not lacks:
             return Check(RIGHTS, "ok", f"{role} may do what every run needs")
@@ -103,7 +107,8 @@ class Rights:
             "broken" if sure else "warning",
             f"{role} is not allowed {text}"
             + ("" if sure else "; unless the bucket's own policy allows it, runs fail"),
-            "Allow it in the role's policies; `waterflow compile` lists what a pipeline needs",
+            "Allow it in the role's policies. What a pipeline needs: "
+            "waterflow plan TARGET --permissions",
         )
 
     def _needs(self, role: str) -> list[_Need]:
@@ -123,7 +128,7 @@ class Rights:
             *(
                 _Need(
                     (f"sagemaker:Create{kind}Job", f"sagemaker:Describe{kind}Job"),
-                    f"{jobs}:{kind.lower()}-job/doctor",
+                    f"{jobs}:{kind.lower()}-job/{_JOB}",
                     "to run the steps as jobs",
                 )
                 for kind in ("Processing", "Training")
@@ -132,7 +137,7 @@ class Rights:
             *(
                 _Need(
                     ("logs:CreateLogStream", "logs:PutLogEvents"),
-                    f"{logs}/{kind}Jobs:log-stream:doctor",
+                    f"{logs}/{kind}Jobs:log-stream:{_JOB}",
                     "to write logs",
                 )
                 for kind in ("Processing", "Training")
@@ -148,8 +153,43 @@ class Rights:
             return str(role["Role"]["Arn"])
         return self._caller if ":user/" in self._caller else None
 
-    def _denied(self, principal: str, need: _Need) -> list[str]:
-        """Return the actions that an identity is not allowed."""
+    def _context(self, role: str) -> list[dict[str, Any]]:
+        """Return what requests for runs with a role say of themselves, as conditions read it.
+
+        Without them a role that is held to a network, machines or a key is told to lack rights.
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
+        """
+        settings = self._settings
+        own = [one for one in settings.steps.values() if one.role == role]
+        # A step's role meets the step's settings, and the profile's where it has none.
+        step = own[0] if own and role != settings.role else None
+        chosen: dict[str, Any] = {}
+        for name in ("subnets", "security_groups", "network_isolation", "kms_key"):
+            value = getattr(step, name, None)
+            chosen[name] = getattr(settings, name) if value is None else value
+        key = chosen["kms_key"] or ""
+        keys = [key] if key.startswith("arn:") else []  # of an alias, IAM sees the key's ARN
+        machine = machines.choose(Resources(), settings.machines, "training").type
+        isolated, encrypted = chosen["network_isolation"], settings.encrypt_traffic
+        values: dict[str, tuple[str, list[str]]] = {
+            "iam:PassedToService": ("string", [_SERVICE]),
+            "s3:prefix": ("string", [f"{settings.prefix}/"]),
+            "sagemaker:InstanceTypes": ("stringList", [machine]),
+            "sagemaker:VpcSubnets": ("stringList", chosen["subnets"]),
+            "sagemaker:VpcSecurityGroupIds": ("stringList", chosen["security_groups"]),
+            "sagemaker:NetworkIsolation": ("boolean", [str(isolated).lower()]),
+            "sagemaker:InterContainerTrafficEncryption": ("boolean", [str(encrypted).lower()]),
+            "sagemaker:OutputKmsKey": ("string", keys),
+            "sagemaker:VolumeKmsKey": ("string", keys),
+        }
+        return [
+            {"ContextKeyName": name, "ContextKeyType": kind, "ContextKeyValues": texts}
+            for name, (kind, texts) in values.items()
+            if texts
+        ]
+
+    def _denied(self, principal: str, need: _Need, role: str) -> list[str]:
+        """Return the actions that an identity is not allowed, for runs with a role."""
         with translated("SimulatePrincipalPolicy"):
             pages = (
                 self._connections.client("iam")
@@ -158,13 +198,7 @@ class Rights:
                     PolicySourceArn=principal,
                     ActionNames=list(need.actions),
                     ResourceArns=[need.resource],
-                    ContextEntries=[
-                        {
-                            "ContextKeyName": "iam:PassedToService",
-                            "ContextKeyValues": [_SERVICE],
-                            "ContextKeyType": "string",
-                        }
-                    ],
+                    ContextEntries=self._context(role),
                 )
             )
             return [

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from standin import Result, Secret, Stack
 from standin.carriers.aws import AwsCarrier
+from standin.carriers.aws_kinds import KINDS
+from standin.values import bare
 
 STACKS = Path(__file__).parent / "stacks"
 WATERFLOW = Path(__file__).parents[3] / ".venv" / "bin" / "waterflow"
@@ -47,6 +49,10 @@ def story(carrier: AwsCarrier) -> dict[str, Any]:
     seen: dict[str, Any] = {"foreseen": stack.preview(), "before": there(carrier)}
     result = stack.up().require()
     seen |= {"result": result, "there": there(carrier), "again": stack.up()}
+    carried = [one for one in result.resources if carrier.takes(one.type)]
+    for one in carried:
+        carrier.update(one.type, bare(one.inputs), bare(one.outputs))
+    seen |= {"kinds": {one.type for one in carried}, "updated": stack.refresh()}
     logs, bucket = carrier.client("logs"), result.resource("data", "Bucket")["bucket"]
     logs.put_retention_policy(logGroupName=result.resource("logs")["name"], retentionInDays=7)
     carrier.client("s3").put_bucket_versioning(
@@ -165,14 +171,25 @@ def test_a_second_up_changes_nothing(story: dict[str, Any]) -> None:
     assert set(story["again"].require().counts) == {"same"}
 
 
+def test_every_kind_can_be_updated(story: dict[str, Any]) -> None:
+    assert story["kinds"] == set(KINDS), "the stack has all that a carrier takes"
+    assert set(story["updated"].require().counts) == {"same"}
+
+
 def test_what_was_changed_in_aws_is_seen_and_healed(story: dict[str, Any]) -> None:
     drifted, healed = story["drifted"], story["healed"].require()
     assert drifted.changed == {
         "logs": "update",
         "data": "update",
         "images": "delete",
+        "expiry": "delete",
     }
-    assert healed.changed == {"logs": "update", "data": "update", "images": "create"}
+    assert healed.changed == {
+        "logs": "update",
+        "data": "update",
+        "images": "create",
+        "expiry": "create",
+    }
     assert story["healthy"] == story["there"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import urllib.request
@@ -71,10 +72,10 @@ class Project:
 
     def allow(self, role, *statements):
         """Give a role its only inline policy."""
-        keys = ("Effect", "Action", "Resource")
+        keys = ("Effect", "Action", "Resource", "Condition")
         policy = {
             "Version": "2012-10-17",
-            "Statement": [dict(zip(keys, one, strict=True)) for one in statements],
+            "Statement": [dict(zip(keys, one, strict=False)) for one in statements],
         }
         self.aws("iam").put_role_policy(
             RoleName=role, PolicyName="own", PolicyDocument=json.dumps(policy)
@@ -215,7 +216,7 @@ FAULTS = {
                                    "aws iam update-assume-role-policy"),
     "role that may run no jobs": (denied_jobs, "the role's rights",
                                   "is not allowed sagemaker:CreateTrainingJob on ",
-                                  "waterflow compile"),
+                                  "waterflow plan TARGET --permissions"),
     "role that nobody may hand on": (unpassable_role, "passing the role", "may not hand ",
                                      "iam:PassRole"),
     "role of another account": (another_account, "role", "not of the account", "profile show"),
@@ -243,6 +244,66 @@ def test_each_fault_is_told_with_the_way_out(project, monkeypatch, fault):
     assert hint in checks[name]["hint"], checks[name]
     broken = [key for key, one in checks.items() if one["state"] == "broken"]
     assert broken == [name], "nothing else is wrong"
+
+
+KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1a2b3c4d"
+HOLDING = {
+    "ForAllValues:StringLike": {"sagemaker:InstanceTypes": ["ml.m5.*"]},
+    "ForAllValues:StringEquals": {
+        "sagemaker:VpcSubnets": ["subnet-1"],
+        "sagemaker:VpcSecurityGroupIds": ["sg-1"],
+    },
+    "Null": {"sagemaker:VpcSubnets": "false", "sagemaker:VpcSecurityGroupIds": "false"},
+    "ArnEqualsIfExists": {"sagemaker:OutputKmsKey": KEY, "sagemaker:VolumeKmsKey": KEY},
+    "Bool": {
+        "sagemaker:InterContainerTrafficEncryption": "true",
+        "sagemaker:NetworkIsolation": "true",
+    },
+}
+"""What a role can be held to, as that of the landing zone is to its names, network and key."""
+WITHIN = {
+    "machines": '["ml.m5.large"]',
+    "subnets": '["subnet-1"]',
+    "security_groups": '["sg-1"]',
+    "kms_key": f'"{KEY}"',
+    "encrypt_traffic": "true",
+    "network_isolation": "true",
+}
+BEYOND = {
+    "nothing": {},
+    "machines": {"machines": '["ml.c5.xlarge"]'},
+    "subnets": {"subnets": '["subnet-1", "subnet-2"]'},
+    "no network": {"subnets": "[]", "security_groups": "[]"},
+    "key": {"kms_key": f'"{KEY}5e6f"'},
+    "traffic": {"encrypt_traffic": "false"},
+    "isolation": {"network_isolation": "false"},
+}
+
+
+@pytest.mark.parametrize("beyond", BEYOND.values(), ids=BEYOND.keys())
+def test_a_role_is_examined_as_runs_of_the_profile_use_it(project, beyond):
+    bucket, jobs = f"arn:aws:s3:::{project.aws.bucket}", f"arn:aws:sagemaker:*:{ACCOUNT}"
+    kinds = ("Processing", "Training")
+    names = [f"{jobs}:{kind.lower()}-job/pipelines-*" for kind in kinds]
+    starts = [f"sagemaker:Create{kind}Job" for kind in kinds]
+    project.aws("iam").detach_role_policy(
+        RoleName=project.role, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+    )
+    project.allow(
+        project.role,
+        ("Allow", "s3:ListBucket", bucket, {"StringLike": {"s3:prefix": "waterflow/*"}}),
+        ("Allow", ["s3:GetObject", "s3:PutObject"], f"{bucket}/waterflow/*"),
+        ("Allow", starts, names, HOLDING),
+        ("Allow", [f"sagemaker:Describe{kind}Job" for kind in kinds], names),
+        ("Allow", "iam:PassRole", "*"),
+        ("Allow", "logs:*", f"arn:aws:logs:*:{ACCOUNT}:log-group:/aws/sagemaker/*"),
+    )
+    project.settings |= WITHIN | beyond
+    code, checks = project.examined()
+    said = checks["the role's rights"]
+    assert (code, said["state"]) == ((3, "broken") if beyond else (0, "ok")), said
+    if beyond:
+        assert re.findall(r"(\w+:\w+) on arn", said["found"]) == starts, "and nothing else"
 
 
 def test_rights_that_a_bucket_s_policy_may_give_are_a_warning(project):

@@ -375,7 +375,7 @@ class ModelPackageGroup(Kind):
         return {}
 
     def update(self, client: Client, inputs: Properties, outputs: Properties) -> Properties:
-        client.addtag_list(ResourceArn=outputs["arn"], Tags=tag_list(inputs.get("tags")))
+        client.add_tags(ResourceArn=outputs["arn"], Tags=tag_list(inputs.get("tags")))
         return {}
 
     def delete(self, client: Client, outputs: Properties) -> None:

@@ -91,6 +91,12 @@ images = aws.ecr.Repository(
     image_tag_mutability="IMMUTABLE",
     image_scanning_configuration={"scan_on_push": True},
 )
+rule = {
+    "rulePriority": 1,
+    "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 50},
+    "action": {"type": "expire"},
+}
+aws.ecr.LifecyclePolicy("expiry", repository=images.name, policy=json.dumps({"rules": [rule]}))
 aws.cloudwatch.LogGroup("logs", retention_in_days=30)
 aws.scheduler.ScheduleGroup("schedules")
 aws.sagemaker.ModelPackageGroup("models", model_package_group_name="models")
