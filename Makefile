@@ -38,9 +38,9 @@ record-calls: $(READY) ## Write anew what the suites call of AWS, against which 
 	git diff --stat tests/infra/recorded_calls.json
 
 # In an environment of its own: it wants another botocore than boto3 does.
-$(TOOLS)/awscli/.ready: | $(filter $(TOOLS)/%,$(UV))
+$(TOOLS)/awscli/.ready: tests/providers/sagemaker/awscli.txt | $(filter $(TOOLS)/%,$(UV))
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(@D)
-	$(UV) pip install --quiet --python $(@D)/bin/python "awscli==1.46.3"
+	$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes $<
 	@touch $@
 
 # Each of infra's projects has an environment of its own, made once from its own lock.
@@ -81,10 +81,13 @@ torch: $(TOOLS)/torch ## Bring PyTorch, for the tests of its tensors (200 MB; CU
 ui: $(READY) ## Open the MLflow UI on this project's runs
 	$(BIN)/waterflow ui
 
-lock: | $(filter $(TOOLS)/%,$(UV)) ## Resolve requirements.lock anew
+lock: | $(filter $(TOOLS)/%,$(UV)) ## Resolve requirements.lock and the AWS command line's lock anew
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  -o requirements.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  -o tests/providers/sagemaker/awscli.txt tests/providers/sagemaker/awscli.in
 
 lock-infra: | $(filter $(TOOLS)/%,$(UV)) ## Resolve the locks of infra/ anew
 	@for each in $(INFRA); do (cd $$each && $(abspath $(UV)) pip compile --quiet --universal \

@@ -45,6 +45,7 @@ class Place:
         self.checkpoint = None
         self.execution = os.environ["NATIVE_ID"]
         self.rank, self.hosts = 0, ["only"]
+        self.attempts = {}
 
     def artifacts(self, mount):
         return self.paths[mount]

@@ -189,14 +189,14 @@ class Caching:
     ) -> None:
         run = self._changed_and_kept(world)
         assert watch(run, Lines()).status is Status.SUCCEEDED
-        told = capsys.readouterr().out
+        output = capsys.readouterr().out
         for step, why in (
             ("coded", "code: SUFFIX in kit_coded_helper.py changed"),
             ("parity", "parameter number 3 -> 5"),
         ):
-            (line,) = re.findall(rf"(?m)^\S+  {step} +running.*$", told)
+            (line,) = re.findall(rf"(?m)^\S+  {step} +running.*$", output)
             assert f"({why})" in line
-        (line,) = re.findall(r"(?m)^\S+  dice +running.*$", told)
+        (line,) = re.findall(r"(?m)^\S+  dice +running.*$", output)
         assert line.endswith("running"), "it is never cached: nothing differs"
 
     def test_a_run_says_why_its_steps_ran(self, world: World) -> None:

@@ -192,8 +192,8 @@ class Foretelling(RemoteBase):
         observe = foretold.observe
         provider, _, _ = foretold.compile("kit_foretold:foretold", number=1)
         observe("one", number=1)
-        made = {one.step: one.uri for one in provider.artifacts(next(iter(foretold.names)))}
-        lost = list(provider.bucket.names(provider.bucket.name(made["make"]) or ""))
+        uris = {one.step: one.uri for one in provider.artifacts(next(iter(foretold.names)))}
+        lost = list(provider.bucket.names(provider.bucket.name(uris["make"]) or ""))
         assert lost
         provider.bucket.delete(lost[0][0])
         why = foretold.foretell(number=1)["make"].why
@@ -206,8 +206,8 @@ class Foretelling(RemoteBase):
         assert expected == _row("two", "two", "one", "two")
         assert set(ran.values()) == {"cached"}
         # And so it does when that is lost too.
-        made = {one.step: one.uri for one in provider.artifacts(list(foretold.names)[1])}
-        for name, _ in list(provider.bucket.names(provider.bucket.name(made["make"]) or "")):
+        uris = {one.step: one.uri for one in provider.artifacts(list(foretold.names)[1])}
+        for name, _ in list(provider.bucket.names(provider.bucket.name(uris["make"]) or "")):
             provider.bucket.delete(name)
         expected, ran = observe("four", number=1)
         assert ran["make"] == "will run"
@@ -222,10 +222,10 @@ class Foretelling(RemoteBase):
         provider, build, compiled = foretold.compile("kit_foretold:foretold", number=1)
         document = own(compiled)
         version = provider.starter.deploy(build, document).version
-        made = {one.step: one.uri for one in provider.artifacts(next(iter(foretold.names)))}
+        uris = {one.step: one.uri for one in provider.artifacts(next(iter(foretold.names)))}
         (file,) = [
             name
-            for name, _ in provider.bucket.names(provider.bucket.name(made["make"]) or "")
+            for name, _ in provider.bucket.names(provider.bucket.name(uris["make"]) or "")
             if name.endswith("value.json")
         ]
         provider.bucket.delete(file)

@@ -47,12 +47,12 @@ def command(
         call = _defined(source, parameters, errors)
         _check(source, call, profile, errors)
         reports.append(_Report(source, call, errors.errors))
-    told: dict[str, WaterflowError] = {}
+    unique: dict[str, WaterflowError] = {}
     for problem in (*shared.errors, *(one for report in reports for one in report.problems)):
-        told.setdefault(str(problem), problem)
+        unique.setdefault(str(problem), problem)
     if as_json:
         problems = [
-            {"kind": type(problem).__name__, "message": text} for text, problem in told.items()
+            {"kind": type(problem).__name__, "message": text} for text, problem in unique.items()
         ]
         whole: dict[str, Any] = {"valid": not problems, "problems": problems}
         if len(reports) == 1:
@@ -62,9 +62,9 @@ def command(
     for report in () if as_json else reports:
         if not report.problems and not shared.errors:
             report.tell()
-    for text in () if as_json else told:
+    for text in () if as_json else unique:
         tell(text)
-    context.exit(next(iter(told.values())).exit_code if told else 0)
+    context.exit(next(iter(unique.values())).exit_code if unique else 0)
 
 
 @dataclass(frozen=True)
