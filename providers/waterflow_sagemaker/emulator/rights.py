@@ -113,12 +113,8 @@ def of_request(service: str, operation: str, request: Request, region: str) -> l
         request: What it says, as the service's model has it.
         region: The region that it is sent to.
     """
-    rights = _SERVICES.get(service, _any)(operation, request, region)
+    rights = SERVICES[service](operation, request, region)
     return [one for one in rights if one.action not in FREE]
-
-
-def _any(operation: str, request: Request, region: str) -> Iterable[Right]:
-    raise NotImplementedError(f"no rights are known of {operation} in {region}: {request}")
 
 
 def _sagemaker(operation: str, request: Request, region: str) -> Iterator[Right]:
@@ -242,7 +238,7 @@ def _sqs(operation: str, request: Request, region: str) -> Iterator[Right]:
     yield Right(f"sqs:{operation.removesuffix('Batch')}", resource)
 
 
-_SERVICES: Final[Mapping[str, Callable[[str, Request, str], Iterable[Right]]]] = {
+SERVICES: Final[Mapping[str, Callable[[str, Request, str], Iterable[Right]]]] = {
     "sagemaker": _sagemaker,
     "scheduler": _scheduler,
     "logs": _logs,
@@ -253,6 +249,7 @@ _SERVICES: Final[Mapping[str, Callable[[str, Request, str], Iterable[Right]]]] =
     "sts": _sts,
     "sqs": _sqs,
 }
+"""Service -> what yields the rights of an operation, a request and a region; S3 is apart."""
 
 
 # --- what SageMaker does in the name of a job's role ----------------------------------------------

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
-from xml.etree import ElementTree as ET
 
 from waterflow_sagemaker.emulator.buckets import place
 from waterflow_sagemaker.emulator.objects import ACCOUNT
@@ -190,5 +190,4 @@ def _region(bucket: str) -> str:
 
 def _keys(body: bytes) -> list[str]:
     """Return the keys that a request to delete several names."""
-    keys = (ET.fromstring(b"<K>%s</K>" % key).text for key in _KEY.findall(body))  # noqa: S314 - a piece without a document type
-    return [key or "" for key in keys]
+    return [html.unescape(key.decode("utf-8", "replace")) for key in _KEY.findall(body)]

@@ -52,16 +52,11 @@ def canonical(call: dict[str, Any], foreign: re.Pattern[str] = FOREIGN) -> dict[
         key = key if slash else context.get("s3:prefix", "")
         own = PREFIXES.fullmatch(key.partition("/")[0])
         bucket = "bucket" if own or not (slash or key) else "elsewhere"
-        folders = [
-            "prefix" if own else "data",
-            *(key.split("/")[1:-1][:1] if own and slash else []),
-        ]
-        if slash:
-            resource = f"arn:aws:s3:::{bucket}/{'/'.join(folders)}/*"
-        else:
-            resource = f"arn:aws:s3:::{bucket}"
-            if "s3:prefix" in context:
-                context["s3:prefix"] = f"{folders[0]}/*"
+        # As finely as policies have it: which folder is met may hang on who is faster.
+        key = "prefix/*" if own else "data/*"
+        resource = f"arn:aws:s3:::{bucket}{slash}{key if slash else ''}"
+        if "s3:prefix" in context:
+            context["s3:prefix"] = key
     for pattern, name in NAMES:
         resource = re.sub(pattern, name, resource)
     return {

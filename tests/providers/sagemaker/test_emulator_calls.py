@@ -1,9 +1,13 @@
 """The record of calls: what IAM is asked by each kind of request, and by whom."""
 
+import contextlib
 import json
 
 import boto3
 import pytest
+from waterflow_sagemaker.emulator import operations, rights
+
+from tests.providers.sagemaker.calls import UPDATE, held
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/one"
 GROUP = "scheduler:us-east-1:123456789012:schedule-group/calls"
@@ -192,6 +196,10 @@ def test_what_a_request_asks(recorded, name):
     assert recorded.asked(act) == expected
 
 
+def test_every_service_has_its_rights():
+    assert rights.SERVICES.keys() | {"s3"} == operations.ANSWERED.keys()
+
+
 def test_conditions_are_recorded_with_the_call(recorded):
     (listing,) = recorded.lines(lambda one: one.s3("list_objects_v2", Prefix="a/"))
     assert listing["context"] == {"s3:prefix": "a/", "aws:RequestedRegion": "us-east-1"}
@@ -211,3 +219,28 @@ def test_what_is_refused_before_iam_is_asked_is_not_recorded(recorded):
             one("sagemaker").list_notebook_instances()
 
     assert recorded.lines(wrong) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "known"),
+    [
+        ("sagemaker:StartPipelineExecution", "sagemaker:us-east-1:123456789012:pipeline/{}", True),
+        ("sagemaker:DeletePipeline", "sagemaker:us-east-1:123456789012:pipeline/{}", False),
+        ("s3:GetObject", "s3:::runs-1-2/runs-1-2/runs/x", True),
+        ("s3:PutObject", "s3:::runs-1-2/beside/x", False),
+    ],
+)
+def test_a_suite_that_calls_more_than_is_known_fails(
+    tmp_path, monkeypatch, action, resource, known
+):
+    monkeypatch.delenv(UPDATE, raising=False)
+    raw = tmp_path / "calls.jsonl"
+    call = {
+        "principal": "submitter",
+        "action": action,
+        "resource": "arn:aws:" + resource.format("runs-1-2-nightly"),
+        "context": {"aws:RequestedRegion": "us-east-1"},
+    }
+    refused = contextlib.nullcontext() if known else pytest.raises(AssertionError, match=action)
+    with refused, held(raw):
+        raw.write_text(json.dumps(call) + "\n")
