@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 INFRA := infra/testing infra/policy infra/aws
 
-.PHONY: help demo test test-infra test-infra-cli lint bench bench-peers torch ui lock lock-infra clean
+.PHONY: help demo test record-calls test-infra test-infra-cli lint bench bench-peers torch ui lock lock-infra clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -30,6 +30,12 @@ demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from
 
 test: $(READY) $(TOOLS)/awscli/.ready test-infra ## Run the tests
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
+
+record-calls: $(READY) ## Write anew what the suites call of AWS, against which infra's roles are held
+	echo '[]' > tests/infra/recorded_calls.json
+	WATERFLOW_RECORD_CALLS=1 $(BIN)/pytest -n 3 --dist loadscope tests/conformance/test_sagemaker.py \
+	  tests/providers/sagemaker/test_remote.py tests/providers/sagemaker/test_doctor.py
+	git diff --stat tests/infra/recorded_calls.json
 
 # In an environment of its own: it wants another botocore than boto3 does.
 $(TOOLS)/awscli/.ready: tests/providers/sagemaker/awscli.txt | $(filter $(TOOLS)/%,$(UV))

@@ -272,12 +272,6 @@ class _Needs:
         )
         yield _allowed(
             SUBMITTER,
-            ("sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"),
-            (self._arn("sagemaker", "processing-job/*"), self._arn("sagemaker", "training-job/*")),
-            "to tell why a step failed",
-        )
-        yield _allowed(
-            SUBMITTER,
             ("iam:PassRole",),
             (self.pipeline_role,),
             "to give the pipeline its role",

@@ -27,6 +27,7 @@ SCOPE = Scope(
     place=Place(partition="aws", account=ACCOUNT, region=REGION),
     settings=SimpleNamespace(
         prefix="waterflow",
+        environment="prod",
         machine_families=("ml.m5", "ml.g5"),
         data_buckets=("elsewhere",),
         secrets=("shared-token",),
@@ -88,9 +89,9 @@ BEYOND = {
     # What the roles allow and no plan lists, each with its reason.
     adapter.SUBMITTER: {
         "iam:GetRole": "doctor looks whether the roles may be assumed",
+        "iam:SimulatePrincipalPolicy": "doctor asks what the roles may do",
         "ecr:DescribeRepositories": "doctor looks whether the image's repository is there",
         "secretsmanager:DescribeSecret": "doctor looks whether secrets are there",
-        "s3:GetBucketLocation": "clients of S3 ask for the region of a bucket",
     },
     JOBS: {},
     SCHEDULER: {},

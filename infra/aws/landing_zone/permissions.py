@@ -45,6 +45,11 @@ def of_jobs(scope: Scope) -> list[Statement]:
         *_running(scope),
         *_bucket(scope, "read code and data and write results", deletes=False),
         Statement(
+            why="find the bucket",
+            actions=("s3:GetBucketLocation",),
+            resources=(scope.place.s3(scope.bucket),),
+        ),
+        Statement(
             why="write logs",
             actions=(
                 "logs:CreateLogGroup",
@@ -108,11 +113,6 @@ def of_submitter(scope: Scope) -> list[Statement]:
             resources=EVERYTHING,
             conditions=scope.place.here,
         ),
-        Statement(
-            why="tell why a step failed",
-            actions=("sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"),
-            resources=scope.jobs,
-        ),
         _pass_role("give pipelines their role", scope.jobs_role_arn, "sagemaker"),
         _pass_role("give schedules their role", scope.scheduler_role_arn, "scheduler"),
         *_bucket(scope, "send code and data and fetch results", deletes=True),
@@ -126,9 +126,10 @@ def of_submitter(scope: Scope) -> list[Statement]:
         *_tracking(scope),
         *_data(scope, versions=True),
         Statement(
+            # Its own too: doctor asks what whoever asks may do.
             why="examine roles",
-            actions=("iam:GetRole",),
-            resources=(scope.jobs_role_arn, scope.scheduler_role_arn),
+            actions=("iam:GetRole", "iam:SimulatePrincipalPolicy"),
+            resources=(scope.roles,),
         ),
         Statement(
             why="examine images",
@@ -318,11 +319,6 @@ def _bucket(scope: Scope, why: str, *, deletes: bool) -> Iterator[Statement]:
         actions=("s3:ListBucket",),
         resources=(scope.place.s3(scope.bucket),),
         conditions={"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}},
-    )
-    yield Statement(
-        why="find the bucket",
-        actions=("s3:GetBucketLocation",),
-        resources=(scope.place.s3(scope.bucket),),
     )
 
 

@@ -49,6 +49,11 @@ class Scope:
         return (self.place.arn("sagemaker", f"pipeline/{self.settings.prefix}-*"),)
 
     @property
+    def roles(self) -> str:
+        """ARNs of the zone's roles, by their path."""
+        return self.place.role(f"{self.settings.prefix}/{self.settings.environment}/*")
+
+    @property
     def jobs(self) -> tuple[str, ...]:
         """ARNs of the jobs that pipelines start: SageMaker's names for them."""
         return tuple(self.place.arn("sagemaker", f"{kind}-job/pipelines-*") for kind in JOBS)

@@ -28,7 +28,7 @@ def redirect(environ: Environ) -> Reply | None:
     """
     from moto.s3.models import s3_backends
 
-    signed, (bucket, key) = wire.region_of(environ), _place(environ)
+    signed, (bucket, key) = wire.region_of(environ), place(environ)
     backend: Any = s3_backends[ACCOUNT]["aws"]
     there = backend.buckets.get(bucket)
     region = signed if there is None else str(there.region_name)
@@ -53,7 +53,7 @@ def redirect(environ: Environ) -> Reply | None:
     return Reply(301, data, headers)
 
 
-def _place(environ: Environ) -> tuple[str, str]:
+def place(environ: Environ) -> tuple[str, str]:
     """Return the bucket and the key of a request, whichever way it names them."""
     path = unquote(str(environ.get("PATH_INFO", ""))).lstrip("/")
     host = _HOST.fullmatch(str(environ.get("HTTP_HOST", "")).partition(":")[0])

@@ -71,27 +71,30 @@ class SageMakerCloud(Cloud):
 
         The parts of SageMaker itself are made for each region.
         """
+        from waterflow_sagemaker.emulator.calls import Calls
         from waterflow_sagemaker.emulator.endpoints import Endpoints
         from waterflow_sagemaker.emulator.experiments import Experiments
         from waterflow_sagemaker.emulator.jobs import Jobs
         from waterflow_sagemaker.emulator.keeping import Buckets, ScheduleGroups, Streams
-        from waterflow_sagemaker.emulator.logs import Logs
-        from waterflow_sagemaker.emulator.objects import Objects
         from waterflow_sagemaker.emulator.pipelines import Pipelines
         from waterflow_sagemaker.emulator.registry import ModelRegistry
         from waterflow_sagemaker.emulator.schedules import PipelineScheduler
         from waterflow_sagemaker.emulator.services import Services
 
+        calls = Calls(self._identities)
+        assert self._gateway is not None  # noqa: S101 - made before
+        self._gateway.record = calls.request
         clock, scale = Clock(), float(os.environ.get(RETRY_SCALE, "0.01"))
 
         def region(name: str) -> Region:
-            objects = Objects(name)
+            objects = calls.objects(name)
             world = World(
                 region=name,
                 endpoint=environment.variables(endpoint, name),
                 objects=objects,
-                logs=Logs(name),
+                logs=calls.logs(name),
                 identities=self._identities,
+                calls=calls,
                 **vars(site),
             )
             jobs = Jobs(world)
@@ -110,7 +113,7 @@ class SageMakerCloud(Cloud):
             **kept,
             "logs": Streams(),
             "scheduler": ScheduleGroups(),
-            "schedules": PipelineScheduler(lambda name: regions[name].pipelines, clock),
+            "schedules": PipelineScheduler(lambda name: regions[name].pipelines, clock, calls),
             "regions": regions,
             "identities": self._identities,
         }

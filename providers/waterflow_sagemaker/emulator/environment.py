@@ -20,6 +20,9 @@ UNSET: Final = (
 ONE_SERVICE: Final = "AWS_ENDPOINT_URL_"
 """What the variables begin with that do so for one service."""
 
+KEY: Final = "emulator"
+"""The access key of whoever uses the emulator."""
+
 SDK_CONFIG: Final = """\
 SchemaVersion: '1.0'
 SageMaker:
@@ -39,7 +42,7 @@ def variables(endpoint: str, region: str) -> dict[str, str]:
     """
     return {
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "emulator",
+        "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": "emulator",
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,

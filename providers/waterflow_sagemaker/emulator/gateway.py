@@ -68,6 +68,8 @@ class Gateway:
         self._moto = moto
         self.checks: Mapping[tuple[str, str], Check] = {}
         """Service and operation -> refuses a request that moto would take, by ServiceError."""
+        self.record: Callable[[str, Environ], None] = lambda _service, _environ: None
+        """Writes down what a request to a service asks of IAM."""
         self.endpoints: Callable[[str, str], bool] = lambda _region, _name: False
         """Whether there is in a region an endpoint of a name."""
 
@@ -93,6 +95,7 @@ class Gateway:
                 self._check_objects(environ)
             else:
                 self._check(service, environ)
+            self.record(service, environ)
             return self._answer(service, environ, start)
         except ServiceError as error:
             stream.exhaust()

@@ -52,6 +52,11 @@ class Identities:
             self._roles[key] = role
         return key
 
+    def knows(self, key: str) -> bool:
+        """Say whether an access key is of a session in which SageMaker has assumed a role."""
+        with self._lock:
+            return key in self._roles
+
     def role_of(self, key: str) -> str:
         """Return the ARN of the role that an access key stands for.
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.jobs import JobExistsError, JobTable, QuotaExceededError
 from waterflow.emulation.jobs import JobRefusedError as Refused
-from waterflow_sagemaker.emulator import errors
+from waterflow_sagemaker.emulator import errors, rights
+from waterflow_sagemaker.emulator.calls import Principal
 from waterflow_sagemaker.emulator.job import EndedJob, SageMakerJob
 from waterflow_sagemaker.emulator.listing import listed
 from waterflow_sagemaker.emulator.processing import ProcessingJob
+from waterflow_sagemaker.emulator.rights import Right
 from waterflow_sagemaker.emulator.training import TrainingJob
 
 if TYPE_CHECKING:
@@ -66,7 +68,23 @@ class Jobs:
             self._tables[kind].start(job, on_end and (lambda ended: on_end(ended.describe())))
         except Refused as error:
             raise _refusal(job, error) from None
+        self._record(job, piped=on_end is not None)
         return job.arn
+
+    def _record(self, job: SageMakerJob, *, piped: bool) -> None:
+        """Write down what a job's start asks of IAM.
+
+        Args:
+            job: The job.
+            piped: Whether a pipeline has started it: it does so by its role, and follows it.
+        """
+        world, request = self._world, job.request
+        asked = list(rights.of_job(job.KIND, job.image, request, world.region))
+        if piped:
+            # Pipelines tag what they start.
+            asked += rights.job(job.KIND, {"Tags": True, **request}, world.region)
+            asked += [Right(f"sagemaker:Describe{job.KIND}Job", job.arn)]
+        world.calls.add(Principal.JOBS, asked, world.region)
 
     def describe(self, kind: str, name: str) -> dict[str, Any]:
         """Return a job's description.
@@ -84,7 +102,10 @@ class Jobs:
         Raises:
             ServiceError: There is no such job, or it has ended.
         """
-        self._job(kind, name).end()
+        job = self._job(kind, name)
+        job.end()
+        right = Right(f"sagemaker:Stop{job.KIND}Job", job.arn)
+        self._world.calls.add(Principal.JOBS, [right], self._world.region)
 
     def tags_of(self, arn: str) -> list[dict[str, str]] | None:
         """Return the tags of a resource, to be changed in place; None when it is not ours."""
@@ -111,7 +132,7 @@ class Jobs:
 
     def stop_processing_job(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answer StopProcessingJob."""
-        self.stop("processing", request["ProcessingJobName"])
+        self._job("processing", request["ProcessingJobName"]).end()
         return {}
 
     def list_processing_jobs(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +149,7 @@ class Jobs:
 
     def stop_training_job(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answer StopTrainingJob."""
-        self.stop("training", request["TrainingJobName"])
+        self._job("training", request["TrainingJobName"]).end()
         return {}
 
     def list_training_jobs(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.schedules import Scheduler
 from waterflow_sagemaker.emulator import schedule_expressions
+from waterflow_sagemaker.emulator.calls import Principal
 from waterflow_sagemaker.emulator.errors import invalid
 from waterflow_sagemaker.emulator.objects import ACCOUNT
 from waterflow_sagemaker.emulator.paging import seconds
+from waterflow_sagemaker.emulator.rights import of_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from waterflow.emulation.clock import Clock
+    from waterflow_sagemaker.emulator.calls import Calls
     from waterflow_sagemaker.emulator.pipelines import Pipelines
 
 _LOG: Final = logging.getLogger(__name__)
@@ -65,11 +68,12 @@ class PipelineScheduler(Scheduler):
     Args:
         pipelines: Region -> what is started there.
         clock: The time.
+        calls: The record of what is asked of IAM.
     """
 
-    def __init__(self, pipelines: Callable[[str], Pipelines], clock: Clock) -> None:
+    def __init__(self, pipelines: Callable[[str], Pipelines], clock: Clock, calls: Calls) -> None:
         super().__init__(clock)
-        self._pipelines = pipelines
+        self._pipelines, self._calls = pipelines, calls
 
     def schedules(self) -> Iterator[_MotoSchedule]:
         """Yield moto's schedules, those of all regions."""
@@ -92,8 +96,11 @@ class PipelineScheduler(Scheduler):
             request = _request(schedule.target)
             if request is None:
                 return None
+            region = _region(key)
+            asked = of_request("sagemaker", "StartPipelineExecution", request, region)
+            self._calls.add(Principal.SCHEDULER, asked, region)
             # A schedule starts what is in its own region: another one's pipeline is not there.
-            answer = self._pipelines(_region(key)).start_pipeline_execution(
+            answer = self._pipelines(region).start_pipeline_execution(
                 request | {"ClientRequestToken": token}
             )
         except (ServiceError, KeyError, ValueError) as error:

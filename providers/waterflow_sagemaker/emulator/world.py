@@ -10,6 +10,7 @@ from waterflow.emulation.site import Site
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from waterflow_sagemaker.emulator.calls import Calls
     from waterflow_sagemaker.emulator.identity import Identities
     from waterflow_sagemaker.emulator.logs import Logs
     from waterflow_sagemaker.emulator.objects import Objects
@@ -28,6 +29,7 @@ class World(Site):
         objects: S3.
         logs: CloudWatch Logs.
         identities: The roles that access keys stand for.
+        calls: The record of what is asked of IAM.
     """
 
     region: str
@@ -35,3 +37,4 @@ class World(Site):
     objects: Objects
     logs: Logs
     identities: Identities
+    calls: Calls

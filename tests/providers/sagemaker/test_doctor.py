@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from click.testing import CliRunner
 
+from tests.providers.sagemaker.calls import held
 from tests.servers import free_port
 from waterflow.cli import cli
 
@@ -135,8 +136,10 @@ def project(aws, emulator, tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-def test_a_profile_whose_things_are_all_there_is_well(project):
-    code, checks = project.examined()
+def test_a_profile_whose_things_are_all_there_is_well(project, calls):
+    with held(calls, foreign=re.compile("role/waterflow-test")) as called:
+        code, checks = project.examined()
+    assert called, "the emulator has recorded nothing"
     assert code == 0, checks
     cloud = {"credentials", "bucket", "role", "image", f"secret {project.secret}", "mlflow",
              "passing the role", "the role's rights"}  # fmt: skip

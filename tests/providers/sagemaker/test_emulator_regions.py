@@ -13,8 +13,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from waterflow_sagemaker.emulator.calls import Calls
 from waterflow_sagemaker.emulator.endpoints import Endpoints
 from waterflow_sagemaker.emulator.experiments import Experiments
+from waterflow_sagemaker.emulator.identity import Identities
 from waterflow_sagemaker.emulator.jobs import Jobs
 from waterflow_sagemaker.emulator.keeping import ScheduleGroups, Streams
 from waterflow_sagemaker.emulator.objects import Objects
@@ -345,7 +347,7 @@ def _parts():
         )
 
     regions = Regions(region)
-    schedules = PipelineScheduler(lambda name: regions[name].pipelines, clock)
+    schedules = PipelineScheduler(lambda name: regions[name].pipelines, clock, Calls(Identities()))
     parts = {"logs": Streams(), "scheduler": ScheduleGroups(), "schedules": schedules}
     return parts | {"regions": regions}
 

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 from waterflow_sagemaker.emulator import Emulator, schedule_expressions
+from waterflow_sagemaker.emulator.calls import Calls
+from waterflow_sagemaker.emulator.identity import Identities
 from waterflow_sagemaker.emulator.objects import Objects
 from waterflow_sagemaker.emulator.pipelines import Pipelines as Engine
 from waterflow_sagemaker.emulator.schedules import PipelineScheduler
@@ -48,7 +50,7 @@ class Scheduled:
         text = json.dumps(document(fail("f", get("Parameters.p")), parameters={"p": "no"}))
         request = {"PipelineName": "nightly", "RoleArn": ROLE, "PipelineDefinition": text}
         self.arn = self.pipelines.create_pipeline(request)["PipelineArn"]
-        self.schedules = PipelineScheduler(lambda _: self.pipelines, clock)
+        self.schedules = PipelineScheduler(lambda _: self.pipelines, clock, Calls(Identities()))
 
     def request(self, name: str, expression: str, **more: Any) -> dict[str, Any]:
         pairs = [{"Name": "p", "Value": name}]
@@ -171,7 +173,9 @@ def test_schedules_fire_by_themselves_and_outlive_a_restart(scheduled, eventuall
     scheduled.create("soon", "rate(1 hour)")
     eventually(lambda: scheduled.started() == ["soon"])
     scheduled.schedules.close()
-    again = PipelineScheduler(lambda _: scheduled.pipelines, scheduled.pipelines.clock)
+    again = PipelineScheduler(
+        lambda _: scheduled.pipelines, scheduled.pipelines.clock, Calls(Identities())
+    )
     again.restore(json.loads(json.dumps(scheduled.schedules.snapshot())))
     again.run_due()
     assert scheduled.started() == ["soon"]  # a rate begins once

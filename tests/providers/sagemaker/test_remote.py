@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-import boto3
 import pytest
 
-from tests.providers.sagemaker.cloud import CLOUD
+from tests.providers.sagemaker.calls import held
+from tests.providers.sagemaker.cloud import CLOUD, client
 from waterflow.testing import ExamplesConformance, RemoteConformance
 from waterflow.testing.faults import Faults
 from waterflow.testing.foretelling import Foretelling
@@ -27,6 +27,12 @@ from waterflow.testing.watching import Watching
 class SageMaker(RemoteBase):
     cloud = CLOUD
 
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _calls(cls, calls):
+        with held(calls):
+            yield
+
     @pytest.fixture(scope="class")
     @classmethod
     def service(cls, emulator):
@@ -41,7 +47,7 @@ class SageMaker(RemoteBase):
 class TestStarting(SageMaker, Starting):
     def test_a_bucket_that_is_not_there_is_told_before_anything_is_made(self, pointing, tmp_path):
         super().test_a_bucket_that_is_not_there_is_told_before_anything_is_made(pointing, tmp_path)
-        names = boto3.client("sagemaker").list_pipelines(PipelineNamePrefix="nowhere")
+        names = client("sagemaker").list_pipelines(PipelineNamePrefix="nowhere")
         assert names["PipelineSummaries"] == []
 
 
@@ -56,9 +62,9 @@ class TestFaults(SageMaker, Faults):
     def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(self, hostile, tmp_path):
         super().test_an_interrupted_spot_job_goes_on_from_its_checkpoint(hostile, tmp_path)
         with self.cloud.pointing(hostile):
-            client = boto3.client("sagemaker")
-            (summary,) = client.list_training_jobs()["TrainingJobSummaries"]
-            job = client.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+            sagemaker = client("sagemaker")
+            (summary,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+            job = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
         assert job["EnableManagedSpotTraining"]
         assert "Interrupted" in [one["Status"] for one in job["SecondaryStatusTransitions"]]
 
@@ -78,9 +84,7 @@ class TestTracking(SageMaker, Tracking):
     def test_what_steps_print_becomes_metrics(self, server, followed):
         super().test_what_steps_print_becomes_metrics(server, followed)
         (state,) = followed.provider.runs()
-        job = boto3.client("sagemaker").describe_training_job(
-            TrainingJobName=state.steps["fit"].job
-        )
+        job = client("sagemaker").describe_training_job(TrainingJobName=state.steps["fit"].job)
         assert job["AlgorithmSpecification"]["MetricDefinitions"] == [
             {"Name": "output", "Regex": r"loss=(\S+)"},
             {"Name": "output_2", "Regex": "::waterflow-value:: output_2=([-+0-9.eE]+)"},
@@ -92,6 +96,16 @@ class TestTracking(SageMaker, Tracking):
 
 class TestByTheClock(SageMaker, Scheduling, Foretelling):
     """Two parts that put the clock of one emulator forward."""
+
+    def test_a_schedule_is_kept_and_let_go(self, nightly):
+        schedules, document = nightly.provider.schedules(), nightly.compile("nightly")[1:]
+        assert schedules.apply(*document, {"number": 7}) == "created"
+        assert schedules.apply(*document, {"number": 8}) == "updated"
+        (name,) = (one.name for one in schedules.list())
+        schedules.pause(name)
+        schedules.resume(name)
+        schedules.delete(name)
+        assert schedules.list() == []
 
 
 class TestLibraries(SageMaker, Libraries, Progress):
