@@ -162,6 +162,8 @@ class _Handler(socketserver.BaseRequestHandler):
     def _answer(self, client: socket.socket, host: str) -> None:
         """End a client's TLS, and hand what it says to the emulator."""
         client.sendall(_ESTABLISHED)
+        if not client.recv(1, socket.MSG_PEEK):
+            return  # It has gone, and ssl leaves a socket open whose other end it does not find.
         with self.certify(host).wrap_socket(client, server_side=True) as tls:
             http, grpc = self.ports
             port = grpc if tls.selected_alpn_protocol() == "h2" else http
