@@ -1,6 +1,7 @@
 """Fixtures that tests of several folders share."""
 
 import os
+import urllib.request
 
 import pytest
 
@@ -22,3 +23,10 @@ def _emulators(tmp_path_factory):
         yield
     hosts = refused.read_text().split() if refused.exists() else []
     assert not hosts, f"{len(hosts)} connections would have left this machine: {sorted(set(hosts))}"
+
+
+@pytest.fixture(autouse=True)
+def _proxies():
+    """Let urllib forget the proxies of its first request: an emulator's door ends with its test."""
+    yield
+    urllib.request.install_opener(None)

@@ -125,8 +125,10 @@ def free_port() -> int:
 
 
 def _answers(url: str) -> bool:
+    # Not urlopen: it keeps the proxies of its first request, which may be an emulator's that is gone.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as reply:
+        with opener.open(f"{url}/health", timeout=5) as reply:
             return bool(reply.status == 200)
     except OSError:
         return False
