@@ -125,7 +125,7 @@ def free_port() -> int:
 
 
 def _answers(url: str) -> bool:
-    # Not urlopen: it keeps the proxies of its first request, which may be an emulator's that is gone.
+    # Not urlopen: it keeps the proxies of its first request, and an emulator's may be gone.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url}/health", timeout=5) as reply:
