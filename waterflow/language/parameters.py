@@ -11,7 +11,6 @@ from waterflow.language.gathering import tolerated
 from waterflow.language.signature import NO_DEFAULT, Argument, show
 from waterflow.language.types import Data
 from waterflow.language.values import definition_error
-from waterflow.spec.parameters import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -227,6 +226,9 @@ def _checked(
     if parameter.type == "number":
         mixed = bare(annotation) is not float and isinstance(value, int)  # `int | float` has both
         return value if mixed else float(cast("float", value))
+    # Here, not above: this module goes into jobs, and specs do not.
+    from waterflow.spec.parameters import to_text
+
     again = json.loads(to_text(value))
     if is_restored(value, again, annotation):
         return again
