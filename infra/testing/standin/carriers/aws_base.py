@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,26 +12,26 @@ if TYPE_CHECKING:
 Client = Any
 
 
-class Kind:
-    """A type of resource; what is not overridden does nothing and answers nothing."""
+class Kind(ABC):
+    """A type of resource, and what is done with one."""
 
     service = ""
 
+    @abstractmethod
     def create(self, client: Client, inputs: Properties, outputs: Properties) -> Properties:
         """Make it and return what AWS says of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, client: Client, outputs: Properties) -> Properties:
         """Return what AWS has now of its properties; AWS's own error where it is gone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def update(self, client: Client, inputs: Properties, outputs: Properties) -> Properties:
         """Change it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delete(self, client: Client, outputs: Properties) -> None:
         """Remove it."""
-        raise NotImplementedError
 
 
 # Names in AWS's wire that are not the SDK's with a capital letter.
