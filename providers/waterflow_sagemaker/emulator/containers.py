@@ -52,7 +52,7 @@ class Containers(Cluster):
         if not isolated:
             # The job is its role.
             key = {"AWS_ACCESS_KEY_ID": world.identities.key(role)}
-            endpoint = {**world.access, **world.endpoint, **key}
+            endpoint = {**world.endpoint, **key}
         endpoint.pop("AWS_DEFAULT_REGION", None)  # SageMaker sets none in its containers
         workload = Workload(
             command=command,
