@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote
 
-from waterflow.errors import MissingDependencyError
+from waterflow.errors import ConfigurationError, MissingDependencyError
 from waterflow_azureml.errors import answered, translated
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from azure.core.pipeline.transport import RequestsTransport
 
+    from waterflow_azureml.addresses import DatastoreAddress
     from waterflow_azureml.profile import AzureMLSettings
 
 ARM: Final = "https://management.azure.com"
@@ -67,15 +68,20 @@ def make_credential(what: str) -> Any:
     return DefaultAzureCredential(process_timeout=30)
 
 
-class Connections:
-    """The ways to Azure of one profile.
+class Azure:
+    """The ways to Azure, as far as they lead to one workspace.
 
     Args:
-        settings: The profile's settings.
+        subscription: The subscription's id.
+        group: The resource group.
+        workspace: The workspace.
     """
 
-    def __init__(self, settings: AzureMLSettings) -> None:
-        self.settings = settings
+    def __init__(self, subscription: str, group: str, workspace: str) -> None:
+        self.group = f"/subscriptions/{subscription}/resourceGroups/{group}"
+        self.workspace = (
+            f"{self.group}/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
+        )
         self._making = threading.Lock()
         self._pipelines: dict[str, Any] = {}
 
@@ -97,20 +103,6 @@ class Connections:
             return str(self.credential.get_token(scope).token)
 
     # --- places ---------------------------------------------------------------------------------
-
-    @property
-    def group(self) -> str:
-        """The id of the resource group."""
-        settings = self.settings
-        return f"/subscriptions/{settings.subscription}/resourceGroups/{settings.resource_group}"
-
-    @property
-    def workspace(self) -> str:
-        """The id of the workspace."""
-        return (
-            f"{self.group}/providers/Microsoft.MachineLearningServices/workspaces/"
-            f"{self.settings.workspace}"
-        )
 
     @cached_property
     def described(self) -> Mapping[str, Any]:
@@ -274,3 +266,37 @@ class Connections:
         from azure.core.pipeline.transport import RequestsTransport
 
         return RequestsTransport(connection_timeout=10, read_timeout=60)
+
+
+class Connections(Azure):
+    """The ways to Azure of one profile.
+
+    Args:
+        settings: The profile's settings.
+    """
+
+    def __init__(self, settings: AzureMLSettings) -> None:
+        super().__init__(settings.subscription, settings.resource_group, settings.workspace)
+        self.settings = settings
+
+
+def ask_datastore(place: DatastoreAddress) -> tuple[str, str]:
+    """Return the storage account and the container of a datastore.
+
+    Args:
+        place: An address below it, which says its workspace.
+
+    Raises:
+        ConfigurationError: It is no datastore over Blob Storage or ADLS.
+        ProviderError: Azure refuses, or cannot be reached.
+    """
+    azure = Azure(place.subscription, place.group, place.workspace)
+    path = f"{azure.workspace}/datastores/{place.datastore}"
+    properties = azure.arm("GetDatastore", "GET", path)["properties"]
+    container = properties.get("containerName") or properties.get("filesystem")
+    if not container or not properties.get("accountName"):
+        raise ConfigurationError(
+            f"The datastore '{place.datastore}' is none over Blob Storage or ADLS: "
+            f"{properties.get('datastoreType')}. Name one that is: az ml datastore list"
+        )
+    return str(properties["accountName"]), str(container)

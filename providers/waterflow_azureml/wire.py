@@ -43,7 +43,7 @@ class Wired:
     """What a document is as requests.
 
     Attributes:
-        environments: What follows `environments/` in their addresses -> the bodies of anonymous ones.
+        environments: What follows `environments/` in their addresses -> their bodies.
         components: Versions of anonymous components -> their bodies.
         properties: The job's `properties`, without what only a start says.
     """
@@ -73,10 +73,9 @@ def started(
         parameters: Texts in place of the defaults; addresses for data.
         notes: What is noted of the start, outside of the document.
     """
-    inputs: dict[str, Any] = {
-        name: _valued(value, parameters[name]) if name in parameters else value
-        for name, value in properties["inputs"].items()
-    }
+    literal = {"jobInputType": "literal"}
+    inputs: dict[str, Any] = dict(properties["inputs"])
+    inputs |= {name: _valued(inputs.get(name, literal), text) for name, text in parameters.items()}
     return {**properties, "inputs": inputs, "properties": {**properties["properties"], **notes}}
 
 
@@ -188,11 +187,13 @@ class _Wiring:
             "inputs": {
                 key: self._input(value, "job_input_type")
                 for key, value in (node.get("inputs") or {}).items()
-            },
+            }
+            or None,
             "outputs": {
                 key: self._output(value, "job_output_type")
                 for key, value in (node.get("outputs") or {}).items()
-            },
+            }
+            or None,
             "componentId": self._component(node["component"]),
             "computeId": self._compute(node["compute"]) if "compute" in node else None,
             "environment_variables": dict(node.get("environment_variables") or {}) or None,
