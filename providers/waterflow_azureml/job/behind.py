@@ -9,10 +9,16 @@ import json
 import sys
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import gate
-import launch
-import waterflow_place
+if TYPE_CHECKING:
+    from waterflow.runtime import launch
+    from waterflow_azureml.job import gate
+    from waterflow_azureml.job import place as waterflow_place
+else:  # as they lie beside this file in a job
+    import gate
+    import launch
+    import waterflow_place
 
 _GATE = "--gate="
 
