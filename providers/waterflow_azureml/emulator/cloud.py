@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from waterflow.emulation.clock import Clock
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.service import Cloud
-from waterflow_azureml.emulator import errors, identity, preparing, routes, workspaces
+from waterflow_azureml.emulator import errors, identity, preparing, routes, workspace_routes
 from waterflow_azureml.emulator.faults import RULES
 from waterflow_azureml.emulator.identity import Identities
 from waterflow_azureml.emulator.resources import Resources
-from waterflow_azureml.emulator.routes import Router
+from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.storage import Blobs
 from waterflow_azureml.emulator.workspaces import Workspaces
 from waterflow_azureml.emulator.world import World
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger(__name__)
 
-MODULES: Final = (workspaces, identity)
+MODULES: Final = (workspace_routes, identity)
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
 
