@@ -31,9 +31,8 @@ _CLASSES: Final = {
 
 
 def place(settings: AzureMLSettings) -> str:
-    """Return the address where a profile's part of its container begins."""
-    host = f"{settings.account}.dfs.core.windows.net"
-    return f"abfss://{settings.container}@{host}/{settings.prefix}"
+    """Return the address where a profile's part of its datastore begins, as its jobs know it."""
+    return f"azureml://datastores/{settings.datastore}/paths/{settings.prefix}"
 
 
 def bucket(connections: Connections) -> Bucket:

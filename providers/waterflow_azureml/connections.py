@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote
 
@@ -12,8 +13,6 @@ from waterflow_azureml.errors import answered, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    from azure.core.pipeline.transport import RequestsTransport
 
     from waterflow_azureml.addresses import DatastoreAddress
     from waterflow_azureml.profile import AzureMLSettings
@@ -46,11 +45,11 @@ def need_azure(what: str) -> None:
     Raises:
         MissingDependencyError: They are not installed.
     """
-    try:
-        import azure.core
-        import azure.identity  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(error.name or "azure-identity", what, INSTALL) from None
+    for module in ("azure.core", "azure.identity"):
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(error.name or module, what, INSTALL) from None
 
 
 def make_credential(what: str) -> Any:
@@ -262,7 +261,7 @@ class Azure:
         )
 
     @cached_property
-    def _transport(self) -> RequestsTransport:
+    def _transport(self) -> Any:
         from azure.core.pipeline.transport import RequestsTransport
 
         return RequestsTransport(connection_timeout=10, read_timeout=60)

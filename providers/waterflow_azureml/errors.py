@@ -1,4 +1,4 @@
-"""What Azure or the way to it answers, as Waterflow's own errors, each with the next thing to do."""
+"""What Azure or the way to it answers, as Waterflow's own errors, with the next thing to do."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ CODES: Final = by_name(
         "AuthorizationFailed", "AuthorizationFailure", "AuthorizationPermissionMismatch",
         "AuthorizationSourceIPMismatch", "Forbidden", "ForbiddenByFirewall", "ForbiddenByPolicy",
         "ForbiddenByRbac", "InsufficientAccountPermissions", "LinkedAuthorizationFailed",
-        "PublicAccessNotPermitted", "RequestDisallowedByPolicy", "KeyBasedAuthenticationNotPermitted",
+        "KeyBasedAuthenticationNotPermitted", "PublicAccessNotPermitted",
+        "RequestDisallowedByPolicy",
     )),
     (QUOTA, (
         "AllocationFailed", "ClusterCoreQuotaReached", "ClusterMinNodesExceedCoreQuota",

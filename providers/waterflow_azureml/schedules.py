@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.cloud.parameters import native_parameters
 from waterflow.cloud.provider import own
-from waterflow.cloud.schedules import scheduled_values
+from waterflow.cloud.schedules import same_schedule, scheduled_values
 from waterflow.errors import ConflictError, NotFoundError, TransientError, UnknownNameError
 from waterflow.provider.schedules import Schedule
 from waterflow_azureml import wire
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from waterflow.cloud.document import CloudDocument
     from waterflow.cloud.objects import Bucket
     from waterflow.cloud.runs import Runs
-    from waterflow.cloud.service import Deployed
+    from waterflow.cloud.service import Deployed, Service
     from waterflow.provider import Build, Document
     from waterflow_azureml.service import AzureMLService
 
@@ -34,7 +34,7 @@ _STATES: Final = {"Succeeded": "done", "Failed": "failed", "Canceled": "failed"}
 """A schedule's `provisioningState` that is final."""
 
 
-class AzureSchedules:
+class AzureMLSchedules:
     """The schedules of one profile: those whose jobs are of its prefix.
 
     Args:
@@ -48,12 +48,12 @@ class AzureSchedules:
     def __init__(
         self,
         connections: Connections,
-        service: AzureMLService,
+        service: Service[Any],
         bucket: Bucket,
         deploy: Deploy,
         runs: Runs,
     ) -> None:
-        self._connections, self._service = connections, service
+        self._connections, self._service = connections, cast("AzureMLService", service)
         self._bucket, self._deploy, self._runs = bucket, deploy, runs
 
     # --- the contract ---------------------------------------------------------------------------
@@ -96,7 +96,7 @@ class AzureSchedules:
             "action": {"actionType": "CreateJob", "jobDefinition": job},
             "isEnabled": before is None or bool(before.get("isEnabled", True)),
         }
-        if before is not None and _same(before, wish):
+        if before is not None and same_schedule(before, wish):
             return "unchanged"
         self._put(name, wish)
         return "created" if before is None else "updated"
@@ -197,7 +197,8 @@ class AzureSchedules:
         kept = self._get(name)
         if kept is None or _place(kept) != self._bucket.uri():
             raise UnknownNameError(
-                f"There is no schedule '{name}' of this profile. There are: waterflow schedule list",
+                f"There is no schedule '{name}' of this profile. There are: "
+                "waterflow schedule list",
                 name=name,
                 known=(one.name for one in self.list()),
                 provider=PROVIDER,
@@ -240,14 +241,3 @@ def _notes(kept: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _place(kept: Mapping[str, Any]) -> str:
     return str(_notes(kept).get(PLACE, ""))
-
-
-def _same(kept: Any, wish: Any) -> bool:
-    """Return whether Azure has all that a schedule says; what others set beside it stays."""
-    if not wish:
-        return not kept  # Azure may leave out what is empty
-    if isinstance(wish, dict):
-        members = cast("Mapping[str, Any]", kept if isinstance(kept, dict) else {})
-        pairs = cast("Mapping[str, Any]", wish).items()
-        return all(_same(members.get(key), value) for key, value in pairs)
-    return kept == wish

@@ -100,6 +100,10 @@ class AzureMLService(Service[CloudDocument]):
         """Return what the names of the objects begin with that the job of a step writes."""
         return f"runs/{run.job}/"
 
+    def spool(self, run: NativeRun) -> str:
+        """Return what the names begin with of its spool: it has an output of its own."""
+        return f"{self.outputs(run)}{naming.RESULT}/"
+
     def origin(self, definition: Mapping[str, Any]) -> Origin | None:
         """Return what a document says of its origin."""
         return reading.origin(definition)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -64,12 +65,8 @@ class AzureStore(OutsideData):
     """
 
     def __init__(self, uri: str) -> None:
-        try:
-            import azure.storage.blob  # noqa: F401
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                error.name or "azure-storage-blob", f"Data at {uri}", INSTALL
-            ) from None
+        if find_spec("azure") is None or find_spec("azure.storage.blob") is None:
+            raise MissingDependencyError("azure-storage-blob", f"Data at {uri}", INSTALL)
         address = _resolved(uri)
         key = address.key
         entry = key.rstrip("/").rpartition("/")[2] or address.container
@@ -90,7 +87,7 @@ class AzureStore(OutsideData):
             except ResourceNotFoundError:
                 return None
             except HttpResponseError as error:
-                if version and error.status_code == 400:  # noqa: PLR2004 - no version is called so
+                if version and error.status_code == 400:
                     return None
                 raise
         if (seen.metadata or {}).get("hdi_isfolder") == "true":
@@ -195,7 +192,9 @@ class AzureStore(OutsideData):
                 if not one.version or pinned.version != one.pinned_as:
                     raise changed(pinned, "another one by now") from None
                 kept = f"{source}?versionid={quote(one.version)}"
-                self._copied(one, target, kept, {"source_authorization": how["source_authorization"]})
+                self._copied(
+                    one, target, kept, {"source_authorization": how["source_authorization"]}
+                )
 
     def _copied(
         self, one: OutsideObject, target: BlobClient, source: str, how: dict[str, Any]

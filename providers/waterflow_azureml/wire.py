@@ -114,6 +114,7 @@ class _Wiring:
             "inputs": {
                 name: self._input(value, "jobInputType")
                 for name, value in (definition.get("inputs") or {}).items()
+                if value != ""  # azure-ai-ml leaves out what is empty
             },
             "outputs": {
                 name: self._output(value, "jobOutputType")
