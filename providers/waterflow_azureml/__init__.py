@@ -1,0 +1,1 @@
+"""Azure ML: pipelines as pipeline jobs of command components."""
