@@ -51,11 +51,13 @@ class Data:
         kind: `uri_folder`, `uri_file`, `mltable`, `custom_model`.
         uri: Where it is.
         mode: How a job sees it; "" for the usual way.
+        made: Whether it is another step's output: it may be empty.
     """
 
     kind: str
     uri: str
     mode: str = ""
+    made: bool = False
 
 
 Given = Literal | Data
