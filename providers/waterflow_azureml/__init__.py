@@ -1,1 +1,1 @@
-"""Azure ML: pipelines as pipeline jobs of command components."""
+"""The Azure ML provider: pipelines as Azure ML pipeline jobs of command components."""
