@@ -1,4 +1,4 @@
-"""The expressions of Azure ML's jobs: `${{inputs.x}}`, `${{parent.jobs.a.outputs.o}}`, `$[[...]]`."""
+"""The expressions of jobs: `${{inputs.x}}`, `${{parent.jobs.a.outputs.o}}`, `$[[...]]`."""
 
 from __future__ import annotations
 

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from waterflow.emulation.clock import Clock
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.service import Cloud
-from waterflow_azureml.emulator import errors, identity, preparing, routes, workspace_routes
+from waterflow_azureml.emulator import (
+    errors,
+    history,
+    identity,
+    job_routes,
+    preparing,
+    routes,
+    workspace_routes,
+)
 from waterflow_azureml.emulator.faults import RULES
 from waterflow_azureml.emulator.identity import Identities
+from waterflow_azureml.emulator.jobs import Jobs
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.storage import Blobs
+from waterflow_azureml.emulator.variables import ROOT
 from waterflow_azureml.emulator.workspaces import Workspaces
 from waterflow_azureml.emulator.world import World
 
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger(__name__)
 
-MODULES: Final = (workspace_routes, identity)
+MODULES: Final = (workspace_routes, identity, job_routes, history)
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
 
@@ -35,6 +45,7 @@ class AzureCloud(Cloud):
     """Azure ML, and what of Azure stands around it."""
 
     RULES: ClassVar[FaultRules] = RULES
+    PATHS: ClassVar[tuple[str, ...]] = (ROOT,)
     HOSTS: ClassVar[tuple[str, ...]] = (
         routes.MANAGEMENT, routes.LOGIN, routes.BLOB, routes.DFS, routes.VAULT, routes.API,
         routes.INFERENCE,
@@ -69,7 +80,7 @@ class AzureCloud(Cloud):
             blobs=blobs,
             parts=parts,
         )
-        parts |= {"resources": resources, "blobs": blobs}
+        parts |= {"jobs": Jobs(self._world), "resources": resources, "blobs": blobs}
         return parts
 
     def prepare(self, wishes: str) -> Iterable[str]:

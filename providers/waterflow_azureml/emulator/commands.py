@@ -13,7 +13,7 @@ from waterflow.emulation.errors import JobError
 from waterflow.emulation.faults import SpotPlan
 from waterflow.emulation.jobs import Job, JobState
 from waterflow_azureml.emulator import distribution, launching, transfers, variables
-from waterflow_azureml.emulator.addresses import Addresses, AddressError, datastore_uri
+from waterflow_azureml.emulator.addresses import AddressError, Addresses, datastore_uri
 from waterflow_azureml.emulator.bindings import BindingError, placed, rendered
 from waterflow_azureml.emulator.bodies import BodyError, Data, Literal, Target
 from waterflow_azureml.emulator.environments import BUILD_LOG, BuildError, EnvironmentMissingError
@@ -43,8 +43,8 @@ USER, SYSTEM, SERVICE = "UserError", "SystemError", "ServiceError"
 _FAULTS: Final = {
     "capacity": (
         SERVICE,
-        "AllocationFailed: there is not enough capacity for the VM size {size} in this region. Try "
-        "another VM size, another region, or later.",
+        "AllocationFailed: there is no capacity for the VM size {size} in this region now. Try "
+        + "another VM size, another region, or later.",
     ),
     "internal": (SYSTEM, "InternalServerError: an internal error has occurred. Please try again."),
     "image": (
@@ -193,7 +193,9 @@ class CommandJob(Job):
                 why = self._attempt(environment, machine, self.folder / f"attempt-{attempt}")
                 spent += time.monotonic() - begun
                 if why is End.TIMEOUT:
-                    return f"The job was canceled: it ran longer than its limit of {limit:g} seconds."
+                    return (
+                        f"The job was canceled: it ran longer than its limit of {limit:g} seconds."
+                    )
                 if why is not End.INTERRUPTED:
                     return None
                 if self._plan is not None:
@@ -267,8 +269,8 @@ class CommandJob(Job):
             first = self._log(f"user_logs/{each[0][0].log}")
             program = command.split()[0] if command.split() else "sh"
             raise FailureError(
-                f"Execution failed. User process '{program}' exited with status code {code}. Please "
-                f"check log file 'user_logs/{each[0][0].log}' for error details. Error: "
+                f"Execution failed. User process '{program}' exited with status code {code}. "
+                f"Please check log file 'user_logs/{each[0][0].log}' for error details. Error: "
                 f"{first.tail()}"
             )
         return why
@@ -415,9 +417,7 @@ class CommandJob(Job):
                     continue
                 if target.kind != "uri_file":
                     transfers.bring(self._world.blobs, place, path, writable=True)
-                mirror = transfers.Mirror(
-                    self._world.blobs, path, place, whole=len(names) == 1
-                )
+                mirror = transfers.Mirror(self._world.blobs, path, place, whole=len(names) == 1)
                 mirror.note()
                 self._mirrors.append(mirror)
 
@@ -429,9 +429,7 @@ class CommandJob(Job):
         self._mirrors.clear()
         for own in _OWN_FOLDERS:
             folder = cluster.path(names[0], f"{variables.working(run)}/{own}")
-            transfers.Mirror(
-                blobs, folder, artifact(self._workspace, run, own), whole=False
-            ).sync()
+            transfers.Mirror(blobs, folder, artifact(self._workspace, run, own), whole=False).sync()
         for name, target in self.task.outputs.items():
             if failed and target.mode == "upload":
                 continue

@@ -1,4 +1,4 @@
-"""The processes of a job: which there are on each node, what each knows of the others, and its log."""
+"""The processes of a job: those of each node, what each knows of the others, and its log."""
 
 from __future__ import annotations
 
@@ -97,7 +97,11 @@ def _tensorflow(distribution: Distribution, addresses: Sequence[str]) -> list[li
     listed: list[list[Process]] = []
     for node in range(len(addresses)):
         kind, index = ("worker", node) if node < workers else ("ps", node - workers)
-        config = {"cluster": cluster, "task": {"type": kind, "index": index}, "environment": "cloud"}
+        config = {
+            "cluster": cluster,
+            "task": {"type": kind, "index": index},
+            "environment": "cloud",
+        }
         ending = "_ps" if kind == "ps" else ""
         log = _log(index, workers, ending) if len(addresses) > 1 else "std_log.txt"
         listed.append([Process({"TF_CONFIG": json.dumps(config)}, log)])

@@ -161,7 +161,9 @@ class Reader:
             BodyError: There is no such component here.
         """
         if identity.startswith("azureml://registries/"):
-            raise BodyError(f"the emulator has no registries: register '{identity}' in the workspace")
+            raise BodyError(
+                f"the emulator has no registries: register '{identity}' in the workspace"
+            )
         record = self._resources.get(arm(self._workspace, "components", identity))
         if record is None:
             raise BodyError(f"there is no component '{identity}' in the workspace")
@@ -233,9 +235,7 @@ class Reader:
         if kind != "command":
             raise BodyError(f"there is no step of type '{kind}'")
         work = self._work(self.spec(identity), body)
-        return Node(
-            **shared, component=identity, ports=work.inputs, made=work.outputs, work=work
-        )
+        return Node(**shared, component=identity, ports=work.inputs, made=work.outputs, work=work)
 
     def _swept(self, body: Mapping[str, Any], shared: dict[str, Any]) -> Node:
         trial = body.get("trial")
@@ -367,6 +367,4 @@ def _exists(
     elif one.job not in nodes:
         raise BodyError(f"{where}: input '{name}': there is no step '{one.job}'")
     elif one.side != "outputs" or one.name not in nodes[one.job].made:
-        raise BodyError(
-            f"{where}: input '{name}': step '{one.job}' has no output '{one.name}'"
-        )
+        raise BodyError(f"{where}: input '{name}': step '{one.job}' has no output '{one.name}'")

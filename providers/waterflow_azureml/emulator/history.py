@@ -161,7 +161,9 @@ def _children(world: World, request: Request, run: str) -> Reply:
     listed = [described(one) for one in world.jobs.runs.children(require(world, request, run))]
     try:
         size = int(request.query.get("$top", _PAGE))
-        some, token = page(listed, max(1, min(size, _PAGE)), request.query.get("$continuationtoken"))
+        some, token = page(
+            listed, max(1, min(size, _PAGE)), request.query.get("$continuationtoken")
+        )
     except ValueError as error:
         raise invalid(str(error)) from None
     answer: dict[str, Any] = {"value": some, "continuationToken": token, "nextLink": None}
@@ -201,7 +203,9 @@ def _change(world: World, request: Request, run: str, experiment: str = "") -> R
     return json_answer(described(one))
 
 
-_CHANGEABLE: Final = frozenset({"tags", "properties", "hidden", "displayName", "description", "runId"})
+_CHANGEABLE: Final = frozenset(
+    {"tags", "properties", "hidden", "displayName", "description", "runId"}
+)
 
 
 def _instances(world: World, request: Request, run: str, node: str) -> Reply:
@@ -229,9 +233,9 @@ def _resolved(world: World, request: Request, key: str) -> dict[str, dict[str, s
             continue
         for output in run.outputs.values():
             if output["asset"] in wanted:
-                whole = output["uri"].replace("azureml://datastores/", f"azureml:/{place}/datastores/")
-                values[output["asset"]] = {key: whole.replace("azureml://", "azureml://"),
-                                           "type": output["type"]}  # fmt: skip
+                uri = output["uri"].replace("azureml://", f"azureml:/{place}/", 1)
+                whole = uri if "azureml://datastores/" in output["uri"] else output["uri"]
+                values[output["asset"]] = {key: whole, "type": output["type"]}
     lacking = [str(one) for one in wanted if one not in values]
     if lacking:
         raise missing(f"There is no asset {', '.join(lacking)}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.emulation.jobs import JobRefusedError, JobTable, QuotaExceededError
 from waterflow_azureml.emulator import reuse
-from waterflow_azureml.emulator.addresses import Addresses, AddressError, Place
+from waterflow_azureml.emulator.addresses import AddressError, Addresses, Place
 from waterflow_azureml.emulator.bindings import BindingError
 from waterflow_azureml.emulator.bodies import (
     BodyError,
@@ -23,13 +23,12 @@ from waterflow_azureml.emulator.bodies import (
 from waterflow_azureml.emulator.commands import SERVICE, CommandJob, Task
 from waterflow_azureml.emulator.environments import EnvironmentMissingError, Environments
 from waterflow_azureml.emulator.errors import conflict, invalid
-from waterflow_azureml.emulator.graphs import Reader, arm
+from waterflow_azureml.emulator.graphs import Reader
 from waterflow_azureml.emulator.nodes import ComputeError, Nodes
 from waterflow_azureml.emulator.pipelines import Pipeline, Plan, described
 from waterflow_azureml.emulator.reuse import Results
 from waterflow_azureml.emulator.runs import Run, Runs
 from waterflow_azureml.emulator.spaces import sweep
-from waterflow_azureml.emulator.statuses import Status
 from waterflow_azureml.emulator.sweeps import Search
 from waterflow_azureml.emulator.workspaces import STORE
 
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
 _NOT_RUN: Final = ("automl", "spark", "finetuning", "labeling", "distillation")
 _QUOTA: Final = (
-    "The requested number of dedicated nodes exceeds the quota of this subscription for the VM size: "
+    "The requested number of nodes exceeds the quota of this subscription for the VM size: "
     "request an increase, or use fewer nodes or another size. https://aka.ms/azureml-quota"
 )
 _LOST: Final = "The emulator ended while the job ran."
@@ -300,9 +299,7 @@ class Jobs:
         if on_end is not None:
             on_end(run)
 
-    def _keep(
-        self, run: Run, driven: Pipeline | Search | CommandJob, on_end: Ended | None
-    ) -> None:
+    def _keep(self, run: Run, driven: Pipeline | Search | CommandJob, on_end: Ended | None) -> None:
         with self._lock:
             self._driven[run.uuid] = driven
             if on_end is not None:
@@ -387,7 +384,7 @@ class Jobs:
             )
         return {"name": one.asset, "version": version, "id": record.id}
 
-    def reuse_key(self, workspace: str, task: Task) -> str | None:
+    def reuse_key(self, task: Task) -> str | None:
         """Return what identifies the work of a step; None when it cannot be told."""
         try:
             environment = self.environments.get(task.work.environment).digest

@@ -1,8 +1,9 @@
 """The first program in a job's container: it starts the job's processes, and passes signals on.
 
-It runs as a script, with nothing but the standard library: `launching.py COMMAND FOLDER FILE`. The
-command is a text for the shell, the folder where it starts, and the file has, as JSON, the variables
-that each process has beside the container's own. What several processes print is led by their number.
+It runs as a script, with nothing but the standard library: `launching.py COMMAND FOLDER FILE`.
+The command is a text for the shell, the folder where it starts, and the file has, as JSON, the
+variables that each process has beside the container's own. What several processes print is led by
+their number.
 """
 
 from __future__ import annotations

@@ -102,9 +102,7 @@ class Nodes:
             return Machine(SERVERLESS, size or USUAL_SIZE, count, tier == "spot", None)
         record = self._resources.get(f"{workspace}/computes/{name}")
         if record is None:
-            raise ComputeError(
-                "ComputeNotFound", f"There is no compute '{name}' in the workspace."
-            )
+            raise ComputeError("ComputeNotFound", f"There is no compute '{name}' in the workspace.")
         kind = str(record.properties.get("computeType", ""))
         if kind.lower() != "amlcompute":
             raise ComputeError(
@@ -141,7 +139,7 @@ class Nodes:
         """
         key = f"{workspace.lower()}/{machine.target.lower()}"
         ticket = object()
-        taken = False
+        taken, new = False, 0
         with self._changed:
             cluster = self._clusters.setdefault(key, _Cluster())
             cluster.waiting.append(ticket)

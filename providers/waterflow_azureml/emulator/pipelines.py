@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from waterflow.emulation.clock import written
 from waterflow_azureml.emulator import reuse
-from waterflow_azureml.emulator.bindings import Binding, BindingError, binding, bindings, substituted
+from waterflow_azureml.emulator.bindings import (
+    Binding,
+    BindingError,
+    binding,
+    bindings,
+    substituted,
+)
 from waterflow_azureml.emulator.bodies import BodyError, Data, Literal, Target
 from waterflow_azureml.emulator.commands import USER, Task
 from waterflow_azureml.emulator.graphs import component_name
@@ -214,9 +220,7 @@ class Pipeline:
             self._jobs.run_pipeline(self._workspace, run, plan, self._ended)
             return
         assert node.work is not None  # noqa: S101 - every other step has one
-        task = Task(
-            work=node.work, inputs=there, outputs=outputs, datastore=self._plan.datastore
-        )
+        task = Task(work=node.work, inputs=there, outputs=outputs, datastore=self._plan.datastore)
         if node.sweep is not None:
             self._jobs.run_sweep(self._workspace, run, node.sweep, task, self._ended)
             return
@@ -275,7 +279,7 @@ class Pipeline:
         """Let an earlier result stand for a step if there is one, and say so."""
         if self._plan.rerun or not task.work.deterministic:
             return False
-        digest = self._jobs.reuse_key(run.workspace, task)
+        digest = self._jobs.reuse_key(task)
         if digest is None:
             return False
         self._keys[node.name] = digest

@@ -1,4 +1,4 @@
-"""The record of every job, child jobs among them: what it is, where it is in its life, what it made."""
+"""The record of every job, a pipeline's steps among them: where it is, what it made."""
 
 from __future__ import annotations
 

@@ -132,8 +132,12 @@ def sweep(body: Mapping[str, Any]) -> Sweep:
     objective, limits = mapping(body, "objective"), mapping(body, "limits")
     metric, goal = said(objective, "primary_metric"), str(objective.get("goal", "")).lower()
     if not metric or goal not in ("maximize", "minimize"):
-        raise BodyError("a sweep needs an objective: goal (maximize or minimize) and primary_metric")
-    every = math.prod(len(draw.arguments[0]) for draw in space.values()) if sampling == "grid" else 0
+        raise BodyError(
+            "a sweep needs an objective: goal (maximize or minimize) and primary_metric"
+        )
+    every = (
+        math.prod(len(draw.arguments[0]) for draw in space.values()) if sampling == "grid" else 0
+    )
     trials = int(said(limits, "max_total_trials", every or _TRIALS))
     parallel = int(said(limits, "max_concurrent_trials", trials))
     if not 1 <= trials <= _MOST or not 1 <= parallel <= trials:

@@ -143,7 +143,7 @@ class Search:
             runs.fail(self.run, USER, f"All trials have failed: {names}")
 
     def _choose(self, done: list[Run]) -> None:
-        """Name the best of the trials that have logged the metric, whose outputs are the sweep's."""
+        """Name the best of the trials that have logged the metric; its outputs are the sweep's."""
         best: tuple[float, Run] | None = None
         for trial in done:
             value = self._jobs.metric(trial, self._sweep.metric)

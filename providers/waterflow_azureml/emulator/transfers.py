@@ -8,12 +8,11 @@ import stat
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from waterflow_azureml.emulator.addresses import Place
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from waterflow_azureml.emulator.addresses import Place
     from waterflow_azureml.emulator.storage import Blobs
 
 _WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
