@@ -9,10 +9,16 @@ from waterflow.emulation.clock import Clock
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.service import Cloud
 from waterflow_azureml.emulator import (
+    assets,
+    blobs,
+    computes,
+    containers,
+    datastores,
     errors,
     history,
     identity,
     job_routes,
+    operation_routes,
     preparing,
     routes,
     workspace_routes,
@@ -20,6 +26,7 @@ from waterflow_azureml.emulator import (
 from waterflow_azureml.emulator.faults import RULES
 from waterflow_azureml.emulator.identity import Identities
 from waterflow_azureml.emulator.jobs import Jobs
+from waterflow_azureml.emulator.operations import Operations
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.storage import Blobs
@@ -37,7 +44,10 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger(__name__)
 
-MODULES: Final = (workspace_routes, identity, job_routes, history)
+MODULES: Final = (
+    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs, identity,
+    job_routes, history,
+)  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
 
@@ -69,18 +79,23 @@ class AzureCloud(Cloud):
         """Make the parts, in the order in which they end."""
         clock = Clock()
         resources = Resources(clock)
-        blobs = Blobs(clock, (state or site.work.parent) / "blobs")
+        storage = Blobs(clock, (state or site.work.parent) / "blobs")
+        operations = Operations(resources)
         parts: dict[str, Any] = {"identities": Identities()}
         self._world = World(
             site=site,
             endpoint=endpoint,
             clock=clock,
             resources=resources,
-            workspaces=Workspaces(resources, blobs),
-            blobs=blobs,
+            workspaces=Workspaces(resources, storage),
+            blobs=storage,
+            operations=operations,
             parts=parts,
         )
-        parts |= {"jobs": Jobs(self._world), "resources": resources, "blobs": blobs}
+        parts |= {
+            "jobs": Jobs(self._world), "resources": resources, "operations": operations,
+            "blobs": storage,
+        }  # fmt: skip
         return parts
 
     def prepare(self, wishes: str) -> Iterable[str]:
