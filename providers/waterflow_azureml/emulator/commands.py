@@ -43,8 +43,7 @@ USER, SYSTEM, SERVICE = "UserError", "SystemError", "ServiceError"
 _FAULTS: Final = {
     "capacity": (
         SERVICE,
-        "AllocationFailed: there is no capacity for the VM size {size} in this region now. Try "
-        + "another VM size, another region, or later.",
+        "AllocationFailed: there is no capacity for the VM size {size} now. Try another, or later.",
     ),
     "internal": (SYSTEM, "InternalServerError: an internal error has occurred. Please try again."),
     "image": (
@@ -176,14 +175,13 @@ class CommandJob(Job):
         if self._jobs.environments.needs_build(environment):
             self._jobs.runs.move(run, Status.PREPARING)
             self._build(environment)
-        machine = self._machine_held = self._jobs.nodes.machine(
+        machine = self._machine_held = self._jobs.clusters.machine(
             run.workspace, work.compute, work.instances, work.size, work.tier
         )
         run.compute = machine.describe()
         self._plan = SpotPlan(self.site.faults) if machine.spot else None
         self._jobs.runs.move(run, Status.QUEUED)
-        grown = self._world.clock.wake
-        with self._jobs.nodes.held(run.workspace, machine, self.stopping, grown) as held:
+        with self._jobs.clusters.held(run, machine, self.stopping) as held:
             if not held:
                 return None
             limit, spent = work.timeout, 0.0

@@ -335,12 +335,10 @@ def _check(
         BodyError: It is wrong.
     """
     where = f"step '{node.name}'"
-    for name in node.inputs:
-        if name not in node.ports:
-            raise BodyError(f"{where}: its component has no input '{name}'")
-    for name in node.outputs:
-        if name not in node.made:
-            raise BodyError(f"{where}: its component has no output '{name}'")
+    for name in node.inputs.keys() - node.ports.keys():
+        raise BodyError(f"{where}: its component has no input '{name}'")
+    for name in node.outputs.keys() - node.made.keys():
+        raise BodyError(f"{where}: its component has no output '{name}'")
     for name, one in node.ports.items():
         if name not in node.inputs and one.default is None and not one.optional:
             raise BodyError(f"{where}: the required input '{name}' is missing")
@@ -349,13 +347,17 @@ def _check(
         for each in held:
             _exists(where, name, each, nodes, ports)
         if not held and isinstance(node.inputs[name], Literal):
-            if node.ports[name].kind not in (*LITERALS, "any"):
-                raise BodyError(f"{where}: input '{name}' takes data, and is given '{text}'")
-            node.ports[name].check(f"{node.name}.{name}", text)
+            _literal(where, node, name, text)
     for name, one in node.outputs.items():
         bound = binding(one.text) if one.text else None
         if bound is not None and (bound.job or bound.side != "outputs" or bound.name not in made):
             raise BodyError(f"{where}: the pipeline has no output '{bound.name}' for '{name}'")
+
+
+def _literal(where: str, node: Node, name: str, text: str) -> None:
+    if node.ports[name].kind not in (*LITERALS, "any"):
+        raise BodyError(f"{where}: input '{name}' takes data, and is given '{text}'")
+    node.ports[name].check(f"{node.name}.{name}", text)
 
 
 def _exists(

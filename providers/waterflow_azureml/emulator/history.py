@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from waterflow.emulation.clock import written
 from waterflow.emulation.paging import page
 from waterflow_azureml.emulator.errors import invalid, missing
+from waterflow_azureml.emulator.identity import DISCOVERY
 from waterflow_azureml.emulator.job_routes import require, studio
 from waterflow_azureml.emulator.routes import API, How, Request, Route, json_answer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from waterflow_azureml.emulator.world import World
 
 _PAGE: Final = 500
+_SHORT: Final = "azureml://datastores/"
 _TENANT_SCOPE: Final = (
     "/subscriptions/{subscription}/resourceGroups/{group}/providers/"
     "Microsoft.MachineLearningServices/workspaces/{workspace}"
@@ -226,15 +228,18 @@ def _resolved(world: World, request: Request, key: str) -> dict[str, dict[str, s
     wanted = request.json.get("values")
     if not isinstance(wanted, list):
         raise invalid("The request must have 'values', a list of assets' ids")
-    place = request.scope.id
+    scope = request.scope
+    long = (
+        f"azureml://subscriptions/{scope.subscription}/resourcegroups/{scope.group}/workspaces/"
+        f"{scope.workspace}"
+    )
     values: dict[str, dict[str, str]] = {}
     for run in world.jobs.runs:
-        if run.workspace.lower() != place.lower():
+        if run.workspace.lower() != scope.id.lower():
             continue
         for output in run.outputs.values():
             if output["asset"] in wanted:
-                uri = output["uri"].replace("azureml://", f"azureml:/{place}/", 1)
-                whole = uri if "azureml://datastores/" in output["uri"] else output["uri"]
+                whole = output["uri"].replace(_SHORT, f"{long}/datastores/", 1)
                 values[output["asset"]] = {key: whole, "type": output["type"]}
     lacking = [str(one) for one in wanted if one not in values]
     if lacking:
@@ -245,7 +250,7 @@ def _resolved(world: World, request: Request, key: str) -> dict[str, dict[str, s
 _HISTORY: Final = f"/history/v1.0{_TENANT_SCOPE}"
 _RUN: Final = f"{_HISTORY}/runs/{{run}}"
 ROUTES: Final = [
-    Route("GET", API, "/discovery", "workspaces.discovery", _discovery, How.STATE),
+    Route("GET", API, DISCOVERY, "workspaces.discovery", _discovery, How.STATE),
     Route("GET", API, _RUN, "history.get", _get, How.STATE),
     Route("GET", API, f"{_RUN}/details", "history.details", _details, How.STATE),
     Route("GET", API, f"{_RUN}/children", "history.children", _children, How.STATE),

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from waterflow.emulation.clock import written
 from waterflow.emulation.paging import page
+from waterflow_azureml.emulator import models
 from waterflow_azureml.emulator.errors import conflict, invalid, missing
 from waterflow_azureml.emulator.resources import WHO
 from waterflow_azureml.emulator.routes import (
@@ -125,6 +126,7 @@ def _scope(run: Run) -> Any:
 
 
 def _put(world: World, request: Request, name: str) -> Reply:
+    models.check("JobBase", request.json)
     properties = request.json.get("properties")
     if not isinstance(properties, dict):
         raise invalid("The request's body must have 'properties'")

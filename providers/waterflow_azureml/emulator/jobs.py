@@ -65,7 +65,7 @@ class Jobs:
         self.runs = Runs(world.clock)
         self.results = Results()
         self.environments = Environments(world.resources, world.site.images)
-        self.nodes = Nodes(world.resources)
+        self.clusters = Nodes(world.resources)
         self._table = JobTable[CommandJob]()
         self._driven: dict[str, Pipeline | Search | CommandJob] = {}
         self._callbacks: dict[str, Ended] = {}
@@ -221,7 +221,7 @@ class Jobs:
         """Refuse what names an environment, code or compute that there is not."""
         try:
             self.environments.get(work.environment)
-            self.nodes.machine(
+            self.clusters.machine(
                 workspace.scope.id, work.compute, work.instances, work.size, work.tier
             )
         except ComputeError as error:
@@ -316,6 +316,20 @@ class Jobs:
     def node_id(run: Run, node: str) -> str:
         """Return the id of a step within its pipeline."""
         return uuid.uuid5(uuid.NAMESPACE_URL, f"{run.name}/{node}").hex[:8]
+
+    def nodes(self, compute: str) -> list[dict[str, Any]]:
+        """Return the nodes of a compute on which jobs run, as their description says it.
+
+        Args:
+            compute: The compute's ARM id.
+        """
+        return self.clusters.running(compute)
+
+    def remove(self, run: Run) -> None:
+        """Forget a job that has ended, and its parts: they stand for no others any more."""
+        for one in (run, *self.runs.children(run)):
+            self.results.forget(one.name)
+        self.runs.remove(run)
 
     def code(self, identity: str) -> Place:
         """Return where the files of a code are.

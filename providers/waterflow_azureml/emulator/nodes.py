@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow_azureml.emulator.addresses import resource_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from waterflow_azureml.emulator.resources import Resources
+    from waterflow_azureml.emulator.runs import Run
 
 SERVERLESS: Final = "serverless"
 """How the compute is called that is nobody's."""
@@ -67,9 +68,13 @@ class Machine:
 
 @dataclass
 class _Cluster:
-    busy: int = 0
-    idle: int = 0
-    waiting: list[object] = field(default_factory=list[object])
+    busy: list[tuple[Run, int]] = field(default_factory=list["tuple[Run, int]"])
+    waiting: list[Run] = field(default_factory=list["Run"])
+
+    @property
+    def count(self) -> int:
+        """How many nodes run jobs."""
+        return sum(count for _, count in self.busy)
 
 
 class Nodes:
@@ -126,55 +131,53 @@ class Nodes:
         )
 
     @contextlib.contextmanager
-    def held(
-        self, workspace: str, machine: Machine, stopping: threading.Event, grown: Callable[[], None]
-    ) -> Generator[bool]:
+    def held(self, run: Run, machine: Machine, stopping: threading.Event) -> Generator[bool]:
         """Wait for nodes in the order of asking, and hold them; say whether there are any.
 
         Args:
-            workspace: The workspace's ARM id.
+            run: Who wants them.
             machine: What is wanted.
             stopping: When set, nothing is waited for any more.
-            grown: Called when nodes had to be made.
         """
-        key = f"{workspace.lower()}/{machine.target.lower()}"
-        ticket = object()
-        taken, new = False, 0
+        key = f"{run.workspace.lower()}/computes/{machine.target.lower()}"
         with self._changed:
             cluster = self._clusters.setdefault(key, _Cluster())
-            cluster.waiting.append(ticket)
+            cluster.waiting.append(run)
             while not stopping.is_set():
-                room = machine.most is None or cluster.busy + machine.count <= machine.most
-                if cluster.waiting[0] is ticket and room:
-                    taken = True
+                room = machine.most is None or cluster.count + machine.count <= machine.most
+                if room and cluster.waiting[0] is run:
+                    cluster.busy.append((run, machine.count))
                     break
                 self._changed.wait(_LOOK)
-            cluster.waiting.remove(ticket)
-            if taken:
-                new = max(0, machine.count - cluster.idle)
-                cluster.idle = max(0, cluster.idle - machine.count)
-                cluster.busy += machine.count
+            cluster.waiting.remove(run)
+            taken = any(one is run for one, _ in cluster.busy)
             self._changed.notify_all()
         try:
-            if taken and new:
-                grown()
             yield taken
         finally:
-            if taken:
-                with self._changed:
-                    cluster.busy -= machine.count
-                    # Serverless machines are nobody's when their job has ended.
-                    cluster.idle += machine.count if machine.most is not None else 0
-                    self._changed.notify_all()
+            with self._changed:
+                cluster.busy = [(one, count) for one, count in cluster.busy if one is not run]
+                self._changed.notify_all()
 
-    def counts(self, workspace: str, name: str) -> dict[str, int]:
-        """Return how many nodes of a cluster do what, as its description says it."""
-        cluster = self._clusters.get(f"{workspace.lower()}/{name.lower()}", _Cluster())
-        return {
-            "idleNodeCount": cluster.idle,
-            "runningNodeCount": cluster.busy,
-            "preparingNodeCount": 0,
-            "unusableNodeCount": 0,
-            "leavingNodeCount": 0,
-            "preemptedNodeCount": 0,
-        }
+    def running(self, compute: str) -> list[dict[str, Any]]:
+        """Return the nodes of a compute that run jobs.
+
+        Args:
+            compute: Its ARM id.
+        """
+        cluster = self._clusters.get(compute.lower())
+        if cluster is None:
+            return []
+        with self._changed:
+            return [
+                {
+                    "nodeId": f"tvmps_{run.uuid.replace('-', '')}_{number}",
+                    "privateIpAddress": f"10.0.0.{4 + number}",
+                    "publicIpAddress": None,
+                    "port": None,
+                    "nodeState": "running",
+                    "runId": run.name,
+                }
+                for run, count in cluster.busy
+                for number in range(count)
+            ]
