@@ -21,6 +21,7 @@ from waterflow_azureml.emulator import (
     operation_routes,
     preparing,
     routes,
+    vault_routes,
     workspace_routes,
 )
 from waterflow_azureml.emulator.faults import RULES
@@ -31,6 +32,7 @@ from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.storage import Blobs
 from waterflow_azureml.emulator.variables import ROOT
+from waterflow_azureml.emulator.vaults import Vaults
 from waterflow_azureml.emulator.workspaces import Workspaces
 from waterflow_azureml.emulator.world import World
 
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
-    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs, identity,
-    job_routes, history,
+    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs, vault_routes,
+    identity, job_routes, history,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
@@ -80,22 +82,25 @@ class AzureCloud(Cloud):
         clock = Clock()
         resources = Resources(clock)
         storage = Blobs(clock, (state or site.work.parent) / "blobs")
-        operations = Operations(resources)
+        operations, vaults = Operations(resources), Vaults(clock)
         parts: dict[str, Any] = {"identities": Identities()}
         self._world = World(
             site=site,
             endpoint=endpoint,
             clock=clock,
             resources=resources,
-            workspaces=Workspaces(resources, storage),
+            workspaces=Workspaces(resources, storage, vaults),
             blobs=storage,
             operations=operations,
             parts=parts,
         )
         parts |= {
-            "jobs": Jobs(self._world), "resources": resources, "operations": operations,
+            "jobs": Jobs(self._world),
+            "resources": resources,
+            "operations": operations,
+            "vaults": vaults,
             "blobs": storage,
-        }  # fmt: skip
+        }
         return parts
 
     def prepare(self, wishes: str) -> Iterable[str]:
