@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
-    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs, vault_routes,
-    identity, job_routes, history,
+    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs,
+    vault_routes, identity, job_routes, history,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
