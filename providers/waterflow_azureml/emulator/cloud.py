@@ -17,7 +17,9 @@ from waterflow_azureml.emulator import (
     containers,
     datastores,
     errors,
+    history,
     identity,
+    job_routes,
     operation_routes,
     preparing,
     routes,
@@ -26,10 +28,12 @@ from waterflow_azureml.emulator import (
 )
 from waterflow_azureml.emulator.faults import RULES
 from waterflow_azureml.emulator.identity import Identities
+from waterflow_azureml.emulator.jobs import Jobs
 from waterflow_azureml.emulator.operations import Operations
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.storage import Blobs
+from waterflow_azureml.emulator.variables import ROOT
 from waterflow_azureml.emulator.vaults import Vaults
 from waterflow_azureml.emulator.workspaces import Workspaces
 from waterflow_azureml.emulator.world import World
@@ -46,7 +50,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
     workspace_routes, datastores, assets, computes, operation_routes, containers, blobs,
-    vault_routes, around, access, identity,
+    vault_routes, around, access, job_routes, history, identity,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
@@ -55,6 +59,7 @@ class AzureCloud(Cloud):
     """Azure ML, and what of Azure stands around it."""
 
     RULES: ClassVar[FaultRules] = RULES
+    PATHS: ClassVar[tuple[str, ...]] = (ROOT,)
     HOSTS: ClassVar[tuple[str, ...]] = (
         routes.MANAGEMENT, routes.LOGIN, routes.BLOB, routes.DFS, routes.VAULT, routes.API,
         routes.INFERENCE,
@@ -92,6 +97,7 @@ class AzureCloud(Cloud):
             parts=parts,
         )
         parts |= {
+            "jobs": Jobs(self._world),
             "resources": resources,
             "operations": operations,
             "vaults": vaults,
