@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from waterflow.emulation.cluster import Cluster, End, Workload
@@ -15,7 +14,7 @@ from waterflow.emulation.jobs import Job, JobState
 from waterflow_azureml.emulator import distribution, launching, transfers, variables
 from waterflow_azureml.emulator.addresses import AddressError, Addresses, datastore_uri
 from waterflow_azureml.emulator.bindings import BindingError, placed, rendered
-from waterflow_azureml.emulator.bodies import BodyError, Data, Literal, Target
+from waterflow_azureml.emulator.bodies import BodyError, Data, Literal
 from waterflow_azureml.emulator.environments import BUILD_LOG, BuildError, EnvironmentMissingError
 from waterflow_azureml.emulator.logs import Log, artifact, signed
 from waterflow_azureml.emulator.nodes import ComputeError
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from waterflow_azureml.emulator.addresses import Place
-    from waterflow_azureml.emulator.bodies import Work
     from waterflow_azureml.emulator.environments import Environment
-    from waterflow_azureml.emulator.jobs import Jobs
     from waterflow_azureml.emulator.nodes import Machine
     from waterflow_azureml.emulator.runs import Run
+    from waterflow_azureml.emulator.shared import Shared
+    from waterflow_azureml.emulator.tasks import Task
     from waterflow_azureml.emulator.workspaces import Workspace
 
 _SYNC: Final = 0.2
@@ -66,30 +65,11 @@ class FailureError(JobError):
         super().__init__(message)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What a command job does, with nothing left to be bound.
-
-    Attributes:
-        work: The command, and all around it.
-        inputs: What it is given; nothing for an optional input that is left out.
-        outputs: Where its outputs go.
-        datastore: The name of the datastore of outputs that say none.
-        space: Hyperparameter -> value.
-    """
-
-    work: Work
-    inputs: Mapping[str, Literal | Data]
-    outputs: Mapping[str, Target]
-    datastore: str
-    space: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
 class CommandJob(Job):
     """One command job, or a step of a pipeline, or a trial of a sweep.
 
     Args:
-        jobs: All jobs, and what they share.
+        shared: What all jobs share.
         workspace: Where it runs.
         run: Its record.
         task: What it does.
@@ -97,12 +77,12 @@ class CommandJob(Job):
 
     KIND: ClassVar[str] = "command"
 
-    def __init__(self, jobs: Jobs, workspace: Workspace, run: Run, task: Task) -> None:
+    def __init__(self, shared: Shared, workspace: Workspace, run: Run, task: Task) -> None:
         # The name by which faults know it: the attempts of a step have its name in common.
         step = run.node.replace("_", "-")
         name = f"{run.root}~{step}~{run.uuid[:8]}" if step else run.name
-        super().__init__(jobs.world.site, name)
-        self._jobs, self._world, self._workspace = jobs, jobs.world, workspace
+        super().__init__(shared.world.site, name)
+        self._shared, self._world, self._workspace = shared, shared.world, workspace
         self.run_record, self.task = run, task
         self._addresses = Addresses(self._world.resources, run.workspace)
         self._logs: dict[str, Log] = {}
@@ -125,13 +105,13 @@ class CommandJob(Job):
         """Make it end; return False when it has ended already."""
         stopped = super().stop()
         if stopped:
-            self._jobs.runs.move(self.run_record, Status.CANCEL_REQUESTED)
+            self._shared.runs.move(self.run_record, Status.CANCEL_REQUESTED)
         return stopped
 
     def finish(self) -> None:
         """Note the end."""
         super().finish()
-        runs, run = self._jobs.runs, self.run_record
+        runs, run = self._shared.runs, self.run_record
         for log in self._logs.values():
             log.flush()
         if self.state is JobState.COMPLETED:
@@ -171,17 +151,17 @@ class CommandJob(Job):
 
     def _do(self) -> str | None:
         run, work = self.run_record, self.task.work
-        environment = self._jobs.environments.get(work.environment)
-        if self._jobs.environments.needs_build(environment):
-            self._jobs.runs.move(run, Status.PREPARING)
+        environment = self._shared.environments.get(work.environment)
+        if self._shared.environments.needs_build(environment):
+            self._shared.runs.move(run, Status.PREPARING)
             self._build(environment)
-        machine = self._machine_held = self._jobs.clusters.machine(
+        machine = self._machine_held = self._shared.clusters.machine(
             run.workspace, work.compute, work.instances, work.size, work.tier
         )
         run.compute = machine.describe()
         self._plan = SpotPlan(self.site.faults) if machine.spot else None
-        self._jobs.runs.move(run, Status.QUEUED)
-        with self._jobs.clusters.held(run, machine, self.stopping) as held:
+        self._shared.runs.move(run, Status.QUEUED)
+        with self._shared.clusters.held(run, machine, self.stopping) as held:
             if not held:
                 return None
             limit, spent = work.timeout, 0.0
@@ -198,12 +178,12 @@ class CommandJob(Job):
                     return None
                 if self._plan is not None:
                     self._plan.spend()
-                self._jobs.runs.move(run, Status.QUEUED)
+                self._shared.runs.move(run, Status.QUEUED)
         raise FailureError("The job's nodes were taken away too often.", SERVICE)
 
     def _build(self, environment: Environment) -> None:
         try:
-            self._build_log(self._jobs.environments.build(environment))
+            self._build_log(self._shared.environments.build(environment))
         except BuildError as error:
             self._build_log([f"ERROR: {error}"])
             text = f"Image build failed: {error}. For more details, check log file {BUILD_LOG}."
@@ -217,7 +197,7 @@ class CommandJob(Job):
 
     def _attempt(self, environment: Environment, machine: Machine, folder: Path) -> End:
         """Run the containers once, and take their outputs; return why they ended."""
-        run, work, runs = self.run_record, self.task.work, self._jobs.runs
+        run, work, runs = self.run_record, self.task.work, self._shared.runs
         runs.move(run, Status.STARTING)
         working = variables.working(run)
         names = distribution.hosts(work.instances)
@@ -236,7 +216,7 @@ class CommandJob(Job):
                     sys.executable, "-I", "-S", launching.__file__, command, working, _PROCESSES,
                 ],
                 environment=self._variables(machine, inputs, outputs),
-                image=self._jobs.environments.image(environment),
+                image=self._shared.environments.image(environment),
                 hosts=names,
                 mounts={variables.ROOT: None},
                 start=working,
@@ -364,7 +344,7 @@ class CommandJob(Job):
         return path in self._world.blobs.names(place.account, place.container, path)
 
     def _place(self, uri: str) -> Place:
-        return self._addresses.place(uri, self._jobs.outputs(self.run_record.workspace))
+        return self._addresses.place(uri, self._shared.outputs(self.run_record.workspace))
 
     def _target(self, name: str) -> str:
         """Return where an output goes."""
@@ -377,7 +357,7 @@ class CommandJob(Job):
         """Bring the code and the inputs to a node."""
         run, work = self.run_record, self.task.work
         if work.code:
-            place = self._jobs.code(work.code)
+            place = self._shared.code(work.code)
             target = cluster.path(host, variables.working(run))
             transfers.bring(self._world.blobs, place, target, writable=True)
         for name, given in self.task.inputs.items():
@@ -437,6 +417,6 @@ class CommandJob(Job):
                 for host in reversed(names):
                     path = cluster.path(host, f"{variables.data(run)}/{name}")
                     transfers.Mirror(blobs, path, place, whole=False).sync()
-            self._jobs.take_output(self._workspace, run, name, target, uri, named=not failed)
+            self._shared.take_output(self._workspace, run, name, target, uri, named=not failed)
         for host in names:
             transfers.emptied(cluster.path(host, variables.ROOT))

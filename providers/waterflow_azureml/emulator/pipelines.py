@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from waterflow.emulation.clock import written
@@ -17,18 +17,18 @@ from waterflow_azureml.emulator.bindings import (
     substituted,
 )
 from waterflow_azureml.emulator.bodies import BodyError, Data, Literal, Target
-from waterflow_azureml.emulator.commands import USER, Task
+from waterflow_azureml.emulator.commands import USER
 from waterflow_azureml.emulator.graphs import component_name
 from waterflow_azureml.emulator.logs import Log, artifact, signed
 from waterflow_azureml.emulator.runs import Run
 from waterflow_azureml.emulator.statuses import Status
+from waterflow_azureml.emulator.tasks import Task, described
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from waterflow_azureml.emulator.bodies import Given
-    from waterflow_azureml.emulator.graphs import Graph, Node
-    from waterflow_azureml.emulator.jobs import Jobs
+    from waterflow_azureml.emulator.graphs import Node
+    from waterflow_azureml.emulator.shared import Shared
+    from waterflow_azureml.emulator.tasks import Plan
     from waterflow_azureml.emulator.workspaces import Workspace
 
 LOG: Final = "logs/azureml/executionlogs.txt"
@@ -39,48 +39,25 @@ _FAILED: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a pipeline runs, and how.
-
-    Attributes:
-        graph: Its steps.
-        inputs: What it is given; nothing for an optional input that is left out.
-        outputs: Where its outputs go.
-        datastore: The datastore of outputs that say none.
-        go_on: Whether steps that need no failed one begin after a failure.
-        rerun: Whether no earlier result stands for a step.
-        limit: Seconds that it may take; None for any time.
-    """
-
-    graph: Graph
-    inputs: Mapping[str, Given]
-    outputs: Mapping[str, Target]
-    datastore: str
-    go_on: bool = True
-    rerun: bool = False
-    limit: float | None = None
-
-
 class Pipeline:
     """One pipeline, run by a thread of its own.
 
     Args:
-        jobs: All jobs, and what they share.
+        shared: What all jobs share.
         workspace: Where it runs.
         run: Its record.
         plan: What it runs.
     """
 
-    def __init__(self, jobs: Jobs, workspace: Workspace, run: Run, plan: Plan) -> None:
-        self._jobs, self._workspace, self.run, self._plan = jobs, workspace, run, plan
+    def __init__(self, shared: Shared, workspace: Workspace, run: Run, plan: Plan) -> None:
+        self._shared, self._workspace, self.run, self._plan = shared, workspace, run, plan
         self._events: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         self._begun: dict[str, Run] = {}
         self._keys: dict[str, str] = {}
         self._stopping = self._stop_sent = self._closed = self._late = False
         place = artifact(workspace, run, LOG)
-        self._log = Log(jobs.world.blobs, place)
-        run.logs[LOG] = signed(place, jobs.world.clock.now())
+        self._log = Log(shared.world.blobs, place)
+        run.logs[LOG] = signed(place, shared.world.clock.now())
         self._thread = threading.Thread(target=self._run, name=f"pipeline-{run.name}", daemon=True)
         self.ended = threading.Event()
 
@@ -93,7 +70,7 @@ class Pipeline:
         if self.run.final:
             return False
         self._stopping = True
-        self._jobs.runs.move(self.run, Status.CANCEL_REQUESTED)
+        self._shared.runs.move(self.run, Status.CANCEL_REQUESTED)
         self._events.put(None)
         return True
 
@@ -111,15 +88,15 @@ class Pipeline:
             self._loop()
         except Exception as error:
             # Whatever happens here, a run that nobody drives is not told as running.
-            self._jobs.runs.fail(self.run, "SystemError", f"{type(error).__name__}: {error}")
+            self._shared.runs.fail(self.run, "SystemError", f"{type(error).__name__}: {error}")
             raise
         finally:
             self._log.flush()
             self.ended.set()
-            self._jobs.ended(self.run)
+            self._shared.ended(self.run)
 
     def _loop(self) -> None:
-        self._jobs.runs.move(self.run, Status.RUNNING)
+        self._shared.runs.move(self.run, Status.RUNNING)
         timer = None
         if self._plan.limit is not None:
             timer = threading.Timer(self._plan.limit, self._expire)
@@ -158,7 +135,7 @@ class Pipeline:
         self._stop_sent = True
         for run in self._begun.values():
             if not run.final:
-                self._jobs.stop(run)
+                self._shared.stop(run)
 
     def _ready(self) -> list[Node]:
         done = {name for name, run in self._begun.items() if run.status == Status.COMPLETED}
@@ -169,7 +146,7 @@ class Pipeline:
         ]
 
     def _finish(self) -> None:
-        runs, failed = self._jobs.runs, self._failed()
+        runs, failed = self._shared.runs, self._failed()
         if self._stopping:
             self.run.message = (
                 f"The job was canceled: it ran longer than {self._plan.limit:g} seconds."
@@ -196,7 +173,7 @@ class Pipeline:
                     self.run.outputs[bound.name] = dict(self._begun[name].outputs[port])
 
     def _say(self, text: str) -> None:
-        self._log.write([f"[{written(self._jobs.world.clock.now())}] {text}"])
+        self._log.write([f"[{written(self._shared.world.clock.now())}] {text}"])
 
     # --- one step ---------------------------------------------------------------------------------
 
@@ -210,25 +187,25 @@ class Pipeline:
                     node.ports[name].check(name, one.text)
             outputs = {name: self._target(node, name) for name in node.made}
         except (BodyError, BindingError) as error:
-            self._jobs.runs.fail(run, USER, str(error))
+            self._shared.runs.fail(run, USER, str(error))
             self._ended(run)
             return
         run.inputs = {name: described(one) for name, one in there.items()}
         if node.graph is not None:
             plan = replace(self._plan, graph=node.graph, inputs=there, outputs=outputs, limit=None)
             self._say(f"Submitting pipeline {node.name}:{run.name}")
-            self._jobs.run_pipeline(self._workspace, run, plan, self._ended)
+            self._shared.run_pipeline(self._workspace, run, plan, self._ended)
             return
         assert node.work is not None  # noqa: S101 - every other step has one
         task = Task(work=node.work, inputs=there, outputs=outputs, datastore=self._plan.datastore)
         if node.sweep is not None:
-            self._jobs.run_sweep(self._workspace, run, node.sweep, task, self._ended)
+            self._shared.run_sweep(self._workspace, run, node.sweep, task, self._ended)
             return
         if self._reused(node, run, task):
             self._ended(run)
             return
         self._say(f"Submitting {node.name}:{run.name}")
-        self._jobs.run_command(self._workspace, run, task, self._ended)
+        self._shared.run_command(self._workspace, run, task, self._ended)
 
     def _child(self, node: Node) -> Run:
         """Return a new record for a step: it is made when the step can begin."""
@@ -241,16 +218,16 @@ class Pipeline:
             "azureml.moduleid": node.component,
             "azureml.moduleName": name,
             "azureml.moduleVersion": version,
-            "azureml.nodeid": self._jobs.node_id(parent, node.name),
+            "azureml.nodeid": self._shared.node_id(parent, node.name),
             "azureml.pipelinerunid": parent.name,
             "azureml.pipeline": parent.name,
             "azureml.rootpipelinerunid": parent.root,
             "azureml.pipelineComponent": "masterescloud",
         }
         about = node.about
-        return self._jobs.runs.add(
+        return self._shared.runs.add(
             Run(
-                name=self._jobs.new_name(),
+                name=self._shared.new_name(),
                 workspace=parent.workspace,
                 kind=node.kind,
                 body={"jobType": node.kind, "componentId": node.component},
@@ -271,7 +248,7 @@ class Pipeline:
     def _ended(self, run: Run) -> None:
         """Take the end of a step, from whichever thread."""
         if run.status == Status.COMPLETED and run.node in self._keys and not run.reuses:
-            self._jobs.results.add(run.workspace, self._keys[run.node], run)
+            self._shared.results.add(run.workspace, self._keys[run.node], run)
         self._say(f"Completing {run.node}:{run.name}: {run.status}")
         self._events.put(run)
 
@@ -279,11 +256,11 @@ class Pipeline:
         """Let an earlier result stand for a step if there is one, and say so."""
         if self._plan.rerun or not task.work.deterministic:
             return False
-        digest = self._jobs.reuse_key(task)
+        digest = self._shared.reuse_key(task)
         if digest is None:
             return False
         self._keys[node.name] = digest
-        origin = self._jobs.earlier(run.workspace, digest)
+        origin = self._shared.earlier(run.workspace, digest)
         if origin is None:
             return False
         run.reuses = origin.name
@@ -295,7 +272,7 @@ class Pipeline:
         run.outputs = {name: dict(output) for name, output in origin.outputs.items()}
         run.logs, run.compute = dict(origin.logs), dict(origin.compute)
         self._say(f"Reusing {origin.name} for {node.name}:{run.name}")
-        self._jobs.runs.move(run, Status.COMPLETED)
+        self._shared.runs.move(run, Status.COMPLETED)
         return True
 
     # --- what is bound ----------------------------------------------------------------------------
@@ -354,10 +331,3 @@ class Pipeline:
             mode=target.mode or port.mode or "rw_mount",
             text="",
         )
-
-
-def described(one: Given) -> dict[str, str]:
-    """Return what an input is given, as run history tells it."""
-    if isinstance(one, Literal):
-        return {"value": one.text, "type": "literal"}
-    return {"uri": one.uri, "type": one.kind}

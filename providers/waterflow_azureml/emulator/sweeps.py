@@ -17,9 +17,9 @@ from waterflow_azureml.emulator.statuses import Status
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from waterflow_azureml.emulator.commands import Task
-    from waterflow_azureml.emulator.jobs import Jobs
+    from waterflow_azureml.emulator.shared import Shared
     from waterflow_azureml.emulator.spaces import Sweep
+    from waterflow_azureml.emulator.tasks import Task
     from waterflow_azureml.emulator.workspaces import Workspace
 
 BEST: Final = "best_child_run_id"
@@ -30,7 +30,7 @@ class Search:
     """One sweep, run by a thread of its own.
 
     Args:
-        jobs: All jobs, and what they share.
+        shared: What all jobs share.
         workspace: Where it runs.
         run: Its record.
         sweep: How it searches.
@@ -38,9 +38,9 @@ class Search:
     """
 
     def __init__(
-        self, jobs: Jobs, workspace: Workspace, run: Run, sweep: Sweep, task: Task
+        self, shared: Shared, workspace: Workspace, run: Run, sweep: Sweep, task: Task
     ) -> None:
-        self._jobs, self._workspace, self.run = jobs, workspace, run
+        self._shared, self._workspace, self.run = shared, workspace, run
         self._sweep, self._task = sweep, task
         self._events: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         self._trials: list[Run] = []
@@ -56,7 +56,7 @@ class Search:
         if self.run.final:
             return False
         self._stopping = True
-        self._jobs.runs.move(self.run, Status.CANCEL_REQUESTED)
+        self._shared.runs.move(self.run, Status.CANCEL_REQUESTED)
         self._events.put(None)
         return True
 
@@ -71,13 +71,13 @@ class Search:
         try:
             self._loop(self._sweep.points())
         except Exception as error:
-            self._jobs.runs.fail(self.run, "SystemError", f"{type(error).__name__}: {error}")
+            self._shared.runs.fail(self.run, "SystemError", f"{type(error).__name__}: {error}")
             raise
         finally:
-            self._jobs.ended(self.run)
+            self._shared.ended(self.run)
 
     def _loop(self, points: Iterator[dict[str, Any]]) -> None:
-        self._jobs.runs.move(self.run, Status.RUNNING)
+        self._shared.runs.move(self.run, Status.RUNNING)
         limit = self._sweep.timeout
         end = None if limit is None else time.monotonic() + limit
         more = True
@@ -85,7 +85,7 @@ class Search:
             running = [trial for trial in self._trials if not trial.final]
             if self._stopping or self._late:
                 for trial in running:
-                    self._jobs.stop(trial)
+                    self._shared.stop(trial)
             while more and not (self._stopping or self._late):
                 if sum(not trial.final for trial in self._trials) >= self._sweep.parallel:
                     break
@@ -109,7 +109,7 @@ class Search:
         number, parent = len(self._trials), self.run
         # A trial of a job names its values as ${{search_space.x}}, one of a step as its inputs.
         given = {name: Literal(text) for name, text in values.items()} if parent.parent else {}
-        trial = self._jobs.runs.add(
+        trial = self._shared.runs.add(
             Run(
                 name=f"{parent.name}_{number}",
                 workspace=parent.workspace,
@@ -126,10 +126,10 @@ class Search:
         )
         self._trials.append(trial)
         task = replace(self._task, space=values, inputs={**self._task.inputs, **given})
-        self._jobs.run_command(self._workspace, trial, task, self._events.put)
+        self._shared.run_command(self._workspace, trial, task, self._events.put)
 
     def _finish(self) -> None:
-        runs, done = self._jobs.runs, [one for one in self._trials if one.status == "Completed"]
+        runs, done = self._shared.runs, [one for one in self._trials if one.status == "Completed"]
         self._choose(done)
         if self._stopping:
             self.run.message = "The job was canceled."
@@ -146,7 +146,7 @@ class Search:
         """Name the best of the trials that have logged the metric; its outputs are the sweep's."""
         best: tuple[float, Run] | None = None
         for trial in done:
-            value = self._jobs.metric(trial, self._sweep.metric)
+            value = self._shared.metric(trial, self._sweep.metric)
             if value is not None and (best is None or self._sweep.better(value, best[0])):
                 best = value, trial
         if best is not None:
