@@ -8,12 +8,27 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from waterflow.emulation.clock import Clock
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.service import Cloud
-from waterflow_azureml.emulator import errors, identity, preparing, routes, workspace_routes
+from waterflow_azureml.emulator import (
+    assets,
+    blobs,
+    computes,
+    containers,
+    datastores,
+    errors,
+    identity,
+    operation_routes,
+    preparing,
+    routes,
+    vault_routes,
+    workspace_routes,
+)
 from waterflow_azureml.emulator.faults import RULES
 from waterflow_azureml.emulator.identity import Identities
+from waterflow_azureml.emulator.operations import Operations
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.storage import Blobs
+from waterflow_azureml.emulator.vaults import Vaults
 from waterflow_azureml.emulator.workspaces import Workspaces
 from waterflow_azureml.emulator.world import World
 
@@ -27,7 +42,10 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger(__name__)
 
-MODULES: Final = (workspace_routes, identity)
+MODULES: Final = (
+    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs, vault_routes,
+    identity,
+)  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
 
@@ -58,18 +76,25 @@ class AzureCloud(Cloud):
         """Make the parts, in the order in which they end."""
         clock = Clock()
         resources = Resources(clock)
-        blobs = Blobs(clock, (state or site.work.parent) / "blobs")
+        storage = Blobs(clock, (state or site.work.parent) / "blobs")
+        operations, vaults = Operations(resources), Vaults(clock)
         parts: dict[str, Any] = {"identities": Identities()}
         self._world = World(
             site=site,
             endpoint=endpoint,
             clock=clock,
             resources=resources,
-            workspaces=Workspaces(resources, blobs),
-            blobs=blobs,
+            workspaces=Workspaces(resources, storage, vaults),
+            blobs=storage,
+            operations=operations,
             parts=parts,
         )
-        parts |= {"resources": resources, "blobs": blobs}
+        parts |= {
+            "resources": resources,
+            "operations": operations,
+            "vaults": vaults,
+            "blobs": storage,
+        }
         return parts
 
     def prepare(self, wishes: str) -> Iterable[str]:

@@ -68,6 +68,7 @@ class Router:
         route, scoped, names = chosen
         if scoped.scope.workspace and route.operation not in FREE:
             world.workspaces.require(scoped.scope)
+        world.operations.settle()
         return route.handler(world, scoped, **names)
 
     def unknown(self, request: Request) -> Refusal:
