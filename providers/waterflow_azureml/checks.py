@@ -79,9 +79,7 @@ def document_errors(definition: Mapping[str, Any]) -> list[str]:
     return errors
 
 
-def submission_errors(
-    definition: Mapping[str, Any], parameters: Mapping[str, str]
-) -> list[str]:
+def submission_errors(definition: Mapping[str, Any], parameters: Mapping[str, str]) -> list[str]:
     """Return what Azure ML would refuse of a run's parameters, a line each.
 
     Args:
@@ -149,19 +147,28 @@ def _bindings(
             if folder and not _is_choice(f"{kind[:-1]} mode", entry.get("mode")):
                 yield f"{kind}.{name} has mode {entry.get('mode')!r}"
     for name, value in (node.get("inputs") or {}).items():
-        if not isinstance(value, str):
-            continue
-        binding = _PARENT.fullmatch(value)
-        if binding is None:
-            if _EXPRESSION.search(value):
-                yield f"inputs.{name} is bound to {value!r}, which is no binding"
-        elif binding["input"] is not None:
-            if binding["input"] not in (definition.get("inputs") or {}):
-                yield f"inputs.{name} is bound to the pipeline's input '{binding['input']}': none"
-        elif binding["job"] not in before:
-            yield f"inputs.{name} is bound to '{binding['job']}', which does not come before it"
-        elif binding["output"] not in before[binding["job"]]["component"]["outputs"]:
-            yield f"inputs.{name}: '{binding['job']}' has no output '{binding['output']}'"
+        if isinstance(value, str):
+            wrong = _binding(definition, value, before)
+            if wrong is not None:
+                yield f"inputs.{name} is bound to {wrong}"
+
+
+def _binding(
+    definition: Mapping[str, Any], value: str, before: Mapping[str, Mapping[str, Any]]
+) -> str | None:
+    """Return what is wrong with a binding."""
+    binding = _PARENT.fullmatch(value)
+    if binding is None:
+        return f"{value!r}, which is no binding" if _EXPRESSION.search(value) else None
+    parameter, job, output = binding["input"], binding["job"], binding["output"]
+    if parameter is not None:
+        known = parameter in (definition.get("inputs") or {})
+        return None if known else f"the pipeline's input '{parameter}', which there is not"
+    if job not in before:
+        return f"'{job}', which does not come before it"
+    if output not in before[job]["component"]["outputs"]:
+        return f"the output '{output}', which '{job}' has not"
+    return None
 
 
 def _command(component: Mapping[str, Any]) -> Iterator[str]:
