@@ -233,7 +233,7 @@ def gate_node(planning: AzurePlanning, gate: spec.Gate) -> tuple[dict[str, Any],
         elif isinstance(operand, spec.FromParameter) and operand.name not in names:
             names.append(operand.name)
     parts.outputs[naming.DECISION] = "upload", planning.run(naming.DECISION)
-    launch = {"condition": _condition(planning, gate.condition)}
+    launch = {"condition": condition_of(planning, gate.condition)}
     digest = control_digest(launch, {}, None, programs())
     control = parts.folder(naming.CONTROL, planning.uri(f"control/{digest}/"), "download")
     words = ["python3", f"{quoting.path('inputs', control)}/{GATE}"]
@@ -272,7 +272,8 @@ def gate_node(planning: AzurePlanning, gate: spec.Gate) -> tuple[dict[str, Any],
     return node, Control(digest=digest, source=gate.name, launch=launch, step={})
 
 
-def _condition(planning: AzurePlanning, condition: spec.Condition) -> dict[str, Any]:
+def condition_of(planning: AzurePlanning, condition: spec.Condition) -> dict[str, Any]:
+    """Return a condition as `job/gate.py` reads it."""
     if isinstance(condition, spec.Compare):
         return {
             "left": _operand(planning, condition.left),
@@ -280,9 +281,9 @@ def _condition(planning: AzurePlanning, condition: spec.Condition) -> dict[str, 
             "right": _operand(planning, condition.right),
         }
     if isinstance(condition, spec.Not):
-        return {"not": _condition(planning, condition.part)}
+        return {"not": condition_of(planning, condition.part)}
     word = "all" if isinstance(condition, spec.All) else "any"
-    return {word: [_condition(planning, part) for part in condition.parts]}
+    return {word: [condition_of(planning, part) for part in condition.parts]}
 
 
 def _operand(planning: AzurePlanning, operand: spec.Operand) -> dict[str, Any]:
