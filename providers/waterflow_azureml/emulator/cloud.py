@@ -15,7 +15,9 @@ from waterflow_azureml.emulator import (
     containers,
     datastores,
     errors,
+    history,
     identity,
+    job_routes,
     operation_routes,
     preparing,
     routes,
@@ -24,10 +26,12 @@ from waterflow_azureml.emulator import (
 )
 from waterflow_azureml.emulator.faults import RULES
 from waterflow_azureml.emulator.identity import Identities
+from waterflow_azureml.emulator.jobs import Jobs
 from waterflow_azureml.emulator.operations import Operations
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.storage import Blobs
+from waterflow_azureml.emulator.variables import ROOT
 from waterflow_azureml.emulator.vaults import Vaults
 from waterflow_azureml.emulator.workspaces import Workspaces
 from waterflow_azureml.emulator.world import World
@@ -43,8 +47,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
-    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs, vault_routes,
-    identity,
+    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs,
+    vault_routes, identity, job_routes, history,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
@@ -53,6 +57,7 @@ class AzureCloud(Cloud):
     """Azure ML, and what of Azure stands around it."""
 
     RULES: ClassVar[FaultRules] = RULES
+    PATHS: ClassVar[tuple[str, ...]] = (ROOT,)
     HOSTS: ClassVar[tuple[str, ...]] = (
         routes.MANAGEMENT, routes.LOGIN, routes.BLOB, routes.DFS, routes.VAULT, routes.API,
         routes.INFERENCE,
@@ -90,6 +95,7 @@ class AzureCloud(Cloud):
             parts=parts,
         )
         parts |= {
+            "jobs": Jobs(self._world),
             "resources": resources,
             "operations": operations,
             "vaults": vaults,

@@ -21,11 +21,16 @@ _RESOURCE: Final = "https://vault.azure.net"
 _METADATA: Final = "http://169.254.169.254/metadata/identity/oauth2/token"
 """Where a virtual machine's own service gives tokens:
 https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token"""
+_EARLY: Final = 300
+"""Seconds before its end in which a token is no longer taken."""
 _TRIES: Final = 6
 _PASSING: Final = (408, 429, 500, 502, 503, 504)
 _ADDRESS: Final = re.compile(
     r"https://(?P<vault>[^/]+)/secrets/(?P<name>[^/]+)(?:/(?P<version>[^/]+))?"
 )
+
+
+_tokens: dict[str, tuple[str, float]] = {}
 
 
 def read(name: str) -> str:
@@ -61,6 +66,9 @@ def token(resource: str) -> str:
     Raises:
         RuntimeError: The job has no identity.
     """
+    held, end = _tokens.get(resource, ("", 0.0))
+    if time.time() < end - _EARLY:
+        return held
     query = {"resource": resource}
     headers = {"Metadata": "true"}
     client = os.environ.get("DEFAULT_IDENTITY_CLIENT_ID") or os.environ.get("AZURE_CLIENT_ID")
@@ -80,7 +88,8 @@ def token(resource: str) -> str:
     if client:
         query[key] = client
     answer = _answer(f"{url}?{urllib.parse.urlencode(query)}", headers, "a token of its identity")
-    return str(answer["access_token"])
+    _tokens[resource] = str(answer["access_token"]), float(answer.get("expires_on") or 0)
+    return _tokens[resource][0]
 
 
 def _answer(url: str, headers: dict[str, str], what: str) -> dict[str, Any]:
