@@ -9,6 +9,8 @@ from waterflow.emulation.clock import Clock
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.service import Cloud
 from waterflow_azureml.emulator import (
+    access,
+    around,
     assets,
     blobs,
     computes,
@@ -48,7 +50,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
     workspace_routes, datastores, assets, computes, operation_routes, containers, blobs,
-    vault_routes, identity, job_routes, history,
+    vault_routes, around, access, job_routes, history, identity,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 

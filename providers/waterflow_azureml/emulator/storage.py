@@ -124,6 +124,11 @@ class Blobs:
 
     # --- for jobs, which know no wire -------------------------------------------------------------
 
+    def account(self, name: str) -> Account:
+        """Return a storage account, made where there is none."""
+        with self.lock:
+            return self.accounts.setdefault(name, Account(name))
+
     def container(self, account: str, container: str) -> Container:
         """Return a container, made with its account where there is none.
 
@@ -132,7 +137,7 @@ class Blobs:
             container: The container's.
         """
         with self.lock:
-            held = self.accounts.setdefault(account, Account(account)).containers
+            held = self.account(account).containers
             return held.setdefault(container, Container(self._clock.now()))
 
     def read(self, account: str, container: str, name: str) -> bytes:
