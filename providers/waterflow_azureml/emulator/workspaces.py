@@ -23,6 +23,8 @@ ACCOUNTS: Final = "Microsoft.Storage/storageAccounts"
 VAULTS: Final = "Microsoft.KeyVault/vaults"
 IDENTITIES: Final = "Microsoft.ManagedIdentity/userAssignedIdentities"
 """What stands around a workspace, by type."""
+ARTIFACTS: Final = "azureml"
+"""The container of logs and artifacts."""
 STORE, FILES = "workspaceblobstore", "workspaceartifactstore"
 TENANT: Final = "11111111-1111-4111-8111-111111111111"
 
@@ -147,7 +149,7 @@ class Workspaces:
             if self._resources.get(identity) is None:
                 self._resources.put(identity, kind, location)
         self._vaults.make(workspace.vault)
-        held = ((STORE, workspace.container, True), (FILES, "azureml", False))
+        held = ((STORE, workspace.container, True), (FILES, ARTIFACTS, False))
         for name, container, default in held:
             self._blobs.container(workspace.account, container)
             body = datastore(workspace.scope, workspace.account, container, default=default)
