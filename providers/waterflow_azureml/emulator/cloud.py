@@ -21,6 +21,7 @@ from waterflow_azureml.emulator import (
     operation_routes,
     preparing,
     routes,
+    schedules,
     vault_routes,
     workspace_routes,
 )
@@ -30,6 +31,7 @@ from waterflow_azureml.emulator.jobs import Jobs
 from waterflow_azureml.emulator.operations import Operations
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
+from waterflow_azureml.emulator.schedules import JobScheduler
 from waterflow_azureml.emulator.storage import Blobs
 from waterflow_azureml.emulator.variables import ROOT
 from waterflow_azureml.emulator.vaults import Vaults
@@ -48,7 +50,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
     workspace_routes, datastores, assets, computes, operation_routes, containers, blobs,
-    vault_routes, identity, job_routes, history,
+    vault_routes, identity, job_routes, history, schedules,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
@@ -95,6 +97,7 @@ class AzureCloud(Cloud):
             parts=parts,
         )
         parts |= {
+            "schedules": JobScheduler(self._world),
             "jobs": Jobs(self._world),
             "resources": resources,
             "operations": operations,
