@@ -9,6 +9,9 @@ from waterflow.emulation.clock import Clock
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.service import Cloud
 from waterflow_azureml.emulator import (
+    access,
+    around,
+    artifacts,
     assets,
     blobs,
     computes,
@@ -18,6 +21,7 @@ from waterflow_azureml.emulator import (
     history,
     identity,
     job_routes,
+    mlflow_routes,
     operation_routes,
     preparing,
     routes,
@@ -33,6 +37,7 @@ from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.schedules import JobScheduler
 from waterflow_azureml.emulator.storage import Blobs
+from waterflow_azureml.emulator.tracking import Tracking
 from waterflow_azureml.emulator.variables import ROOT
 from waterflow_azureml.emulator.vaults import Vaults
 from waterflow_azureml.emulator.workspaces import Workspaces
@@ -50,7 +55,8 @@ _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
     workspace_routes, datastores, assets, computes, operation_routes, containers, blobs,
-    vault_routes, identity, job_routes, history, schedules,
+    vault_routes, around, access, artifacts, mlflow_routes, job_routes, history, schedules,
+    identity,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
@@ -103,6 +109,8 @@ class AzureCloud(Cloud):
             "operations": operations,
             "vaults": vaults,
             "blobs": storage,
+            # Last: jobs that end may still have something to say.
+            "mlflow": Tracking((state or site.work.parent) / "mlflow"),
         }
         return parts
 
