@@ -17,13 +17,16 @@ from waterflow_azureml.emulator import (
     computes,
     containers,
     datastores,
+    endpoints,
     errors,
     history,
     identity,
     job_routes,
+    lake,
     mlflow_routes,
     operation_routes,
     preparing,
+    refused,
     routes,
     schedules,
     vault_routes,
@@ -54,9 +57,9 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
-    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs,
-    vault_routes, around, access, artifacts, mlflow_routes, job_routes, history, schedules,
-    identity,
+    workspace_routes, datastores, assets, computes, endpoints, operation_routes, containers, blobs,
+    lake, vault_routes, around, access, artifacts, mlflow_routes, job_routes, history, schedules,
+    identity, refused,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
