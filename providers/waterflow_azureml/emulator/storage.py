@@ -279,6 +279,7 @@ class Blobs:
         with self.lock:
             before = container.blobs.get(name)
             blob.metadata = dict(metadata)
+            blob.headers.setdefault("Content-Type", "application/octet-stream")
             blob.created = before.created if before else blob.modified
             self.touch(account, container, name, blob)
             container.blobs[name] = blob
