@@ -19,6 +19,7 @@ from waterflow_azureml.emulator import (
     operation_routes,
     preparing,
     routes,
+    vault_routes,
     workspace_routes,
 )
 from waterflow_azureml.emulator.faults import RULES
@@ -27,6 +28,7 @@ from waterflow_azureml.emulator.operations import Operations
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.storage import Blobs
+from waterflow_azureml.emulator.vaults import Vaults
 from waterflow_azureml.emulator.workspaces import Workspaces
 from waterflow_azureml.emulator.world import World
 
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
-    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs, identity,
+    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs, vault_routes,
+    identity,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
@@ -74,19 +77,24 @@ class AzureCloud(Cloud):
         clock = Clock()
         resources = Resources(clock)
         storage = Blobs(clock, (state or site.work.parent) / "blobs")
-        operations = Operations(resources)
+        operations, vaults = Operations(resources), Vaults(clock)
         parts: dict[str, Any] = {"identities": Identities()}
         self._world = World(
             site=site,
             endpoint=endpoint,
             clock=clock,
             resources=resources,
-            workspaces=Workspaces(resources, storage),
+            workspaces=Workspaces(resources, storage, vaults),
             blobs=storage,
             operations=operations,
             parts=parts,
         )
-        parts |= {"resources": resources, "operations": operations, "blobs": storage}
+        parts |= {
+            "resources": resources,
+            "operations": operations,
+            "vaults": vaults,
+            "blobs": storage,
+        }
         return parts
 
     def prepare(self, wishes: str) -> Iterable[str]:

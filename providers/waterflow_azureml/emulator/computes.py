@@ -138,6 +138,33 @@ KIND: Final = Kind(
 )
 
 
+def cluster(location: str, size: str, nodes: int, *, spot: bool) -> dict[str, Any]:
+    """Return a cluster that scales from zero.
+
+    Args:
+        location: The region.
+        size: The size of its nodes.
+        nodes: The most there can be.
+        spot: Whether they are low-priority ones.
+    """
+    return {
+        "location": location,
+        "properties": {
+            "computeType": _CLUSTER,
+            "properties": {
+                "vmSize": size,
+                "vmPriority": "LowPriority" if spot else "Dedicated",
+                "osType": "Linux",
+                "scaleSettings": {
+                    "minNodeCount": 0,
+                    "maxNodeCount": nodes,
+                    "nodeIdleTimeBeforeScaleDown": "PT120S",
+                },
+            },
+        },
+    }
+
+
 def _list_nodes(world: World, request: Request, name: str) -> Reply:
     record = documents.require(world, KIND, f"{request.scope.id}/computes/{name}")
     return json_answer({"nodes": _nodes(world, record)})
