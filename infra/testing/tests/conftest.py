@@ -11,14 +11,12 @@ import pytest
 # gRPC tells on standard error whatever a server that ends says to its clients.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-pytest.register_assert_rewrite("suites.zones")
-pytest_plugins = ["suites.zones"]
-
 from standin import PolicyPack, Stack
 from standin.cli import PulumiStack
 from standin.schema import Schemas, schemas_of
 
 INFRA = Path(__file__).parents[2]
+pytest_plugins = ["suites.zones"]
 STACKS = Path(__file__).parent / "stacks"
 
 

@@ -33,64 +33,6 @@ class TestAws(ZoneSuite):
         _, _, made = prod
         assert not [one for one in made.of("Bucket") if one.inputs.get("forceDestroy")]
 
-    @pytest.fixture(scope="module")
-    def pack() -> Iterator[PolicyPack]:
-        with PolicyPack(POLICY) as policies:
-            yield policies
-
-    @pytest.fixture(scope="module")
-    def dev(self, pack: PolicyPack) -> Iterator[tuple[Stack, Result]]:
-        with Stack(AWS, {}, stack="dev", policies=pack) as stack:
-            yield stack, stack.up().require()
-
-    @pytest.fixture(scope="module")
-    def prod(pack: PolicyPack) -> Iterator[tuple[Stack, Result, Result]]:
-        with Stack(AWS, {}, stack="prod", policies=pack) as stack:
-            yield stack, stack.preview().require(), stack.up().require()
-
-    def kinds(result: Result, change: str) -> list[str]:
-        """Return the types that a change happens to, without their modules; components left out."""
-        urns = (urn for urn, one in result.changes.items() if one == change)
-        tokens = (urn.split("::")[2].rpartition("$")[2] for urn in urns)
-        return sorted(
-            token.rpartition(":")[2] for token in tokens if not token.startswith("waterflow:")
-        )
-
-    def policies(result: Result, kind: str) -> dict[str, list[dict[str, Any]]]:
-        """Return policies' statements by the logical name of what has them."""
-        return {one.name: json.loads(one.inputs["policy"])["Statement"] for one in result.of(kind)}
-
-    # --- made, healed, destroyed ----------------------------------------------------------------------
-
-    def test_what_is_foreseen_is_made(prod: tuple[Stack, Result, Result]) -> None:
-        _, foreseen, made = prod
-        assert foreseen.changes == made.changes
-        assert set(made.counts) == {"create"}
-        assert made.counts["create"] > 100
-
-    def test_a_second_time_nothing_changes(prod: tuple[Stack, Result, Result]) -> None:
-        stack, _, made = prod
-        again = stack.up().require()
-        assert again.counts == {"same": made.counts["create"]}
-
-    def test_what_is_protected_is_not_destroyed(prod: tuple[Stack, Result, Result]) -> None:
-        stack, _, made = prod
-        refused = stack.destroy()
-        assert not refused.ok
-        assert not refused.changed
-        protected = {one.type.rpartition(":")[2] for one in made.resources if one.protect}
-        assert protected == {"Bucket", "Key", "Repository", "MlflowApp", "ModelPackageGroup"}
-        assert not [one for one in made.of("Bucket") if one.inputs.get("forceDestroy")]
-
-    def test_drift_is_healed(dev: tuple[Stack, Result]) -> None:
-        stack, made = dev
-        block = next(one for one in made.of("BucketPublicAccessBlock") if one.urn.endswith("-data"))
-        stack.drift(block.urn, {"blockPublicAcls": False})
-        assert stack.refresh().changes[block.urn] == "update"
-        healed = stack.up().require()
-        assert [urn for urn, one in healed.changes.items() if one != "same"] == [block.urn]
-        assert healed.changes[block.urn] == "update"
-
     @pytest.mark.parametrize(
         ("config", "updated", "created"),
         [

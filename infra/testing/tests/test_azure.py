@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from standin import Stack
-from suites.zones import INFRA, ZoneSuite, kinds
+from suites.zones import ZoneSuite, kinds
 
 if TYPE_CHECKING:
     from standin.result import Result
     from standin.state import Resource
+
+
+VAULT = "azure-native:keyvault:Vault"
+WORKSPACE = "azure-native:machinelearningservices:Workspace"
 
 
 def last(address: str) -> str:
@@ -48,14 +52,14 @@ class TestAzure(ZoneSuite):
     }  # fmt: skip
 
     @pytest.mark.parametrize(
-        ("config", "updated", "created", "replaced"),
+        ("config", "updated", "created", "replaced", "deleted"),
         [
-            ({"retention_days": 60}, ["ManagementPolicy"], [], []),
             (
-                {"machine_families": ["DDSv5", "NCASv3_T4"], "spot": False},
-                [],
+                {"retention_days": 60, "machine_families": ["DDSv5", "NCASv3_T4"], "spot": False},
+                ["ManagementPolicy"],
                 ["Compute"] * 4,
                 [],
+                ["Compute"] * 8,
             ),
             (
                 {"private_network": True, "managed_network": "approved"},
@@ -72,9 +76,10 @@ class TestAzure(ZoneSuite):
                     *["VirtualNetworkLink"] * 5,
                 ],
                 ["Compute"] * 16,
+                [],
             ),
         ],
-        ids=["retention", "gpu", "private"],
+        ids=["machines", "private"],
     )
     def test_a_change_changes_what_it_says(
         self,
@@ -83,15 +88,29 @@ class TestAzure(ZoneSuite):
         updated: list[str],
         created: list[str],
         replaced: list[str],
+        deleted: list[str],
     ) -> None:
         stack, _ = dev
         foreseen = stack.preview(config).require()
         assert kinds(foreseen, "update") == updated
         assert kinds(foreseen, "create") == created
         assert kinds(foreseen, "replace") == replaced
-        if "machine_families" in config:
-            assert "nc4as-t4-v3" in foreseen.outputs["profile"]["settings"]["clusters"]
-            assert kinds(foreseen, "delete") == ["Compute"] * 8
+        assert kinds(foreseen, "delete") == deleted
+        if deleted:
+            clusters = foreseen.outputs["profile"]["settings"]["clusters"]
+            assert {"nc4as-t4-v3", "d2ds-v5"} < clusters.keys()
+            assert not [name for name in clusters if name.endswith("spot")]
+
+    def test_folders_have_no_versions(self, dev: tuple[Stack, Result]) -> None:
+        stack, made = dev
+        for result, versions in (
+            (made, True),
+            (stack.preview({"hierarchical_namespace": True}).require(), False),
+        ):
+            (service,) = result.of("BlobServiceProperties")
+            assert service.inputs["isVersioningEnabled"] is versions
+            rules = result.of("ManagementPolicy")[0].inputs["policy"]["rules"]
+            assert ("replaced-versions" in [one["name"] for one in rules]) is versions
 
     def test_no_key_and_no_password_opens_anything(
         self, prod: tuple[Stack, Result, Result]
@@ -102,21 +121,20 @@ class TestAzure(ZoneSuite):
         assert account.inputs["isLocalUserEnabled"] is False
         (registry,) = made.of("Registry")
         assert registry.inputs["adminUserEnabled"] is False
-        workspace = named(made, "machinelearningservices:Workspace", "-prod")
+        workspace = made.of(WORKSPACE)[0]
         assert workspace.inputs["systemDatastoresAuthMode"] == "Identity"
         (datastore,) = made.of("Datastore")
         assert datastore.inputs["properties"]["credentials"] == {"credentialsType": "None"}
-        for vault in made.of("Vault"):
+        for vault in made.of(VAULT):
             assert vault.inputs["properties"]["enableRbacAuthorization"] is True
         for compute in made.of("Compute"):
             assert compute.inputs["properties"]["disableLocalAuth"] is True
 
     def test_nothing_is_reached_from_the_internet(self, prod: tuple[Stack, Result, Result]) -> None:
         _, _, made = prod
-        for one in (*made.of("StorageAccount"), *made.of("Registry"), *made.of("Workspace")):
-            if not one.type.startswith("azure-native:operationalinsights"):
-                assert one.inputs["publicNetworkAccess"] == "Disabled", one.urn
-        for one in made.of("Vault"):
+        for one in (*made.of("StorageAccount"), *made.of("Registry"), *made.of(WORKSPACE)):
+            assert one.inputs["publicNetworkAccess"] == "Disabled", one.urn
+        for one in made.of(VAULT):
             assert one.inputs["properties"]["publicNetworkAccess"] == "Disabled"
             assert one.inputs["properties"]["networkAcls"]["defaultAction"] == "Deny"
         for one in made.of("Compute"):
@@ -126,7 +144,7 @@ class TestAzure(ZoneSuite):
             for one in made.of("PrivateEndpoint")
         }
         assert groups == {"blob", "vault", "registry", "amlworkspace"}
-        workspace = named(made, "machinelearningservices:Workspace", "-prod")
+        workspace = made.of(WORKSPACE)[0]
         network = workspace.inputs["managedNetwork"]
         assert network["isolationMode"] == "AllowOnlyApprovedOutbound"
         assert {one["type"] for one in network["outboundRules"].values()} == {
@@ -139,18 +157,23 @@ class TestAzure(ZoneSuite):
         self, prod: tuple[Stack, Result, Result]
     ) -> None:
         _, _, made = prod
-        account, vault, registry, workspace = (
-            "storageAccounts", "vaults", "registries", "workspaces",
+        group, account, vault, registry, workspace = (
+            "resourceGroups", "storageAccounts", "vaults", "registries", "workspaces",
         )  # fmt: skip
+        running = (account, "userAssignedIdentities", workspace)
+        submitting = [
+            ("examiners", group),
+            *(("submitters", place) for place in (account, running[1], vault, workspace)),
+        ]
+        scheduling = [("schedulers", place) for place in running]
         people = "1a2b3c4d-0000-4000-8000-00000000000"
-        submitting = [("submitters", place) for place in (account, vault, workspace)]
         assert grants(made) == {
             "waterflow-prod-jobs": [
                 ("jobs", place) for place in (registry, account, vault, workspace)
             ],
-            "waterflow-prod-ci": sorted([*submitting, ("schedulers", workspace), ("ci", registry)]),
+            "waterflow-prod-ci": sorted([*submitting, *scheduling, ("ci", registry)]),
             f"{people}1": submitting,
-            f"{people}2": [("schedulers", workspace)],
+            f"{people}2": scheduling,
             "waterflow-prod-workspace": sorted(
                 [
                     *[("network", place) for place in (account, registry, vault, vault)],
@@ -158,7 +181,7 @@ class TestAzure(ZoneSuite):
                 ]
             ),
         }
-        own = named(made, "Vault", "own").outputs["id"]
+        own = named(made, VAULT, "own").id
         for one in made.of("RoleAssignment"):
             if one.inputs["scope"] == own:
                 assert one.name.startswith("waterflow-prod-workspace")
@@ -173,7 +196,7 @@ class TestAzure(ZoneSuite):
             if last(one.inputs["scope"].rpartition("/")[0]) == "storageAccounts"
             and not one.name.startswith("waterflow-prod-workspace")
         }
-        assert len(conditions) == 3
+        assert len(conditions) == 5
         for name, condition in conditions.items():
             assert "containers:name] StringEquals 'waterflow'" in condition, name
             assert condition.count("(") == condition.count(")")
@@ -184,7 +207,7 @@ class TestAzure(ZoneSuite):
         self, prod: tuple[Stack, Result, Result]
     ) -> None:
         _, _, made = prod
-        group = made.of("ResourceGroup")[0].outputs["id"]
+        group = made.of("ResourceGroup")[0].id
         for role in made.of("RoleDefinition"):
             assert role.inputs["assignableScopes"] == [group]
             (allowed,) = role.inputs["permissions"]
@@ -216,14 +239,14 @@ class TestAzure(ZoneSuite):
     ) -> None:
         _, _, made = prod
         recorded = {one.inputs["resourceUri"] for one in made.of("DiagnosticSetting")}
-        account = made.of("StorageAccount")[0].outputs["id"]
+        account = made.of("StorageAccount")[0].id
         holding = [
-            *made.of("Vault"),
+            *made.of(VAULT),
             *made.of("Registry"),
-            named(made, "machinelearningservices:Workspace", "-prod"),
+            made.of(WORKSPACE)[0],
         ]
         blobs = f"{account}/blobServices/default"
-        assert recorded == {blobs, *(one.outputs["id"] for one in holding)}
+        assert recorded == {blobs, *(one.id for one in holding)}
         assert len(dev[1].of("DiagnosticSetting")) == len(recorded) - 1
 
     def test_each_alarm_says_what_to_do(self, prod: tuple[Stack, Result, Result]) -> None:
@@ -233,7 +256,7 @@ class TestAzure(ZoneSuite):
         (group,) = made.of("ActionGroup")
         for name, rule in rules.items():
             assert "waterflow" in rule["description"], name
-            assert rule["actions"]["actionGroups"] == [group.outputs["id"]]
+            assert rule["actions"]["actionGroups"] == [group.id]
             (criterion,) = rule["criteria"]["allOf"]
             assert criterion["query"].startswith("AmlRunStatusChangedEvent | where RunId ==")
         spans = {
@@ -243,16 +266,3 @@ class TestAzure(ZoneSuite):
             "failed": ("PT5M", "PT15M"), "failing": ("PT15M", "PT1H"), "stuck": ("PT1H", "P2D"),
         }  # fmt: skip
         assert rules["failing"]["criteria"]["allOf"][0]["threshold"] == 2
-
-
-@pytest.mark.parametrize(
-    ("config", "versions"),
-    [({}, True), ({"hierarchical_namespace": True}, False)],
-    ids=["flat", "folders"],
-)
-def test_folders_have_no_versions(config: dict[str, Any], versions: bool) -> None:
-    foreseen = Stack(INFRA / "azure", config).preview().require()
-    (service,) = foreseen.of("BlobServiceProperties")
-    assert service.inputs["isVersioningEnabled"] is versions
-    rules = foreseen.of("ManagementPolicy")[0].inputs["policy"]["rules"]
-    assert ("replaced-versions" in [one["name"] for one in rules]) is versions
