@@ -174,7 +174,7 @@ class Azure:
         Raises:
             ProviderError: Azure refuses, or cannot be reached.
         """
-        url = f"{self.services['history']}/v1.0{quote(self.workspace)}/{quote(path)}"
+        url = f"{self.services['history']}/history/v1.0{quote(self.workspace)}/{quote(path)}"
         return self.send(operation, "GET", url, query=query).json()
 
     def send(

@@ -119,6 +119,8 @@ _CLASSES: Final = by_name(
     )),
 )  # fmt: skip
 """Class of azure-core or azure-identity, or one that it derives from -> how it is told."""
+_UNKNOWN: Final = 501
+"""The status of what a service does not have at all."""
 _WIDE: Final = ("BadRequest", "BadArgument", "UserError", "ValidationError", "OperationNotAllowed")
 """Codes that say little: what is within them, or in their words, says more."""
 _WORDS: Final = (
@@ -203,7 +205,7 @@ def refusal(operation: str, status: int, code: str, message: str) -> ProviderErr
     if kind is None and not status:
         kind = CONNECTION
     if kind is None:
-        kind = TRANSIENT if status >= 500 else REFUSED
+        kind = TRANSIENT if status >= 500 and status != _UNKNOWN else REFUSED
     return _as_error(kind, operation, code or str(status), message or f"HTTP status {status}")
 
 

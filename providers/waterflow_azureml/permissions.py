@@ -164,7 +164,7 @@ class _Needs:
         why = "to read code and data, write results"
         yield _allowed(self.jobs, BLOBS, self.container, why)
         yield _allowed(self.jobs, PULLING, "the workspace's registry", "to pull images")
-        if any(control.step["secrets"] for control in self.document.control.values()):
+        if any(control.step.get("secrets") for control in self.document.control.values()):
             yield _allowed(self.jobs, SECRETS, self.vault, "to read secrets")
         if self._tracks():
             why = "to track runs, and register models"

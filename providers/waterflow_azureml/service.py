@@ -49,6 +49,7 @@ TAG: Final = "waterflow.build"
 """The tag that all jobs of Waterflow's have."""
 DECISION: Final = "decision/decision.json"
 """Where a gate's job writes what it has decided, below its outputs."""
+_CLEARED: Final = "waterflow: cleared foreign MLFLOW_"
 _AT_ONCE: Final = 8
 _NAME: Final = 60
 """Characters of a run's id in its job's name, which may have 255."""
@@ -403,6 +404,10 @@ class AzureMLService(Service[CloudDocument]):
     ) -> Iterator[tuple[int, str]]:
         """Yield the lines of a job's logs, one file after the other."""
         return logs.lines(self._connections, run, cursor, first_machine=first_machine)
+
+    def shows(self, line: str) -> bool:
+        """Say whether a line is for people: Azure sets MLflow's variables in every job."""
+        return not line.startswith(_CLEARED)
 
     # --- data -----------------------------------------------------------------------------------
 

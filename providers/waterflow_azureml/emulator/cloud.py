@@ -9,25 +9,39 @@ from waterflow.emulation.clock import Clock
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.service import Cloud
 from waterflow_azureml.emulator import (
+    access,
+    around,
+    artifacts,
     assets,
     blobs,
     computes,
     containers,
     datastores,
+    endpoints,
     errors,
+    history,
     identity,
+    job_routes,
+    lake,
+    mlflow_routes,
     operation_routes,
     preparing,
+    refused,
     routes,
+    schedules,
     vault_routes,
     workspace_routes,
 )
 from waterflow_azureml.emulator.faults import RULES
 from waterflow_azureml.emulator.identity import Identities
+from waterflow_azureml.emulator.jobs import Jobs
 from waterflow_azureml.emulator.operations import Operations
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
+from waterflow_azureml.emulator.schedules import JobScheduler
 from waterflow_azureml.emulator.storage import Blobs
+from waterflow_azureml.emulator.tracking import Tracking
+from waterflow_azureml.emulator.variables import ROOT
 from waterflow_azureml.emulator.vaults import Vaults
 from waterflow_azureml.emulator.workspaces import Workspaces
 from waterflow_azureml.emulator.world import World
@@ -43,8 +57,9 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
-    workspace_routes, datastores, assets, computes, operation_routes, containers, blobs, vault_routes,
-    identity,
+    workspace_routes, datastores, assets, computes, endpoints, operation_routes, containers, blobs,
+    lake, vault_routes, around, access, artifacts, mlflow_routes, job_routes, history, schedules,
+    identity, refused,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
@@ -53,6 +68,7 @@ class AzureCloud(Cloud):
     """Azure ML, and what of Azure stands around it."""
 
     RULES: ClassVar[FaultRules] = RULES
+    PATHS: ClassVar[tuple[str, ...]] = (ROOT,)
     HOSTS: ClassVar[tuple[str, ...]] = (
         routes.MANAGEMENT, routes.LOGIN, routes.BLOB, routes.DFS, routes.VAULT, routes.API,
         routes.INFERENCE,
@@ -90,10 +106,14 @@ class AzureCloud(Cloud):
             parts=parts,
         )
         parts |= {
+            "schedules": JobScheduler(self._world),
+            "jobs": Jobs(self._world),
             "resources": resources,
             "operations": operations,
             "vaults": vaults,
             "blobs": storage,
+            # Last: jobs that end may still have something to say.
+            "mlflow": Tracking((state or site.work.parent) / "mlflow"),
         }
         return parts
 

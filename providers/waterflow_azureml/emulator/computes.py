@@ -124,7 +124,7 @@ def _shown(world: World, record: Record, envelope: dict[str, Any]) -> dict[str, 
 def _nodes(world: World, record: Record) -> list[dict[str, Any]]:
     """Return the nodes on which jobs run now, as the jobs' part knows them."""
     jobs: Any = world.parts.get("jobs")
-    return list(jobs.nodes(record.name)) if hasattr(jobs, "nodes") else []
+    return [] if jobs is None else list(jobs.nodes(record.id))
 
 
 KIND: Final = Kind(

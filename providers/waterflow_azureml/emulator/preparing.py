@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT: Final = Scope("00000000-0000-4000-8000-000000000000", "waterflow", "waterflow")
 """Where the workspace is that is there for whoever names none."""
-IDENTITIES: Final = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 Wish = dict[str, Any]
 """What one profile names."""
@@ -109,10 +108,10 @@ def _made(world: World, wish: Wish) -> Iterator[str]:
         yield f"key vault {wish['vault']}"
     for client in wish["identities"]:
         one = f"/subscriptions/{scope.subscription}/resourceGroups/{scope.group}/providers"
-        path = f"{one}/{IDENTITIES}/{client}"
+        path = f"{one}/{workspaces.IDENTITIES}/{client}"
         if world.resources.get(path) is None:
             properties = {"clientId": client, "principalId": identity.principal(client)}
-            world.resources.put(path, IDENTITIES, {"properties": properties})
+            world.resources.put(path, workspaces.IDENTITIES, {"properties": properties})
             yield f"identity {client}"
     for cluster, (machine, nodes, spot) in wish["clusters"].items():
         path = f"{scope.id}/computes/{cluster}"

@@ -124,6 +124,11 @@ class Blobs:
 
     # --- for jobs, which know no wire -------------------------------------------------------------
 
+    def account(self, name: str) -> Account:
+        """Return a storage account, made where there is none."""
+        with self.lock:
+            return self.accounts.setdefault(name, Account(name))
+
     def container(self, account: str, container: str) -> Container:
         """Return a container, made with its account where there is none.
 
@@ -132,7 +137,7 @@ class Blobs:
             container: The container's.
         """
         with self.lock:
-            held = self.accounts.setdefault(account, Account(account)).containers
+            held = self.account(account).containers
             return held.setdefault(container, Container(self._clock.now()))
 
     def read(self, account: str, container: str, name: str) -> bytes:
@@ -274,6 +279,7 @@ class Blobs:
         with self.lock:
             before = container.blobs.get(name)
             blob.metadata = dict(metadata)
+            blob.headers.setdefault("Content-Type", "application/octet-stream")
             blob.created = before.created if before else blob.modified
             self.touch(account, container, name, blob)
             container.blobs[name] = blob

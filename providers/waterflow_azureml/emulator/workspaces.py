@@ -8,16 +8,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_azureml.emulator.errors import Refusal
+from waterflow_azureml.emulator.routes import Scope
 
 if TYPE_CHECKING:
     from waterflow_azureml.emulator.resources import Record, Resources
-    from waterflow_azureml.emulator.routes import Scope
     from waterflow_azureml.emulator.storage import Blobs
     from waterflow_azureml.emulator.vaults import Vaults
 
 LOCATION: Final = "eastus"
 """The region of whoever names none."""
 KIND: Final = "workspaces"
+GROUPS: Final = "Microsoft.Resources/resourceGroups"
+ACCOUNTS: Final = "Microsoft.Storage/storageAccounts"
+VAULTS: Final = "Microsoft.KeyVault/vaults"
+IDENTITIES: Final = "Microsoft.ManagedIdentity/userAssignedIdentities"
+"""What stands around a workspace, by type."""
+ARTIFACTS: Final = "azureml"
+"""The container of logs and artifacts."""
 STORE, FILES = "workspaceblobstore", "workspaceartifactstore"
 TENANT: Final = "11111111-1111-4111-8111-111111111111"
 
@@ -131,8 +138,18 @@ class Workspaces:
 
     def _furnish(self, workspace: Workspace) -> None:
         """Make what every workspace has: its vault, and datastores."""
+        scope, properties = workspace.scope, workspace.record.properties
+        group = Scope(scope.subscription, scope.group).id
+        location = {"location": workspace.location}
+        for identity, kind in (
+            (group, GROUPS),
+            (properties["storageAccount"], ACCOUNTS),
+            (properties["keyVault"], VAULTS),
+        ):
+            if self._resources.get(identity) is None:
+                self._resources.put(identity, kind, location)
         self._vaults.make(workspace.vault)
-        held = ((STORE, workspace.container, True), (FILES, "azureml", False))
+        held = ((STORE, workspace.container, True), (FILES, ARTIFACTS, False))
         for name, container, default in held:
             self._blobs.container(workspace.account, container)
             body = datastore(workspace.scope, workspace.account, container, default=default)
