@@ -71,10 +71,7 @@ def _compared(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lifetime(node: Mapping[str, Any]) -> float | None:
     """Return for how long a result may stand for a node: Azure knows no end of it."""
-    cached = (
-        node["component"].get("is_deterministic") and "waterflow.gate" not in node["properties"]
-    )
-    return math.inf if cached else None
+    return math.inf if node["component"].get("is_deterministic") else None
 
 
 def _marked(part: Any) -> Any:
