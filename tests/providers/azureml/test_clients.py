@@ -1,4 +1,4 @@
-"""Clients that we did not write, unmodified, at the Azure ML emulator: azure-ai-ml's own MLClient."""
+"""Clients that we did not write, unmodified, at the emulator: the MLClient of azure-ai-ml."""
 
 import json
 import textwrap
