@@ -1,6 +1,7 @@
 """A pipeline job of ours read back: its steps, what reuse compares of them, its parameters."""
 
 import copy
+import json
 import math
 
 import pytest
@@ -8,6 +9,7 @@ from waterflow_azureml import reading
 
 from tests.providers.azureml.builds import MLFLOW, build, compiled, local_data
 from tests.providers.azureml.test_compiler import SETTINGS, every_feature
+from waterflow.artifacts import canonical
 from waterflow.cloud.fingerprint import NEW, Side, same
 
 
@@ -25,8 +27,15 @@ def test_its_origin(document):
 
 
 def test_its_steps(document):
-    natives = reading.natives(document.definition)
-    assert list(natives) == list(document.definition["jobs"])
+    # As it is kept: canonical JSON sorts what it holds.
+    kept = json.loads(canonical(dict(document.definition)))
+    natives = reading.natives(kept)
+    assert natives == reading.natives(document.definition)
+    seen = set()
+    for native in natives.values():
+        assert {gate for gate, _ in native.chain} <= seen
+        assert {name for group in native.needs for name in group} <= seen
+        seen.add(native.name)
     assert (natives["gate_inner"].step, natives["gate_inner"].gate) == (None, "inner")
     assert natives["gate_inner"].chain == (("gate_good", True),)
     assert natives["gate_good"].needs == (("measure",),)
