@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _UNNEEDED: Final = ("matplotlib", "numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn")
 
-
 _sparing: list[bool] = []
 """Not empty while a block runs in which MLflow is imported so."""
 
