@@ -149,7 +149,8 @@ def _append(world: World, request: Request, container: str, name: str) -> Reply:
     return Reply(201, b"", (*changed(blob), *more))
 
 
-def _get(world: World, request: Request, container: str, name: str) -> Reply:
+def get(world: World, request: Request, container: str, name: str) -> Reply:
+    """Read a blob, or a part of one."""
     _, held = blob_wire.container(world, request, container)
     if "snapshot" in request.query:
         raise unanswered("snapshots of blobs", "use versions, which an account can have enabled")
@@ -309,7 +310,7 @@ ROUTES: Final = [
         for method in ("GET", "PUT", "POST", "HEAD", "DELETE")
     ),
     _route("PUT", "put", _put),
-    _route("GET", "get", _get),
-    _route("HEAD", "head", _get, run=False),
+    _route("GET", "get", get),
+    _route("HEAD", "head", get, run=False),
     _route("DELETE", "delete", delete),
 ]
