@@ -108,7 +108,8 @@ class AzureStore(OutsideData):
                     if (one.metadata or {}).get("hdi_isfolder") != "true"
                 ]
             except ResourceNotFoundError:
-                raise absent(self.uri, f"there is no container '{self.container}' in the storage account {self._address.account}") from None
+                where = f"'{self.container}' in the storage account {self._address.account}"
+                raise absent(self.uri, f"there is no container {where}") from None
 
     def _blob(self, key: str) -> BlobClient:
         return self._client.get_blob_client(key)

@@ -1,4 +1,4 @@
-"""Data in Azure's storage: what every store must do, and Azure's several ways to write addresses."""
+"""Data in Azure's storage: what every store must do, and Azure's ways to write addresses."""
 
 import http.client
 import itertools

@@ -190,7 +190,7 @@ def sdk():
         heard = Heard()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(RequestsTransport, "send", lambda *args, **how: heard.send(*args, **how))
-            patch.setattr("azure.ai.ml.operations._job_operations.get_git_properties", lambda: {})
+            patch.setattr("azure.ai.ml.operations._job_operations.get_git_properties", dict)
             client.jobs.create_or_update(job)
         return heard.bodies
 
@@ -206,7 +206,7 @@ def ours(definition):
 
 
 def told(bodies):
-    """Return bodies without the versions that are made of their content, and conda as YAML reads."""
+    """Return bodies without versions that are made of their content, and conda as YAML reads."""
     plain = json.loads(_GUID.sub(r"\1/versions/_", json.dumps(bodies)))
     for body in plain.values():
         if "condaFile" in body["properties"]:
