@@ -1,5 +1,7 @@
 """What the Azure ML emulator makes of jobs: commands, pipelines, sweeps, refusals, faults."""
 
+import copy
+import itertools
 import json
 import textwrap
 
@@ -671,3 +673,91 @@ def test_faults_and_a_kept_state(tmp_path):
         assert azure.wait("after")["status"] == "Completed"
         child = azure.children("after")["good"]
         assert child["properties"]["azureml.reusedrunid"] == good
+
+
+# --- no failure of our own ----------------------------------------------------------------------
+
+STRANGE = (None, 5, "x", [], {}, [1], {"a": 1}, -1)
+
+
+def _places(value, path=()):
+    """Yield the places of all that is in a body."""
+    held = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in held:
+        yield (*path, key)
+        if isinstance(one, (dict, list)):
+            yield from _places(one, (*path, key))
+
+
+def _changed(value, path, other):
+    whole = copy.deepcopy(value)
+    part = whole
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = other
+    return whole
+
+
+def _put_all(azure, put, whole):
+    """Put a body with each of its members changed, and return the failures that are ours."""
+    failures = []
+    for number, path in enumerate(_places(whole)):
+        strange = STRANGE[number % len(STRANGE)]
+        try:
+            put(_changed(whole, path, strange))
+        except RefusedError as refused:
+            if refused.status not in (400, 404, 409, 501):
+                failures.append((path, strange, refused.message))
+    return failures
+
+
+def test_strange_bodies_are_refused_or_run(azure, parts, commands):
+    numbers = itertools.count(1)
+    azure.wait(azure.command("sleep 60", "keeps-the-node", **CLUSTER), ("Running",))
+
+    def put(body):
+        """Put a job that waits for the node, so that nothing of it runs."""
+        azure.put(f"jobs/strange-{next(numbers)}", body)
+
+    def put_spec(spec):
+        path = f"components/strange{next(numbers)}/versions/1"
+        identity = azure.put(path, {"componentSpec": spec})["id"]
+        jobs = {"a": step(identity, {"x": 4}, computeId="one")}
+        put({"jobType": "Pipeline", "jobs": jobs})
+
+    body = {
+        "jobType": "Command", "command": "true ${{inputs.x}}", **CLUSTER,
+        "environmentId": azure.environment, "tags": {"a": "b"}, "properties": {"c": "d"},
+        "inputs": {"x": literal(1), "d": folder(f"{STORE}/given/", mode="Download")},
+        "outputs": {"o": {"jobOutputType": "uri_folder", "uri": f"{STORE}/y/", "mode": "Upload"}},
+        "limits": {"jobLimitsType": "Command", "timeout": "PT1M"},
+        "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1},
+        "resources": {"instanceCount": 1}, "environmentVariables": {"A": "b"},
+        "identity": {"identityType": "Managed"}, "queueSettings": {"jobTier": "Spot"},
+    }  # fmt: skip
+    one = step(
+        parts["make"], {"x": "${{parent.inputs.n}}"}, computeId="one",
+        outputs={"o": {"value": "${{parent.outputs.all}}", "type": "literal"}},
+        limits={"timeout": "PT1M"}, environment_variables={"A": "b"},
+        resources={"instance_count": 1}, queue_settings={"job_tier": "Spot"},
+        distribution={"distribution_type": "Mpi", "process_count_per_instance": 1},
+    )  # fmt: skip
+    pipeline = {
+        "jobType": "Pipeline", "jobs": {"a": one}, "inputs": {"n": literal(3)},
+        "outputs": {"all": {"jobOutputType": "uri_folder"}},
+        "settings": {"default_compute": "one", "force_rerun": False},
+    }  # fmt: skip
+    trial = {"command": "true ${{search_space.lr}}", "environmentId": azure.environment}
+    spec = {
+        "name": "z", "version": "1", "type": "command", "command": "true",
+        "environment": f"azureml:{azure.environment}", "is_deterministic": False,
+        "inputs": {"x": {"type": "integer", "default": "4", "min": "1", "max": "9", "enum": ["4"]}},
+        "outputs": {"o": {"type": "uri_folder", "mode": "rw_mount"}},
+        "resources": {"instance_count": 1},
+    }  # fmt: skip
+    failures = [
+        *_put_all(azure, put, body), *_put_all(azure, put, pipeline),
+        *_put_all(azure, put, {**SWEEP, **CLUSTER, "trial": trial}),
+        *_put_all(azure, put_spec, spec),
+    ]  # fmt: skip
+    assert failures == []
