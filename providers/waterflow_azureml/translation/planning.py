@@ -129,7 +129,6 @@ class AzurePlanning(Planning):
         """Where gates run."""
         return computes.smallest(self.settings)
 
-    @cached_property
     def gate_environment(self) -> str | dict[str, Any]:
         """What gates run in, which need nothing but Python."""
         settings = self.settings
