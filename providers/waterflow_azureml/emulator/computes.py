@@ -54,8 +54,14 @@ def _admit(
     size = inner.get("vmSize")
     if not size:
         raise invalid("properties.properties.vmSize is required.")
-    known = next((one for one in sizes() if one.lower() == str(size).lower()), None)
     location = world.workspaces.require(request.scope).location
+    _check_size(inner, str(size), location, old)
+    _check_scale(inner)
+    body.setdefault("location", location)
+
+
+def _check_size(inner: dict[str, Any], size: str, location: str, old: Record | None) -> None:
+    known = next((one for one in sizes() if one.lower() == size.lower()), None)
     if known is None:
         raise invalid(
             f"The specified subscription has no size '{size}' in {location}: it does not exist "
@@ -65,6 +71,9 @@ def _admit(
         before = (old.properties.get("properties") or {}).get(member) if old else None
         if before and str(inner.get(member, before)).lower() != str(before).lower():
             raise invalid(f"The {member} of a compute cannot be changed: make another one.")
+
+
+def _check_scale(inner: dict[str, Any]) -> None:
     scale = inner["scaleSettings"] = inner.get("scaleSettings") or {}
     least, most = scale.get("minNodeCount") or 0, scale.get("maxNodeCount")
     scale["minNodeCount"] = least
@@ -81,10 +90,6 @@ def _admit(
     ):
         if held.get(member) is None:
             held[member] = value
-    if isinstance(body.get("identity"), dict):
-        for one in (body["identity"].get("userAssignedIdentities") or {}).values():
-            one.setdefault("principalId", "00000000-0000-4000-8000-000000000000")
-    body.setdefault("location", location)
 
 
 def _shown(world: World, record: Record, envelope: dict[str, Any]) -> dict[str, Any]:

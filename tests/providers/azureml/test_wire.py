@@ -127,7 +127,6 @@ PLAIN = [route for route in every_route() if route.operation != "mlflow"]
 
 
 def test_no_request_makes_the_emulator_fail(wire):
-    wrong = []
     for route in PLAIN:
         if route.operation in ("groups.delete", "workspaces.delete", "containers.delete"):
             continue

@@ -54,9 +54,10 @@ class Wire:
         reply = self._connection.getresponse()
         return reply.status, reply.headers, reply.read()
 
-    def ask(self, method, host, path, body=b"", headers=None, **query):
+    def ask(self, method, host, path, /, body=b"", headers=None, **query):
         """Send a request with the user's token."""
-        text = urlencode({name.replace("_", "-"): value for name, value in query.items()})
+        version = {"api-version": query.pop("api_version", "2024-01-01")}
+        text = urlencode({**query, **version} if "?" not in path else query)
         target = f"{path}?{text}" if text else path
         if isinstance(body, dict | list):
             body = json.dumps(body).encode()
@@ -64,13 +65,13 @@ class Wire:
         own = {"Authorization": f"Bearer {token}"} if token else {}
         return self.raw(method, host, target, body, {**own, **(headers or {})})
 
-    def json(self, method, path, body=b"", host=ARM, **query):
+    def json(self, method, path, /, body=b"", host=ARM, **query):
         """Send a request that must succeed, and return its answer."""
         status, _, text = self.ask(method, host, path, body, **query)
         assert status < 300, f"{method} {path}: {status} {text[:500]}"
         return json.loads(text) if text else None
 
-    def refusal(self, method, path, body=b"", host=ARM, **query):
+    def refusal(self, method, path, /, body=b"", host=ARM, **query):
         """Send a request that must be refused, and return the status, the code and the message."""
         status, _, text = self.ask(method, host, path, body, **query)
         assert status >= 400, f"{method} {path}: {status} {text[:500]}"
