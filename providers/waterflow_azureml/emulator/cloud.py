@@ -96,6 +96,7 @@ class AzureCloud(Cloud):
         resources = Resources(clock)
         storage = Blobs(clock, (state or site.work.parent) / "blobs")
         operations, vaults = Operations(resources), Vaults(clock)
+        tracking = Tracking((state or site.work.parent) / "mlflow")
         parts: dict[str, Any] = {"identities": Identities()}
         self._world = World(
             site=site,
@@ -109,13 +110,13 @@ class AzureCloud(Cloud):
         )
         parts |= {
             "schedules": JobScheduler(self._world),
-            "jobs": Jobs(self._world),
+            "jobs": Jobs(self._world, tracking),
             "resources": resources,
             "operations": operations,
             "vaults": vaults,
             "blobs": storage,
             # Last: jobs that end may still have something to say.
-            "mlflow": Tracking((state or site.work.parent) / "mlflow"),
+            "mlflow": tracking,
         }
         return parts
 

@@ -6,7 +6,15 @@ import textwrap
 import pytest
 from waterflow_azureml.emulator import Emulator
 
-from tests.providers.azureml.workspace import RefusedError, Workspace, folder, literal, step, until
+from tests.providers.azureml.workspace import (
+    SCOPE,
+    RefusedError,
+    Workspace,
+    folder,
+    literal,
+    step,
+    until,
+)
 
 STORE = "azureml://datastores/workspaceblobstore/paths"
 
@@ -479,6 +487,18 @@ def test_pipelines_within_pipelines(azure, parts):
 
 # --- sweeps -------------------------------------------------------------------------------------
 
+_LOGGING = """echo ${{inputs.x}} ${{search_space.lr}} ${{search_space.kind}}
+test ${{search_space.lr}}${{search_space.kind}} != 2b && python -c '
+import json, os, urllib.request
+base = os.environ["MLFLOW_TRACKING_URI"].replace("azureml:", "https:").replace("v1.0", "v2.0")
+metric = {"run_id": os.environ["MLFLOW_RUN_ID"], "key": "acc", "timestamp": 1, "step": 0}
+body = json.dumps(metric | {"value": ${{search_space.lr}}}).encode()
+bearer = {"Authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"],
+          "Content-Type": "application/json"}
+request = urllib.request.Request(base + "/api/2.0/mlflow/runs/log-metric", body, bearer)
+urllib.request.urlopen(request)
+'
+"""
 SWEEP = {
     "jobType": "Sweep",
     "searchSpace": {"lr": ["choice", [[1, 2]]], "kind": ["choice", [["a", "b"]]]},
@@ -490,18 +510,25 @@ SWEEP = {
 
 def test_sweep_runs_its_command_over_its_space(azure):
     trial = {
-        "command": "echo ${{inputs.x}} ${{search_space.lr}} ${{search_space.kind}}; "
-        "test ${{search_space.lr}}${{search_space.kind}} != 2b",
+        "command": _LOGGING,
         "environmentId": azure.environment,
     }
-    name = azure.job({**SWEEP, "trial": trial, "inputs": {"x": literal("in")}})
-    assert azure.wait(name)["status"] == "Completed"  # one trial that fails is no failure
+    outputs = {"o": {"jobOutputType": "uri_folder"}}
+    name = azure.job({**SWEEP, "trial": trial, "inputs": {"x": literal("in")}, "outputs": outputs})
+    run = azure.wait(name)
+    assert run["status"] == "Completed"  # one trial that fails is no failure
     children = azure.history(f"runs/{name}/children")["value"]
     assert [one["runId"] for one in children] == [f"{name}_{n}" for n in range(4)]
     logs = sorted(azure.log(one["runId"]) for one in children)
     assert logs == ["in 1 a\n", "in 1 b\n", "in 2 a\n", "in 2 b\n"]
     assert sorted(one["status"] for one in children) == ["Completed"] * 3 + ["Failed"]
-    assert json.loads(children[0]["tags"]["hyperparameters"]) == {"lr": 1, "kind": "a"}
+    points = {one["runId"]: json.loads(one["tags"]["hyperparameters"]) for one in children}
+    best = azure.run(name)["properties"]["best_child_run_id"]
+    assert points[best] == {"lr": 2, "kind": "a"}
+    host, path = "eastus.api.azureml.ms", f"/mlflow/v2.0{SCOPE}/api/2.0/mlflow/runs/get"
+    tracked = azure("GET", path, host=host, run_id=best)["run"]
+    assert (tracked["info"]["run_id"], tracked["data"]["metrics"][0]["value"]) == (best, 2)
+    assert azure.run(name)["outputs"] == azure.run(best)["outputs"]
 
 
 # --- refusals -----------------------------------------------------------------------------------
