@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.emulation.clock import Clock
@@ -24,6 +25,7 @@ from waterflow_azureml.emulator import (
     job_routes,
     lake,
     mlflow_routes,
+    models,
     operation_routes,
     preparing,
     refused,
@@ -121,6 +123,11 @@ class AzureCloud(Cloud):
     def prepare(self, wishes: str) -> Iterable[str]:
         """Make the workspaces that profiles name, and one for who names none."""
         return preparing.prepare(self.world, wishes)
+
+    def begin(self, parts: Mapping[str, Any]) -> None:
+        """Load what the first requests need while their client gets ready."""
+        del parts
+        threading.Thread(target=models.models, daemon=True).start()
 
     def identify(self, environ: Environ) -> tuple[str, str]:
         """Return the service and the operation that a request names."""
