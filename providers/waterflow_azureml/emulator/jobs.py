@@ -191,7 +191,7 @@ class Jobs(Shared):
             datastore=store.removeprefix("azureml:"),
             go_on=str(said(held, "continue_on_step_failure", True)).lower() == "true",
             rerun=str(said(held, "force_rerun", False)).lower() == "true",
-            limit=seconds(timeout) if isinstance(timeout, str) else None,
+            limit=None if timeout is None else seconds(timeout),
         )
 
     def _task(
