@@ -96,6 +96,7 @@ class Workspace(Component):
             opts=self.child(depends_on=list(args.after), protect=args.protect),
         )
         self.id, self.name = workspace.id, workspace.name
+        self.mlflow = workspace.ml_flow_tracking_uri
         self.register_outputs({"id": self.id, "name": self.name})
 
     def _outbound(self) -> dict[str, Any]:
