@@ -1,4 +1,4 @@
-"""Makes Azure's resources through Resource Manager, so that what a stack made is what a run meets."""
+"""Makes Azure's resources through Resource Manager: what a stack made is what a run meets."""
 
 from __future__ import annotations
 
