@@ -338,7 +338,6 @@ class LandingZone(Component):
             AlarmsArgs(
                 place=self._place,
                 zone=names.zone,
-                prefix=settings.prefix,
                 logs=self._logs.id,
                 emails=settings.alert_emails,
                 failing_runs=settings.failing_runs,
