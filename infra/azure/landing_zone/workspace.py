@@ -89,6 +89,8 @@ class Workspace(Component):
             image_build_compute=args.builder,
             managed_network={
                 "isolation_mode": args.isolation,
+                # Made where hosts are named, and only then; the other kind costs three times that.
+                "firewall_sku": "Basic" if args.hosts else None,
                 "outbound_rules": self._outbound() if args.isolation != "Disabled" else None,
             },
             public_network_access=args.public,
