@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.emulation.clock import Clock
@@ -24,6 +25,7 @@ from waterflow_azureml.emulator import (
     job_routes,
     lake,
     mlflow_routes,
+    models,
     operation_routes,
     preparing,
     refused,
@@ -94,6 +96,7 @@ class AzureCloud(Cloud):
         resources = Resources(clock)
         storage = Blobs(clock, (state or site.work.parent) / "blobs")
         operations, vaults = Operations(resources), Vaults(clock)
+        tracking = Tracking((state or site.work.parent) / "mlflow")
         parts: dict[str, Any] = {"identities": Identities()}
         self._world = World(
             site=site,
@@ -107,19 +110,24 @@ class AzureCloud(Cloud):
         )
         parts |= {
             "schedules": JobScheduler(self._world),
-            "jobs": Jobs(self._world),
+            "jobs": Jobs(self._world, tracking),
             "resources": resources,
             "operations": operations,
             "vaults": vaults,
             "blobs": storage,
             # Last: jobs that end may still have something to say.
-            "mlflow": Tracking((state or site.work.parent) / "mlflow"),
+            "mlflow": tracking,
         }
         return parts
 
     def prepare(self, wishes: str) -> Iterable[str]:
         """Make the workspaces that profiles name, and one for who names none."""
         return preparing.prepare(self.world, wishes)
+
+    def begin(self, parts: Mapping[str, Any]) -> None:
+        """Load what the first requests need while their client gets ready."""
+        del parts
+        threading.Thread(target=models.models, daemon=True).start()
 
     def identify(self, environ: Environ) -> tuple[str, str]:
         """Return the service and the operation that a request names."""

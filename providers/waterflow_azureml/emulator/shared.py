@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from waterflow_azureml.emulator import reuse
 from waterflow_azureml.emulator.addresses import AddressError, Addresses, Place
 from waterflow_azureml.emulator.environments import EnvironmentMissingError, Environments
+from waterflow_azureml.emulator.job_tracking import JobTracking
 from waterflow_azureml.emulator.nodes import Nodes
 from waterflow_azureml.emulator.reuse import Results
+from waterflow_azureml.emulator.routes import Scope
 from waterflow_azureml.emulator.runs import Run, Runs
 from waterflow_azureml.emulator.tasks import described
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from waterflow_azureml.emulator.bodies import Target
     from waterflow_azureml.emulator.spaces import Sweep
     from waterflow_azureml.emulator.tasks import Plan, Task
+    from waterflow_azureml.emulator.tracking import Tracking
     from waterflow_azureml.emulator.workspaces import Workspace
     from waterflow_azureml.emulator.world import World
 
@@ -31,14 +34,16 @@ class Shared(ABC):
 
     Args:
         world: What there is.
+        tracking: The MLflow servers.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, tracking: Tracking) -> None:
         self.world = world
         self.runs = Runs(world.clock)
         self.results = Results()
         self.environments = Environments(world.resources, world.site.images)
         self.clusters = Nodes(world.resources)
+        self.tracking = JobTracking(self.runs, tracking)
 
     # --- who starts them --------------------------------------------------------------------------
 
@@ -201,5 +206,6 @@ class Shared(ABC):
 
     def metric(self, run: Run, name: str) -> float | None:
         """Return the last value of a metric that a run has logged; None where there is none."""
-        mlflow = self.world.parts.get("mlflow")
-        return None if mlflow is None else mlflow.metric(run.name, name)
+        parts = run.workspace.split("/")
+        workspace = self.world.workspaces.require(Scope(parts[2], parts[4], parts[8]))
+        return self.tracking.metric(workspace, run, name)
