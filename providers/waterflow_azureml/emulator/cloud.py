@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.emulation.clock import Clock
@@ -137,12 +139,13 @@ class AzureCloud(Cloud):
 
     def refusal(self, service: str, fault: str) -> Reply:
         """Return the service's words for a request that meets a fault."""
-        return errors.rendered(errors.FAULTS[fault], service)
+        return errors.rendered(errors.faulty(service, fault), service)
 
     def _answer(self, environ: Environ, start: Start) -> Iterable[bytes]:
         request, service = routes.read(environ), routes.service_of(environ)
         try:
-            identity.check(request, service)
+            if not self._router.open(request):
+                identity.check(request, service)
             reply = self._router.answer(self.world, request)
         except ServiceError as error:
             reply = errors.rendered(error, service)
@@ -153,4 +156,5 @@ class AzureCloud(Cloud):
             reply = errors.rendered(errors.Refusal(500, "InternalServerError", text), service)
         if request.method == "HEAD":
             reply = errors.headless(reply)
-        return reply.send(start)
+        number = ("x-ms-request-id", str(uuid.uuid4()))
+        return replace(reply, headers=(*reply.headers, number)).send(start)

@@ -31,6 +31,8 @@ INFERENCE: Final = "*.inference.ml.azure.com"
 HERE: Final = "127.0.0.1"
 """This machine: where the token endpoint of the managed identity is."""
 
+METADATA: Final = "/metadata/endpoints"
+"""The path at which Azure Resource Manager tells where a cloud's services are."""
 GROUP: Final = "/subscriptions/{subscription}/resourceGroups/{group}"
 PROVIDER: Final = f"{GROUP}/providers/Microsoft.MachineLearningServices"
 WORKSPACE: Final = f"{PROVIDER}/workspaces/{{workspace}}"

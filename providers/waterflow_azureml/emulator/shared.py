@@ -123,14 +123,16 @@ class Shared(ABC):
         workspace = record.id.partition("/codes/")[0]
         return Addresses(self.world.resources, workspace).place(record.properties["codeUri"])
 
-    def outputs(self, workspace: str) -> dict[str, dict[str, str]]:
-        """Return the outputs of all jobs of a workspace: job -> output -> its address."""
-        place = workspace.lower()
-        return {
-            run.name: {name: output["uri"] for name, output in run.outputs.items()}
-            for run in self.runs
-            if run.outputs and run.workspace.lower() == place
-        }
+    def output(self, workspace: str, job: str, name: str) -> str | None:
+        """Return where an output of a job is; None where there is none.
+
+        Args:
+            workspace: The workspace's ARM id.
+            job: The job.
+            name: The output.
+        """
+        run = self.runs.get(workspace, job)
+        return run.outputs[name]["uri"] if run and name in run.outputs else None
 
     def take_output(
         self, workspace: Workspace, run: Run, name: str, one: Target, uri: str, *, named: bool

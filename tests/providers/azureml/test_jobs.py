@@ -32,6 +32,7 @@ def azure():
 CLUSTER = {"computeId": "one"}
 _REST = "echo $MLFLOW_TRACKING_URI | cut -d/ -f1-5; pwd | cut -d/ -f1-5"
 _JOBS = "/mnt/azureml/cr/j"
+_CURATED = "azureml://registries/azureml/environments/sklearn-1.5/labels/latest"
 _TOKEN = """python -c '
 import json, os, urllib.request
 address = os.environ["MSI_ENDPOINT"] + "?resource=https://vault.azure.net"
@@ -88,6 +89,14 @@ COMMANDS = {
         "cat ${{inputs.d}}/b.txt",
         {"inputs": {"d": folder("azureml:given@latest")}}, "Completed", "B",
     ),
+    "model": (
+        "cat ${{inputs.d}}/a.txt",
+        {"inputs": {"d": {"jobInputType": "custom_model", "uri": "azureml:kept:1"}}},
+        "Completed", "A",
+    ),
+    "curated": (
+        "echo ran", {"environmentId": _CURATED}, "Completed", "ran",
+    ),
     "code": ("cat main.txt; ls", {"codeId": "CODE"}, "Completed", "C\nmain.txt"),
     "fails": (
         "echo last words; exit 3", {}, "Failed", "exited with status code 3",
@@ -103,13 +112,29 @@ COMMANDS = {
     "too-many-nodes": (
         "true", {**CLUSTER, "resources": {"instanceCount": 2}}, "Failed", "has 1 at most",
     ),
+    "too-many-cores": (
+        "true", {"resources": {"instanceCount": 4, "instanceType": "Standard_D96ds_v5"}},
+        "Failed", "the quota of this subscription",
+    ),
     "conda": ("echo built", {"environmentId": "CONDA"}, "Completed", "built"),
     "broken-conda": ("true", {"environmentId": "BROKEN"}, "Failed", "Image build failed"),
     "mltable": (
+        "cd ${{inputs.d}}; find . -type f | sort; cat sub/b.txt",
+        {"inputs": {"d": {"jobInputType": "mltable", "uri": f"{STORE}/table/",
+                          "mode": "EvalMount"}}},
+        "Completed", "./a.txt\n./sub/b.txt\nB\n",
+    ),
+    "no-mltable": (
         "true",
         {"inputs": {"d": {"jobInputType": "mltable", "uri": f"{STORE}/given/",
-                          "mode": "EvalMount"}}},
-        "Failed", "evaluates no MLTable",
+                          "mode": "EvalDownload"}}},
+        "Failed", "there is no MLTable",
+    ),
+    "sampled-mltable": (
+        "true",
+        {"inputs": {"d": {"jobInputType": "mltable", "uri": f"{STORE}/sampled/",
+                          "mode": "EvalDownload"}}},
+        "Failed", "does not evaluate 'take_random_sample'",
     ),
 }  # fmt: skip
 
@@ -120,9 +145,16 @@ def commands(azure):
     azure.blob("given/a.txt", "A")
     azure.blob("given/sub/b.txt", "B\n")
     azure.blob("code/main.txt", "C\n")
+    paths = f"paths: [{{file: {STORE}/given/a.txt}}, {{pattern: './sub/*.txt'}}]\n"
+    azure.blob("table/MLTable", f"{paths}transformations: [{{read_delimited: {{}}}}]")
+    for name in ("sub/b.txt", "sub/c.csv", "d.txt"):
+        azure.blob(f"table/{name}", "B\n")
+    azure.blob("sampled/MLTable", f"{paths}transformations: [{{take_random_sample: {{}}}}]")
     for version, place in (("1", "given/"), ("2", "given/sub/")):
         properties = {"dataType": "uri_folder", "dataUri": f"{STORE}/{place}"}
         azure.put(f"data/given/versions/{version}", properties)
+    kept = {"modelType": "custom_model", "modelUri": f"{STORE}/given/"}
+    azure.put("models/kept/versions/1", kept)
     code = azure.put(
         "codes/files/versions/1",
         {"codeUri": f"https://{azure.account}.blob.core.windows.net/{azure.container}/code"},
@@ -139,7 +171,7 @@ def commands(azure):
         body = dict(more)
         if "codeId" in body:
             body["codeId"] = code
-        if "environmentId" in body:
+        if body.get("environmentId") in built:
             body["environmentId"] = built[body["environmentId"]]
         azure.command(command, name, **body)
 
@@ -201,6 +233,9 @@ def test_outputs(azure):
         ("mine/outputs-own/new.txt", "5\n"), ("mine/outputs-own/old.txt", "old"),
     ):  # fmt: skip
         assert azure.blob(place) == text
+    taken = {"d": folder("azureml://jobs/outputs/outputs/plain")}
+    azure.wait(azure.command("cat ${{inputs.d}}/p", "takes", inputs=taken))
+    assert azure.log("takes") == "1\n"
     asset = azure("GET", "data/result/versions/7")["properties"]
     assert (asset["dataType"], asset["dataUri"]) == (
         "uri_folder", f"{STORE}/azureml/outputs/named/",

@@ -6,7 +6,7 @@ import time
 import pytest
 from waterflow_azureml.emulator.preparing import DEFAULT
 
-from tests.providers.azureml.wire import Wire, wired
+from tests.providers.azureml.wire import wired
 
 GROUP = DEFAULT.id.partition("/providers/")[0]
 
@@ -103,17 +103,3 @@ def test_many_secrets_come_in_pages(wire):
     assert answer["nextLink"] is None
     wire.json("DELETE", where)
     assert wire.refusal("GET", "/secrets", host=host)[:2] == (404, "VaultNotFound")
-
-
-def test_secrets_are_kept_with_the_state(tmp_path):
-    from waterflow_azureml.emulator import Emulator
-
-    for number in (1, 2):
-        with Emulator(grace=0.5, state=tmp_path) as emulator:
-            wire = Wire(emulator)
-            if number == 1:
-                call(wire, "PUT", "/secrets/kept", {"value": "one"})
-                call(wire, "PUT", "/secrets/kept", {"value": "two"})
-            else:
-                assert call(wire, "GET", "/secrets/kept")["value"] == "two"
-                assert len(call(wire, "GET", "/secrets/kept/versions")["value"]) == 2

@@ -251,6 +251,8 @@ def test_without_a_token_for_it_nothing_is_answered(wire):
         assert wire.raw("GET", host, where)[0] == 401
         other = {"Authorization": f"Bearer {wire.token(ARM if host != ARM else wire.vault)}"}
         assert wire.raw("GET", host, where, headers=other)[0] == 401
+    status, _, body = wire.raw("GET", ARM, "/metadata/endpoints")
+    assert (status, json.loads(body)[0]["name"]) == (200, "AzureCloud"), "it is for everybody"
     challenge = wire.raw("GET", wire.vault, "/secrets/a")[1]["WWW-Authenticate"]
     assert 'resource="https://vault.azure.net"' in challenge
 
