@@ -119,10 +119,22 @@ COMMANDS = {
     "conda": ("echo built", {"environmentId": "CONDA"}, "Completed", "built"),
     "broken-conda": ("true", {"environmentId": "BROKEN"}, "Failed", "Image build failed"),
     "mltable": (
+        "cd ${{inputs.d}}; find . -type f | sort; cat sub/b.txt",
+        {"inputs": {"d": {"jobInputType": "mltable", "uri": f"{STORE}/table/",
+                          "mode": "EvalMount"}}},
+        "Completed", "./a.txt\n./sub/b.txt\nB\n",
+    ),
+    "no-mltable": (
         "true",
         {"inputs": {"d": {"jobInputType": "mltable", "uri": f"{STORE}/given/",
-                          "mode": "EvalMount"}}},
-        "Failed", "evaluates no MLTable",
+                          "mode": "EvalDownload"}}},
+        "Failed", "there is no MLTable",
+    ),
+    "sampled-mltable": (
+        "true",
+        {"inputs": {"d": {"jobInputType": "mltable", "uri": f"{STORE}/sampled/",
+                          "mode": "EvalDownload"}}},
+        "Failed", "does not evaluate 'take_random_sample'",
     ),
 }  # fmt: skip
 
@@ -133,6 +145,11 @@ def commands(azure):
     azure.blob("given/a.txt", "A")
     azure.blob("given/sub/b.txt", "B\n")
     azure.blob("code/main.txt", "C\n")
+    paths = f"paths: [{{file: {STORE}/given/a.txt}}, {{pattern: './sub/*.txt'}}]\n"
+    azure.blob("table/MLTable", f"{paths}transformations: [{{read_delimited: {{}}}}]")
+    for name in ("sub/b.txt", "sub/c.csv", "d.txt"):
+        azure.blob(f"table/{name}", "B\n")
+    azure.blob("sampled/MLTable", f"{paths}transformations: [{{take_random_sample: {{}}}}]")
     for version, place in (("1", "given/"), ("2", "given/sub/")):
         properties = {"dataType": "uri_folder", "dataUri": f"{STORE}/{place}"}
         azure.put(f"data/given/versions/{version}", properties)
