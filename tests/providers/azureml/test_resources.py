@@ -1,5 +1,6 @@
 """A workspace's resources on the emulator: made and read by the vendor's SDK, and as documents."""
 
+import contextlib
 import datetime as dt
 import enum
 import importlib
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from waterflow_azureml.emulator import Emulator, models
 from waterflow_azureml.emulator.preparing import DEFAULT
 
-from tests.providers.azureml.wire import API, Wire, path, pointed
+from tests.providers.azureml.wire import API, Wire, path, pointed, wired
 from waterflow.project.profile import Profile
 
 SCOPE = (DEFAULT.subscription, DEFAULT.group, DEFAULT.workspace)
@@ -26,8 +27,8 @@ GROUP = DEFAULT.id.partition("/providers/")[0]
 @pytest.fixture(scope="module")
 def wire():
     """An emulator to which this process's SDKs are pointed."""
-    with Emulator(grace=0.5) as emulator, pointed(emulator):
-        yield Wire(emulator)
+    with wired() as connection, pointed(connection.emulator):
+        yield connection
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +307,10 @@ def test_what_a_profile_names_is_there_at_the_start(tmp_path, ml, entities):
             client.environments.create_or_update(
                 entities.Environment(name="kept", image="python:3.11")
             )
+        secrets = "profile-vault.vault.azure.net"
+        with contextlib.closing(Wire(emulator, scope)) as wire:
+            for value in ("one", "two"):
+                wire.json("PUT", "/secrets/kept", {"value": value}, host=secrets)
     with (
         Emulator(grace=0.5, profiles=[profile], state=tmp_path / "s") as emulator,
         pointed(emulator),
@@ -313,6 +318,9 @@ def test_what_a_profile_names_is_there_at_the_start(tmp_path, ml, entities):
         assert emulator.prepared == ()
         client = ml.MLClient(DefaultAzureCredential(), *scope)
         assert client.environments.get("kept", "1").image == "python:3.11"
+        with contextlib.closing(Wire(emulator, scope)) as wire:
+            assert wire.json("GET", "/secrets/kept", host=secrets)["value"] == "two"
+            assert len(wire.json("GET", "/secrets/kept/versions", host=secrets)["value"]) == 2
 
 
 def test_throttled_requests_are_answered_as_the_cloud_does(ml):
