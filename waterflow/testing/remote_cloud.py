@@ -72,7 +72,7 @@ class RemoteCloud(ABC):
     without_network: ClassVar[Mapping[str, Any]] = {}
     """Settings of a profile whose jobs have no network."""
     cache_day: ClassVar[Mapping[str, Any]] = {"cache_days": 1}
-    """Settings of a profile whose cached results stand for a day."""
+    """Settings of a profile whose cached results stand for a day; none where they always stand."""
     schedule_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings that a profile with schedules needs besides."""
 
