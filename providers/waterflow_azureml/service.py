@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 CONSOLE: Final = "https://ml.azure.com"
 DOCUMENT: Final = "waterflow.document"
 PLACE: Final = "waterflow.place"
+NATIVE: Final = "waterflow.native"
 RUN: Final = "waterflow.run"
 TOKEN: Final = "waterflow.token"  # noqa: S105 - the name of a property
 """What is noted in a job's properties, outside of its document."""
@@ -220,6 +221,7 @@ class AzureMLService(Service[CloudDocument]):
         notes = {
             DOCUMENT: start.version,
             PLACE: self._bucket.uri(),
+            NATIVE: start.pipeline,
             RUN: start.run,
             TOKEN: start.token,
         }
@@ -309,7 +311,7 @@ class AzureMLService(Service[CloudDocument]):
         for job in self._connections.pages("ListJobs", path, query=query):
             properties: Mapping[str, Any] = job["properties"]
             notes: Mapping[str, Any] = properties.get("properties") or {}
-            if notes.get(PLACE) == place and pipeline in (None, properties.get("displayName")):
+            if notes.get(PLACE) == place and pipeline in (None, notes.get(NATIVE)):
                 yield _listed(job)
 
     def sibling(self, execution: str, short_id: str) -> Listed:

@@ -76,6 +76,7 @@ class CommandJob(Job):
     """
 
     KIND: ClassVar[str] = "command"
+    LONGEST_REASON: ClassVar[int] = 8192
 
     def __init__(self, shared: Shared, workspace: Workspace, run: Run, task: Task) -> None:
         # The name by which faults know it: the attempts of a step have its name in common.
