@@ -75,7 +75,8 @@ class RemoteCloud(ABC):
     without_network: ClassVar[Mapping[str, Any]] = {}
     """Settings of a profile whose jobs have no network."""
     cache_day: ClassVar[Mapping[str, Any]] = {"cache_days": 1}
-    """Settings of a profile whose cached results stand for a day; none where they always stand."""
+    """Settings of a profile whose cached results stand for a day; empty where they stand for as
+    long as they are there."""
     schedule_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings that a profile with schedules needs besides."""
 
