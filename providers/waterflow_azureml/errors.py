@@ -167,6 +167,8 @@ def translation(error: BaseException, operation: str) -> ProviderError | None:
     if "HttpResponseError" in names and response is not None and "AzureError" in names:
         return answered(operation, response.status_code, _body(response), str(error))
     kind = next((_CLASSES[name] for name in names if name in _CLASSES), ErrorKind(ProviderError))
+    if kind.error is ProviderError and "HttpResponseError" in names:
+        kind = CONNECTION  # an answer that broke off
     words = str(error)
     if kind is CONNECTION and "CERTIFICATE_VERIFY_FAILED" in words:
         kind = CERTIFICATE

@@ -63,6 +63,7 @@ def test_answers_are_told_by_their_code(status, body, kind, retryable):
         (native.ClientAuthenticationError(message="x"), errors.AuthenticationError),
         (native.ServiceRequestError(message="x"), errors.TransientError),
         (native.ServiceResponseError(message="x"), errors.TransientError),
+        (native.HttpResponseError(message="broken"), errors.TransientError),
         (native.ServiceRequestError(message="CERTIFICATE_VERIFY_FAILED"), errors.ProviderError),
     ],
 )  # fmt: skip

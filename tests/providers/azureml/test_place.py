@@ -129,6 +129,7 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = project / native
         folder.mkdir()
         for name, content in job_files().items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         one = document.control[native]
         (folder / "launch.json").write_bytes(canonical(dict(one.launch) | {"pins": []}))
