@@ -42,6 +42,7 @@ class Shipping:
         platform: The platform of the wheels, such as "manylinux_2_28_x86_64".
         tracking: The distributions that steps speak to MLflow with.
         secrets: The distributions that a job reads its secrets with.
+        builds: Whether the cloud builds an image with the libraries, in place of wheels.
     """
 
     provider: str
@@ -49,6 +50,7 @@ class Shipping:
     platform: str
     tracking: tuple[str, ...]
     secrets: tuple[str, ...]
+    builds: bool = False
 
 
 class Pinner:
@@ -80,7 +82,7 @@ class Pinner:
             UnsupportedFeatureError: It has requirements of its own, and nothing brings them.
         """
         own = step.environment.requirements
-        if own and not self._shipping.wheels:
+        if own and not (self._shipping.wheels or self._shipping.builds):
             raise UnsupportedFeatureError(
                 step.name,
                 f"requirements={list(own)} with libraries from the image",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from waterflow import spec
 from waterflow.spec.parameters import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow import spec
     from waterflow.cloud.document import CloudDocument
 
 
@@ -51,3 +51,20 @@ def value_of(parameter: spec.Parameter, text: str) -> Any:
     # Where a program is given them, or where they are ordered, texts travel as they are: `1e3`.
     as_json = isinstance(value, str) or (value is None and parameter.optional)
     return text if parameter.type == "string" and not as_json else value
+
+
+def shown_to_programs(pipeline: spec.Pipeline) -> dict[str, str | None]:
+    """Return parameters in containers' commands -> a container; None where others use it too."""
+    programs: dict[str, str] = {}
+    others: set[str] = set()
+    for step in pipeline.steps:
+        for input_ in step.inputs.values():
+            source = input_.source
+            items = source.items if isinstance(source, spec.FromList) else (source,)
+            for item in items:
+                if isinstance(item, spec.FromParameter):
+                    if isinstance(step.run, spec.Container):
+                        programs[item.name] = step.name
+                    else:
+                        others.add(item.name)
+    return {name: None if name in others else step for name, step in programs.items()}

@@ -224,12 +224,13 @@ class Results:
         """
         if isinstance(result.step.run, spec.Container):
             return []
-        text = self._bucket.get(f"{result.folder}spool.jsonl")
+        beside = self._runs.service.spool(result.run)
+        text = self._bucket.get(f"{beside}spool.jsonl")
         if text is None:
             return []
         events = list(spool.parse_lines(text))
         if folder is not None and any("file" in event for event in events):
-            self._bucket.download(f"{result.folder}{spool.FILES}/", folder / spool.FILES)
+            self._bucket.download(f"{beside}{spool.FILES}/", folder / spool.FILES)
         return events
 
     def refine(self, look: Look, state: RunState, logs: Logs) -> None:

@@ -139,6 +139,10 @@ class Service(ABC, Generic[D]):
     def outputs(self, run: NativeRun) -> str:
         """Return what the names of the objects begin with that the job of a step writes."""
 
+    def spool(self, run: NativeRun) -> str:
+        """Return what the names begin with of its spool, and of the files that go with it."""
+        return self.outputs(run)
+
     @abstractmethod
     def origin(self, definition: Mapping[str, Any]) -> Origin | None:
         """Return what a native document says of its origin; None for one of somebody else's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
+from waterflow.cloud.parameters import shown_to_programs
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import comparisons
@@ -33,7 +34,7 @@ def encodings(pipeline: spec.Pipeline) -> dict[str, Encoding]:
     """
     compares = [one for gate in pipeline.gates for one in comparisons(gate.condition)]
     compared = {name for one in compares for name in _named(one)}
-    shown = _shown_to_programs(pipeline)
+    shown = shown_to_programs(pipeline)
     plain = _plain(pipeline, compares, shown)
     ways: dict[str, Encoding] = {}
     for name, parameter in pipeline.parameters.items():
@@ -100,23 +101,6 @@ def _named(compare: spec.Compare) -> Iterator[str]:
     for operand in (compare.left, compare.right):
         if isinstance(operand, spec.FromParameter):
             yield operand.name
-
-
-def _shown_to_programs(pipeline: spec.Pipeline) -> dict[str, str | None]:
-    """Return parameters in containers' commands -> a container; None where others use it too."""
-    programs: dict[str, str] = {}
-    others: set[str] = set()
-    for step in pipeline.steps:
-        for input_ in step.inputs.values():
-            source = input_.source
-            items = source.items if isinstance(source, spec.FromList) else (source,)
-            for item in items:
-                if isinstance(item, spec.FromParameter):
-                    if isinstance(step.run, spec.Container):
-                        programs[item.name] = step.name
-                    else:
-                        others.add(item.name)
-    return {name: None if name in others else step for name, step in programs.items()}
 
 
 def unsent(pipeline: spec.Pipeline, ways: Mapping[str, Encoding]) -> dict[str, str]:

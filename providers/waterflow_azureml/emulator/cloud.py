@@ -1,0 +1,103 @@
+"""Azure ML as an emulator's service serves it: the parts, the routes, and what stands before."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from waterflow.emulation.clock import Clock
+from waterflow.emulation.errors import ServiceError
+from waterflow.emulation.service import Cloud
+from waterflow_azureml.emulator import errors, identity, preparing, routes, workspace_routes
+from waterflow_azureml.emulator.faults import RULES
+from waterflow_azureml.emulator.identity import Identities
+from waterflow_azureml.emulator.resources import Resources
+from waterflow_azureml.emulator.router import Router
+from waterflow_azureml.emulator.storage import Blobs
+from waterflow_azureml.emulator.workspaces import Workspaces
+from waterflow_azureml.emulator.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from waterflow.emulation.faults import FaultRules
+    from waterflow.emulation.site import Site
+    from waterflow.emulation.wire import App, Environ, Reply, Start
+
+_LOG: Final = logging.getLogger(__name__)
+
+MODULES: Final = (workspace_routes, identity)
+"""The modules whose ROUTES are answered; the first route that fits answers."""
+
+
+class AzureCloud(Cloud):
+    """Azure ML, and what of Azure stands around it."""
+
+    RULES: ClassVar[FaultRules] = RULES
+    HOSTS: ClassVar[tuple[str, ...]] = (
+        routes.MANAGEMENT, routes.LOGIN, routes.BLOB, routes.DFS, routes.VAULT, routes.API,
+        routes.INFERENCE,
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._router = Router(route for module in MODULES for route in module.ROUTES)
+        self._world: World | None = None
+
+    @property
+    def world(self) -> World:
+        """All there is."""
+        assert self._world is not None  # noqa: S101 - made before the first request
+        return self._world
+
+    def application(self) -> App:
+        """Return what answers requests."""
+        return self._answer
+
+    def parts(self, site: Site, endpoint: str, state: Path | None) -> Mapping[str, Any]:
+        """Make the parts, in the order in which they end."""
+        clock = Clock()
+        resources = Resources(clock)
+        blobs = Blobs(clock, (state or site.work.parent) / "blobs")
+        parts: dict[str, Any] = {"identities": Identities()}
+        self._world = World(
+            site=site,
+            endpoint=endpoint,
+            clock=clock,
+            resources=resources,
+            workspaces=Workspaces(resources, blobs),
+            blobs=blobs,
+            parts=parts,
+        )
+        parts |= {"resources": resources, "blobs": blobs}
+        return parts
+
+    def prepare(self, wishes: str) -> Iterable[str]:
+        """Make the workspaces that profiles name, and one for who names none."""
+        return preparing.prepare(self.world, wishes)
+
+    def identify(self, environ: Environ) -> tuple[str, str]:
+        """Return the service and the operation that a request names."""
+        request = routes.read(environ, body=False)
+        chosen = self._router.choose(request)
+        return routes.service_of(environ), chosen[0].operation if chosen else ""
+
+    def refusal(self, service: str, fault: str) -> Reply:
+        """Return the service's words for a request that meets a fault."""
+        return errors.rendered(errors.FAULTS[fault], service)
+
+    def _answer(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        request, service = routes.read(environ), routes.service_of(environ)
+        try:
+            identity.check(request, service)
+            reply = self._router.answer(self.world, request)
+        except ServiceError as error:
+            reply = errors.rendered(error, service)
+        except Exception as error:  # noqa: BLE001 - the client must get an answer
+            # A fault of ours: said as such, so that nobody looks for it in a program.
+            _LOG.exception("%s %s failed", request.method, request.url)
+            text = f"Waterflow's emulator failed at this request: {type(error).__name__}: {error}"
+            reply = errors.rendered(errors.Refusal(500, "InternalServerError", text), service)
+        if request.method == "HEAD":
+            reply = errors.headless(reply)
+        return reply.send(start)

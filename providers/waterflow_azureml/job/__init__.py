@@ -1,0 +1,1 @@
+"""What travels into every job and runs there, on the standard library alone."""

@@ -1,0 +1,1 @@
+"""What turns a spec into a pipeline job, part by part; pure."""

@@ -1,0 +1,141 @@
+"""Container steps: a program's command line, its placeholders replaced by what its job is given."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from waterflow import spec
+from waterflow.errors import UnsupportedFeatureError
+from waterflow.spec.parameters import to_text
+from waterflow_azureml.translation import quoting
+from waterflow_azureml.translation.planning import entry_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow_azureml.translation.nodes import NodeParts
+    from waterflow_azureml.translation.planning import AzurePlanning
+
+_PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs|parameters)\.([^{}]+)\}")
+_REFUSED: Final = (
+    ("secrets", "Let the program read them from the Key Vault, with the identity of the job."),
+    ("retries", "Retry in the command, where a shell is in the image."),
+    ("requirements", "Put them into its image."),
+    ("metrics", "Let a Python step read the program's log, or its result, and return them."),
+)
+
+
+def check(step: spec.Step) -> None:
+    """Refuse what a container step cannot have here, where no runtime of ours is in its job.
+
+    Args:
+        step: The step.
+
+    Raises:
+        UnsupportedFeatureError: It asks for something that only our runtime does.
+    """
+    wishes: Mapping[str, object] = {
+        "secrets": step.environment.secrets,
+        "retries": step.retry.retries,
+        "requirements": step.environment.requirements,
+        "metrics": step.metrics or (),
+    }
+    for name, alternative in _REFUSED:
+        if wishes[name]:
+            raise UnsupportedFeatureError(
+                step.name, f"{name} of a container step", "azureml", alternative
+            )
+    for name, input_ in step.inputs.items():
+        source = input_.source
+        if isinstance(source, spec.FromStep) and source.key is not None:
+            raise UnsupportedFeatureError(
+                step.name,
+                f"the single entry '{source.key}' as input '{name}'",
+                "azureml",
+                "Give the container the whole output, or let a Python step return the entry.",
+            )
+
+
+def command(
+    planning: AzurePlanning,
+    step: spec.Step,
+    run: spec.Container,
+    parts: NodeParts,
+    gates: list[tuple[str, bool]],
+) -> list[str]:
+    """Return a program's command line, as the words of a shell.
+
+    Args:
+        planning: The pipeline.
+        step: The step.
+        run: What it runs.
+        parts: Its inputs and outputs.
+        gates: The inputs that hold decisions, and the sides that it stands on.
+
+    Raises:
+        UnsupportedFeatureError: It stands behind a gate, or asks for what it cannot have.
+    """
+    check(step)
+    if gates:
+        raise UnsupportedFeatureError(
+            step.name,
+            "a container step behind a condition",
+            "azureml",
+            "Azure ML's public pipelines run it whatever the condition says. Let a Python step "
+            "decide, and start the program there; or run the condition inside the program.",
+        )
+    known: dict[str, str] = {
+        f"outputs.{name}": quoting.path("outputs", planning.output_key(step.name, name))
+        for name in step.outputs
+    }
+    for name, input_ in step.inputs.items():
+        known |= _input(planning, step, run, name, input_.source, parts)
+    return [_filled(part, known) for part in run.command]
+
+
+def _input(
+    planning: AzurePlanning,
+    step: spec.Step,
+    run: spec.Container,
+    name: str,
+    source: spec.Source,
+    parts: NodeParts,
+) -> dict[str, str]:
+    """Return what the placeholders of an input stand for."""
+    if isinstance(source, spec.FromValue):
+        value = source.value
+        text = value if isinstance(value, str) else to_text(value)
+        return {f"parameters.{name}": quoting.word(text)}
+    if isinstance(source, spec.FromParameter):
+        if planning.pipeline.parameters[source.name].type != "data":
+            key = parts.text(name, f"${{{{parent.inputs.{source.name}}}}}")
+            return {f"parameters.{name}": quoting.value(key)}
+        if any(f"{{inputs.{name}}}" in part for part in run.command):
+            raise UnsupportedFeatureError(
+                step.name,
+                f"outside data of a parameter as input '{name}' of a container step",
+                "azureml",
+                "Only the run knows its name. Let a Python step take it and return its path.",
+            )
+        return {}
+    if name not in parts.paths:
+        return {}
+    path = quoting.path("inputs", parts.paths[name])
+    if isinstance(source, spec.FromData):
+        path += quoting.word(f"/{entry_name(source.uri)}")
+    return {f"inputs.{name}": path}
+
+
+def _filled(part: str, known: dict[str, str]) -> str:
+    """Return one word of a command line with its placeholders filled."""
+    text, end = "", 0
+    for match in _PLACEHOLDER.finditer(part):
+        value = known.get(f"{match[1]}.{match[2]}")
+        if value is None:
+            continue
+        before = part[end : match.start()]
+        text += (quoting.word(before) if before else "") + value
+        end = match.end()
+    rest = part[end:]
+    return text + (quoting.word(rest) if rest or not text else "")
