@@ -8,7 +8,7 @@ READY := .venv/.ready
 # Else each of the many processes that the tests start would compile the project's modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-INFRA := infra/testing infra/policy infra/aws
+INFRA := infra/testing infra/policy infra/aws infra/azure
 
 .PHONY: help demo test record-calls test-infra test-infra-cli lint bench bench-peers torch ui lock lock-infra clean
 
@@ -64,6 +64,7 @@ lint: $(READY) $(INFRA:=/.venv/.ready) ## Check style, types and the import rule
 	$(BIN)/pyright
 	$(BIN)/pyright --project infra/testing
 	$(BIN)/pyright --project infra/aws
+	$(BIN)/pyright --project infra/azure
 
 bench: $(READY) ## Measure speed as ratios, with a table at the end
 	$(BIN)/python -m tests.bench

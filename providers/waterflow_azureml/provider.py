@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from waterflow.cloud.service import Service
     from waterflow.provider import Build, Document, Limit, Permission
     from waterflow.provider.schedules import Schedules
+    from waterflow_azureml.connections import Connections
 
 
 class AzureMLProvider(CloudProvider):
@@ -63,17 +64,23 @@ class AzureMLProvider(CloudProvider):
 
     # --- the parts ------------------------------------------------------------------------------
 
+    @cached_property
+    def _connections(self) -> Connections:
+        from waterflow_azureml.connections import Connections
+
+        return Connections(self.settings)
+
     def make_service(self) -> Service[Any]:
         """Return Azure ML, for this profile."""
         from waterflow_azureml.service import AzureMLService
 
-        return AzureMLService(self.settings, self.bucket)
+        return AzureMLService(self._connections, self.bucket)
 
     def make_bucket(self) -> Bucket:
         """Return the profile's container in Blob storage."""
         from waterflow_azureml.bucket import bucket
 
-        return bucket(self.settings)
+        return bucket(self._connections)
 
     @property
     def poll(self) -> float:
@@ -115,12 +122,12 @@ class AzureMLProvider(CloudProvider):
         """Return what the jobs' identities, and whoever submits, must be allowed."""
         from waterflow_azureml.permissions import needed
 
-        return needed(own(document))
+        return needed(own(document), self.settings)
 
     def schedules(self) -> Schedules:
         """Return the profile's schedules, which Azure ML keeps."""
         from waterflow_azureml.schedules import AzureMLSchedules
 
         return AzureMLSchedules(
-            self.service, lambda build, document: self.starter.deploy(build, document).address
+            self._connections, self.service, self.bucket, self.starter.deploy, self.profile_runs
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from waterflow.cloud.parameters import native_parameters
-from waterflow.cloud.schedules import scheduled_values
+from waterflow.cloud.schedules import same_schedule, scheduled_values
 from waterflow.errors import (
     ConfigurationError,
     ConflictError,
@@ -165,7 +165,7 @@ class EventBridgeSchedules:
                 return "created"
         if deployed is None:
             return self._reconcile(name, schedule)
-        if _same(deployed, schedule):
+        if same_schedule(deployed, schedule):
             return "unchanged"
         self._update(deployed, schedule, deployed.get("State", "ENABLED"))
         return "updated"
@@ -270,17 +270,6 @@ class EventBridgeSchedules:
             provider=PROVIDER,
             operation="GetSchedule",
         )
-
-
-def _same(deployed: Any, schedule: Any) -> bool:
-    """Return whether AWS has all that a schedule says; what others set beside it stays."""
-    if not schedule:
-        return not deployed  # AWS may leave out what is empty
-    if isinstance(schedule, dict):
-        members = cast("Mapping[str, Any]", deployed if isinstance(deployed, dict) else {})
-        pairs = cast("Mapping[str, Any]", schedule).items()
-        return all(_same(members.get(key), value) for key, value in pairs)
-    return deployed == schedule
 
 
 def _state(schedule: GetScheduleOutputTypeDef) -> Literal["enabled", "paused"]:

@@ -12,7 +12,10 @@ import json, sys
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[2])
-from tests.providers.sagemaker import builds
+from tests.providers import builds
+from tests.providers.azureml import builds as azureml
+from tests.providers.sagemaker import builds as sagemaker
+from waterflow_azureml.provider import AzureMLProvider
 from waterflow_local.provider import LocalProvider
 from waterflow_sagemaker.provider import SageMakerProvider
 
@@ -35,12 +38,18 @@ build = builds.build(registering, data=[builds.local_data("raw.csv")], uri=build
 if sys.argv[1] == "local":
     profile = Profile("local", "local", {"cpu": 4, "memory": "8GiB"}, None, None, "built in")
     provider = LocalProvider(Path.cwd(), profile)
+elif sys.argv[1] == "azureml":
+    provider = AzureMLProvider(Path.cwd(), azureml.profile())
 else:
-    provider = SageMakerProvider(Path.cwd(), builds.profile())
+    provider = SageMakerProvider(Path.cwd(), sagemaker.profile())
 document = provider.compile(build)
+sdks = {"azure", "boto3", "botocore", "msrest", "obstore"}
+assert sdks.isdisjoint(name.partition(".")[0] for name in sys.modules)
 print(json.dumps([document.content, [repr(job) for job in document.jobs], document.notes]))
 """
 HOSTILE = {
+    "AZURE_CLIENT_ID": "theirs", "AZURE_SUBSCRIPTION_ID": "theirs", "AZUREML_RUN_ID": "theirs",
+    "AZUREML_ROOT_RUN_ID": "theirs",
     "AWS_ACCESS_KEY_ID": "AKIAHOSTILE", "AWS_DEFAULT_REGION": "mars-north-1",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_PROFILE": "nobody", "AWS_REGION": "mars-north-1",
     "HOME": "/nonexistent", "MLFLOW_EXPERIMENT_NAME": "theirs",
@@ -65,11 +74,11 @@ def compiled(provider: str, environment: dict[str, str]) -> str:
     return process.stdout
 
 
-@pytest.mark.parametrize("provider", ["local", "sagemaker"])
+@pytest.mark.parametrize("provider", ["local", "sagemaker", "azureml"])
 def test_the_same_bytes_in_an_empty_and_in_a_hostile_environment(provider: str) -> None:
     empty = compiled(provider, {})
     assert "theirs" not in empty
     assert compiled(provider, HOSTILE) == empty
     assert compiled(provider, {"PYTHONHASHSEED": "1"}) == empty
-    if provider == "sagemaker":
+    if provider != "local":
         assert "https://mlflow.example" in empty

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from waterflow.errors import DefinitionError
 
@@ -32,3 +32,19 @@ def scheduled_values(pipeline: spec.Pipeline, parameters: Mapping[str, Any]) -> 
             f"default in the pipeline, or a value here: waterflow schedule apply TARGET {options}"
         )
     return {name: parameters.get(name, one.default) for name, one in declared.items()}
+
+
+def same_schedule(kept: Any, wish: Any) -> bool:
+    """Return whether a cloud has all that a schedule says; what others set beside it stays.
+
+    Args:
+        kept: The schedule, or a part of it, as the cloud has it.
+        wish: What it is to be.
+    """
+    if not wish:
+        return not kept  # a cloud may leave out what is empty
+    if isinstance(wish, dict):
+        members = cast("Mapping[str, Any]", kept if isinstance(kept, dict) else {})
+        pairs = cast("Mapping[str, Any]", wish).items()
+        return all(same_schedule(members.get(key), value) for key, value in pairs)
+    return kept == wish

@@ -51,7 +51,8 @@ def pin(uri_or_path: str, root: Path, state: Path) -> Pinned:
     if scheme == "file":
         return local.pin(uri_or_path, Path(unquote(urlsplit(uri_or_path).path)), state)
     if scheme in ("http", "https"):
-        return http.pin(uri_or_path)
+        held = stores.of_host(uri_or_path)
+        return http.pin(uri_or_path) if held is None else held.pin()
     if scheme == "dvc":
         return dvc.pin(uri_or_path, root)
     if scheme in stores.schemes():
@@ -107,7 +108,8 @@ def _fetch(pinned: Pinned, building: Path) -> str:
     if (pinned.size or 0) >= progress.MUCH:
         progress.tell(f"Fetching {pinned.uri}, {show_size(pinned.size or 0)}")
     if scheme in ("http", "https"):
-        return http.fetch(pinned, building)
+        held = stores.of_host(pinned.uri)
+        return http.fetch(pinned, building) if held is None else held.fetch(pinned, building)
     if scheme == "dvc":
         return dvc.fetch(pinned, building)
     return stores.store(pinned.uri).fetch(pinned, building)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from urllib.parse import urlsplit
 
 from waterflow.data.libraries import LIBRARIES, LibraryStore, installed
 from waterflow.errors import ConfigurationError, MissingDependencyError
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
     from waterflow.data.pinned import Pinned
 
 GROUP: Final = "waterflow.stores"
-"""The entry-point group in which a package names its stores: a URI scheme -> a `StoreClass`."""
+"""The entry-point group in which a package names its stores: a URI scheme -> a `StoreClass`.
+
+In place of a scheme it may name web addresses of its own, as `https://` and a glob of hosts.
+"""
 
 
 class Store(Protocol):
@@ -80,7 +85,35 @@ def scheme_of(uri: str) -> str:
 
 def schemes() -> list[str]:
     """Return the schemes of all stores."""
-    return list(dict.fromkeys((*LIBRARIES, *_named())))
+    return [name for name in dict.fromkeys((*LIBRARIES, *_named())) if "://" not in name]
+
+
+def of_host(uri: str) -> Store | None:
+    """Return what reaches a web address that is some store's; None for one that is any page's.
+
+    Args:
+        uri: An address on the web.
+
+    Raises:
+        ConfigurationError: It is no address of its store.
+    """
+    try:
+        point = _of_host(uri)
+        return None if point is None else _opened(point, uri)
+    except MissingDependencyError:
+        return None  # what is public needs no library
+
+
+def _of_host(uri: str) -> EntryPoint | None:
+    place = f"{scheme_of(uri)}://{(urlsplit(uri).hostname or '').lower()}"
+    return next(
+        (
+            point
+            for name, point in _named().items()
+            if "://" in name and fnmatch.fnmatchcase(place, name)
+        ),
+        None,
+    )
 
 
 def store(uri: str) -> Store:

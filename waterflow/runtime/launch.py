@@ -218,10 +218,10 @@ class LaunchedStep:
         command = [python, "-m", "waterflow.runtime", str(self._step_file())]
         for name, entry in sorted(self.settings["inputs"].items()):
             path = self._path(entry)
-            if path is not None and entry.get("raw"):
-                path = self._sealed(bundle, name, path)
             if path is not None and "type" in entry and not path.is_dir():
                 path = self._skipped(bundle, name, entry["type"])
+            elif path is not None and entry.get("raw"):
+                path = self._sealed(bundle, name, path)
             if path is not None:
                 command += ["--input", f"{name}={path}"]
         for name in self.settings["outputs"]:

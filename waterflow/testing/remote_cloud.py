@@ -49,7 +49,8 @@ class RemoteCloud(ABC):
     """The provider's name, which is its emulator's too."""
     requests: ClassVar[Mapping[Moment, str]]
     """What the name of a request contains, by what it is sent for. Where nothing is brought to the
-    cloud before a start, `deploy` is not there; where it cannot go on from a run, `resume`."""
+    cloud before a start, `deploy` is not there; where no execution goes on, `resume`: a run is then
+    gone on from by another execution, which its cache answers, or not at all."""
     console: ClassVar[str]
     """What the addresses begin with at which people look at its executions and jobs."""
     image: ClassVar[str]
@@ -74,6 +75,11 @@ class RemoteCloud(ABC):
     """Settings of a profile whose cached results stand for a day."""
     schedule_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings that a profile with schedules needs besides."""
+
+    @property
+    def executions_go_on(self) -> bool:
+        """Whether a run that goes on from another is the same execution."""
+        return "resume" in self.requests
 
     # --- the emulator ---------------------------------------------------------------------------
 

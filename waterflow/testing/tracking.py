@@ -103,7 +103,7 @@ class Tracking(RemoteBase):
             broken = children["breaks", 1].data.tags
             assert broken["waterflow.error.message"] == "there is no marker ✗"
             assert broken["waterflow.job"] == state.steps["breaks"].job
-            if project.provider.capabilities.resume:
+            if self.cloud.executions_go_on:
                 self._gone_on_from(project, server, marker, state.execution)
 
     def _origin(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SQLITE: Final = "sqlite:///"
+_DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
+"""Schemes of the stores that MLflow opens by itself: no server decides where files go."""
 
 
 def default_uri(project_state: Path) -> str:
@@ -54,7 +56,8 @@ def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path
 
 def artifact_location(uri: str, state: Path) -> str | None:
     """Return where an experiment made here keeps artifacts; None where the server decides."""
-    if "://" not in uri or uri.startswith(("http:", "https:", "databricks")) or managed(uri):
+    # A driver follows the plus sign: postgresql+psycopg://...
+    if uri.partition(":")[0].partition("+")[0] not in _DATABASES:
         return None
     return str(state.absolute() / "mlartifacts")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pulumi_aws as aws
+from waterflow_infra.zone import BUDGET_STEPS
 
 from landing_zone.component import Component
 
@@ -54,12 +55,12 @@ class Budget(Component):
             notifications=[
                 {
                     "comparison_operator": "GREATER_THAN",
-                    "notification_type": kind,
+                    "notification_type": kind.upper(),
                     "threshold": percent,
                     "threshold_type": "PERCENTAGE",
                     "subscriber_sns_topic_arns": [args.topic_arn],
                 }
-                for kind, percent in (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
+                for kind, percent in BUDGET_STEPS
             ],
             opts=self.child(),
         )

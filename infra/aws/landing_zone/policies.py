@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow_infra import github
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -140,8 +142,6 @@ def people_trust(principals: Sequence[str], zone: str, place: Place) -> dict[str
 def github_trust(provider_arn: str, repository: str, subjects: Sequence[str]) -> dict[str, Any]:
     """Return the trust in a GitHub repository's workflows.
 
-    https://docs.github.com/en/actions/security-for-github-actions/security-hardening-your-deployments
-
     Args:
         provider_arn: The account's identity provider of GitHub.
         repository: OWNER/NAME.
@@ -156,7 +156,7 @@ def github_trust(provider_arn: str, repository: str, subjects: Sequence[str]) ->
             "Condition": {
                 "StringEquals": {
                     f"{issuer}:aud": "sts.amazonaws.com",
-                    f"{issuer}:sub": [f"repo:{repository}:{subject}" for subject in subjects],
+                    f"{issuer}:sub": github.subjects(repository, subjects),
                 }
             },
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
+from waterflow_infra import github
 
 from landing_zone.component import Component, text
 from landing_zone.policies import Statement, github_trust, people_trust, policy, service_trust
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _SESSION_SECONDS: Final = 12 * 3600
 _MOST_CHARACTERS: Final = 6144
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-_GITHUB: Final = "token.actions.githubusercontent.com"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +194,7 @@ class Submitters(Component):
         provider: pulumi.Input[str] = args.provider_arn or (
             aws.iam.OpenIdConnectProvider(
                 name,
-                url=f"https://{_GITHUB}",
+                url=github.ISSUER,
                 client_id_lists=["sts.amazonaws.com"],
                 opts=self.child(),
             ).arn

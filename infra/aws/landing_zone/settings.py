@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from waterflow_infra.naming import Names
-from waterflow_infra.settings import mapping, matching, together, within
+from waterflow_infra.settings import matching, together, within
+from waterflow_infra.zone import ZoneSettings
 
 from landing_zone.machines import FAMILIES
 
@@ -23,44 +22,22 @@ _MLFLOW: Final = rf"https?://.+|{_ARN}sagemaker:[a-z0-9-]+:\d{{12}}:mlflow-(trac
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(ZoneSettings):
     """The settings of a stack; Pulumi.yaml says what each is."""
 
-    region: str
-    environment: str
-    prefix: str
-    profile_name: str
-    tags: tuple[str, ...]
-    submitters: tuple[str, ...]
-    ci_repository: str | None
-    ci_subjects: tuple[str, ...]
     github_oidc_provider: str | None
     data_buckets: tuple[str, ...]
-    secrets: tuple[str, ...]
-    machine_families: tuple[str, ...]
-    image_tag: str | None
-    python: str
+    cache_days: int
     customer_managed_keys: bool
     kms_key_arn: str | None
-    retention_days: int
-    cache_days: int
-    checkpoint_days: int
-    log_retention_days: int
     manage_log_groups: bool
     audit: bool
-    protect: bool
-    private_network: bool
     vpc_cidr: str
     availability_zones: int
     subnet_ids: tuple[str, ...]
     security_group_ids: tuple[str, ...]
     mlflow: Literal["app", "server", "none"]
-    mlflow_uri: str | None
     mlflow_size: Literal["Small", "Medium", "Large"]
-    alert_emails: tuple[str, ...]
-    failing_runs: int
-    stuck_hours: int
-    monthly_budget: int
     budget_scope: Literal["account", "tagged"]
 
     def __post_init__(self) -> None:
@@ -68,26 +45,16 @@ class Settings:
             lambda: matching("region", self.region, r"[a-z]{2,}(-[a-z]+)+-\d+", "eu-central-1"),
             # What buckets, roles and SageMaker's names take, with room for Pulumi's own endings.
             lambda: matching("prefix", self.prefix, r"[a-z][a-z0-9-]{0,18}[a-z0-9]", "waterflow"),
-            lambda: matching("environment", self.environment, r"[a-z][a-z0-9-]{0,10}", "dev"),
-            lambda: matching(
-                "profile_name", self.profile_name, r"[A-Za-z0-9][A-Za-z0-9_-]*", "aws"
-            ),
+            *self.checks(FAMILIES),
+            lambda: within("cache_days", self.cache_days, 1, 3650),
+            # A result that may still answer a step must be there.
+            lambda: within("retention_days", self.retention_days, self.cache_days + 1, 36500),
+            lambda: within("stuck_hours", self.stuck_hours, 1, 24 * 27),
             self._check_people,
-            self._check_jobs,
-            self._check_days,
+            self._check_addresses,
+            self._check_logs,
             self._check_network,
-            self._check_watch,
         )
-
-    @property
-    def names(self) -> Names:
-        """The names of what the stack makes."""
-        return Names(self.prefix, self.environment)
-
-    @property
-    def own_tags(self) -> Mapping[str, str]:
-        """The tags of everything that bears tags, of runs and jobs too."""
-        return {"environment": self.environment, **mapping(self.tags)}
 
     @property
     def private(self) -> bool:
@@ -95,17 +62,9 @@ class Settings:
         return self.private_network or bool(self.subnet_ids)
 
     def _check_people(self) -> None:
-        mapping(self.tags)
         role = rf"{_ARN}iam::\d{{12}}:(role|user)/.+"
         for arn in self.submitters:
             matching("submitters", arn, role, "arn:aws:iam::123456789012:role/data-scientists")
-        if self.ci_repository is not None:
-            matching("ci_repository", self.ci_repository, r"[\w.-]+/[\w.-]+", "OWNER/NAME")
-            if not self.ci_subjects or any("*" in subject for subject in self.ci_subjects):
-                raise ValueError(
-                    'ci_subjects: name each subject whole, such as "ref:refs/heads/main"; a star '
-                    "would let every branch and pull request submit"
-                )
         if self.github_oidc_provider is not None:
             matching(
                 "github_oidc_provider",
@@ -114,27 +73,14 @@ class Settings:
                 "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
             )
 
-    def _check_jobs(self) -> None:
-        unknown = sorted(set(self.machine_families) - FAMILIES.keys())
-        if unknown or not self.machine_families:
-            raise ValueError(
-                f"machine_families: {', '.join(unknown) or 'none'} cannot be; "
-                f"there are: {', '.join(FAMILIES)}"
-            )
+    def _check_addresses(self) -> None:
         if self.kms_key_arn is not None:
             example = "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d-..."
             matching("kms_key_arn", self.kms_key_arn, rf"{_ARN}kms:.+:key/.+", example)
         if self.mlflow_uri is not None:
             matching("mlflow_uri", self.mlflow_uri, _MLFLOW, "https://mlflow.example.com or an ARN")
-        matching("python", self.python, r"3\.\d+", "3.12")
 
-    def _check_days(self) -> None:
-        together(
-            lambda: within("cache_days", self.cache_days, 1, 3650),
-            # A result that may still answer a step must be there.
-            lambda: within("retention_days", self.retention_days, self.cache_days + 1, 36500),
-            lambda: within("checkpoint_days", self.checkpoint_days, 1, self.retention_days),
-        )
+    def _check_logs(self) -> None:
         if self.log_retention_days not in _LOG_DAYS:
             raise ValueError(
                 f"log_retention_days: CloudWatch Logs does not keep logs for "
@@ -157,12 +103,3 @@ class Settings:
             raise ValueError(f"vpc_cidr: {error}; write it as 10.64.0.0/20") from None
         if not 16 <= network.prefixlen <= 24:
             raise ValueError(f"vpc_cidr: /{network.prefixlen} is outside /16 to /24")
-
-    def _check_watch(self) -> None:
-        together(
-            lambda: within("failing_runs", self.failing_runs, 1, 1000),
-            lambda: within("stuck_hours", self.stuck_hours, 1, 24 * 27),
-            lambda: within("monthly_budget", self.monthly_budget, 1, 10_000_000),
-        )
-        for mail in self.alert_emails:
-            matching("alert_emails", mail, r"[^@\s]+@[^@\s]+\.[^@\s]+", "team@example.com")

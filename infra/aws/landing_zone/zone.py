@@ -39,14 +39,7 @@ def build() -> None:
     """Make what the stack's settings say, and export the profile."""
     settings = read_settings(Settings, pulumi.Config())
     names = settings.names
-    tag_everything(
-        {
-            "managed-by": "pulumi",
-            "stack": f"{pulumi.get_project()}/{pulumi.get_stack()}",
-            "waterflow": settings.prefix,
-            **settings.own_tags,
-        }
-    )
+    tag_everything(settings.stack_tags)
     provider = aws.Provider(names.zone, region=settings.region)
     identity = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider))
     place = Place(

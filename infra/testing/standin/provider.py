@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from standin.schema import failures
-from standin.values import UNKNOWN, Properties, Secret, bare, differences, unknown
+from standin.values import UNKNOWN, Properties, Secret, bare, differences, leaves, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from standin.schema import Schemas
 
@@ -31,7 +33,11 @@ class Facts:
         computed: Other outputs that the cloud fills, as templates.
         replaces: Properties a change of which makes a new resource.
         prefix: What an automatic name begins with.
+        suffix: What an automatic name ends with.
+        joint: What stands before the mark that an automatic name ends in.
         length: The longest name, in characters.
+        values: By path, without the places in lists: the values that the vendor takes, where the
+            SDK lists others.
     """
 
     name: str = "name"
@@ -41,12 +47,37 @@ class Facts:
     replaces: tuple[str, ...] = ()
     prefix: str = ""
     suffix: str = ""
+    joint: str = "-"
     length: int = 64
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+
+
+@dataclass(frozen=True)
+class Form:
+    """A property that goes in in one form and comes out in another.
+
+    Attributes:
+        out: Returns what comes out of what went in.
+        back: Returns what went in of what comes out.
+    """
+
+    out: Callable[[Any], Any]
+    back: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A cloud's tables: facts by type, functions that programs call, what it must be told."""
+    """A cloud's tables: facts by type, functions that programs call, what it must be told.
+
+    Attributes:
+        facts: What is known of each type.
+        functions: Functions by their tokens.
+        surroundings: Words that all templates may have.
+        required: What the provider's own configuration must say.
+        replaces_always: Properties a change of which makes a new resource, of whatever type.
+        derived: Returns further words of templates, of a resource's inputs.
+        forms: Properties, of whatever type, that come out in another form.
+    """
 
     facts: Mapping[str, Facts] = field(default_factory=dict[str, Facts])
     functions: Mapping[str, Callable[[Properties, Mapping[str, str]], Properties]] = field(
@@ -56,6 +87,7 @@ class Cloud:
     required: tuple[str, ...] = ()
     replaces_always: tuple[str, ...] = ()
     derived: Callable[[Properties], Mapping[str, str]] = lambda _: {}
+    forms: Mapping[str, Form] = field(default_factory=dict[str, "Form"])
 
 
 class Carrier(Protocol):
@@ -121,10 +153,13 @@ class Provider:
         self, urn: str, token: str, news: Properties, olds: Properties | None, sequence: int = 0
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs with the provider's own defaults, and what is wrong with them."""
-        schema = self.schemas(token)
-        wrong = failures(schema, news)
+        schema, facts = self.schemas(token), self.facts(token)
+        wrong = [
+            (path, reason)
+            for path, reason in failures(schema, news)
+            if not _taken(facts.values, path, news)
+        ]
         inputs = dict(news)
-        facts = self.facts(token)
         entry = schema["inputs"].get(facts.name)
         if facts.name and entry and entry["kind"] == "string" and facts.name not in inputs:
             alternatives = (f"{facts.name}Prefix",)
@@ -137,7 +172,7 @@ class Provider:
         if olds and facts.name in olds.get(DEFAULTS, []):
             return olds[facts.name]
         logical = urn.rsplit("::", 1)[1]
-        ending = "-" + _digest(urn, str(sequence))[:7] + facts.suffix
+        ending = facts.joint + _digest(urn, str(sequence))[:7] + facts.suffix
         return facts.prefix + logical[: facts.length - len(facts.prefix + ending)] + ending
 
     def diff(
@@ -167,11 +202,12 @@ class Provider:
         plain = _without_defaults(inputs)
         if preview:
             absent = {name: UNKNOWN for name in schema["outputs"] if name not in plain}
-            return UNKNOWN, self._secret(schema, {**absent, **plain})
+            return UNKNOWN, self._secret(schema, self._out({**absent, **plain}))
         outputs, identifier = self._computed(urn, token, bare(plain), config)
         if self.carrier and self.carrier.takes(token):
             outputs |= self.carrier.create(token, bare(plain), outputs)
             identifier = str(outputs.pop("id", identifier))
+        outputs = self._out(outputs)
         if (token, identifier) in self.kept:
             raise ProviderError(f"{token} {identifier!r} exists already")
         self.kept[token, identifier] = (inputs, outputs)
@@ -193,11 +229,11 @@ class Provider:
         kept = {k: one for k, one in outputs.items() if k in plain or k not in before}
         if "tagsAll" in schema["outputs"]:
             kept["tagsAll"] = plain.get("tags", {})
-        merged = {**kept, **plain}
+        merged = self._out({**kept, **plain})
         if preview:
             return self._secret(schema, merged, plain)
         if self.carrier and self.carrier.takes(token):
-            merged |= self.carrier.update(token, bare(plain), bare(merged))
+            merged = self._out(merged | self.carrier.update(token, bare(plain), bare(merged)))
         self.kept[token, identifier] = (inputs, bare(merged))
         return self._secret(schema, merged, plain)
 
@@ -211,11 +247,25 @@ class Provider:
             if answer is None:
                 del self.kept[token, identifier]
                 return None
-            outputs = {**outputs, **answer}
+            outputs = self._out({**outputs, **answer})
         inputs = {
-            key: (outputs.get(key) if key in outputs else value) for key, value in inputs.items()
+            key: (self._back(key, outputs[key]) if key in outputs else value)
+            for key, value in inputs.items()
         }
         return inputs, outputs
+
+    def _out(self, values: Properties) -> Properties:
+        """Return outputs in the form in which they come out."""
+        result = dict(values)
+        for name in self.cloud.forms.keys() & values.keys():
+            if isinstance(values[name], Mapping):
+                known = not unknown(values[name])
+                result[name] = self.cloud.forms[name].out(values[name]) if known else UNKNOWN
+        return result
+
+    def _back(self, name: str, value: Any) -> Any:
+        form = self.cloud.forms.get(name)
+        return value if form is None or value is None else form.back(value)
 
     def delete(self, token: str, identifier: str) -> None:
         """Remove a resource; one that is gone already is no error."""
@@ -257,6 +307,7 @@ class Provider:
             "short": digest[:8],
             "number": str(int(digest[:12], 16)).zfill(12)[:12],
             "uuid": str(uuid.UUID(digest[:32])),
+            "client": str(uuid.UUID(digest[-32:])),
             "kind": kind[0].lower() + kind[1:],
             "service": token.split(":")[1].split("/", maxsplit=1)[0],
             "logical": urn.rsplit("::", 1)[1],
@@ -337,6 +388,12 @@ def _filled(template: Any, words: Mapping[str, Any]) -> Any:
 def _within(path: str, names: set[str]) -> bool:
     plain = path.split("[", maxsplit=1)[0] if path.split("[", maxsplit=1)[0] in names else path
     return any(plain == name or plain.startswith((f"{name}.", f"{name}[")) for name in names)
+
+
+def _taken(values: Mapping[str, tuple[str, ...]], path: str, inputs: Properties) -> bool:
+    """Whether the vendor takes a value that the SDK does not list."""
+    known = values.get(re.sub(r"\[\d+\]", "", path))
+    return known is not None and dict(leaves(inputs)).get(path) in known
 
 
 def _without_defaults(inputs: Properties) -> Properties:

@@ -8,12 +8,39 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from waterflow.emulation.clock import Clock
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.service import Cloud
-from waterflow_azureml.emulator import errors, identity, preparing, routes, workspace_routes
+from waterflow_azureml.emulator import (
+    access,
+    around,
+    artifacts,
+    assets,
+    blobs,
+    computes,
+    containers,
+    datastores,
+    endpoints,
+    errors,
+    history,
+    identity,
+    job_routes,
+    lake,
+    mlflow_routes,
+    operation_routes,
+    preparing,
+    refused,
+    routes,
+    vault_routes,
+    workspace_routes,
+)
 from waterflow_azureml.emulator.faults import RULES
 from waterflow_azureml.emulator.identity import Identities
+from waterflow_azureml.emulator.jobs import Jobs
+from waterflow_azureml.emulator.operations import Operations
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
 from waterflow_azureml.emulator.storage import Blobs
+from waterflow_azureml.emulator.tracking import Tracking
+from waterflow_azureml.emulator.variables import ROOT
+from waterflow_azureml.emulator.vaults import Vaults
 from waterflow_azureml.emulator.workspaces import Workspaces
 from waterflow_azureml.emulator.world import World
 
@@ -27,7 +54,11 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger(__name__)
 
-MODULES: Final = (workspace_routes, identity)
+MODULES: Final = (
+    workspace_routes, datastores, assets, computes, endpoints, operation_routes, containers, blobs,
+    lake, vault_routes, around, access, artifacts, mlflow_routes, job_routes, history, identity,
+    refused,
+)  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
 
@@ -35,6 +66,7 @@ class AzureCloud(Cloud):
     """Azure ML, and what of Azure stands around it."""
 
     RULES: ClassVar[FaultRules] = RULES
+    PATHS: ClassVar[tuple[str, ...]] = (ROOT,)
     HOSTS: ClassVar[tuple[str, ...]] = (
         routes.MANAGEMENT, routes.LOGIN, routes.BLOB, routes.DFS, routes.VAULT, routes.API,
         routes.INFERENCE,
@@ -58,18 +90,28 @@ class AzureCloud(Cloud):
         """Make the parts, in the order in which they end."""
         clock = Clock()
         resources = Resources(clock)
-        blobs = Blobs(clock, (state or site.work.parent) / "blobs")
+        storage = Blobs(clock, (state or site.work.parent) / "blobs")
+        operations, vaults = Operations(resources), Vaults(clock)
         parts: dict[str, Any] = {"identities": Identities()}
         self._world = World(
             site=site,
             endpoint=endpoint,
             clock=clock,
             resources=resources,
-            workspaces=Workspaces(resources, blobs),
-            blobs=blobs,
+            workspaces=Workspaces(resources, storage, vaults),
+            blobs=storage,
+            operations=operations,
             parts=parts,
         )
-        parts |= {"resources": resources, "blobs": blobs}
+        parts |= {
+            "jobs": Jobs(self._world),
+            "resources": resources,
+            "operations": operations,
+            "vaults": vaults,
+            "blobs": storage,
+            # Last: jobs that end may still have something to say.
+            "mlflow": Tracking((state or site.work.parent) / "mlflow"),
+        }
         return parts
 
     def prepare(self, wishes: str) -> Iterable[str]:

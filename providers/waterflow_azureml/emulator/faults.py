@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from waterflow.emulation.faults import FaultRules
@@ -9,4 +10,5 @@ from waterflow.emulation.faults import FaultRules
 RULES: Final = FaultRules(
     # Not among them: what jobs themselves read and write, and tokens.
     services=frozenset({"azureml"}),
+    step=re.compile(r"[^~]+~(?P<step>[^~]+)~[0-9a-f]{8}"),
 )

@@ -34,6 +34,8 @@ MISLEADING: Final = (
 )  # fmt: skip
 """The variables that lead Azure's SDKs to other clouds, or make them another identity."""
 _LIFE: Final = 24 * 3600
+DISCOVERY: Final = "/discovery"
+"""The path at which anyone learns where a workspace's services are."""
 AUDIENCES: Final = {
     "azureml": (
         "https://management.azure.com", "https://management.core.windows.net",
@@ -139,7 +141,7 @@ def check(request: Request, service: str) -> None:
     Raises:
         Refusal: 401, with the challenge that makes SDKs fetch a token.
     """
-    if service not in AUDIENCES:
+    if service not in AUDIENCES or request.path.rstrip("/") == DISCOVERY:
         return
     signed = request.headers.get("authorization", "").lower().startswith("sharedkey")
     if service == "blob" and (signed or "sig" in request.query):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WHO: Final = {"createdBy": "waterflow", "createdByType": "User"}
 """Who is said to have made what is here: tokens name nobody else."""
+HIDDEN: Final = frozenset({"keys"})
+"""Members of bodies that are never answered."""
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Record:
         """
         kind = f"workspaces/{self.kind}" if kind is None else kind
         return {
-            **copy.deepcopy(self.body),
+            **{n: copy.deepcopy(one) for n, one in self.body.items() if n not in HIDDEN},
             "id": self.id,
             "name": self.name,
             "type": f"Microsoft.MachineLearningServices/{kind}",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from waterflow_azureml.emulator.calls import Calls
 from waterflow_azureml.emulator.errors import Refusal
 from waterflow_azureml.emulator.routes import SCOPE, Request, Route, Scope
 
@@ -29,6 +30,11 @@ class Router:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)
+        self._by_host: dict[tuple[str, str], list[Route]] = {}
+        for route in self.routes:
+            self._by_host.setdefault((route.host, route.method), []).append(route)
+        self.calls = Calls()
+        self._hosts = tuple(dict.fromkeys(route.host for route in self.routes))
 
     def choose(self, request: Request) -> tuple[Route, Request, dict[str, str]] | None:
         """Return the route of a request, the request with its scope, and the path's other names.
@@ -36,9 +42,8 @@ class Router:
         Args:
             request: The request.
         """
-        for route in self.routes:
-            if route.method != request.method or not fnmatch.fnmatchcase(request.host, route.host):
-                continue
+        host = next((one for one in self._hosts if fnmatch.fnmatchcase(request.host, one)), "")
+        for route in self._by_host.get((host, request.method), ()):
             if any(
                 name not in request.query or (value and request.query[name] != value)
                 for name, value in route.query.items()
@@ -68,6 +73,8 @@ class Router:
         route, scoped, names = chosen
         if scoped.scope.workspace and route.operation not in FREE:
             world.workspaces.require(scoped.scope)
+        world.operations.settle()
+        self.calls.note(route, scoped)
         return route.handler(world, scoped, **names)
 
     def unknown(self, request: Request) -> Refusal:

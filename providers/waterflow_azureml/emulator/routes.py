@@ -227,7 +227,11 @@ def read(environ: Environ, *, body: bool = True) -> Request:
 
 def service_of(environ: Environ) -> str:
     """Return what service a request is to."""
-    return service(str(environ.get("HTTP_HOST", HERE)).partition(":")[0].lower())
+    held = service(str(environ.get("HTTP_HOST", HERE)).partition(":")[0].lower())
+    # MLflow's requests are to a workspace's own host, and have MLflow's words.
+    if held == "azureml" and str(environ.get("PATH_INFO", "")).startswith("/mlflow/"):
+        return "mlflow"
+    return held
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:

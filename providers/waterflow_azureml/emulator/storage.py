@@ -35,6 +35,9 @@ class Blob:
         version: Its version id; "" where versions are not enabled.
         metadata: The user's.
         headers: What it is served with: `Content-Type`.
+        kind: `BlockBlob` or `AppendBlob`.
+        copy: Of which copy it was made: `id`, `source`, and `until` when it goes on; empty for
+            none.
     """
 
     digest: str
@@ -46,6 +49,13 @@ class Blob:
     version: str = ""
     metadata: dict[str, str] = field(default_factory=dict[str, str])
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    kind: str = "BlockBlob"
+    copy: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def copying(self) -> bool:
+        """Whether it is still being copied, as the service says."""
+        return bool(self.copy) and time.time() < self.copy["until"]
 
 
 @dataclass
@@ -57,7 +67,7 @@ class Container:
         blobs: Name -> blob.
         earlier: Name -> the versions that are not current, the oldest first.
         blocks: Name -> block id -> (digest, size) of what no list has taken yet.
-        committed: Name -> the block ids and sizes of which it was made.
+        committed: Name -> the blocks of which it was made: id, digest, size.
         metadata: The user's.
         folders: Folders made as such through the Data Lake's API, which hold nothing yet.
     """
@@ -68,11 +78,15 @@ class Container:
     blocks: dict[str, dict[str, tuple[str, int]]] = field(
         default_factory=dict[str, dict[str, tuple[str, int]]]
     )
-    committed: dict[str, list[tuple[str, int]]] = field(
-        default_factory=dict[str, list[tuple[str, int]]]
+    committed: dict[str, list[tuple[str, str, int]]] = field(
+        default_factory=dict[str, list[tuple[str, str, int]]]
     )
     metadata: dict[str, str] = field(default_factory=dict[str, str])
     folders: dict[str, float] = field(default_factory=dict[str, float])
+
+    def committed_blocks(self, name: str) -> dict[str, tuple[str, int]]:
+        """Return the blocks of which a blob was made: id -> digest and size."""
+        return {one: (digest, size) for one, digest, size in self.committed.get(name, [])}
 
 
 @dataclass
@@ -83,12 +97,14 @@ class Account:
         name: Its name, the first part of its host.
         versioned: Whether a blob's earlier versions are kept.
         keys: Whether shared keys are taken.
+        hierarchical: Whether it has the Data Lake's folders.
         containers: Name -> container.
     """
 
     name: str
     versioned: bool = False
     keys: bool = True
+    hierarchical: bool = False
     containers: dict[str, Container] = field(default_factory=dict[str, Container])
 
 
@@ -108,6 +124,11 @@ class Blobs:
 
     # --- for jobs, which know no wire -------------------------------------------------------------
 
+    def account(self, name: str) -> Account:
+        """Return a storage account, made where there is none."""
+        with self.lock:
+            return self.accounts.setdefault(name, Account(name))
+
     def container(self, account: str, container: str) -> Container:
         """Return a container, made with its account where there is none.
 
@@ -116,7 +137,7 @@ class Blobs:
             container: The container's.
         """
         with self.lock:
-            held = self.accounts.setdefault(account, Account(account)).containers
+            held = self.account(account).containers
             return held.setdefault(container, Container(self._clock.now()))
 
     def read(self, account: str, container: str, name: str) -> bytes:
@@ -258,6 +279,7 @@ class Blobs:
         with self.lock:
             before = container.blobs.get(name)
             blob.metadata = dict(metadata)
+            blob.headers.setdefault("Content-Type", "application/octet-stream")
             blob.created = before.created if before else blob.modified
             self.touch(account, container, name, blob)
             container.blobs[name] = blob
@@ -272,13 +294,38 @@ class Blobs:
             name: The blob's name.
             blob: What has become of it.
         """
-        blob.modified = self._clock.now()
-        blob.tag = f"0x8D{time.time_ns():X}{next(_NUMBERS):X}"[:19]
+        blob.modified, blob.tag = self.stamp()
         if account.versioned:
             before = container.blobs.get(name)
             if before is not None:
                 container.earlier.setdefault(name, []).append(before)
             blob.version = _version(blob.modified)
+
+    def stamp(self) -> tuple[float, str]:
+        """Return the time, and an ETag that no blob has had."""
+        return self._clock.now(), f"0x8D{time.time_ns() + next(_NUMBERS):X}"
+
+    def remove(
+        self, account: Account, container: Container, name: str, version: str | None = None
+    ) -> None:
+        """Remove a blob that is there; an account with versions keeps it as one.
+
+        Args:
+            account: The account.
+            container: The container.
+            name: The blob's name.
+            version: The version's id, to remove that one; None for the current blob.
+        """
+        with self.lock:
+            held = container.blobs.get(name)
+            if version is None or (held is not None and held.version == version):
+                del container.blobs[name]
+                container.committed.pop(name, None)
+                if account.versioned and version is None and held is not None:
+                    container.earlier.setdefault(name, []).append(held)
+            else:
+                kept = [one for one in container.earlier[name] if one.version != version]
+                container.earlier[name] = kept
 
     def _file(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest[2:]
@@ -302,6 +349,7 @@ class Blobs:
                 blobs = [*container.blobs.values(), *itertools.chain(*container.earlier.values())]
                 used |= {blob.digest for blob in blobs}
                 used |= {digest for ids in container.blocks.values() for digest, _ in ids.values()}
+                used |= {digest for made in container.committed.values() for _, digest, _ in made}
         if self._folder.is_dir():
             for file in [file for file in self._folder.glob("*/*") if file.is_file()]:
                 if file.parent.name + file.name not in used:
@@ -325,7 +373,8 @@ def _version(moment: float) -> str:
 
 def _account(saved: dict[str, Any]) -> Account:
     containers = {name: _container(one) for name, one in saved["containers"].items()}
-    return Account(saved["name"], saved["versioned"], saved["keys"], containers)
+    flags = (saved["versioned"], saved["keys"], saved["hierarchical"])
+    return Account(saved["name"], *flags, containers)
 
 
 def _container(saved: dict[str, Any]) -> Container:
@@ -337,7 +386,7 @@ def _container(saved: dict[str, Any]) -> Container:
             name: {block: (digest, size) for block, (digest, size) in blocks.items()}
             for name, blocks in saved["blocks"].items()
         },
-        committed={n: [(b, s) for b, s in blocks] for n, blocks in saved["committed"].items()},
+        committed={n: [(b, d, s) for b, d, s in made] for n, made in saved["committed"].items()},
         metadata=saved["metadata"],
         folders=saved["folders"],
     )

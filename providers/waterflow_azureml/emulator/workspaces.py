@@ -8,15 +8,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_azureml.emulator.errors import Refusal
+from waterflow_azureml.emulator.routes import Scope
 
 if TYPE_CHECKING:
     from waterflow_azureml.emulator.resources import Record, Resources
-    from waterflow_azureml.emulator.routes import Scope
     from waterflow_azureml.emulator.storage import Blobs
+    from waterflow_azureml.emulator.vaults import Vaults
 
 LOCATION: Final = "eastus"
 """The region of whoever names none."""
 KIND: Final = "workspaces"
+GROUPS: Final = "Microsoft.Resources/resourceGroups"
+ACCOUNTS: Final = "Microsoft.Storage/storageAccounts"
+VAULTS: Final = "Microsoft.KeyVault/vaults"
+IDENTITIES: Final = "Microsoft.ManagedIdentity/userAssignedIdentities"
+"""What stands around a workspace, by type."""
+ARTIFACTS: Final = "azureml"
+"""The container of logs and artifacts."""
 STORE, FILES = "workspaceblobstore", "workspaceartifactstore"
 TENANT: Final = "11111111-1111-4111-8111-111111111111"
 
@@ -70,10 +78,11 @@ class Workspaces:
     Args:
         resources: Where their documents are.
         blobs: Where their storage accounts are.
+        vaults: Where their key vaults are.
     """
 
-    def __init__(self, resources: Resources, blobs: Blobs) -> None:
-        self._resources, self._blobs = resources, blobs
+    def __init__(self, resources: Resources, blobs: Blobs, vaults: Vaults) -> None:
+        self._resources, self._blobs, self._vaults = resources, blobs, vaults
 
     def get(self, scope: Scope) -> Workspace | None:
         """Return a workspace; None when there is none."""
@@ -128,30 +137,52 @@ class Workspaces:
             return workspace
 
     def _furnish(self, workspace: Workspace) -> None:
-        """Make the datastores that every workspace has."""
-        held = (
-            (STORE, workspace.container, True),
-            (FILES, "azureml", False),
-        )
+        """Make what every workspace has: its vault, and datastores."""
+        scope, properties = workspace.scope, workspace.record.properties
+        group = Scope(scope.subscription, scope.group).id
+        location = {"location": workspace.location}
+        for identity, kind in (
+            (group, GROUPS),
+            (properties["storageAccount"], ACCOUNTS),
+            (properties["keyVault"], VAULTS),
+        ):
+            if self._resources.get(identity) is None:
+                self._resources.put(identity, kind, location)
+        self._vaults.make(workspace.vault)
+        held = ((STORE, workspace.container, True), (FILES, ARTIFACTS, False))
         for name, container, default in held:
             self._blobs.container(workspace.account, container)
-            properties = {
-                "datastoreType": "AzureBlob",
-                "accountName": workspace.account,
-                "containerName": container,
-                "endpoint": "core.windows.net",
-                "protocol": "https",
-                "isDefault": default,
-                "credentials": {"credentialsType": "None"},
-                "serviceDataAccessAuthIdentity": "WorkspaceSystemAssignedIdentity",
-                "subscriptionId": workspace.scope.subscription,
-                "resourceGroup": workspace.scope.group,
-                "tags": {},
-                "properties": {},
-                "description": None,
-            }
-            identity = f"{workspace.scope.id}/datastores/{name}"
-            self._resources.put(identity, "datastores", {"properties": properties})
+            body = datastore(workspace.scope, workspace.account, container, default=default)
+            self._resources.put(f"{workspace.scope.id}/datastores/{name}", "datastores", body)
+
+
+def datastore(
+    scope: Scope, account: str, container: str, *, default: bool = False
+) -> dict[str, Any]:
+    """Return a datastore over a container, to which the jobs' own identity has access.
+
+    Args:
+        scope: The workspace.
+        account: The storage account.
+        container: The container.
+        default: Whether it is the workspace's default one.
+    """
+    return {
+        "properties": {
+            "datastoreType": "AzureBlob",
+            "accountName": account,
+            "containerName": container,
+            "endpoint": "core.windows.net",
+            "protocol": "https",
+            "isDefault": default,
+            "credentials": {"credentialsType": "None"},
+            "serviceDataAccessAuthIdentity": "None",
+            "subscriptionId": scope.subscription,
+            "resourceGroup": scope.group,
+            "tags": {},
+            "properties": {},
+        }
+    }
 
 
 def _defaults(scope: Scope, location: str) -> dict[str, Any]:

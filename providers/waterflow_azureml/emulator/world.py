@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from waterflow.emulation.clock import Clock
     from waterflow.emulation.site import Site
+    from waterflow_azureml.emulator.operations import Operations
     from waterflow_azureml.emulator.resources import Resources
     from waterflow_azureml.emulator.storage import Blobs
     from waterflow_azureml.emulator.workspaces import Workspaces
@@ -24,6 +25,7 @@ class World:
         resources: The documents of Azure Resource Manager.
         workspaces: The workspaces.
         blobs: The storage accounts.
+        operations: What takes the cloud a while.
         parts: The parts by name, for those that name each other: `jobs`, `vaults`, `mlflow`.
     """
 
@@ -33,6 +35,7 @@ class World:
     resources: Resources
     workspaces: Workspaces
     blobs: Blobs
+    operations: Operations
     parts: dict[str, Any]
 
     @property

@@ -5,6 +5,7 @@ Started as `python3 behind.py --gate=SIDE=PATH ...` and all that launch.py takes
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import tarfile
@@ -14,11 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from waterflow.runtime import launch
     from waterflow_azureml.job import gate
-    from waterflow_azureml.job import place as waterflow_place
 else:  # as they lie beside this file in a job
     import gate
     import launch
-    import waterflow_place
 
 _GATE = "--gate="
 
@@ -34,13 +33,13 @@ def main(arguments: list[str]) -> int:
     step = json.loads((control / "step.json").read_bytes())
     print(f"waterflow: step '{step['step']}' is skipped: it stands behind a gate that is closed")
     paths = dict(one.removeprefix("--at=").split("=", 1) for one in others if "--at=" in one[:5])
-    place = waterflow_place.Place(settings, paths)
+    place: launch.Place = importlib.import_module(launch.PLACE).Place(settings, paths)
     if place.rank == 0:
         skip(control, step["outputs"], place)
     return 0
 
 
-def skip(control: Path, outputs: dict[str, str], place: waterflow_place.Place) -> None:
+def skip(control: Path, outputs: dict[str, str], place: launch.Place) -> None:
     """Leave a manifest that says skipped in each output.
 
     Args:

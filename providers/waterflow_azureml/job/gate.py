@@ -73,7 +73,11 @@ def scalar(operand: dict[str, Any], steps: dict[str, str], parameters: dict[str,
     values = json.loads((Path(steps[operand["step"]]) / VALUES).read_bytes())
     if operand["key"] not in values:
         raise Absent
-    entry = values[operand["key"]]
+    return number_or_text(values[operand["key"]])
+
+
+def number_or_text(entry: dict[str, Any]) -> Any:
+    """Return a scalar from its entry in values.json."""
     # The text of a number is that of a float; a boolean is a number too.
     if "number" in entry and entry["text"] not in ("true", "false"):
         return entry["number"]

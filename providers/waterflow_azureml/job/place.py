@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+SKIPPED = ".waterflow-skipped"
+"""What lies in an output of a program's that was not run."""
 HERE = Path(tempfile.gettempdir()) / "waterflow" / "azureml"
 
 
@@ -104,8 +106,9 @@ class Place:
         """Return a folder in which an artifact of another step lies under its output's name."""
         folder = HERE / "inputs" / mount
         folder.mkdir(parents=True, exist_ok=True)
-        output = self._settings["inputs"][mount]["output"]
-        _link(folder / output, Path(self._paths[f"in.{mount}"]))
+        target = Path(self._paths[f"in.{mount}"])
+        if not (target / SKIPPED).exists():
+            _link(folder / self._settings["inputs"][mount]["output"], target)
         return folder
 
     def data(self, mount: str) -> Path:

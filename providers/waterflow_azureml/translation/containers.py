@@ -9,14 +9,17 @@ from waterflow import spec
 from waterflow.errors import UnsupportedFeatureError
 from waterflow.spec.parameters import to_text
 from waterflow_azureml.translation import quoting
+from waterflow_azureml.translation.naming import RESULT
 from waterflow_azureml.translation.planning import entry_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow_azureml.translation.nodes import NodeParts
+    from waterflow_azureml.translation.parts import NodeParts
     from waterflow_azureml.translation.planning import AzurePlanning
 
+SKIPPED: Final = ".waterflow-skipped"
+"""What lies in an output of a program that was not run; `job/place.py` knows it."""
 _PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs|parameters)\.([^{}]+)\}")
 _REFUSED: Final = (
     ("secrets", "Let the program read them from the Key Vault, with the identity of the job."),
@@ -74,24 +77,55 @@ def command(
         gates: The inputs that hold decisions, and the sides that it stands on.
 
     Raises:
-        UnsupportedFeatureError: It stands behind a gate, or asks for what it cannot have.
+        UnsupportedFeatureError: It asks for what it cannot have.
     """
     check(step)
-    if gates:
-        raise UnsupportedFeatureError(
-            step.name,
-            "a container step behind a condition",
-            "azureml",
-            "Azure ML's public pipelines run it whatever the condition says. Let a Python step "
-            "decide, and start the program there; or run the condition inside the program.",
-        )
     known: dict[str, str] = {
         f"outputs.{name}": quoting.path("outputs", planning.output_key(step.name, name))
         for name in step.outputs
     }
     for name, input_ in step.inputs.items():
         known |= _input(planning, step, run, name, input_.source, parts)
-    return [_filled(part, known) for part in run.command]
+    words = [_filled(part, known) for part in run.command]
+    if RESULT in parts.outputs:  # who waits for it is given this folder, which must hold something
+        words += ["&&", ":", ">", f"{quoting.path('outputs', RESULT)}/ended"]
+    conditions = _conditions(planning, step, parts, gates)
+    return _guarded(step, words, conditions, known) if conditions else words
+
+
+def _conditions(
+    planning: AzurePlanning, step: spec.Step, parts: NodeParts, gates: list[tuple[str, bool]]
+) -> list[str]:
+    """Return what must hold for the program to run, as the tests of a shell."""
+    tests = [
+        f"said {quoting.path('inputs', name)}/decision.json "
+        f"'\"decision\": {'true' if side else 'false'}'"
+        for name, side in gates
+    ]
+    for name, input_ in step.inputs.items():
+        source = input_.source
+        if isinstance(source, spec.FromStep) and planning.may_be_skipped(source.step):
+            path = quoting.path("inputs", parts.paths[name])
+            tests.append(f"! said {path}/manifest.json '\"skipped\":true'")
+            tests.append(f"! [ -e {path}/{SKIPPED} ]")
+    return tests
+
+
+def _guarded(
+    step: spec.Step, words: list[str], conditions: list[str], known: dict[str, str]
+) -> list[str]:
+    """Return a command that runs a program only where conditions hold.
+
+    Its image need hold no more than a shell: what it uses is built into it.
+    """
+    said = (
+        'said() { [ -e "$1" ] && { IFS= read -r line < "$1" || :; '
+        'case "$line" in *"$2"*) return 0;; esac; }; return 1; };'
+    )
+    told = quoting.word(f"waterflow: step '{step.name}' is skipped")
+    marks = [f": > {known[f'outputs.{name}']}/{SKIPPED};" for name in sorted(step.outputs)]
+    otherwise = ["else", "echo", f"{told};", *marks, "fi"]
+    return [said, "if", f"{' && '.join(conditions)};", "then", *words, ";", *otherwise]
 
 
 def _input(
@@ -120,6 +154,13 @@ def _input(
             )
         return {}
     if name not in parts.paths:
+        if any(f"{{inputs.{name}}}" in part for part in run.command):
+            raise UnsupportedFeatureError(
+                step.name,
+                f"input '{name}' of a container step, which is one of several or a list",
+                "azureml",
+                "Let a Python step take it and return one result for the program.",
+            )
         return {}
     path = quoting.path("inputs", parts.paths[name])
     if isinstance(source, spec.FromData):

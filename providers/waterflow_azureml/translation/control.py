@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from waterflow.cloud.control import job_programs, programs_digest
+from waterflow_azureml.job import tracking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,8 @@ BEHIND: Final = "behind.py"
 """The program that a step behind gates starts."""
 GATE: Final = "gate.py"
 """The program that a gate starts."""
+TRACKING: Final = "waterflow_azureml_tracking"
+"""The module by which MLflow speaks to a workspace."""
 _JOB: Final = Path(__file__).parents[1] / "job"
 
 
@@ -22,10 +25,12 @@ _JOB: Final = Path(__file__).parents[1] / "job"
 def job_files() -> Mapping[str, bytes]:
     """Return the programs that travel in every control input, by name."""
     others = {BEHIND: _JOB / "behind.py", GATE: _JOB / "gate.py"}
-    secrets = _JOB / "secrets.py"
-    if secrets.exists():
-        others["waterflow_secrets.py"] = secrets
-    return job_programs(_JOB / "place.py", others)
+    others |= {"waterflow_secrets.py": _JOB / "secrets.py", f"{TRACKING}.py": _JOB / "tracking.py"}
+    return job_programs(_JOB / "place.py", others) | {
+        # MLflow finds plug-ins among distributions: a folder of that name on the path is one.
+        f"{TRACKING}-1.dist-info/METADATA": tracking.METADATA.encode(),
+        f"{TRACKING}-1.dist-info/entry_points.txt": tracking.ENTRY_POINTS.encode(),
+    }
 
 
 @cache

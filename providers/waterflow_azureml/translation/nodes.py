@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,7 +18,7 @@ from waterflow_azureml import limits
 from waterflow_azureml.translation import naming, quoting
 from waterflow_azureml.translation.containers import command as container_command
 from waterflow_azureml.translation.control import BEHIND, GATE, programs
-from waterflow_azureml.translation.naming import Keys
+from waterflow_azureml.translation.parts import NodeParts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,48 +26,6 @@ if TYPE_CHECKING:
     from waterflow_azureml.translation.planning import AzurePlanning, StepPlan
 
 EXECUTION: Final = {"variable": "WATERFLOW_EXECUTION"}
-
-
-@dataclass
-class NodeParts:
-    """What a node is given and gives, while it is put together.
-
-    Attributes:
-        keys: Gives out the names of its inputs.
-        types: Input -> what its component declares.
-        bound: Input -> what the node binds to it.
-        outputs: Output -> (its mode, where it goes).
-        words: The words of its command, as a shell reads them.
-        paths: Name on the runtime's command line -> the input that holds it.
-    """
-
-    keys: Keys = field(default_factory=lambda: Keys(start="input"))
-    types: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    bound: dict[str, Any] = field(default_factory=dict[str, Any])
-    outputs: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
-    words: list[str] = field(default_factory=list[str])
-    paths: dict[str, str] = field(default_factory=dict[str, str])
-
-    def folder(self, name: str, bound: Any, mode: str = "ro_mount") -> str:
-        """Add an input that is a folder, and return its name.
-
-        Args:
-            name: What it is called.
-            bound: An address, or an expression that binds it.
-            mode: How it is brought to the job.
-        """
-        key = self.keys.take(name)
-        self.types[key] = {"type": "uri_folder", "mode": mode}
-        is_address = not bound.startswith("${{")
-        self.bound[key] = {"type": "uri_folder", "path": bound} if is_address else bound
-        return key
-
-    def text(self, name: str, bound: str) -> str:
-        """Add an input that is a text, and return its name."""
-        key = self.keys.take(name)
-        self.types[key] = {"type": "string"}
-        self.bound[key] = bound
-        return key
 
 
 def step_node(planning: AzurePlanning, step: spec.Step) -> tuple[dict[str, Any], Control | None]:
@@ -92,6 +49,8 @@ def step_node(planning: AzurePlanning, step: spec.Step) -> tuple[dict[str, Any],
         _inputs(planning, parts, step)
         _waits(planning, parts, step)
         _outputs(planning, parts, step)
+        if step.name not in planning.awaited:
+            del parts.outputs[naming.RESULT]
         parts.words = container_command(planning, step, step.run, parts, gates)
     else:
         control = _launched(planning, plan, parts, step, gates)
@@ -151,6 +110,8 @@ def _inputs(
             launch[name] = {"from": name, "output": source.output}
             if planning.is_raw(source):
                 launch[name]["raw"] = True  # without a manifest: the reader seals it
+                if planning.may_be_skipped(source.step):
+                    launch[name]["type"] = "path"
         elif isinstance(source, spec.FromData):
             parts.paths[name] = parts.folder(name, planning.data(source.uri))
             launch[name] = {"data": name, "optional": False}
@@ -272,7 +233,7 @@ def gate_node(planning: AzurePlanning, gate: spec.Gate) -> tuple[dict[str, Any],
         elif isinstance(operand, spec.FromParameter) and operand.name not in names:
             names.append(operand.name)
     parts.outputs[naming.DECISION] = "upload", planning.run(naming.DECISION)
-    launch = {"condition": _condition(planning, gate.condition)}
+    launch = {"condition": condition_of(planning, gate.condition)}
     digest = control_digest(launch, {}, None, programs())
     control = parts.folder(naming.CONTROL, planning.uri(f"control/{digest}/"), "download")
     words = ["python3", f"{quoting.path('inputs', control)}/{GATE}"]
@@ -311,7 +272,8 @@ def gate_node(planning: AzurePlanning, gate: spec.Gate) -> tuple[dict[str, Any],
     return node, Control(digest=digest, source=gate.name, launch=launch, step={})
 
 
-def _condition(planning: AzurePlanning, condition: spec.Condition) -> dict[str, Any]:
+def condition_of(planning: AzurePlanning, condition: spec.Condition) -> dict[str, Any]:
+    """Return a condition as `job/gate.py` reads it."""
     if isinstance(condition, spec.Compare):
         return {
             "left": _operand(planning, condition.left),
@@ -319,9 +281,9 @@ def _condition(planning: AzurePlanning, condition: spec.Condition) -> dict[str, 
             "right": _operand(planning, condition.right),
         }
     if isinstance(condition, spec.Not):
-        return {"not": _condition(planning, condition.part)}
+        return {"not": condition_of(planning, condition.part)}
     word = "all" if isinstance(condition, spec.All) else "any"
-    return {word: [_condition(planning, part) for part in condition.parts]}
+    return {word: [condition_of(planning, part) for part in condition.parts]}
 
 
 def _operand(planning: AzurePlanning, operand: spec.Operand) -> dict[str, Any]:

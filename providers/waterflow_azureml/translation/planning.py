@@ -11,6 +11,7 @@ from waterflow import spec
 from waterflow.cloud.libraries import Libraries, Pinner, Shipping
 from waterflow.cloud.planning import Planning
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
+from waterflow.spec.references import sources
 from waterflow_azureml import limits
 from waterflow_azureml.translation import computes
 from waterflow_azureml.translation.environments import BASE, REGISTERED, environment
@@ -142,6 +143,31 @@ class AzurePlanning(Planning):
             return []
         gate = self._gates[branch.gate]
         return [*self.chain(gate.within), (self.gates[branch.gate], branch.then)]
+
+    @cached_property
+    def awaited(self) -> frozenset[str]:
+        """The steps that others wait for although they take nothing of them."""
+        return frozenset(before for step in self.pipeline.steps for before in step.after)
+
+    def may_be_skipped(self, step: str) -> bool:
+        """Say whether a step may leave nothing: it is behind a gate, or what it needs is."""
+        return step in self._skippable
+
+    @cached_property
+    def _skippable(self) -> frozenset[str]:
+        names: set[str] = set()
+        for step in self.pipeline.steps:
+            groups = [
+                {option.step for option in one.source.options}
+                if isinstance(one.source, spec.FromFirst)
+                else {source.step}
+                for one in step.inputs.values()
+                for source in sources(one.source)
+                if isinstance(source, spec.FromStep)
+            ]
+            if step.branch is not None or any(group <= names for group in groups):
+                names.add(step.name)
+        return frozenset(names)
 
     @cached_property
     def _gates(self) -> dict[str, spec.Gate]:

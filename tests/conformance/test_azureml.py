@@ -1,0 +1,10 @@
+"""Azure ML, as the emulator runs it, does what every provider must."""
+
+import pytest
+
+from tests.providers.azureml.cloud import CLOUD
+from waterflow.testing import CloudProviderConformance
+
+
+class TestAzureML(CloudProviderConformance):
+    cloud, image = CLOUD, CLOUD.image
