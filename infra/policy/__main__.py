@@ -15,7 +15,7 @@ from pulumi_policy import (
     StackValidationArgs,
     StackValidationPolicy,
 )
-from rules import identity, network, secrets, storage, tags, upkeep
+from rules import identity, keys, network, secrets, storage, tags, upkeep
 from rules.subject import Check, StackCheck, Subject, plain
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ RESOURCE_RULES: dict[str, tuple[str, Check]] = {
     "storage-public": ("Storage is closed to strangers.", storage.public),
     "storage-unencrypted": ("Storage, and the way to it, is encrypted.", storage.unencrypted),
     "key-rotation": ("Keys renew themselves.", upkeep.rotation),
+    "standing-key": ("No key that lasts opens anything.", keys.standing),
     "permission-stars": ("Permissions name actions and resources.", identity.starred),
     "trust-condition": ("Trust has a condition.", identity.trust),
     "ingress-open": ("Nothing lets the whole internet in.", network.open_ingress),
@@ -34,10 +35,13 @@ RESOURCE_RULES: dict[str, tuple[str, Check]] = {
 }
 STACK_RULES: dict[str, tuple[str, StackCheck]] = {
     "bucket-companions": (
-        "An S3 bucket blocks public access, is encrypted and takes TLS only.",
+        "A bucket and a storage account have beside them what protects them.",
         storage.companions,
     ),
-    "lifecycle-missing": ("Buckets and repositories have rules of expiry.", upkeep.lifecycles),
+    "lifecycle-missing": (
+        "Buckets, accounts and repositories have rules of expiry.",
+        upkeep.lifecycles,
+    ),
 }
 
 

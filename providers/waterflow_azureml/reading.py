@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.cloud.fingerprint import Fingerprint, NativeExpression
@@ -13,7 +14,7 @@ from waterflow.cloud.states import NativeStep
 from waterflow_azureml.translation import naming, quoting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _BINDING: Final = re.compile(
     r"\$\{\{parent\.(?:inputs\.(?P<input>\w+)|jobs\.(?P<job>\w+)\.outputs\.\w+)\}\}"
@@ -33,7 +34,9 @@ def origin(definition: Mapping[str, Any]) -> Origin | None:
 def natives(definition: Mapping[str, Any]) -> dict[str, NativeStep]:
     """Return the nodes of a pipeline job, each after what it stands on."""
     steps: dict[str, NativeStep] = {}
-    for name, node in definition["jobs"].items():
+    nodes: Mapping[str, Mapping[str, Any]] = definition["jobs"]
+    for name in _ordered(nodes):
+        node = nodes[name]
         about: Mapping[str, str] = node.get("properties") or {}
         chain = [(str(gate), bool(side)) for gate, side in _listed(about, "chain")]
         needs = [tuple(map(str, group)) for group in _listed(about, "needs")]
@@ -45,6 +48,19 @@ def natives(definition: Mapping[str, Any]) -> dict[str, NativeStep]:
             tuple(needs),
         )
     return steps
+
+
+def _ordered(nodes: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """Return the names of nodes, each after those that it is bound to: JSON may have sorted them."""
+    bound = {
+        name: dict.fromkeys(
+            binding["job"]
+            for value in (node.get("inputs") or {}).values()
+            if isinstance(value, str) and (binding := _BINDING.fullmatch(value)) and binding["job"]
+        )
+        for name, node in nodes.items()
+    }
+    return TopologicalSorter(bound).static_order()
 
 
 def _listed(about: Mapping[str, str], what: str) -> list[Any]:
@@ -71,10 +87,7 @@ def _compared(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lifetime(node: Mapping[str, Any]) -> float | None:
     """Return for how long a result may stand for a node: Azure knows no end of it."""
-    cached = (
-        node["component"].get("is_deterministic") and "waterflow.gate" not in node["properties"]
-    )
-    return math.inf if cached else None
+    return math.inf if node["component"].get("is_deterministic") else None
 
 
 def _marked(part: Any) -> Any:

@@ -180,6 +180,10 @@ class AzureMLSchedules:
         )
 
     def _delete(self, name: str) -> str:
+        kept = self._get(name)
+        if kept is not None and kept.get("isEnabled", True):
+            # Azure deletes no schedule that may fire.
+            self._switch(name, enabled=False)
         self._connections.arm("DeleteSchedule", "DELETE", self._path(name), version=SCHEDULES)
         until, pause = time.monotonic() + _PATIENCE, 0.2
         while self._get(name) is not None and time.monotonic() < until:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.bench.measures import Row, in_turn
+from tests.bench.measures import Row
+from tests.bench.programs import compiling, program, write_profile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,29 +23,6 @@ image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ml:1"
 python = "{python}"
 libraries = "image"
 tracking.uri = "http://127.0.0.1:9"
-"""
-
-_COMPILE: Final = """
-import sys, time
-from pathlib import Path
-
-sys.path.insert(0, ".")
-import small
-from waterflow.provider import discovery
-from waterflow.runs import submit
-
-provider = discovery.open_provider(Path.cwd(), "aws")
-few, build = (
-    submit.assemble(small.counting(steps=n), Path.cwd(), provider.profile) for n in (2, 1000)
-)
-provider.compile(few)  # what is imported once is imported now
-begun = time.perf_counter()
-document = provider.compile(build)
-seconds = time.perf_counter() - begun
-assert len(document.control) == 1000
-loaded = {"boto3", "botocore", "moto", "sagemaker"} & sys.modules.keys()
-assert not loaded, f"compiling imported {loaded}"
-print(seconds)
 """
 
 _SUBMIT: Final = """
@@ -165,11 +141,8 @@ def sagemaker_compile(folder: Path) -> list[Row]:
 
     A compiler has no baseline but its promise: the vendor's SDK takes minutes for it.
     """
-    _write(folder)
-    (seconds,) = in_turn(3, lambda: float(_program(folder, _COMPILE)))
-    limit = 0.5
-    name = "SageMaker: compile a chain of 1,000 steps, without boto3 / 0.5 s"
-    return [Row(name, f"{seconds:.2f} s", f"{limit:.2f} s", seconds / limit, 1.0)]
+    write_profile(folder, _PROFILE)
+    return [compiling(folder, "SageMaker", "aws", ("boto3", "botocore", "moto", "sagemaker"))]
 
 
 def sagemaker_submit(folder: Path) -> list[Row]:
@@ -179,12 +152,12 @@ def sagemaker_submit(folder: Path) -> list[Row]:
     """
     from waterflow_sagemaker.emulator import Emulator
 
-    _write(folder)
+    write_profile(folder, _PROFILE)
     rows: list[Row] = []
     with Emulator(grace=2) as emulator:
         environment = {k: v for k, v in os.environ.items() if k not in emulator.unset}
         for steps in (1, 10):
-            text = _program(folder, _SUBMIT, steps, 9, env=environment | emulator.environment)
+            text = program(folder, _SUBMIT, steps, 9, env=environment | emulator.environment)
             row: dict[str, Any] = json.loads(text)
             print(f"calls for {steps} steps: {row['calls']}", file=sys.stderr)
             rows.append(
@@ -197,29 +170,6 @@ def sagemaker_submit(folder: Path) -> list[Row]:
                 )
             )
     return rows
-
-
-def _write(folder: Path) -> None:
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    with (folder / "waterflow.toml").open("a") as settings:
-        settings.write(_PROFILE.format(python=python))
-
-
-def _program(folder: Path, text: str, *arguments: int, env: dict[str, str] | None = None) -> str:
-    """Run a program in the project and return what it printed last."""
-    command = [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode:
-        raise RuntimeError(f"a measured program failed:\n{done.stdout}{done.stderr}")
-    return done.stdout.splitlines()[-1]
 
 
 ALL: Final = (sagemaker_compile, sagemaker_submit)

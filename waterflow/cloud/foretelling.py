@@ -139,6 +139,7 @@ class Foretelling:
         for native in self._natives.values():
             if native.step is None:
                 outcomes[native.name] = self._outcome(native)
+                self._expected(native.name)  # where conditions are jobs, their results are cached
                 continue
             sides = [
                 None if (outcome := outcomes[gate]) is None else outcome == side
@@ -254,8 +255,11 @@ class Foretelling:
 
     def _is_whole(self, native: str, result: _Result) -> bool:
         """Say whether all files of a result are in the bucket."""
+        name = self._natives[native].step
+        if name is None:
+            return True  # a condition's result is read by the jobs behind it alone
         if result.job not in self._whole:
-            step = self._pipeline.step(self._natives[native].step or "")
+            step = self._pipeline.step(name)
             run = result.users[0].steps[native]
             self._whole[result.job] = is_whole(self._service, self._bucket, step, run)
         return self._whole[result.job]

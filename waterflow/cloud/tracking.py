@@ -80,11 +80,11 @@ class Tracking:
         Raises:
             TrackingError: MLflow cannot be used.
         """
-        from mlflow.exceptions import MlflowException
-
         uri, durations = self.uri, dict[str, list[float]]()
         store.prepare(uri, self._state)
         client = connect(uri)
+        from mlflow.exceptions import MlflowException
+
         name = self._experiment or pipeline.name
         jobs = self._runs.service.job_names
         with short_waits():

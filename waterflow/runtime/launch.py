@@ -17,7 +17,6 @@ translation writes `--at=NAME=${{inputs.NAME}}` for each, and `Place` is made wi
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
 import os
@@ -27,8 +26,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -215,13 +212,14 @@ class LaunchedStep:
         with tarfile.open(self.control / "bundle.tar.gz") as archive:
             archive.extractall(bundle, filter="data")
         python = self._python()
+        sys.path.insert(0, str(bundle))
         command = [python, "-m", "waterflow.runtime", str(self._step_file())]
         for name, entry in sorted(self.settings["inputs"].items()):
             path = self._path(entry)
             if path is not None and "type" in entry and not path.is_dir():
-                path = self._skipped(bundle, name, entry["type"])
+                path = self._skipped(name, entry["type"])
             elif path is not None and entry.get("raw"):
-                path = self._sealed(bundle, name, path)
+                path = self._sealed(name, path)
             if path is not None:
                 command += ["--input", f"{name}={path}"]
         for name in self.settings["outputs"]:
@@ -283,9 +281,8 @@ class LaunchedStep:
             raise Unprepared(f"there is nothing at {folder}, where outside data was to be mounted")
         return members[0] if len(members) == 1 else folder
 
-    def _sealed(self, bundle: Path, name: str, path: Path) -> Path:
+    def _sealed(self, name: str, path: Path) -> Path:
         """Return an artifact of what a program has written that knows nothing of artifacts."""
-        sys.path.insert(0, str(bundle))
         from waterflow import artifacts
 
         folder = WORK / "raw" / name / path.name
@@ -295,13 +292,12 @@ class LaunchedStep:
         artifacts.seal_raw(folder, "path")
         return folder
 
-    def _skipped(self, bundle: Path, name: str, type_name: str) -> Path:
+    def _skipped(self, name: str, type_name: str) -> Path:
         """Return an artifact that says skipped.
 
         It stands for what a step has not made, on a cloud that brings nothing of one that was
         skipped; launch.json then says the input's `type`.
         """
-        sys.path.insert(0, str(bundle))
         from waterflow import artifacts
 
         folder = WORK / "skipped" / name
@@ -352,10 +348,8 @@ class LaunchedStep:
             }
         speaking = self.settings.get("tracking")
         if speaking:
-            variables |= {
-                "WATERFLOW_TRACKING_URI": speaking["uri"],
-                "WATERFLOW_EXPERIMENT": speaking["experiment"],
-            }
+            variables["WATERFLOW_TRACKING_URI"] = speaking["uri"]
+            variables["WATERFLOW_EXPERIMENT"] = speaking["experiment"]
         return variables
 
     def _sameness(self) -> dict[str, str]:
@@ -442,15 +436,16 @@ def _place(control: Path, settings: Settings, paths: Mapping[str, str]) -> Place
 
 def _lacking(pins: list[str]) -> list[str]:
     """Return the pins that the running Python does not meet."""
-    lacking: list[str] = []
-    for pin in pins:
+    from importlib import metadata
+
+    def lacks(pin: str) -> bool:
         name, exact, version = pin.partition("==")
         try:
-            if not exact or metadata.version(name) != version:
-                lacking.append(pin)
+            return not exact or metadata.version(name) != version
         except metadata.PackageNotFoundError:
-            lacking.append(pin)
-    return lacking
+            return True
+
+    return [pin for pin in pins if lacks(pin)]
 
 
 def _install(wheels: list[str]) -> str:
@@ -475,6 +470,8 @@ def _milliseconds(moment: str) -> str:
     """Return a moment in milliseconds since the epoch, as text; clouds write ISO 8601."""
     if not moment or moment.isdecimal():
         return moment or "0"
+    from datetime import datetime
+
     return str(int(datetime.fromisoformat(moment).timestamp() * 1000))
 
 
@@ -486,8 +483,13 @@ def _quietly(command: list[str]) -> None:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> int:
-    """Run the runtime; being the container's first process, pass SIGTERM on."""
+    """Run the runtime and return its exit code."""
+    if command[0] == sys.executable:  # to start it anew takes longer than all that it does
+        from waterflow.runtime.supervisor import run_within
+
+        return run_within(command[3:], environment)
     child = subprocess.Popen(command, env=environment)
+    # Being the container's first process, pass it on.
     signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number))
     code = child.wait()
     return code if code >= 0 else 128 - code

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +21,7 @@ from waterflow.runtime.passing import Passing
 from waterflow.tracking import spool as spools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     from waterflow.runtime.contract import Invocation
@@ -38,6 +40,23 @@ def main(arguments: list[str]) -> int:
         print(f"waterflow: {error}", file=sys.stderr)
         return contract.USAGE
     return _Supervisor(job, arguments).run()
+
+
+def run_within(arguments: list[str], environment: Mapping[str, str]) -> int:
+    """Run a step's attempts in the launcher's process; what it then does, it does in any case.
+
+    Args:
+        arguments: The command line.
+        environment: What the attempts' processes are to have in theirs.
+    """
+    os.environ.update(environment)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # it is of a process that is not PYTHONUNBUFFERED
+        sys.stdout.reconfigure(line_buffering=True)
+    try:
+        return main(arguments)
+    except Exception:  # noqa: BLE001 - as an interpreter tells it that ends by it
+        traceback.print_exc()
+        return contract.FAILED
 
 
 class _Supervisor:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import textwrap
 import time
+import urllib.request
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from waterflow.errors import TrackingError
+from waterflow.tracking import lean
 from waterflow.tracking.managed import need_plugin
 from waterflow.tracking.plugins import keep_in_scope
-from waterflow.tracking.waits import sent_once, short_waits
+from waterflow.tracking.waits import retries_are_set, sent_once, short_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +43,9 @@ _KIND: Final = "mlflow.experimentKind"
 _TRAINING: Final = "custom_model_development"
 """Tells MLflow's pages to open with runs and models, not with traces of language models."""
 
+_KNOCK: Final = 3.0
+"""Seconds after which a server that neither accepts nor refuses is left to MLflow's patience."""
+_PORTS: Final = {"http": 80, "https": 443}
 _PAGE: Final = 1000
 _WORDS: Final = 300
 _LOCKED_FOR: Final = 30.0
@@ -50,16 +57,47 @@ def connect(uri: str) -> MlflowClient:
     """Return a client of the tracking server or store at `uri`.
 
     Raises:
-        TrackingError: The URI is none that MLflow knows, or the store cannot be opened.
+        TrackingError: The URI is none that MLflow knows, the store cannot be opened, or nobody
+            listens at the server's address.
         MissingDependencyError: MLflow knows it by a plug-in, which is not installed.
     """
+    knock(uri)
     need_plugin(uri)
+    lean.follow()
     with short_waits():
         from mlflow import MlflowClient
 
         if uri.startswith(("http:", "https:")):
             keep_in_scope()
         return call(uri, lambda: MlflowClient(tracking_uri=uri, registry_uri=uri))
+
+
+def knock(uri: str) -> None:
+    """See whether somebody listens at a server's address, before MLflow is imported to ask it.
+
+    To import MLflow takes seconds, to be refused takes none. A server behind a proxy is left to
+    MLflow, which goes through that; so is one that the user has said how often to try.
+
+    Raises:
+        TrackingError: Nobody listens there.
+    """
+    address = urlsplit(uri)
+    if address.scheme not in _PORTS or retries_are_set():
+        return
+    try:
+        host, port = address.hostname or "", address.port or _PORTS[address.scheme]
+        if not host or _has_proxy(address.scheme, host):
+            return
+        socket.create_connection((host, port), _KNOCK).close()
+    except (TimeoutError, ValueError):
+        return
+    except OSError as error:
+        raise UnreachableError(uri, error) from error
+
+
+def _has_proxy(scheme: str, host: str) -> bool:
+    proxies = urllib.request.getproxies()
+    return bool({scheme, "all"} & proxies.keys()) and not urllib.request.proxy_bypass(host)
 
 
 def error_code(error: Exception) -> str:

@@ -16,12 +16,31 @@ if TYPE_CHECKING:
 
 _UNNEEDED: Final = ("matplotlib", "numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn")
 
+_sparing: list[bool] = []
+"""Not empty while a block runs in which MLflow is imported so."""
 
-def import_mlflow() -> None:
-    """Import MLflow, if that is still to do.
+
+@contextlib.contextmanager
+def sparing() -> Generator[None]:
+    """Let MLflow be imported so where the block first needs it: whom nobody answers never does.
 
     It is for processes that run no code but Waterflow's: `mlflow.data` knows no tables there.
     """
+    _sparing.append(True)
+    try:
+        yield
+    finally:
+        _sparing.pop()
+
+
+def follow() -> None:
+    """Import MLflow as the block asks that runs; outside of any, leave it to who needs it."""
+    if _sparing:
+        import_mlflow()
+
+
+def import_mlflow() -> None:
+    """Import MLflow at once, if that is still to do; for the same processes as `sparing`."""
     if "mlflow" in sys.modules:
         return
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import ConfigurationError, TrackingError
+from waterflow.tracking import lean
 from waterflow.tracking.locks import locked
 from waterflow.tracking.managed import managed
 
@@ -99,6 +100,7 @@ def _is_ready(database: Path, ready: Path, version: str) -> bool:
 def _initialise(uri: str, database: Path, state: Path) -> None:
     import logging
 
+    lean.follow()
     import sqlalchemy
     from mlflow.store.db import utils
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

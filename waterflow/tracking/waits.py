@@ -56,6 +56,12 @@ def sent_once() -> Generator[None]:
         yield
 
 
+def retries_are_set() -> bool:
+    """Say whether the user has set in the environment how often a request is sent."""
+    with _LOCK:
+        return _RETRIES in (_users if _blocks or _once else os.environ)
+
+
 @contextlib.contextmanager
 def _running(blocks: list[T], block: T) -> Generator[None]:
     """Have a block among those that run, and the environment say so."""

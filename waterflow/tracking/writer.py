@@ -322,8 +322,8 @@ def main(arguments: list[str]) -> int:
     # The terminal sends Ctrl-C to all its processes; the run's end is still to be sent then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICE)
-    lean.import_mlflow()
-    write(Path(arguments[0]))
+    with lean.sparing():
+        write(Path(arguments[0]))
     return 0
 
 

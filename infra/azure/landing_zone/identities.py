@@ -162,7 +162,14 @@ class Role(Component):
         *,
         condition: str | None = None,
     ) -> authorization.RoleAssignment:
-        """Give it to somebody, somewhere; see `give`."""
+        """Give it to somebody, somewhere.
+
+        Args:
+            holder: Who gets it.
+            noun: The resource, in names that are always the same.
+            scope: Its address.
+            condition: What must hold of the data; None for nothing.
+        """
         return give(
             self,
             self._place,
@@ -170,6 +177,18 @@ class Role(Component):
             Grant(noun=noun, role=self._name, role_id=self.id, scope=scope, condition=condition),
             after=[self.definition],
         )
+
+    def give_data(
+        self, holder: Holder, account: pulumi.Input[str], condition: str
+    ) -> authorization.RoleAssignment:
+        """Give it to somebody, of a storage account's data as far as a condition holds.
+
+        Args:
+            holder: Who gets it.
+            account: The account's address.
+            condition: The condition.
+        """
+        return self.give(holder, "storage", account, condition=condition)
 
 
 @dataclass(frozen=True, kw_only=True)

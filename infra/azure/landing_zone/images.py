@@ -67,8 +67,14 @@ class Images(Component):
             if premium
             else None,
             policies=containerregistry.PoliciesArgs(
-                azure_ad_authentication_as_arm_policy={"status": "enabled"},
-                retention_policy={"status": "enabled", "days": _UNTAGGED_DAYS} if premium else None,
+                azure_ad_authentication_as_arm_policy=(
+                    containerregistry.AzureADAuthenticationAsArmPolicyArgs(status="enabled")
+                ),
+                retention_policy=containerregistry.RetentionPolicyArgs(
+                    status="enabled", days=_UNTAGGED_DAYS
+                )
+                if premium
+                else None,
             ),
             opts=self.child(protect=args.protect),
         )

@@ -56,22 +56,16 @@ def _of(kind: str, *verbs: str) -> tuple[str, ...]:
     return tuple(f"{_ML}/{kind}/{verb}" for verb in verbs)
 
 
-_BLOB_READ: Final = Permission(
-    why="read code, data and results",
-    actions=(f"{_BLOBS}/read",),
-    data_actions=(f"{_BLOBS}/blobs/read",),
-)
-_BLOB_WRITE: Final = Permission(
-    why="write code, data and results",
-    data_actions=(f"{_BLOBS}/blobs/add/action", f"{_BLOBS}/blobs/write"),
-)
-_BLOB_DELETE: Final = Permission(
-    why="replace and remove what is no longer needed",
-    data_actions=(f"{_BLOBS}/blobs/delete",),
+_DATA: Final = Permission(
+    why="read and write code, data and results, and replace them",
+    data_actions=tuple(
+        f"{_BLOBS}/blobs/{verb}" for verb in ("read", "write", "add/action", "delete")
+    ),
 )
 _TRACK: Final = Permission(
     why="track runs and register models in the workspace's MLflow",
     actions=(
+        f"{_ML}/read",
         *_of("experiments", "read", "write"),
         *_of("experiments/runs", "read", "write"),
         *_of("metadata/artifacts", "read", "write"),
@@ -79,64 +73,73 @@ _TRACK: Final = Permission(
         *_of("models/versions", "read", "write"),
     ),
 )
-_IMAGES: Final = Permission(why="pull images", actions=(f"{_REGISTRY}/pull/read",))
-
-OF_JOBS: Final = (
-    _BLOB_READ,
-    _BLOB_WRITE,
-    _BLOB_DELETE,
-    Permission(
-        why="read the values of secrets",
-        data_actions=("Microsoft.KeyVault/vaults/secrets/getSecret/action",),
-    ),
-    _IMAGES,
-    _TRACK,
-    Permission(
-        why="know the workspace and find the datastore of inputs and outputs",
-        actions=(f"{_ML}/read", *_of("datastores", "read")),
-    ),
-)
-"""What jobs may do."""
-
-OF_SUBMITTERS: Final = (
-    _BLOB_READ,
-    _BLOB_WRITE,
-    _BLOB_DELETE,
-    _TRACK,
+_RUN: Final = (
     Permission(
         why="start runs, follow and cancel them",
         actions=(
             f"{_ML}/read",
             *_of("jobs", "read", "write", "cancel/action"),
-            *_of("jobs/operationresults", "read"),
-            *_of("experiments/runs", "submit/action"),
+            *_of("experiments", "read", "write"),
+            *_of("experiments/runs", "read", "write", "submit/action"),
+            *_of("metadata/artifacts", "read"),
             *_of("computes", "read"),
             *_of("datastores", "read"),
         ),
     ),
     Permission(
-        why="register what runs are made of: components, environments, code and data",
+        why="register what runs are made of: components and environments",
         actions=(
-            *_of("codes", "read"),
-            *_of("codes/versions", "read", "write", "startPendingUpload/action"),
-            *_of("components", "read"),
             *_of("components/versions", "read", "write"),
-            *_of("environments", "read"),
+            *_of("data/versions", "read"),
+            *_of("environments", "read", "build/action"),
             *_of("environments/versions", "read", "write"),
-            *_of("data", "read"),
-            *_of("data/versions", "read", "write"),
         ),
     ),
     Permission(
-        why="see that a secret, the jobs' identity and the quota are there",
-        actions=(
-            "Microsoft.KeyVault/vaults/read",
-            "Microsoft.ManagedIdentity/userAssignedIdentities/read",
-        ),
+        why="give jobs their identity",
+        actions=("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",),
+    ),
+    _DATA,
+)
+
+OF_JOBS: Final = (
+    _DATA,
+    _TRACK,
+    Permission(
+        why="read the values of secrets",
+        data_actions=("Microsoft.KeyVault/vaults/secrets/getSecret/action",),
+    ),
+    Permission(why="pull images", actions=(f"{_REGISTRY}/pull/read",)),
+)
+"""What jobs may do."""
+
+OF_SUBMITTERS: Final = (
+    *_RUN,
+    _TRACK,
+    Permission(
+        why="see whether secrets are there, without their values",
         data_actions=("Microsoft.KeyVault/vaults/secrets/readMetadata/action",),
     ),
 )
 """What whoever submits may do."""
+
+OF_SCHEDULERS: Final = (
+    *_RUN,
+    Permission(why="keep schedules", actions=_of("schedules", "read", "write", "delete")),
+)
+"""What whoever keeps schedules may do: Azure ML starts what they start in that one's name."""
+
+OF_EXAMINERS: Final = (
+    Permission(
+        why="see whether the jobs' identity is there, and what it and oneself may do",
+        actions=(
+            "Microsoft.Authorization/permissions/read",
+            "Microsoft.Authorization/roleAssignments/read",
+            "Microsoft.ManagedIdentity/userAssignedIdentities/read",
+        ),
+    ),
+)
+"""What `waterflow doctor` looks at, in the resource group; submitters may."""
 
 OF_CI: Final = (
     Permission(
@@ -145,14 +148,6 @@ OF_CI: Final = (
     ),
 )
 """What workflows may do beside that."""
-
-OF_SCHEDULERS: Final = (
-    Permission(
-        why="keep schedules",
-        actions=(f"{_ML}/read", *_of("schedules", "read", "write", "delete")),
-    ),
-)
-"""What whoever keeps schedules may do."""
 
 OF_WORKSPACE: Final = (
     Permission(

@@ -77,14 +77,12 @@ class Storage(Component):
             enable_https_traffic_only=True,
             minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
             public_network_access=args.doors.public,
-            network_rule_set={
-                "default_action": storage.DefaultAction(args.doors.default),
+            network_rule_set=storage.NetworkRuleSetArgs(
+                default_action=storage.DefaultAction(args.doors.default),
                 # What Azure's own logging and backup write: no workspace comes in by this.
-                "bypass": "AzureServices",
-                "ip_rules": [
-                    {"i_p_address_or_range": ip, "action": "Allow"} for ip in args.doors.ips
-                ],
-            },
+                bypass=storage.Bypass.AZURE_SERVICES,
+                ip_rules=[storage.IPRuleArgs(i_p_address_or_range=ip) for ip in args.doors.ips],
+            ),
             opts=self.child(protect=args.protect),
         )
         storage.BlobServiceProperties(

@@ -21,7 +21,6 @@ from landing_zone.component import Component
 from landing_zone.doors import Doors
 from landing_zone.identities import (
     Grant,
-    Holder,
     Identity,
     IdentityArgs,
     Role,
@@ -38,7 +37,7 @@ from landing_zone.vaults import Vault, VaultArgs
 from landing_zone.workspace import Workspace, WorkspaceArgs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
 def build() -> None:
@@ -398,28 +397,46 @@ class LandingZone(Component):
             submitting.append(self.ci.holder)
             scheduling.append(self.ci.holder)
         workspace = {"workspace": self.workspace.id}
-        common = {**workspace, "secrets": self.secrets.id}
+        running = {**workspace, "identity": self.jobs.id}
+        data = self.storage.id
         jobs = self._role("jobs", "Jobs of Waterflow's pipelines", permissions.OF_JOBS)
-        self._give(
-            jobs,
-            permissions.OF_JOBS,
-            self.jobs.holder,
-            {**workspace, **self._secrets(), "registry": self.images.id},
-        )
+        jobs.give_data(self.jobs.holder, data, self._containers(permissions.OF_JOBS))
+        for noun, scope in {**workspace, **self._secrets(), "registry": self.images.id}.items():
+            jobs.give(self.jobs.holder, noun, scope)
         submitters = self._role(
-            "submitters", "Whoever submits Waterflow's pipelines", permissions.OF_SUBMITTERS
+            "submitters", "Whoever submits pipelines", permissions.OF_SUBMITTERS
         )
         for holder in submitting:
-            self._give(submitters, permissions.OF_SUBMITTERS, holder, common)
-        schedulers = self._role(
-            "schedulers", "Whoever keeps Waterflow's schedules", permissions.OF_SCHEDULERS
-        )
+            submitters.give_data(holder, data, self._containers(permissions.OF_SUBMITTERS))
+            for noun, scope in {**running, "secrets": self.secrets.id}.items():
+                submitters.give(holder, noun, scope)
+        schedulers = self._role("schedulers", "Whoever keeps schedules", permissions.OF_SCHEDULERS)
         for holder in scheduling:
-            for noun, scope in workspace.items():
+            schedulers.give_data(holder, data, self._containers(permissions.OF_SCHEDULERS))
+            for noun, scope in running.items():
                 schedulers.give(holder, noun, scope)
+        examiners = self._role(
+            "examiners", "What waterflow doctor looks at", permissions.OF_EXAMINERS
+        )
+        for holder in submitting:
+            examiners.give(holder, "group", self._place.group_id)
         if self.ci is not None:
-            ci = self._role("ci", "Workflows that push Waterflow's images", permissions.OF_CI)
+            ci = self._role("ci", "Workflows that push images", permissions.OF_CI)
             ci.give(self.ci.holder, "registry", self.images.id)
+        for holder in (self.jobs.holder, *submitting):
+            for scope in settings.data_containers:
+                reader = Grant(
+                    noun=scope,
+                    role="reader",
+                    role_id=self._place.role(permissions.BLOB_READER),
+                    scope=scope,
+                )
+                give(self, self._place, holder, reader)
+
+    def _containers(self, parts: Sequence[permissions.Permission]) -> str:
+        """Return the condition of what a role allows of data: in which containers."""
+        actions = permissions.allowed(parts).data_actions
+        return permissions.containers_only([self._settings.prefix], actions)
 
     def _secrets(self) -> dict[str, pulumi.Input[str]]:
         """Return what secrets jobs may read: those that are named, or all of the zone's vault."""
@@ -429,26 +446,3 @@ class LandingZone(Component):
             f"secret-{name}": pulumi.Output.concat(self.secrets.id, "/secrets/", name)
             for name in self._settings.secrets
         }
-
-    def _give(
-        self,
-        role: Role,
-        parts: Sequence[permissions.Permission],
-        holder: Holder,
-        scopes: Mapping[str, pulumi.Input[str]],
-    ) -> None:
-        """Give a role on the account's containers, and wherever else it means something."""
-        condition = permissions.containers_only(
-            [self._settings.prefix], permissions.allowed(parts).data_actions
-        )
-        role.give(holder, "storage", self.storage.id, condition=condition)
-        for noun, scope in scopes.items():
-            role.give(holder, noun, scope)
-        for scope in self._settings.data_containers:
-            reader = Grant(
-                noun=scope,
-                role="reader",
-                role_id=self._place.role(permissions.BLOB_READER),
-                scope=scope,
-            )
-            give(self, self._place, holder, reader)

@@ -83,10 +83,18 @@ def _azure(subject: Subject) -> Iterator[str]:
             for action in names:
                 if isinstance(action, str) and "*" in action:
                     yield f"action {action!r} holds a star: name the actions"
+        for scope in listed(subject.get("assignableScopes")):
+            yield from _wide(scope)
     elif subject.type == "azure-native:authorization:RoleAssignment":
         role = str(subject.get("roleDefinitionId", "")).rsplit("/", 1)[-1].lower()
         if role in AZURE_ROLES:
             yield f"it gives {AZURE_ROLES[role]}: give a role of the one service"
+        yield from _wide(subject.get("scope"))
+
+
+def _wide(scope: Any) -> Iterator[str]:
+    if isinstance(scope, str) and "/resourcegroups/" not in scope.lower():
+        yield f"it reaches all of {scope}: give it on a resource, or on a resource group"
 
 
 def _google(subject: Subject) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rules.subject import Subject, listed
+from rules.subject import Subject, known, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,11 @@ def open_ingress(subject: Subject) -> Iterator[str]:
         for rule in listed(get(path)) if path else [subject.props]:
             if isinstance(rule, dict) and _lets_in(rule):
                 yield from _from(rule, *names)
+    elif kind == "azure-native:machinelearningservices:Compute":
+        name = "properties.properties.remoteLoginPortPublicAccess"
+        cluster = get("properties.computeType") == "AmlCompute"
+        if cluster and known(get(name)) and get(name) != "Disabled":
+            yield f"{name} is not Disabled: whoever has its key logs in from anywhere"
     elif kind.startswith(("gcp:cloudrunv2/serviceIam", "gcp:cloudrun/iam", "gcp:cloudfunctions")):
         members = {str(one) for one in [*listed(get("members")), *listed(get("member"))]}
         if members & EVERYBODY:

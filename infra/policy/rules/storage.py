@@ -16,6 +16,7 @@ BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictP
 CONTAINERS = {"Blob", "Container"}
 EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
 BUCKET = "aws:s3/bucket:Bucket"
+ACCOUNT = "azure-native:storage:StorageAccount"
 
 
 # By type: what each property has to be.
@@ -39,6 +40,8 @@ def public(subject: Subject) -> Iterator[str]:
         yield f"acl {get('acl')!r} opens the bucket to strangers: leave it out"
     elif kind == "azure-native:storage:BlobContainer" and get("publicAccess") in CONTAINERS:
         yield f"publicAccess {get('publicAccess')!r} opens the container: set it to None"
+    elif kind == "azure-native:containerregistry:Registry" and get("anonymousPullEnabled") is True:
+        yield "anonymousPullEnabled lets strangers pull images: leave it out"
     elif kind.startswith("gcp:storage/"):
         members = {*map(str, listed(get("members"))), str(get("member")), str(get("entity"))}
         if members & EVERYBODY:
@@ -73,7 +76,14 @@ def unencrypted(subject: Subject) -> Iterator[str]:
 
 
 def companions(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, str]]:
-    """Whether each S3 bucket has what AWS keeps in resources beside it, and what they say."""
+    """Whether buckets and accounts have what the clouds keep beside them, and what that says."""
+    for account in (one for one in subjects if one.type == ACCOUNT):
+        if not any(
+            one.type == f"{ACCOUNT[: -len('StorageAccount')]}BlobServiceProperties"
+            and one.refers("accountName", account, "accountName", "name")
+            for one in subjects
+        ):
+            yield account, "it has no BlobServiceProperties: what is deleted would be gone"
     for bucket in (one for one in subjects if one.type == BUCKET):
         beside = {
             one.type.rsplit(":", 1)[1]: one

@@ -47,9 +47,12 @@ AZURE: Final = {
     "machinelearningservices:Workspace",
     "managedidentity:UserAssignedIdentity",
     "monitor:ActionGroup",
+    "monitor:ScheduledQueryRule",
     "network:NetworkSecurityGroup",
+    "network:PrivateEndpoint",
     "network:VirtualNetwork",
     "operationalinsights:Workspace",
+    "privatedns:PrivateZone",
     "resources:ResourceGroup",
     "storage:StorageAccount",
 }

@@ -71,7 +71,7 @@ def retention(subject: Subject) -> Iterator[str]:
 
 
 def lifecycles(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, str]]:
-    """Whether each bucket and repository of AWS has its rules of expiry beside it."""
+    """Whether each bucket, account and repository has its rules of expiry beside it."""
     pairs = {
         "aws:s3/bucket:Bucket": (
             "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
@@ -82,6 +82,11 @@ def lifecycles(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, str]]:
             "aws:ecr/lifecyclePolicy:LifecyclePolicy",
             "repository",
             ("name", "id"),
+        ),
+        "azure-native:storage:StorageAccount": (
+            "azure-native:storage:ManagementPolicy",
+            "accountName",
+            ("accountName", "name"),
         ),
     }
     for subject in subjects:

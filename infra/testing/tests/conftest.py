@@ -14,8 +14,10 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from standin import PolicyPack, Stack
 from standin.cli import PulumiStack
 from standin.schema import Schemas, schemas_of
+from standin.stack import interpreter
 
 INFRA = Path(__file__).parents[2]
+pytest_plugins = ["suites.zones"]
 STACKS = Path(__file__).parent / "stacks"
 
 
@@ -46,3 +48,10 @@ def policies() -> Iterator[PolicyPack]:
 @pytest.fixture(scope="session")
 def schemas() -> Schemas:
     return schemas_of(Path(sys.executable))
+
+
+@pytest.fixture(scope="session")
+def of_cloud(schemas: Schemas) -> Callable[[str], Schemas]:
+    """What returns the schemas of a type's cloud: AWS's SDK is here, another's with its stack."""
+    azure = schemas_of(interpreter(INFRA / "azure"))
+    return lambda token: azure if token.startswith("azure-native:") else schemas

@@ -3,48 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from standin import PolicyPack, Stack
+from suites.zones import ZoneSuite, kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from standin import Stack
     from standin.result import Result
-
-INFRA = Path(__file__).parents[2]
-AWS, POLICY = INFRA / "aws", INFRA / "policy"
-WATERFLOW = INFRA.parent / ".venv" / "bin" / "waterflow"
-
-
-@pytest.fixture(scope="module")
-def pack() -> Iterator[PolicyPack]:
-    with PolicyPack(POLICY) as policies:
-        yield policies
-
-
-@pytest.fixture(scope="module")
-def dev(pack: PolicyPack) -> Iterator[tuple[Stack, Result]]:
-    with Stack(AWS, {}, stack="dev", policies=pack) as stack:
-        yield stack, stack.up().require()
-
-
-@pytest.fixture(scope="module")
-def prod(pack: PolicyPack) -> Iterator[tuple[Stack, Result, Result]]:
-    with Stack(AWS, {}, stack="prod", policies=pack) as stack:
-        yield stack, stack.preview().require(), stack.up().require()
-
-
-def kinds(result: Result, change: str) -> list[str]:
-    """Return the types that a change happens to, without their modules; components left out."""
-    urns = (urn for urn, one in result.changes.items() if one == change)
-    tokens = (urn.split("::")[2].rpartition("$")[2] for urn in urns)
-    return sorted(
-        token.rpartition(":")[2] for token in tokens if not token.startswith("waterflow:")
-    )
 
 
 def policies(result: Result, kind: str) -> dict[str, list[dict[str, Any]]]:
@@ -52,176 +18,114 @@ def policies(result: Result, kind: str) -> dict[str, list[dict[str, Any]]]:
     return {one.name: json.loads(one.inputs["policy"])["Statement"] for one in result.of(kind)}
 
 
-# --- made, healed, destroyed ----------------------------------------------------------------------
-
-
-def test_what_is_foreseen_is_made(prod: tuple[Stack, Result, Result]) -> None:
-    _, foreseen, made = prod
-    assert foreseen.changes == made.changes
-    assert set(made.counts) == {"create"}
-    assert made.counts["create"] > 100
-
-
-def test_a_second_time_nothing_changes(prod: tuple[Stack, Result, Result]) -> None:
-    stack, _, made = prod
-    again = stack.up().require()
-    assert again.counts == {"same": made.counts["create"]}
-
-
-def test_what_is_protected_is_not_destroyed(prod: tuple[Stack, Result, Result]) -> None:
-    stack, _, made = prod
-    refused = stack.destroy()
-    assert not refused.ok
-    assert not refused.changed
-    protected = {one.type.rpartition(":")[2] for one in made.resources if one.protect}
-    assert protected == {"Bucket", "Key", "Repository", "MlflowApp", "ModelPackageGroup"}
-    assert not [one for one in made.of("Bucket") if one.inputs.get("forceDestroy")]
-
-
-def test_drift_is_healed(dev: tuple[Stack, Result]) -> None:
-    stack, made = dev
-    block = next(one for one in made.of("BucketPublicAccessBlock") if one.urn.endswith("-data"))
-    stack.drift(block.urn, {"blockPublicAcls": False})
-    assert stack.refresh().changes[block.urn] == "update"
-    healed = stack.up().require()
-    assert [urn for urn, one in healed.changes.items() if one != "same"] == [block.urn]
-    assert healed.changes[block.urn] == "update"
-
-
-@pytest.mark.parametrize(
-    ("config", "updated", "created"),
-    [
-        ({"retention_days": 60}, ["BucketLifecycleConfiguration"], 0),
-        ({"machine_families": ["ml.t3", "ml.m5", "ml.c5", "ml.g5"]}, ["RolePolicy"], 0),
-        ({"private_network": True}, ["Policy", "RolePolicy"], 24),
-    ],
-    ids=["retention", "gpu", "private"],
-)
-def test_a_change_changes_what_it_says(
-    dev: tuple[Stack, Result], config: dict[str, Any], updated: list[str], created: int
-) -> None:
-    stack, _ = dev
-    foreseen = stack.preview(config).require()
-    assert kinds(foreseen, "update") == updated
-    assert len(kinds(foreseen, "create")) == created
-    assert set(foreseen.counts) <= {"same", "update", "create"}
-    if "machine_families" in config:
-        assert "ml.g5.xlarge" in foreseen.outputs["profile"]["settings"]["machines"]
-
-
-# --- what is made ---------------------------------------------------------------------------------
-
-
-def test_everything_that_bears_tags_has_them(prod: tuple[Stack, Result, Result]) -> None:
-    _, _, made = prod
-    bearing = [one for one in made.resources if "tags" in one.inputs]
-    tags = {
-        "environment": "prod",
-        "waterflow": "waterflow",
-        "managed-by": "pulumi",
-        "stack": "waterflow-aws/prod",
-        "team": "shop",
-        "cost-center": "ml",
-    }
-    assert not [one.urn for one in bearing if not one.inputs["tags"].items() >= tags.items()]
-    assert {one.type.rpartition(":")[2] for one in bearing} >= {
+class TestAws(ZoneSuite):
+    CLOUD = "aws"
+    LEAST = 100
+    PROTECTED = {"Bucket", "Key", "Repository", "MlflowApp", "ModelPackageGroup"}
+    DRIFT = ("BucketPublicAccessBlock", "-data", {"blockPublicAcls": False})
+    BEARING = {
         "Bucket", "Key", "Role", "Policy", "Repository", "LogGroup", "Topic", "Vpc", "Subnet",
         "VpcEndpoint", "SecurityGroup", "MlflowApp", "ModelPackageGroup", "ScheduleGroup",
         "StateMachine", "Trail", "EventRule", "MetricAlarm", "Budget", "OpenIdConnectProvider",
     }  # fmt: skip
 
+    def test_no_protected_bucket_is_emptied(self, prod: tuple[Stack, Result, Result]) -> None:
+        _, _, made = prod
+        assert not [one for one in made.of("Bucket") if one.inputs.get("forceDestroy")]
 
-def test_every_role_is_bounded_and_trusts_on_conditions(
-    prod: tuple[Stack, Result, Result],
-) -> None:
-    _, _, made = prod
-    (bound,) = made.of("aws:iam/policy:Policy")
-    roles = made.of("aws:iam/role:Role")
-    assert len(roles) == 8
-    for role in roles:
-        assert role.inputs["permissionsBoundary"] == bound.outputs["arn"]
-        (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
-        assert trust["Condition"], role.urn
-    assert len(bound.inputs["policy"]) <= 6144
-
-
-def test_nothing_may_come_from_or_go_to_the_internet(prod: tuple[Stack, Result, Result]) -> None:
-    _, _, made = prod
-    tokens = {one.type.rpartition(":")[2] for one in made.resources}
-    assert not tokens & {"InternetGateway", "NatGateway", "Route", "Eip"}
-    rules = [*made.of("SecurityGroupIngressRule"), *made.of("SecurityGroupEgressRule")]
-    assert rules
-    assert not [one.urn for one in rules if {"cidrIpv4", "cidrIpv6"} & one.inputs.keys()]
-    services = {one.inputs["serviceName"] for one in made.of("VpcEndpoint")}
-    assert services == {
-        "com.amazonaws.eu-central-1.s3",
-        "com.amazonaws.eu-central-1.logs",
-        "com.amazonaws.eu-central-1.secretsmanager",
-        "com.amazonaws.eu-central-1.sts",
-        "com.amazonaws.eu-central-1.sagemaker.api",
-        "aws.sagemaker.eu-central-1.experiments",
-    }
-
-
-def test_data_is_encrypted_by_the_zone_s_key_and_no_other(
-    prod: tuple[Stack, Result, Result],
-) -> None:
-    _, _, made = prod
-    settings = made.outputs["profile"]["settings"]
-    key = settings["kms_key"]
-    statements = policies(made, "BucketPolicy")["waterflow-prod-data"]
-    assert [one["Sid"] for one in statements] == ["TlsOnly", "NewTlsOnly", "OwnKeyOnly"]
-    assert all(one["Effect"] == "Deny" for one in statements)
-    groups = made.of("LogGroup")
-    assert groups
-    assert all(one.inputs["kmsKeyId"] == key for one in groups)
-    assert all(one.inputs["retentionInDays"] == 365 for one in groups)
-    repository = made.of("Repository")[0].inputs["encryptionConfigurations"]
-    assert repository == [{"encryptionType": "KMS", "kmsKey": key}]
-    assert all(one.inputs["enableKeyRotation"] for one in made.of("aws:kms/key:Key"))
-    named = {one.name: one for one in made.of("aws:kms/key:Key")}
-    logs = next(
-        one
-        for one in json.loads(named["waterflow-prod"].inputs["policy"])["Statement"]
-        if one["Sid"] == "Logs"
+    @pytest.mark.parametrize(
+        ("config", "updated", "created"),
+        [
+            ({"retention_days": 60}, ["BucketLifecycleConfiguration"], 0),
+            ({"machine_families": ["ml.t3", "ml.m5", "ml.c5", "ml.g5"]}, ["RolePolicy"], 0),
+            ({"private_network": True}, ["Policy", "RolePolicy"], 24),
+        ],
+        ids=["retention", "gpu", "private"],
     )
-    arns = logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
-    assert sorted(arn.split(":", 6)[6] for arn in arns) == sorted(
-        one.inputs["name"] for one in groups
-    )
+    def test_a_change_changes_what_it_says(
+        self, dev: tuple[Stack, Result], config: dict[str, Any], updated: list[str], created: int
+    ) -> None:
+        stack, _ = dev
+        foreseen = stack.preview(config).require()
+        assert kinds(foreseen, "update") == updated
+        assert len(kinds(foreseen, "create")) == created
+        assert set(foreseen.counts) <= {"same", "update", "create"}
+        if "machine_families" in config:
+            assert "ml.g5.xlarge" in foreseen.outputs["profile"]["settings"]["machines"]
 
+    def test_every_role_is_bounded_and_trusts_on_conditions(
+        self,
+        prod: tuple[Stack, Result, Result],
+    ) -> None:
+        _, _, made = prod
+        (bound,) = made.of("aws:iam/policy:Policy")
+        roles = made.of("aws:iam/role:Role")
+        assert len(roles) == 8
+        for role in roles:
+            assert role.inputs["permissionsBoundary"] == bound.outputs["arn"]
+            (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+            assert trust["Condition"], role.urn
+        assert len(bound.inputs["policy"]) <= 6144
 
-def test_only_the_repository_s_production_workflows_submit(
-    prod: tuple[Stack, Result, Result],
-) -> None:
-    _, _, made = prod
-    role = next(one for one in made.of("aws:iam/role:Role") if one.urn.endswith("submitter-ci"))
-    (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
-    assert trust["Condition"] == {
-        "StringEquals": {
-            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-            "token.actions.githubusercontent.com:sub": ["repo:example/shop:environment:production"],
+    def test_nothing_may_come_from_or_go_to_the_internet(
+        self, prod: tuple[Stack, Result, Result]
+    ) -> None:
+        _, _, made = prod
+        tokens = {one.type.rpartition(":")[2] for one in made.resources}
+        assert not tokens & {"InternetGateway", "NatGateway", "Route", "Eip"}
+        rules = [*made.of("SecurityGroupIngressRule"), *made.of("SecurityGroupEgressRule")]
+        assert rules
+        assert not [one.urn for one in rules if {"cidrIpv4", "cidrIpv6"} & one.inputs.keys()]
+        services = {one.inputs["serviceName"] for one in made.of("VpcEndpoint")}
+        assert services == {
+            "com.amazonaws.eu-central-1.s3",
+            "com.amazonaws.eu-central-1.logs",
+            "com.amazonaws.eu-central-1.secretsmanager",
+            "com.amazonaws.eu-central-1.sts",
+            "com.amazonaws.eu-central-1.sagemaker.api",
+            "aws.sagemaker.eu-central-1.experiments",
         }
-    }
 
+    def test_data_is_encrypted_by_the_zone_s_key_and_no_other(
+        self,
+        prod: tuple[Stack, Result, Result],
+    ) -> None:
+        _, _, made = prod
+        settings = made.outputs["profile"]["settings"]
+        key = settings["kms_key"]
+        statements = policies(made, "BucketPolicy")["waterflow-prod-data"]
+        assert [one["Sid"] for one in statements] == ["TlsOnly", "NewTlsOnly", "OwnKeyOnly"]
+        assert all(one["Effect"] == "Deny" for one in statements)
+        groups = made.of("LogGroup")
+        assert groups
+        assert all(one.inputs["kmsKeyId"] == key for one in groups)
+        assert all(one.inputs["retentionInDays"] == 365 for one in groups)
+        repository = made.of("Repository")[0].inputs["encryptionConfigurations"]
+        assert repository == [{"encryptionType": "KMS", "kmsKey": key}]
+        assert all(one.inputs["enableKeyRotation"] for one in made.of("aws:kms/key:Key"))
+        named = {one.name: one for one in made.of("aws:kms/key:Key")}
+        logs = next(
+            one
+            for one in json.loads(named["waterflow-prod"].inputs["policy"])["Statement"]
+            if one["Sid"] == "Logs"
+        )
+        arns = logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+        assert sorted(arn.split(":", 6)[6] for arn in arns) == sorted(
+            one.inputs["name"] for one in groups
+        )
 
-# --- the profile ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_the_application_takes_the_profile(
-    stack: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    made: Result = request.getfixturevalue(stack)[-1]
-    assert made.outputs["profile"]["version"] == 1
-    assert "[secret]" not in json.dumps(made.outputs)
-    done = subprocess.run(
-        [WATERFLOW, "profile", "import", "-", "--json"],
-        input=json.dumps(made.outputs["profile"]),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["written"]
+    def test_only_the_repository_s_production_workflows_submit(
+        self,
+        prod: tuple[Stack, Result, Result],
+    ) -> None:
+        _, _, made = prod
+        role = next(one for one in made.of("aws:iam/role:Role") if one.urn.endswith("submitter-ci"))
+        (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+        assert trust["Condition"] == {
+            "StringEquals": {
+                "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+                "token.actions.githubusercontent.com:sub": [
+                    "repo:example/shop:environment:production"
+                ],
+            }
+        }

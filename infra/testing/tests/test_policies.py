@@ -1,6 +1,7 @@
 """Every rule of the policy pack, on each cloud's types: what breaks it, and what passes."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -64,6 +65,83 @@ CASES: list[tuple[str, str, Props, Props]] = [
         "azure-native:storage:BlobContainer",
         {"publicAccess": "Blob"},
         {"publicAccess": "None"},
+    ),
+    (
+        "storage-public",
+        "azure-native:containerregistry:Registry",
+        {"anonymousPullEnabled": True},
+        {"anonymousPullEnabled": False},
+    ),
+    (
+        "standing-key",
+        "azure-native:storage:StorageAccount",
+        {},
+        {"allowSharedKeyAccess": False},
+    ),
+    (
+        "standing-key",
+        "azure-native:containerregistry:Registry",
+        {"adminUserEnabled": True},
+        {},
+    ),
+    (
+        "standing-key",
+        "azure-native:keyvault:Vault",
+        {"properties": {"accessPolicies": []}},
+        {"properties": {"enableRbacAuthorization": True}},
+    ),
+    (
+        "standing-key",
+        "azure-native:machinelearningservices:Compute",
+        {"properties": {"computeType": "AmlCompute"}},
+        {"properties": {"computeType": "AmlCompute", "disableLocalAuth": True}},
+    ),
+    (
+        "standing-key",
+        "azure-native:machinelearningservices:Datastore",
+        {"properties": {"credentials": {"credentialsType": "AccountKey"}}},
+        {"properties": {"credentials": {"credentialsType": "None"}}},
+    ),
+    (
+        "standing-key",
+        "azure-native:operationalinsights:Workspace",
+        {"retentionInDays": 30},
+        {"features": {"disableLocalAuth": True}},
+    ),
+    (
+        "standing-key",
+        "aws:iam/accessKey:AccessKey",
+        {"user": "ci"},
+        {"user": "ci", "status": "Inactive"},
+    ),
+    (
+        "standing-key",
+        "gcp:storage/hmacKey:HmacKey",
+        {"serviceAccountEmail": "ci@x.iam"},
+        {"serviceAccountEmail": "ci@x.iam", "state": "INACTIVE"},
+    ),
+    (
+        "permission-stars",
+        "azure-native:authorization:RoleAssignment",
+        {"roleDefinitionId": READER, "scope": "/subscriptions/1"},
+        {"roleDefinitionId": READER, "scope": "/subscriptions/1/resourceGroups/ml"},
+    ),
+    (
+        "permission-stars",
+        "azure-native:authorization:RoleDefinition",
+        {"permissions": [], "assignableScopes": ["/subscriptions/1"]},
+        {"permissions": [], "assignableScopes": ["/subscriptions/1/resourceGroups/ml"]},
+    ),
+    (
+        "ingress-open",
+        "azure-native:machinelearningservices:Compute",
+        {"properties": {"computeType": "AmlCompute", "properties": {"vmSize": "Standard_D2"}}},
+        {
+            "properties": {
+                "computeType": "AmlCompute",
+                "properties": {"remoteLoginPortPublicAccess": "Disabled"},
+            }
+        },
     ),
     (
         "storage-public",
@@ -389,13 +467,13 @@ def test_every_rule_has_a_case_of_every_cloud_that_it_is_for(policies: PolicyPac
     [
         (token, {**breaks, **passes})
         for _, token, breaks, passes in CASES
-        if token.startswith("aws:")
+        if token.startswith(("aws:", "azure-native:"))
     ],
 )
-def test_the_rules_look_at_properties_that_aws_has(
-    schemas: Schemas, token: str, props: Props
+def test_the_rules_look_at_properties_that_the_clouds_have(
+    of_cloud: Callable[[str], Schemas], token: str, props: Props
 ) -> None:
-    reasons = [reason for _, reason in failures(schemas(token), props)]
+    reasons = [reason for _, reason in failures(of_cloud(token)(token), props)]
     assert not [reason for reason in reasons if reason != "this property is required"]
 
 
@@ -438,7 +516,7 @@ def stack_of(*resources: tuple[str, Props, list[str]]) -> State:
     state = State()
     for token, outputs, urns in resources:
         urn = f"urn:pulumi:dev::sample::{token}::{len(state)}"
-        related = {"bucket": urns, "repository": urns}
+        related = {"bucket": urns, "repository": urns, "accountName": urns}
         state.resources[urn] = Resource(
             urn, token, str(len(state)), True, outputs=outputs, property_dependencies=related
         )
@@ -474,6 +552,35 @@ def test_a_bucket_needs_what_stands_beside_it(
     violations = policies.stack(stack_of(("aws:s3/bucket:Bucket", {"bucket": name}, []), *others))
     assert [words in one.message for one in violations if words] == [True] * bool(words)
     assert bool(violations) is bool(missing)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("BlobServiceProperties", "no BlobServiceProperties"),
+        ("ManagementPolicy", "no ManagementPolicy"),
+    ],
+)
+@pytest.mark.parametrize("name", ["data", UNKNOWN], ids=["made", "foreseen"])
+def test_an_account_needs_what_stands_beside_it(
+    policies: PolicyPack, kind: str, words: str, name: object
+) -> None:
+    account = "urn:pulumi:dev::sample::azure-native:storage:StorageAccount::0"
+    related = [account] if name is UNKNOWN else []
+    beside = {
+        one: (f"azure-native:storage:{one}", {"accountName": name}, related)
+        for one in ("BlobServiceProperties", "ManagementPolicy")
+    }
+    whole = ("azure-native:storage:StorageAccount", {"accountName": name}, [])
+    assert not policies.stack(stack_of(whole, *beside.values()))
+    del beside[kind]
+    (violation,) = policies.stack(stack_of(whole, *beside.values()))
+    assert words in violation.message
+
+
+def test_a_key_of_a_service_account_is_never_well(policies: PolicyPack) -> None:
+    key = {"serviceAccountId": "ci"}
+    assert "standing-key" in broken(policies, "gcp:serviceaccount/key:Key", key)
 
 
 def test_another_buckets_companions_do_not_count(policies: PolicyPack) -> None:

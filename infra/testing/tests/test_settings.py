@@ -1,100 +1,131 @@
-"""A stack's settings: every mistake is told at once, by name, before anything is made."""
+"""The stacks' settings, by cloud: what is refused, and with which words."""
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
-import pulumi
 import pytest
-import yaml
+from suites.settings import SettingsSuite, part
 
-INFRA = Path(__file__).parents[2]
-sys.path[:0] = [str(INFRA / "aws"), str(INFRA / "common")]
-
-from landing_zone.settings import Settings  # noqa: E402
-from waterflow_infra.settings import SettingsError, read_settings  # noqa: E402
-
-NAMESPACE = "waterflow-aws"
-DECLARED = yaml.safe_load((INFRA / "aws" / "Pulumi.yaml").read_text())["config"]
+ID = "1a2b3c4d-0000-4000-8000-000000000001"
 
 
-def read(**changes: Any) -> Settings:
-    values = {name: one["default"] for name, one in DECLARED.items()} | changes
-    pulumi.runtime.set_all_config(
-        {
-            f"{NAMESPACE}:{name}": value if isinstance(value, str) else json.dumps(value)
-            for name, value in values.items()
-            if value is not None
-        }
+class TestAws(SettingsSuite):
+    CLOUD = "aws"
+    SEVERAL = {
+        "protect": "perhaps",
+        "monthly_budget": "lots",
+        "mlflow": "none at all",
+        "tags": "team",
+        "prefix": None,
+    }
+
+    @pytest.mark.parametrize(
+        ("changes", "named"),
+        [
+            ({"retention_days": 20}, "retention_days: 20 is outside 31"),
+            ({"checkpoint_days": 100}, "checkpoint_days"),
+            ({"log_retention_days": 100}, "log_retention_days"),
+            ({"machine_families": ["ml.z9"]}, "machine_families: ml.z9"),
+            ({"machine_families": []}, "machine_families: none"),
+            ({"prefix": "Team A"}, "prefix"),
+            ({"environment": "production-of-europe"}, "environment"),
+            ({"region": "Frankfurt"}, "region"),
+            ({"tags": ["team"]}, '"team" is no KEY=VALUE'),
+            ({"submitters": ["alice"]}, "submitters"),
+            ({"ci_repository": "shop"}, "ci_repository"),
+            ({"ci_repository": "a/b", "ci_subjects": ["ref:refs/heads/*"]}, "ci_subjects"),
+            ({"ci_repository": "a/b", "ci_subjects": []}, "ci_subjects"),
+            ({"subnet_ids": ["subnet-1"]}, "security_group_ids"),
+            (
+                {"subnet_ids": ["s-1"], "security_group_ids": ["sg-1"], "private_network": True},
+                "private_network",
+            ),
+            ({"vpc_cidr": "10.64.0.1/20"}, "vpc_cidr"),
+            ({"vpc_cidr": "10.64.0.0/28"}, "vpc_cidr"),
+            ({"availability_zones": 5}, "availability_zones"),
+            ({"kms_key_arn": "alias/ours"}, "kms_key_arn"),
+            ({"mlflow_uri": "mlflow.example.com"}, "mlflow_uri"),
+            ({"alert_emails": ["nobody"]}, "alert_emails"),
+            ({"stuck_hours": 0}, "stuck_hours"),
+            ({"python": "2.7"}, "python"),
+            ({"github_oidc_provider": "github"}, "github_oidc_provider"),
+        ],
+        ids=str,
     )
-    return read_settings(Settings, pulumi.Config(NAMESPACE))
+    def test_a_value_that_cannot_be_is_named(self, changes: dict[str, Any], named: str) -> None:
+        self.refused(changes, named)
 
 
-def test_the_defaults_can_be() -> None:
-    assert DECLARED.keys() == Settings.__dataclass_fields__.keys()
-    settings = read()
-    assert settings.names.of("jobs") == "waterflow-dev-jobs"
-    assert not settings.private
+class TestAzure(SettingsSuite):
+    CLOUD = "azure"
+    SEVERAL = {
+        "protect": "perhaps",
+        "monthly_budget": "lots",
+        "redundancy": "twice",
+        "tags": "team",
+        "prefix": None,
+    }
+
+    @pytest.mark.parametrize(
+        ("changes", "named"),
+        [
+            ({"retention_days": 0}, "retention_days: 0 is outside 1"),
+            ({"checkpoint_days": 100}, "checkpoint_days"),
+            ({"log_retention_days": 7}, "log_retention_days: 7 is outside 30 to 730"),
+            ({"machine_families": ["DDSv9"]}, "machine_families: DDSv9"),
+            ({"machine_families": []}, "machine_families: none"),
+            ({"prefix": "Team A"}, "prefix"),
+            ({"prefix": "team-alpha", "environment": "staging-a"}, "room for 16"),
+            ({"environment": "production-of-europe"}, "environment"),
+            ({"region": "East US"}, "region"),
+            ({"subscription": "ours"}, "subscription"),
+            ({"resource_group": "ends."}, "resource_group"),
+            ({"tags": ["team"]}, '"team" is no KEY=VALUE'),
+            ({"submitters": ["alice"]}, "submitters"),
+            ({"schedulers": [f"team:{ID}"]}, "schedulers"),
+            ({"ci_repository": "shop"}, "ci_repository"),
+            ({"ci_repository": "a/b", "ci_subjects": ["ref:refs/heads/*"]}, "ci_subjects"),
+            ({"data_containers": ["raw"]}, "data_containers"),
+            ({"secrets": ["db_password"]}, "secrets"),
+            ({"cluster_nodes": 0}, "cluster_nodes"),
+            ({"idle_minutes": 600}, "idle_minutes: 600 is outside 1 to 60"),
+            ({"redundancy": "three"}, "redundancy"),
+            ({"managed_network": "open"}, "managed_network"),
+            ({"private_network": True}, "managed_network is internet or approved"),
+            ({"subnet_id": "subnet-1"}, "subnet_id"),
+            (
+                {
+                    "subnet_id": "/subscriptions/1/resourceGroups/a/providers/Microsoft.Network"
+                    "/virtualNetworks/b/subnets/c"
+                },
+                "set private_network too",
+            ),
+            ({"allowed_hosts": ["pypi.org"]}, "allowed_hosts are for managed_network approved"),
+            (
+                {"managed_network": "approved", "allowed_hosts": ["https://pypi.org"]},
+                "allowed_hosts",
+            ),
+            ({"allowed_ips": ["203.0.113.7/24"]}, "allowed_ips"),
+            ({"vnet_cidr": "10.65.0.0/29"}, "vnet_cidr: /29 is outside /16 to /27"),
+            ({"mlflow_uri": "mlflow.example.com"}, "mlflow_uri"),
+            ({"alert_emails": ["nobody"]}, "alert_emails"),
+            ({"stuck_hours": 48}, "stuck_hours: 48 is outside 1 to 47"),
+            ({"budget_scope": "account"}, "budget_scope"),
+            ({"python": "2.7"}, "python"),
+        ],
+        ids=str,
+    )
+    def test_a_value_that_cannot_be_is_named(self, changes: dict[str, Any], named: str) -> None:
+        self.refused(changes, named)
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_the_stacks_settings_can_be(stack: str) -> None:
-    config = yaml.safe_load((INFRA / "aws" / f"Pulumi.{stack}.yaml").read_text())["config"]
-    settings = read(**{key.removeprefix(f"{NAMESPACE}:"): one for key, one in config.items()})
-    assert settings.environment == stack
-
-
-def test_a_setting_that_is_none_is_told_with_the_nearest() -> None:
-    with pytest.raises(SettingsError, match=r"retentoin_days is no setting.*retention_days\?"):
-        read(retentoin_days=7)
-
-
-def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(SettingsError) as caught:
-        read(
-            protect="perhaps", monthly_budget="lots", mlflow="none at all", tags="team", prefix=None
-        )
-    for name in ("protect", "monthly_budget", "mlflow", "tags", "prefix"):
-        assert f"\n- {name}" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"retention_days": 20}, "retention_days: 20 is outside 31"),
-        ({"checkpoint_days": 100}, "checkpoint_days"),
-        ({"log_retention_days": 100}, "log_retention_days"),
-        ({"machine_families": ["ml.z9"]}, "machine_families: ml.z9"),
-        ({"machine_families": []}, "machine_families: none"),
-        ({"prefix": "Team A"}, "prefix"),
-        ({"environment": "production-of-europe"}, "environment"),
-        ({"region": "Frankfurt"}, "region"),
-        ({"tags": ["team"]}, '"team" is no KEY=VALUE'),
-        ({"submitters": ["alice"]}, "submitters"),
-        ({"ci_repository": "shop"}, "ci_repository"),
-        ({"ci_repository": "a/b", "ci_subjects": ["ref:refs/heads/*"]}, "ci_subjects"),
-        ({"ci_repository": "a/b", "ci_subjects": []}, "ci_subjects"),
-        ({"subnet_ids": ["subnet-1"]}, "security_group_ids"),
-        (
-            {"subnet_ids": ["s-1"], "security_group_ids": ["sg-1"], "private_network": True},
-            "private_network",
-        ),
-        ({"vpc_cidr": "10.64.0.1/20"}, "vpc_cidr"),
-        ({"vpc_cidr": "10.64.0.0/28"}, "vpc_cidr"),
-        ({"availability_zones": 5}, "availability_zones"),
-        ({"kms_key_arn": "alias/ours"}, "kms_key_arn"),
-        ({"mlflow_uri": "mlflow.example.com"}, "mlflow_uri"),
-        ({"alert_emails": ["nobody"]}, "alert_emails"),
-        ({"stuck_hours": 0}, "stuck_hours"),
-        ({"python": "2.7"}, "python"),
-        ({"github_oidc_provider": "github"}, "github_oidc_provider"),
-    ],
-    ids=str,
-)
-def test_a_value_that_cannot_be_is_named(changes: dict[str, Any], named: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        read(**changes)
-    assert named in str(caught.value)
+def test_clusters_are_named_as_azure_ml_names_them() -> None:
+    machines = part("azure", "machines")
+    sizes = machines.sizes(machines.FAMILIES)
+    names = [machines.cluster(size) + machines.SPOT for size in sizes]
+    assert len(set(names)) == len(sizes) == 44
+    for name in names:
+        assert 3 <= len(name) <= 24
+        assert name[0].isalpha()
+        assert name.replace("-", "").isalnum()

@@ -28,6 +28,7 @@ from waterflow_azureml.emulator import (
     preparing,
     refused,
     routes,
+    schedules,
     vault_routes,
     workspace_routes,
 )
@@ -37,6 +38,7 @@ from waterflow_azureml.emulator.jobs import Jobs
 from waterflow_azureml.emulator.operations import Operations
 from waterflow_azureml.emulator.resources import Resources
 from waterflow_azureml.emulator.router import Router
+from waterflow_azureml.emulator.schedules import JobScheduler
 from waterflow_azureml.emulator.storage import Blobs
 from waterflow_azureml.emulator.tracking import Tracking
 from waterflow_azureml.emulator.variables import ROOT
@@ -56,8 +58,8 @@ _LOG: Final = logging.getLogger(__name__)
 
 MODULES: Final = (
     workspace_routes, datastores, assets, computes, endpoints, operation_routes, containers, blobs,
-    lake, vault_routes, around, access, artifacts, mlflow_routes, job_routes, history, identity,
-    refused,
+    lake, vault_routes, around, access, artifacts, mlflow_routes, job_routes, history, schedules,
+    identity, refused,
 )  # fmt: skip
 """The modules whose ROUTES are answered; the first route that fits answers."""
 
@@ -104,6 +106,7 @@ class AzureCloud(Cloud):
             parts=parts,
         )
         parts |= {
+            "schedules": JobScheduler(self._world),
             "jobs": Jobs(self._world),
             "resources": resources,
             "operations": operations,

@@ -114,6 +114,8 @@ class CommandJob(Job):
         runs, run = self._shared.runs, self.run_record
         for log in self._logs.values():
             log.flush()
+        if self.shutdown:
+            return  # the emulator ends: the run is told as lost when it is there again
         if self.state is JobState.COMPLETED:
             runs.move(run, Status.COMPLETED)
         elif self.state is JobState.STOPPED:

@@ -38,6 +38,10 @@ def _all(_world: World, _request: Request, records: list[Record]) -> list[Record
     return records
 
 
+def _free(_world: World, _request: Request, _record: Record) -> None:
+    return None
+
+
 def _any(
     _world: World, _request: Request, _identity: str, _body: dict[str, Any], _old: Record | None
 ) -> None:
@@ -54,6 +58,7 @@ class Kind:
         patch: The model of a body that changes it; "" where it can only be put anew.
         title: What refusals call it.
         admit: Refuses what the model cannot; may complete the body.
+        leave: Refuses that one be removed.
         shown: Completes what is answered of it.
         listed: Chooses and orders what a list answers.
         lasting: Whether it takes the cloud a while to make, change and remove it.
@@ -64,6 +69,7 @@ class Kind:
     patch: str = ""
     title: str = "resource"
     admit: Callable[[World, Request, str, dict[str, Any], Record | None], None] = _any
+    leave: Callable[[World, Request, Record], None] = _free
     shown: Callable[[World, Record, dict[str, Any]], dict[str, Any]] = _as_it_is
     listed: Callable[[World, Request, list[Record]], list[Record]] = _all
     lasting: bool = False
@@ -109,6 +115,7 @@ def routes(kind: Kind) -> list[Route]:
         record = world.resources.get(identity)
         if record is None:
             return json_answer(None, 204)
+        kind.leave(world, request, record)
         if not kind.lasting:
             world.resources.delete(identity)
             return json_answer(None)

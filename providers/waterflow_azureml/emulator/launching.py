@@ -50,29 +50,29 @@ def main(command: str, folder: str, processes: list[dict[str, str]]) -> int:
         if one.stdout is not None:
             readers.append(threading.Thread(target=_copy, args=(number, one.stdout), daemon=True))
             readers[-1].start()
-    codes = _await(running)
+    code = _await(running)
     for reader in readers:
         reader.join(5)
-    return next((code for code in codes if code), 0)
+    return code
 
 
-def _await(running: list[subprocess.Popen[bytes]]) -> list[int]:
-    """Wait for all processes; one that fails ends the others."""
+def _await(running: list[subprocess.Popen[bytes]]) -> int:
+    """Wait for all processes, of which one that fails ends the others; return the first failure."""
     left = {one.pid: one for one in running}
-    codes: dict[int, int] = {}
+    first = 0
     while left:
         pid, status = os.wait()  # also of those that have lost their parents to us
         one = left.pop(pid, None)
         if one is None:
             continue
-        code = os.waitstatus_to_exitcode(status)
-        one.returncode = code
-        codes[pid] = 128 - code if code < 0 else code
-        if codes[pid]:
+        one.returncode = os.waitstatus_to_exitcode(status)
+        code = 128 - one.returncode if one.returncode < 0 else one.returncode
+        first = first or code
+        if code:
             for other in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(other, signal.SIGTERM)
-    return [codes[one.pid] for one in running]
+    return first
 
 
 def _copy(number: int, pipe: IO[bytes]) -> None:

@@ -23,7 +23,13 @@ _DURATION: Final = re.compile(
 )
 _LONGEST: Final = 60
 
-MORE: Final[dict[str, frozenset[str]]] = {}
+_KINDS: Final = ("CustomModel", "MLFlowModel", "MLTable", "TritonModel", "UriFile", "UriFolder")
+MORE: Final[dict[str, frozenset[str]]] = {
+    f"{kind}JobOutput": frozenset({"assetVersion", "pathOnCompute", "autoDeleteSetting"})
+    for kind in _KINDS
+} | {
+    f"{kind}JobInput": frozenset({"pathOnCompute"}) for kind in _KINDS
+}  # fmt: skip
 """Model -> members of older API versions that the SDK still sends; they are kept unread."""
 
 

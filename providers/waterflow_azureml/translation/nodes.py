@@ -11,7 +11,7 @@ from waterflow import spec
 from waterflow.artifacts.plain import as_constant
 from waterflow.cloud.control import LAUNCH, control_digest
 from waterflow.cloud.document import Control
-from waterflow.errors import DefinitionError
+from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.job import leaves, step_document
 from waterflow.spec.references import operands, value_name
 from waterflow_azureml import limits
@@ -228,6 +228,7 @@ def gate_node(planning: AzurePlanning, gate: spec.Gate) -> tuple[dict[str, Any],
     names: list[str] = []
     for operand in operands(gate.condition):
         if isinstance(operand, spec.FromStep) and operand.step not in steps:
+            _refuse_container(planning, gate, operand.step)
             bound = _output(planning.native[operand.step], naming.RESULT)
             steps[operand.step] = parts.folder(operand.step, bound)
         elif isinstance(operand, spec.FromParameter) and operand.name not in names:
@@ -259,17 +260,35 @@ def gate_node(planning: AzurePlanning, gate: spec.Gate) -> tuple[dict[str, Any],
             "display_name": f"gate {gate.name}",
             "is_deterministic": True,
             "command": _command(gate.name, words),
-            "environment": planning.gate_environment,
+            "environment": planning.gate_environment(),
             "inputs": parts.types,
             "outputs": {name: _declared(mode) for name, (mode, _) in parts.outputs.items()},
         },
-        **planning.gate_compute.fields,
+        **planning.gate_compute.own_fields(),
         "inputs": parts.bound,
         "outputs": {name: _placed(path) for name, (_, path) in parts.outputs.items()},
     }  # fmt: skip
     if planning.settings.identity is not None:
         node["identity"] = _identity(planning.settings.identity)
     return node, Control(digest=digest, source=gate.name, launch=launch, step={})
+
+
+def _refuse_container(planning: AzurePlanning, gate: spec.Gate, name: str) -> None:
+    """Refuse a condition on what a program writes, which leaves no scalars.
+
+    Raises:
+        UnsupportedFeatureError: It is one.
+    """
+    if isinstance(planning.steps[name].run, spec.Container):
+        behind = (
+            s.name for s in planning.pipeline.steps if s.branch and s.branch.gate == gate.name
+        )
+        raise UnsupportedFeatureError(
+            next(behind, gate.name),
+            f"a condition on what the container step '{name}' writes",
+            "azureml",
+            "Let a Python step read it and return the value, and use that in the condition.",
+        )
 
 
 def condition_of(planning: AzurePlanning, condition: spec.Condition) -> dict[str, Any]:
@@ -313,7 +332,7 @@ def _node(
     }
     if plan.distribution is not None:
         component["distribution"] = plan.distribution
-    fields = dict(plan.compute.fields)
+    fields = plan.compute.own_fields()
     own = planning.settings.of(planning.pipeline.name, step.name)
     if own.shm_size is not None:
         fields["resources"] = {**fields.get("resources", {}), "shm_size": own.shm_size}

@@ -99,6 +99,7 @@ class AzurePlanning(Planning):
         self.native = {step.name: keys.take(step.name) for step in build.spec.steps}
         self.gates = {gate.name: keys.take(f"gate_{gate.name}") for gate in build.spec.gates}
         self._computes: dict[Any, Compute] = {}
+        self._plans: dict[str, StepPlan] = {}
         self._outputs = {step.name: output_keys(step) for step in build.spec.steps}
 
     def output_key(self, step: str, output: str) -> str:
@@ -129,7 +130,6 @@ class AzurePlanning(Planning):
         """Where gates run."""
         return computes.smallest(self.settings)
 
-    @cached_property
     def gate_environment(self) -> str | dict[str, Any]:
         """What gates run in, which need nothing but Python."""
         settings = self.settings
@@ -184,6 +184,11 @@ class AzurePlanning(Planning):
             UnsupportedFeatureError: Azure ML cannot honour a setting.
             ConfigurationError: The profile does not fit the step.
         """
+        if step.name not in self._plans:
+            self._plans[step.name] = self._plan(step)
+        return self._plans[step.name]
+
+    def _plan(self, step: spec.Step) -> StepPlan:
         settings = self.settings
         own = settings.of(self.pipeline.name, step.name)
         image, python = self.environment(step, own, lambda _: BASE)

@@ -29,9 +29,8 @@ def command(
     chosen = runs or tuple(
         state.run for state in list(provider.runs()) if state.unsent and not state.sending
     )
-    if chosen:
-        lean.import_mlflow()
-    sent = {run: provider.sync(run) for run in chosen}
+    with lean.sparing():
+        sent = {run: provider.sync(run) for run in chosen}
     left = sum(one.left for one in sent.values() if one.error)
     if as_json:
         print_json(

@@ -19,7 +19,7 @@ SUBSCRIPTION = "/subscriptions/{subscription}"
 GROUP = SUBSCRIPTION + "/resourceGroups/{resourceGroupName}"
 
 
-def _in_group(address: str, name: str, *replaces: str, **others: Any) -> Facts:
+def _in_group(address: str, name: str, *replaces: str, typed: bool = True, **others: Any) -> Facts:
     """Return the facts of what is in a resource group.
 
     Args:
@@ -27,11 +27,13 @@ def _in_group(address: str, name: str, *replaces: str, **others: Any) -> Facts:
             is part of in braces.
         name: The property that holds its own name.
         replaces: What else cannot be changed in place.
+        typed: Whether the SDK knows its type as an output.
         others: Other facts.
     """
     parents = [part[1:-1] for part in address.split("/") if part.startswith("{")]
     kind = "/".join(part for part in address.split("/") if not part.startswith("{"))
-    computed = {"name": "{" + name + "}", "type": kind, **others.pop("computed", {})}
+    computed = {"name": "{" + name + "}", **others.pop("computed", {})}
+    computed |= {"type": kind} if typed else {}
     return Facts(
         name=name,
         id=f"{GROUP}/providers/{address}/{{{name}}}",
@@ -222,6 +224,7 @@ FACTS: dict[str, Facts] = {
         "network:PrivateDnsZoneGroup": _in_group(
             "Microsoft.Network/privateEndpoints/{privateEndpointName}/privateDnsZoneGroups",
             "privateDnsZoneGroupName",
+            typed=False,
         ),
         "privatedns:PrivateZone": _in_group(
             "Microsoft.Network/privateDnsZones", "privateZoneName", "location"
