@@ -1,7 +1,5 @@
 """Azure ML, as the emulator runs it, does what every provider must."""
 
-import pytest
-
 from tests.providers.azureml.cloud import CLOUD
 from waterflow.testing import CloudProviderConformance
 
