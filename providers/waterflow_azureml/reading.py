@@ -51,7 +51,7 @@ def natives(definition: Mapping[str, Any]) -> dict[str, NativeStep]:
 
 
 def _ordered(nodes: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    """Return the names of nodes, each after those that it is bound to: JSON may have sorted them."""
+    """Return nodes, each after those that it is bound to: JSON may have sorted them."""
     bound = {
         name: dict.fromkeys(
             binding["job"]

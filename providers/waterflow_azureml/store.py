@@ -108,7 +108,8 @@ class AzureStore(OutsideData):
                     if (one.metadata or {}).get("hdi_isfolder") != "true"
                 ]
             except ResourceNotFoundError:
-                raise absent(self.uri, f"there is no container '{self.container}'") from None
+                where = f"'{self.container}' in the storage account {self._address.account}"
+                raise absent(self.uri, f"there is no container {where}") from None
 
     def _blob(self, key: str) -> BlobClient:
         return self._client.get_blob_client(key)
@@ -253,7 +254,10 @@ def _resolved(uri: str) -> BlobAddress:
         return address
     place = datastore_address(uri)
     if place is None or not place.workspace:
-        raise ConfigurationError(f"Data at {uri} names no place in Azure's storage. Write {_FORM}")
+        raise ConfigurationError(
+            f"Data at {uri} names no bucket, which in Azure's storage is a container of an "
+            f"account. Write {_FORM}"
+        )
     account, container = ask_datastore(place)
     return BlobAddress(account, container, place.path)
 

@@ -180,7 +180,8 @@ class _Wiring:
 
     # --- nodes ----------------------------------------------------------------------------------
 
-    def _node(self, name: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    def _node(self, name: str, written: Mapping[str, Any]) -> dict[str, Any]:
+        node: dict[str, Any] = {**_of_component(written["component"]), **written}
         wired_node: dict[str, Any] = {
             "name": name,
             "type": "command",
@@ -228,7 +229,7 @@ class _Wiring:
             "environment": f"azureml:{self._environment(entry['environment'])}",
             "name": ANONYMOUS,
             "version": str(entry.get("version", "1")),
-            **{key: value for key, value in entry.items() if key not in _OWN},
+            **{key: value for key, value in entry.items() if key not in _OWN and value != {}},
             "type": "command",
             "_source": _SOURCE,
         }
@@ -271,6 +272,13 @@ class _Wiring:
         if match is None:
             return text.removeprefix("azureml:")
         return f"{self._workspace}/{kind}/{match['name']}/versions/{match['version']}"
+
+
+def _of_component(component: Any) -> dict[str, Any]:
+    """Return what a node has of its component where it does not say so itself."""
+    if not isinstance(component, dict):
+        return {}
+    return {key: component[key] for key in ("distribution", "resources") if key in component}
 
 
 def _text(value: Any) -> str:

@@ -82,6 +82,10 @@ class OutsideStore(ABC):
         """Return the address of an object, or of all that a key begins."""
         return f"{scheme or self.schemes[0]}://{self.name}/{key}"
 
+    def elsewhere(self, bucket: str) -> str:
+        """Return the address of an object in another bucket; "" names none."""
+        return f"{self.schemes[0]}://{bucket}/a.csv"
+
     def request(self, key: str) -> str:
         """Return what the request contains that reads an object's content."""
         return f"GET /{self.name}/{key}"
@@ -314,11 +318,11 @@ class StoreConformance:
             with pytest.raises(ConfigurationError, match=f"{store.uri(key)} is not there"):
                 pin(store.uri(key))
         with pytest.raises(ConfigurationError, match=store.missing_bucket):
-            pin(f"{store.schemes[0]}://no-such-bucket/a.csv")
+            pin(store.elsewhere("no-such-bucket"))
 
     def test_an_address_without_a_bucket_is_told(self, store: OutsideStore, pin: Any) -> None:
         with pytest.raises(ConfigurationError, match="names no bucket"):
-            pin(f"{store.schemes[0]}:///a.csv")
+            pin(store.elsewhere(""))
 
 
 class VersionedStoreConformance(StoreConformance):

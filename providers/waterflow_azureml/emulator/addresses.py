@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from waterflow_azureml.emulator.resources import Resources
 
@@ -81,10 +81,16 @@ class Addresses:
     Args:
         resources: The documents of all resources.
         workspace: The workspace's ARM id.
+        output: Returns where an output of a job is, for `azureml://jobs/...`; None for no such one.
     """
 
-    def __init__(self, resources: Resources, workspace: str) -> None:
-        self._resources, self._workspace = resources, workspace
+    def __init__(
+        self,
+        resources: Resources,
+        workspace: str,
+        output: Callable[[str, str], str | None] | None = None,
+    ) -> None:
+        self._resources, self._workspace, self._output = resources, workspace, output
 
     def asset(self, address: str) -> Asset | None:
         """Return the asset that an address names; None for an address that is none of an asset.
@@ -103,19 +109,18 @@ class Addresses:
                 return self._version(self._workspace, kind, match["name"], match["version"])
         raise AddressError(f"there is no data asset '{match['name']}' in the workspace")
 
-    def place(self, address: str, outputs: Mapping[str, Mapping[str, str]] | None = None) -> Place:
+    def place(self, address: str) -> Place:
         """Return where the data of an address is.
 
         Args:
             address: A URI, or an asset's name or id.
-            outputs: Job -> output -> its address, for `azureml://jobs/...`.
 
         Raises:
             AddressError: It names nothing that there is.
         """
         asset = self.asset(address)
         if asset is not None:
-            return self.place(asset.uri, outputs)
+            return self.place(asset.uri)
         match = _DATASTORE.fullmatch(address)
         if match is not None:
             return self._in_datastore(match["store"], unquote(match["path"] or ""))
@@ -124,7 +129,7 @@ class Addresses:
             return Place(match["account"], match["container"], unquote(match["path"] or ""))
         match = _JOB.fullmatch(address)
         if match is not None:
-            whole = (outputs or {}).get(match["job"], {}).get(match["output"])
+            whole = self._output(match["job"], match["output"]) if self._output else None
             if whole is None:
                 raise AddressError(f"job '{match['job']}' has no output '{match['output']}'")
             place = self.place(whole)

@@ -11,7 +11,9 @@ from waterflow_azureml.emulator import blob_wire, datastores, documents, identit
 from waterflow_azureml.emulator.errors import Refusal, invalid
 from waterflow_azureml.emulator.routes import (
     GROUP,
+    LOGIN,
     MANAGEMENT,
+    METADATA,
     How,
     Request,
     Route,
@@ -254,6 +256,35 @@ def _identity_shown(world: World, record: Record, envelope: dict[str, Any]) -> d
 # --- subscriptions and groups ---------------------------------------------------------------------
 
 
+def _metadata(world: World, request: Request) -> Reply:
+    """Tell where the cloud's services are, as SDKs ask before anything else."""
+    del world, request
+    login = f"https://{LOGIN}"
+    return json_answer(
+        [
+            {
+                "name": "AzureCloud",
+                "portal": "https://portal.azure.com",
+                "resourceManager": f"https://{MANAGEMENT}/",
+                "microsoftGraphResourceId": "https://graph.microsoft.com/",
+                "authentication": {
+                    "loginEndpoint": f"{login}/",
+                    "audiences": [
+                        "https://management.core.windows.net/", f"https://{MANAGEMENT}/",
+                    ],
+                    "tenant": "common",
+                    "identityProvider": "AAD",
+                },
+                "suffixes": {
+                    "storage": "core.windows.net",
+                    "keyVaultDns": "vault.azure.net",
+                    "acrLoginServer": "azurecr.io",
+                },
+            }
+        ]
+    )  # fmt: skip
+
+
 def _subscription(world: World, request: Request) -> Reply:
     del world
     return json_answer(_said(request.scope.subscription))
@@ -388,6 +419,7 @@ NEIGHBOURS: Final = (
 
 _READ: Final = "Microsoft.Resources/subscriptions/resourceGroups"
 ROUTES: Final = [
+    Route("GET", MANAGEMENT, METADATA, "cloud.metadata", _metadata, How.STATE),
     Route("GET", MANAGEMENT, "/subscriptions", "subscriptions.list", _subscriptions, How.STATE),
     Route("GET", MANAGEMENT, _SUBSCRIPTION, "subscriptions.get", _subscription, How.STATE),
     Route(

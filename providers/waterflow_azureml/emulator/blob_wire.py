@@ -246,7 +246,7 @@ def copied(held: Blob) -> tuple[tuple[str, str], ...]:
 
 def common() -> tuple[tuple[str, str], ...]:
     """Return the headers of every answer."""
-    return (("x-ms-version", VERSION), ("x-ms-request-id", "00000000-0000-0000-0000-000000000000"))
+    return (("x-ms-version", VERSION),)
 
 
 def xml(root: str, content: str, status: int = 200) -> Reply:

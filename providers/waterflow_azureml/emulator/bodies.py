@@ -212,12 +212,14 @@ def mapping(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def seconds(text: str) -> float:
-    """Return a duration of ISO 8601, such as `PT5M`, in seconds.
+def seconds(text: Any) -> float:
+    """Return a duration in seconds: one of ISO 8601, such as `PT5M`, or a number of them.
 
     Raises:
         BodyError: It is none.
     """
+    if not isinstance(text, str):
+        return number("timeout", text)
     match = _DURATION.fullmatch(text)
     if match is None or not any(match.groups()):
         raise BodyError(f"'{text}' is no duration: write it as PT1H30M")
@@ -225,9 +227,26 @@ def seconds(text: str) -> float:
     return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
 
-def mode(text: str | None) -> str:
+def number(name: str, value: Any) -> float:
+    """Return a number, which may be written as text.
+
+    Args:
+        name: What it is.
+        value: What stands in the body.
+
+    Raises:
+        BodyError: It is none.
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise BodyError(f"'{name}' must be a number: {value!r}") from None
+
+
+def mode(value: Any) -> str:
     """Return a mode's name as YAML has it; "" for none."""
-    return _MODES.get((text or "").replace("_", "").lower(), text or "")
+    text = "" if value is None else str(value)
+    return _MODES.get(text.replace("_", "").lower(), text)
 
 
 def given(name: str, value: Any) -> Given | None:
@@ -288,12 +307,20 @@ def target(name: str, value: Any) -> Target:
     )
 
 
-def port(name: str, value: Mapping[str, Any], *, output: bool = False) -> Port:
+def port(name: str, declared: Any, *, output: bool = False) -> Port:
     """Return an input or output as a component declares it.
+
+    Args:
+        name: Its name.
+        declared: What stands in the component; an output may say nothing.
+        output: Whether it is an output.
 
     Raises:
         BodyError: It is declared wrongly.
     """
+    if not isinstance(declared, dict) and not (output and declared is None):
+        raise BodyError(f"'{name}' of the component must be an object: {declared!r}")
+    value = cast("dict[str, Any]", declared or {})
     kind = str(value.get("type", "uri_folder" if output else "string")).lower()
     how = mode(value.get("mode"))
     if how and how not in (_OUTPUT_MODES if output else _INPUT_MODES):
@@ -301,8 +328,11 @@ def port(name: str, value: Mapping[str, Any], *, output: bool = False) -> Port:
     default = value.get("default")
 
     def bound(key: str) -> float | None:
-        return None if value.get(key) is None else float(value[key])
+        return None if value.get(key) is None else number(f"{name}.{key}", value[key])
 
+    choices: Any = value.get("enum") or []
+    if not isinstance(choices, list):
+        raise BodyError(f"'{name}.enum' must be a list: {choices!r}")
     return Port(
         kind,
         how,
@@ -310,7 +340,7 @@ def port(name: str, value: Mapping[str, Any], *, output: bool = False) -> Port:
         None if default is None else str(default),
         bound("min"),
         bound("max"),
-        tuple(str(one) for one in value.get("enum") or ()),
+        tuple(str(one) for one in cast("list[Any]", choices)),
     )
 
 
@@ -361,7 +391,7 @@ def settings(body: Mapping[str, Any]) -> dict[str, Any]:
     if said(resources, "instance_count") is not None:
         values["instances"] = _whole("instance_count", said(resources, "instance_count"))
     if timeout is not None:
-        values["timeout"] = seconds(timeout) if isinstance(timeout, str) else float(timeout)
+        values["timeout"] = seconds(timeout)
     if mapping(body, "distribution"):
         values["distribution"] = _distribution(mapping(body, "distribution"))
     return values

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.emulation.clock import Clock
@@ -24,6 +27,7 @@ from waterflow_azureml.emulator import (
     job_routes,
     lake,
     mlflow_routes,
+    models,
     operation_routes,
     preparing,
     refused,
@@ -94,6 +98,7 @@ class AzureCloud(Cloud):
         resources = Resources(clock)
         storage = Blobs(clock, (state or site.work.parent) / "blobs")
         operations, vaults = Operations(resources), Vaults(clock)
+        tracking = Tracking((state or site.work.parent) / "mlflow")
         parts: dict[str, Any] = {"identities": Identities()}
         self._world = World(
             site=site,
@@ -107,19 +112,24 @@ class AzureCloud(Cloud):
         )
         parts |= {
             "schedules": JobScheduler(self._world),
-            "jobs": Jobs(self._world),
+            "jobs": Jobs(self._world, tracking),
             "resources": resources,
             "operations": operations,
             "vaults": vaults,
             "blobs": storage,
             # Last: jobs that end may still have something to say.
-            "mlflow": Tracking((state or site.work.parent) / "mlflow"),
+            "mlflow": tracking,
         }
         return parts
 
     def prepare(self, wishes: str) -> Iterable[str]:
         """Make the workspaces that profiles name, and one for who names none."""
         return preparing.prepare(self.world, wishes)
+
+    def begin(self, parts: Mapping[str, Any]) -> None:
+        """Load what the first requests need while their client gets ready."""
+        del parts
+        threading.Thread(target=models.models, daemon=True).start()
 
     def identify(self, environ: Environ) -> tuple[str, str]:
         """Return the service and the operation that a request names."""
@@ -129,12 +139,13 @@ class AzureCloud(Cloud):
 
     def refusal(self, service: str, fault: str) -> Reply:
         """Return the service's words for a request that meets a fault."""
-        return errors.rendered(errors.FAULTS[fault], service)
+        return errors.rendered(errors.faulty(service, fault), service)
 
     def _answer(self, environ: Environ, start: Start) -> Iterable[bytes]:
         request, service = routes.read(environ), routes.service_of(environ)
         try:
-            identity.check(request, service)
+            if not self._router.open(request):
+                identity.check(request, service)
             reply = self._router.answer(self.world, request)
         except ServiceError as error:
             reply = errors.rendered(error, service)
@@ -145,4 +156,5 @@ class AzureCloud(Cloud):
             reply = errors.rendered(errors.Refusal(500, "InternalServerError", text), service)
         if request.method == "HEAD":
             reply = errors.headless(reply)
-        return reply.send(start)
+        number = ("x-ms-request-id", str(uuid.uuid4()))
+        return replace(reply, headers=(*reply.headers, number)).send(start)

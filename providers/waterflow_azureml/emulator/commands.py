@@ -84,7 +84,11 @@ class CommandJob(Job):
         super().__init__(shared.world.site, name)
         self._shared, self._world, self._workspace = shared, shared.world, workspace
         self.run_record, self.task = run, task
-        self._addresses = Addresses(self._world.resources, run.workspace)
+        self._addresses = Addresses(
+            self._world.resources,
+            run.workspace,
+            lambda job, output: shared.output(run.workspace, job, output),
+        )
         self._logs: dict[str, Log] = {}
         self._mirrors: list[transfers.Mirror] = []
         self._deadline = self._next_sync = float("inf")
@@ -346,7 +350,7 @@ class CommandJob(Job):
         return path in self._world.blobs.names(place.account, place.container, path)
 
     def _place(self, uri: str) -> Place:
-        return self._addresses.place(uri, self._shared.outputs(self.run_record.workspace))
+        return self._addresses.place(uri)
 
     def _target(self, name: str) -> str:
         """Return where an output goes."""

@@ -50,12 +50,18 @@ def _admit(
             f"The compute's name '{name}' must have 2 to 32 letters, digits and hyphens, begin "
             "with a letter, and end with no hyphen."
         )
-    inner = properties.setdefault("properties", {})
+    inner = properties["properties"] = properties.get("properties") or {}
     size = inner.get("vmSize")
     if not size:
         raise invalid("properties.properties.vmSize is required.")
-    known = next((one for one in sizes() if one.lower() == str(size).lower()), None)
     location = world.workspaces.require(request.scope).location
+    _check_size(inner, str(size), location, old)
+    _check_scale(inner)
+    body.setdefault("location", location)
+
+
+def _check_size(inner: dict[str, Any], size: str, location: str, old: Record | None) -> None:
+    known = next((one for one in sizes() if one.lower() == size.lower()), None)
     if known is None:
         raise invalid(
             f"The specified subscription has no size '{size}' in {location}: it does not exist "
@@ -65,21 +71,25 @@ def _admit(
         before = (old.properties.get("properties") or {}).get(member) if old else None
         if before and str(inner.get(member, before)).lower() != str(before).lower():
             raise invalid(f"The {member} of a compute cannot be changed: make another one.")
-    scale = inner.setdefault("scaleSettings", {})
-    least, most = scale.setdefault("minNodeCount", 0), scale.get("maxNodeCount")
+
+
+def _check_scale(inner: dict[str, Any]) -> None:
+    scale = inner["scaleSettings"] = inner.get("scaleSettings") or {}
+    least, most = scale.get("minNodeCount") or 0, scale.get("maxNodeCount")
+    scale["minNodeCount"] = least
     if most is None:
         raise invalid("properties.properties.scaleSettings.maxNodeCount is required.")
     if not 0 <= least <= most or most < 1:
         raise invalid(
             f"The node counts must be 0 <= minNodeCount <= maxNodeCount, not {least} and {most}."
         )
-    inner.setdefault("vmPriority", "Dedicated")
-    inner.setdefault("osType", "Linux")
-    scale.setdefault("nodeIdleTimeBeforeScaleDown", "PT120S")
-    if isinstance(body.get("identity"), dict):
-        for one in (body["identity"].get("userAssignedIdentities") or {}).values():
-            one.setdefault("principalId", "00000000-0000-4000-8000-000000000000")
-    body.setdefault("location", location)
+    for held, member, value in (
+        (inner, "vmPriority", "Dedicated"),
+        (inner, "osType", "Linux"),
+        (scale, "nodeIdleTimeBeforeScaleDown", "PT120S"),
+    ):
+        if held.get(member) is None:
+            held[member] = value
 
 
 def _shown(world: World, record: Record, envelope: dict[str, Any]) -> dict[str, Any]:

@@ -200,7 +200,8 @@ def _refused(_world: World, request: Request, container: str = "") -> Reply:
 # --- accounts -------------------------------------------------------------------------------------
 
 
-def _account(world: World, request: Request) -> Reply:
+def _account(world: World, request: Request, container: str = "") -> Reply:
+    del container
     account = blob_wire.account(world, request)
     return Reply(
         200,

@@ -108,16 +108,26 @@ def rendered(refusal: ServiceError, service: str) -> Reply:
     return Reply(refusal.status, json.dumps(body).encode(), headers)
 
 
-FAULTS: Final = {
-    "throttle": Refusal(
-        429,
-        "TooManyRequests",
-        "The request is being throttled as the limit has been reached. Retry after some time.",
-        headers=(("Retry-After", "1"),),
-    ),
-    "error503": Refusal(503, "ServiceUnavailable", "The service is temporarily unavailable."),
-}
-"""Fault of a request -> the cloud's refusal."""
+_THROTTLED: Final = Refusal(
+    429,
+    "TooManyRequests",
+    "The request is being throttled as the limit has been reached. Retry after some time.",
+    headers=(("Retry-After", "1"),),
+)
+_FAILING: Final = Refusal(503, "ServiceUnavailable", "The service is temporarily unavailable.")
+_BUSY: Final = Refusal(503, "ServerBusy", "The server is busy.")
+
+
+def faulty(service: str, fault: str) -> Refusal:
+    """Return the refusal of a request that meets a fault.
+
+    Args:
+        service: The service.
+        fault: `throttle` or `error503`.
+    """
+    if service == "blob":
+        return _BUSY  # its word for both
+    return _THROTTLED if fault == "throttle" else _FAILING
 
 
 class Headless(Reply):

@@ -303,8 +303,7 @@ def _ports(spec: Mapping[str, Any]) -> dict[str, Port]:
 
 def _made(spec: Mapping[str, Any]) -> dict[str, Port]:
     return {
-        name: port(name, value or {}, output=True)
-        for name, value in mapping(spec, "outputs").items()
+        name: port(name, value, output=True) for name, value in mapping(spec, "outputs").items()
     }
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from waterflow_azureml.emulator.bodies import Given
     from waterflow_azureml.emulator.spaces import Sweep
+    from waterflow_azureml.emulator.tracking import Tracking
     from waterflow_azureml.emulator.workspaces import Workspace
     from waterflow_azureml.emulator.world import World
 
@@ -57,10 +58,11 @@ class Jobs(Shared):
 
     Args:
         world: What there is.
+        tracking: The MLflow servers.
     """
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
+    def __init__(self, world: World, tracking: Tracking) -> None:
+        super().__init__(world, tracking)
         self._table = JobTable[CommandJob]()
         self._driven: dict[str, Pipeline | Search | CommandJob] = {}
         self._callbacks: dict[str, Ended] = {}
@@ -189,7 +191,7 @@ class Jobs(Shared):
             datastore=store.removeprefix("azureml:"),
             go_on=str(said(held, "continue_on_step_failure", True)).lower() == "true",
             rerun=str(said(held, "force_rerun", False)).lower() == "true",
-            limit=seconds(timeout) if isinstance(timeout, str) else None,
+            limit=None if timeout is None else seconds(timeout),
         )
 
     def _task(

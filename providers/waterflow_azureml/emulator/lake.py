@@ -15,6 +15,7 @@ from waterflow_azureml.emulator import blob_wire, blobs
 from waterflow_azureml.emulator.blob_wire import changed, common
 from waterflow_azureml.emulator.errors import Headless, Refusal, unanswered
 from waterflow_azureml.emulator.routes import DFS, Handler, How, Request, Route
+from waterflow_azureml.emulator.storage import FOLDER
 
 if TYPE_CHECKING:
     from waterflow_azureml.emulator.storage import Blob, Container
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 _MOST: Final = 5000
 _DATA: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
-FOLDER: Final = "hdi_isfolder"
-"""The metadata by which a blob stands for a folder."""
 
 
 def _missing() -> Refusal:

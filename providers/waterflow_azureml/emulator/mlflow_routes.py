@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from waterflow_azureml.emulator.errors import Refusal
 from waterflow_azureml.emulator.routes import API, WORKSPACE, How, Request, Route, json_answer
 
 if TYPE_CHECKING:
+    from waterflow_azureml.emulator.job_tracking import JobTracking
     from waterflow_azureml.emulator.tracking import Tracking
     from waterflow_azureml.emulator.world import World
 
@@ -32,11 +34,13 @@ def _handed_on(world: World, request: Request, rest: str) -> Reply:
         return _listed(world, request)
     workspace = world.workspaces.require(request.scope)
     tracking: Tracking = world.parts["mlflow"]
-    query = urlencode(request.query)
+    jobs: JobTracking = world.jobs.tracking
+    query = urlencode(jobs.inward(workspace, request.query))
     target = f"/api/{rest}{f'?{query}' if query else ''}"
+    content = json.dumps(jobs.inward(workspace, request.json)).encode() if request.body else b""
     headers = {"Content-Type": request.headers.get("content-type", "application/json")}
-    answer = tracking.server(workspace).ask(request.method, target, request.body, headers)
-    body = _PLACE.sub(rb"\1\2/runs/\3", answer.body)
+    answer = tracking.server(workspace).ask(request.method, target, content, headers)
+    body = jobs.outward(workspace, _PLACE.sub(rb"\1\2/runs/\3", answer.body))
     return Reply(answer.status, body, (("Content-Type", answer.kind),))
 
 

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import sys
+import threading
 import types
 from enum import Enum
 from functools import cache
@@ -22,6 +23,7 @@ _DURATION: Final = re.compile(
     r"-?P(?=.)(\d+(\.\d+)?W|(\d+Y)?(\d+M)?(\d+(\.\d+)?D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?)"
 )
 _LONGEST: Final = 60
+_LOADING: Final = threading.Lock()
 
 _KINDS: Final = ("CustomModel", "MLFlowModel", "MLTable", "TritonModel", "UriFile", "UriFolder")
 MORE: Final[dict[str, frozenset[str]]] = {
@@ -62,9 +64,14 @@ def violations(model: str, body: Any, prefix: str = "") -> list[str]:
     return texts
 
 
-@cache
 def models() -> types.ModuleType:
-    """Return the module of the models."""
+    """Return the module of the models, loaded by whoever asks first."""
+    with _LOADING:
+        return _loaded()
+
+
+@cache
+def _loaded() -> types.ModuleType:
     spec = importlib.util.find_spec("azure.ai.ml")
     assert spec is not None  # noqa: S101 - the emulator's LIBRARIES name it
     assert spec.submodule_search_locations is not None  # noqa: S101 - it is a package

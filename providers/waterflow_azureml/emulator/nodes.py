@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_azureml.emulator.addresses import resource_name
+from waterflow_azureml.emulator.computes import CORES
+from waterflow_azureml.emulator.sizes import sizes
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -104,7 +106,9 @@ class Nodes:
         """
         name = resource_name(compute) or SERVERLESS
         if name.lower() == SERVERLESS:
-            return Machine(SERVERLESS, size or USUAL_SIZE, count, tier == "spot", None)
+            machine = Machine(SERVERLESS, size or USUAL_SIZE, count, tier == "spot", None)
+            _check_quota(machine)
+            return machine
         record = self._resources.get(f"{workspace}/computes/{name}")
         if record is None:
             raise ComputeError("ComputeNotFound", f"There is no compute '{name}' in the workspace.")
@@ -181,3 +185,19 @@ class Nodes:
                 for run, count in cluster.busy
                 for number in range(count)
             ]
+
+
+def _check_quota(machine: Machine) -> None:
+    """Refuse what needs more cores than a subscription may have.
+
+    Raises:
+        ComputeError: It does.
+    """
+    for name, size in sizes().items():
+        if name.lower() == machine.size.lower() and size.vcpu * machine.count > CORES:
+            raise ComputeError(
+                "ResourceQuotaExceeded",
+                f"{machine.count} nodes of {name} need {size.vcpu * machine.count} cores, and the "
+                f"quota of this subscription for {size.family} is {CORES}: ask for fewer nodes or "
+                "another size, or request an increase. https://aka.ms/azureml-quota",
+            )

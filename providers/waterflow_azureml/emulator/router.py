@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from waterflow_azureml.emulator.calls import Calls
 from waterflow_azureml.emulator.errors import Refusal
-from waterflow_azureml.emulator.routes import SCOPE, Request, Route, Scope
+from waterflow_azureml.emulator.routes import MANAGEMENT, METADATA, SCOPE, Request, Route, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +56,10 @@ class Router:
             scope = Scope(*(names.pop(name, "") for name in SCOPE))
             return route, replace(request, scope=scope), names
         return None
+
+    def open(self, request: Request) -> bool:
+        """Return whether a request needs no token: it asks what everybody may know."""
+        return request.host == MANAGEMENT and request.path.lower() == METADATA
 
     def answer(self, world: World, request: Request) -> Reply:
         """Answer a request.

@@ -31,17 +31,20 @@ INFERENCE: Final = "*.inference.ml.azure.com"
 HERE: Final = "127.0.0.1"
 """This machine: where the token endpoint of the managed identity is."""
 
+METADATA: Final = "/metadata/endpoints"
+"""The path at which Azure Resource Manager tells where a cloud's services are."""
 GROUP: Final = "/subscriptions/{subscription}/resourceGroups/{group}"
 PROVIDER: Final = f"{GROUP}/providers/Microsoft.MachineLearningServices"
 WORKSPACE: Final = f"{PROVIDER}/workspaces/{{workspace}}"
 """The path of a workspace at Azure Resource Manager; its parts are the request's scope."""
 
 _SERVICES: Final = {
-    MANAGEMENT: "azureml", API: "azureml", INFERENCE: "azureml", BLOB: "blob", DFS: "dfs",
+    MANAGEMENT: "azureml", API: "azureml", INFERENCE: "inference", BLOB: "blob", DFS: "dfs",
     VAULT: "vault", LOGIN: "login", HERE: "login",
 }  # fmt: skip
 SCOPE: Final = ("subscription", "group", "workspace")
-_NAME: Final = re.compile(r"\{(\w+)(:path)?\}")
+NAME: Final = re.compile(r"\{(\w+)(:path)?\}")
+"""The names within a path."""
 _VERBS: Final = {
     "GET": "read",
     "HEAD": "read",
@@ -166,7 +169,7 @@ class Route:
         """What matches its paths."""
         parts: list[str] = []
         end = 0
-        for match in _NAME.finditer(self.path):
+        for match in NAME.finditer(self.path):
             parts += [re.escape(self.path[end : match.start()])]
             parts += [f"(?P<{match[1]}>{'.+' if match[2] else '[^/]+'})"]
             end = match.end()

@@ -47,6 +47,7 @@ class Run:
         hidden: Whether it is archived.
         compute: What it runs on: `target`, `vmSize`, `instanceCount`, `priority`.
         reuses: The run whose results stand for its own; "" for none.
+        tracked: The id by which the MLflow server knows it; "" where it never was asked.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Run:
     hidden: bool = False
     compute: dict[str, Any] = field(default_factory=dict[str, Any])
     reuses: str = ""
+    tracked: str = ""
 
     @property
     def final(self) -> bool:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from waterflow_azureml.emulator import reuse
 from waterflow_azureml.emulator.addresses import AddressError, Addresses, Place
 from waterflow_azureml.emulator.environments import EnvironmentMissingError, Environments
+from waterflow_azureml.emulator.job_tracking import JobTracking
 from waterflow_azureml.emulator.nodes import Nodes
 from waterflow_azureml.emulator.reuse import Results
+from waterflow_azureml.emulator.routes import Scope
 from waterflow_azureml.emulator.runs import Run, Runs
 from waterflow_azureml.emulator.tasks import described
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from waterflow_azureml.emulator.bodies import Target
     from waterflow_azureml.emulator.spaces import Sweep
     from waterflow_azureml.emulator.tasks import Plan, Task
+    from waterflow_azureml.emulator.tracking import Tracking
     from waterflow_azureml.emulator.workspaces import Workspace
     from waterflow_azureml.emulator.world import World
 
@@ -31,14 +34,16 @@ class Shared(ABC):
 
     Args:
         world: What there is.
+        tracking: The MLflow servers.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, tracking: Tracking) -> None:
         self.world = world
         self.runs = Runs(world.clock)
         self.results = Results()
         self.environments = Environments(world.resources, world.site.images)
         self.clusters = Nodes(world.resources)
+        self.tracking = JobTracking(self.runs, tracking)
 
     # --- who starts them --------------------------------------------------------------------------
 
@@ -118,14 +123,16 @@ class Shared(ABC):
         workspace = record.id.partition("/codes/")[0]
         return Addresses(self.world.resources, workspace).place(record.properties["codeUri"])
 
-    def outputs(self, workspace: str) -> dict[str, dict[str, str]]:
-        """Return the outputs of all jobs of a workspace: job -> output -> its address."""
-        place = workspace.lower()
-        return {
-            run.name: {name: output["uri"] for name, output in run.outputs.items()}
-            for run in self.runs
-            if run.outputs and run.workspace.lower() == place
-        }
+    def output(self, workspace: str, job: str, name: str) -> str | None:
+        """Return where an output of a job is; None where there is none.
+
+        Args:
+            workspace: The workspace's ARM id.
+            job: The job.
+            name: The output.
+        """
+        run = self.runs.get(workspace, job)
+        return run.outputs[name]["uri"] if run and name in run.outputs else None
 
     def take_output(
         self, workspace: Workspace, run: Run, name: str, one: Target, uri: str, *, named: bool
@@ -201,5 +208,6 @@ class Shared(ABC):
 
     def metric(self, run: Run, name: str) -> float | None:
         """Return the last value of a metric that a run has logged; None where there is none."""
-        del run, name
-        return None
+        parts = run.workspace.split("/")
+        workspace = self.world.workspaces.require(Scope(parts[2], parts[4], parts[8]))
+        return self.tracking.metric(workspace, run, name)

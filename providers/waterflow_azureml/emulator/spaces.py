@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow_azureml.emulator.bodies import BodyError, mapping, said, seconds
+from waterflow_azureml.emulator.bodies import BodyError, mapping, number, said, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ class Draw:
             case "choice":
                 return chance.choice(a[0])
             case "randint":
-                return chance.randrange(int(a[0]))
+                return chance.randrange(max(1, int(a[0])))
             case "uniform":
                 value = chance.uniform(a[0], a[1])
             case "loguniform":
@@ -138,8 +138,8 @@ def sweep(body: Mapping[str, Any]) -> Sweep:
     every = (
         math.prod(len(draw.arguments[0]) for draw in space.values()) if sampling == "grid" else 0
     )
-    trials = int(said(limits, "max_total_trials", every or _TRIALS))
-    parallel = int(said(limits, "max_concurrent_trials", trials))
+    trials = int(number("max_total_trials", said(limits, "max_total_trials", every or _TRIALS)))
+    parallel = int(number("max_concurrent_trials", said(limits, "max_concurrent_trials", trials)))
     if not 1 <= trials <= _MOST or not 1 <= parallel <= trials:
         raise BodyError(
             f"max_total_trials must be from 1 to {_MOST}, and max_concurrent_trials no more: "
@@ -152,7 +152,7 @@ def sweep(body: Mapping[str, Any]) -> Sweep:
 
 
 def _duration(value: Any) -> float | None:
-    return None if value is None else seconds(value) if isinstance(value, str) else float(value)
+    return None if value is None else seconds(value)
 
 
 def _sampling(value: Any) -> tuple[str, int | None]:
@@ -161,7 +161,7 @@ def _sampling(value: Any) -> tuple[str, int | None]:
     else:
         body = cast("dict[str, Any]", value)
         kind = str(said(body, "sampling_algorithm_type") or body.get("type") or "random").lower()
-        seed = None if body.get("seed") is None else int(body["seed"])
+        seed = None if body.get("seed") is None else int(number("seed", body["seed"]))
     if kind not in ("random", "grid"):
         raise BodyError(f"the emulator draws no values by '{kind}' sampling: use random or grid")
     return kind, seed
@@ -170,9 +170,9 @@ def _sampling(value: Any) -> tuple[str, int | None]:
 def _draw(name: str, value: Any) -> Draw:
     """Return how values are drawn, as a job says it, `["uniform", [0, 1]]`, or as a step does."""
     if isinstance(value, list):
-        kind, *rest = cast("list[Any]", value)
-        listed: list[Any] = rest[0] if rest else []
-        held = dict(zip(_ARGUMENTS.get(str(kind), ()), listed, strict=False))
+        kind, listed, *_ = [*cast("list[Any]", value), None, None]
+        given = cast("list[Any]", listed) if isinstance(listed, list) else []
+        held = dict(zip(_ARGUMENTS.get(str(kind), ()), given, strict=False))
     elif isinstance(value, dict):
         held = dict(cast("dict[str, Any]", value))
         kind = held.pop("type", "")
@@ -187,4 +187,6 @@ def _draw(name: str, value: Any) -> Draw:
     values = tuple(said(held, one) for one in arguments)
     if kind == "choice" and not (isinstance(values[0], list) and values[0]):
         raise BodyError(f"hyperparameter '{name}': choice needs values")
+    if kind != "choice":
+        values = tuple(number(f"{name}.{one}", said(held, one)) for one in arguments)
     return Draw(str(kind), values)

@@ -10,7 +10,7 @@ import time
 import uuid
 from base64 import b64encode
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from waterflow.emulation.clock import Clock
 
+FOLDER: Final = "hdi_isfolder"
+"""The metadata by which a blob stands for a folder."""
 _NUMBERS = itertools.count(1)
 
 
@@ -283,6 +285,10 @@ class Blobs:
             blob.created = before.created if before else blob.modified
             self.touch(account, container, name, blob)
             container.blobs[name] = blob
+            parent = name.rpartition("/")[0]
+            if account.hierarchical and parent and parent not in container.blobs:
+                folder = self.keep(b"")
+                self.place(account, container, parent, folder, {FOLDER: "true"})
             return blob
 
     def touch(self, account: Account, container: Container, name: str, blob: Blob) -> None:

@@ -5,6 +5,7 @@ import textwrap
 
 import pytest
 from waterflow_azureml.emulator import Emulator, preparing
+from waterflow_azureml.emulator.zones import zone, zones
 
 from tests.providers.azureml.workspace import FINAL, until
 
@@ -386,3 +387,11 @@ def test_schedule(ml, emulator, place, training):
     emulator.advance(3600)
     assert len([job for job in ml.jobs.list() if job.name.startswith("hourly-")]) == 2
     ml.schedules.begin_delete("hourly").result()
+
+
+def test_every_time_zone_of_the_sdk_is_known(ml):
+    from azure.ai.ml.constants import TimeZone
+
+    names = {one.value.lower() for one in TimeZone}
+    assert names == set(zones())
+    assert all(zone(name) for name in names)

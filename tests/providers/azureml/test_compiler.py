@@ -389,7 +389,7 @@ def test_a_gate_is_given_what_it_compares_and_nothing_else():
         "right": {"parameter": "least"},
     }}  # fmt: skip
     [note] = [one for one in document.notes if one.startswith("conditions are jobs")]
-    assert "good, inner on Standard_F2s_v2, $0.085 an hour" in note
+    assert "good, inner on Standard_F2s_v2, $0.0846 an hour" in note
     assert sum(1 for _ in operands(every_feature().gates[1].condition)) == 4
 
 

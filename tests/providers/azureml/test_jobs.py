@@ -1,12 +1,22 @@
 """What the Azure ML emulator makes of jobs: commands, pipelines, sweeps, refusals, faults."""
 
+import copy
+import itertools
 import json
 import textwrap
 
 import pytest
 from waterflow_azureml.emulator import Emulator
 
-from tests.providers.azureml.workspace import RefusedError, Workspace, folder, literal, step, until
+from tests.providers.azureml.workspace import (
+    SCOPE,
+    RefusedError,
+    Workspace,
+    folder,
+    literal,
+    step,
+    until,
+)
 
 STORE = "azureml://datastores/workspaceblobstore/paths"
 
@@ -22,6 +32,7 @@ def azure():
 CLUSTER = {"computeId": "one"}
 _REST = "echo $MLFLOW_TRACKING_URI | cut -d/ -f1-5; pwd | cut -d/ -f1-5"
 _JOBS = "/mnt/azureml/cr/j"
+_CURATED = "azureml://registries/azureml/environments/sklearn-1.5/labels/latest"
 _TOKEN = """python -c '
 import json, os, urllib.request
 address = os.environ["MSI_ENDPOINT"] + "?resource=https://vault.azure.net"
@@ -78,6 +89,14 @@ COMMANDS = {
         "cat ${{inputs.d}}/b.txt",
         {"inputs": {"d": folder("azureml:given@latest")}}, "Completed", "B",
     ),
+    "model": (
+        "cat ${{inputs.d}}/a.txt",
+        {"inputs": {"d": {"jobInputType": "custom_model", "uri": "azureml:kept:1"}}},
+        "Completed", "A",
+    ),
+    "curated": (
+        "echo ran", {"environmentId": _CURATED}, "Completed", "ran",
+    ),
     "code": ("cat main.txt; ls", {"codeId": "CODE"}, "Completed", "C\nmain.txt"),
     "fails": (
         "echo last words; exit 3", {}, "Failed", "exited with status code 3",
@@ -92,6 +111,10 @@ COMMANDS = {
     ),
     "too-many-nodes": (
         "true", {**CLUSTER, "resources": {"instanceCount": 2}}, "Failed", "has 1 at most",
+    ),
+    "too-many-cores": (
+        "true", {"resources": {"instanceCount": 4, "instanceType": "Standard_D96ds_v5"}},
+        "Failed", "the quota of this subscription",
     ),
     "conda": ("echo built", {"environmentId": "CONDA"}, "Completed", "built"),
     "broken-conda": ("true", {"environmentId": "BROKEN"}, "Failed", "Image build failed"),
@@ -113,6 +136,8 @@ def commands(azure):
     for version, place in (("1", "given/"), ("2", "given/sub/")):
         properties = {"dataType": "uri_folder", "dataUri": f"{STORE}/{place}"}
         azure.put(f"data/given/versions/{version}", properties)
+    kept = {"modelType": "custom_model", "modelUri": f"{STORE}/given/"}
+    azure.put("models/kept/versions/1", kept)
     code = azure.put(
         "codes/files/versions/1",
         {"codeUri": f"https://{azure.account}.blob.core.windows.net/{azure.container}/code"},
@@ -129,7 +154,7 @@ def commands(azure):
         body = dict(more)
         if "codeId" in body:
             body["codeId"] = code
-        if "environmentId" in body:
+        if body.get("environmentId") in built:
             body["environmentId"] = built[body["environmentId"]]
         azure.command(command, name, **body)
 
@@ -191,6 +216,9 @@ def test_outputs(azure):
         ("mine/outputs-own/new.txt", "5\n"), ("mine/outputs-own/old.txt", "old"),
     ):  # fmt: skip
         assert azure.blob(place) == text
+    taken = {"d": folder("azureml://jobs/outputs/outputs/plain")}
+    azure.wait(azure.command("cat ${{inputs.d}}/p", "takes", inputs=taken))
+    assert azure.log("takes") == "1\n"
     asset = azure("GET", "data/result/versions/7")["properties"]
     assert (asset["dataType"], asset["dataUri"]) == (
         "uri_folder", f"{STORE}/azureml/outputs/named/",
@@ -479,6 +507,18 @@ def test_pipelines_within_pipelines(azure, parts):
 
 # --- sweeps -------------------------------------------------------------------------------------
 
+_LOGGING = """echo ${{inputs.x}} ${{search_space.lr}} ${{search_space.kind}}
+test ${{search_space.lr}}${{search_space.kind}} != 2b && python -c '
+import json, os, urllib.request
+base = os.environ["MLFLOW_TRACKING_URI"].replace("azureml:", "https:").replace("v1.0", "v2.0")
+metric = {"run_id": os.environ["MLFLOW_RUN_ID"], "key": "acc", "timestamp": 1, "step": 0}
+body = json.dumps(metric | {"value": ${{search_space.lr}}}).encode()
+bearer = {"Authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"],
+          "Content-Type": "application/json"}
+request = urllib.request.Request(base + "/api/2.0/mlflow/runs/log-metric", body, bearer)
+urllib.request.urlopen(request)
+'
+"""
 SWEEP = {
     "jobType": "Sweep",
     "searchSpace": {"lr": ["choice", [[1, 2]]], "kind": ["choice", [["a", "b"]]]},
@@ -490,18 +530,25 @@ SWEEP = {
 
 def test_sweep_runs_its_command_over_its_space(azure):
     trial = {
-        "command": "echo ${{inputs.x}} ${{search_space.lr}} ${{search_space.kind}}; "
-        "test ${{search_space.lr}}${{search_space.kind}} != 2b",
+        "command": _LOGGING,
         "environmentId": azure.environment,
     }
-    name = azure.job({**SWEEP, "trial": trial, "inputs": {"x": literal("in")}})
-    assert azure.wait(name)["status"] == "Completed"  # one trial that fails is no failure
+    outputs = {"o": {"jobOutputType": "uri_folder"}}
+    name = azure.job({**SWEEP, "trial": trial, "inputs": {"x": literal("in")}, "outputs": outputs})
+    run = azure.wait(name)
+    assert run["status"] == "Completed"  # one trial that fails is no failure
     children = azure.history(f"runs/{name}/children")["value"]
     assert [one["runId"] for one in children] == [f"{name}_{n}" for n in range(4)]
     logs = sorted(azure.log(one["runId"]) for one in children)
     assert logs == ["in 1 a\n", "in 1 b\n", "in 2 a\n", "in 2 b\n"]
     assert sorted(one["status"] for one in children) == ["Completed"] * 3 + ["Failed"]
-    assert json.loads(children[0]["tags"]["hyperparameters"]) == {"lr": 1, "kind": "a"}
+    points = {one["runId"]: json.loads(one["tags"]["hyperparameters"]) for one in children}
+    best = azure.run(name)["properties"]["best_child_run_id"]
+    assert points[best] == {"lr": 2, "kind": "a"}
+    host, path = "eastus.api.azureml.ms", f"/mlflow/v2.0{SCOPE}/api/2.0/mlflow/runs/get"
+    tracked = azure("GET", path, host=host, run_id=best)["run"]
+    assert (tracked["info"]["run_id"], tracked["data"]["metrics"][0]["value"]) == (best, 2)
+    assert azure.run(name)["outputs"] == azure.run(best)["outputs"]
 
 
 # --- refusals -----------------------------------------------------------------------------------
@@ -644,3 +691,91 @@ def test_faults_and_a_kept_state(tmp_path):
         assert azure.wait("after")["status"] == "Completed"
         child = azure.children("after")["good"]
         assert child["properties"]["azureml.reusedrunid"] == good
+
+
+# --- no failure of our own ----------------------------------------------------------------------
+
+STRANGE = (None, 5, "x", [], {}, [1], {"a": 1}, -1)
+
+
+def _places(value, path=()):
+    """Yield the places of all that is in a body."""
+    held = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in held:
+        yield (*path, key)
+        if isinstance(one, (dict, list)):
+            yield from _places(one, (*path, key))
+
+
+def _changed(value, path, other):
+    whole = copy.deepcopy(value)
+    part = whole
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = other
+    return whole
+
+
+def _put_all(azure, put, whole):
+    """Put a body with each of its members changed, and return the failures that are ours."""
+    failures = []
+    for number, path in enumerate(_places(whole)):
+        strange = STRANGE[number % len(STRANGE)]
+        try:
+            put(_changed(whole, path, strange))
+        except RefusedError as refused:
+            if refused.status not in (400, 404, 409, 501):
+                failures.append((path, strange, refused.message))
+    return failures
+
+
+def test_strange_bodies_are_refused_or_run(azure, parts, commands):
+    numbers = itertools.count(1)
+    azure.wait(azure.command("sleep 60", "keeps-the-node", **CLUSTER), ("Running",))
+
+    def put(body):
+        """Put a job that waits for the node, so that nothing of it runs."""
+        azure.put(f"jobs/strange-{next(numbers)}", body)
+
+    def put_spec(spec):
+        path = f"components/strange{next(numbers)}/versions/1"
+        identity = azure.put(path, {"componentSpec": spec})["id"]
+        jobs = {"a": step(identity, {"x": 4}, computeId="one")}
+        put({"jobType": "Pipeline", "jobs": jobs})
+
+    body = {
+        "jobType": "Command", "command": "true ${{inputs.x}}", **CLUSTER,
+        "environmentId": azure.environment, "tags": {"a": "b"}, "properties": {"c": "d"},
+        "inputs": {"x": literal(1), "d": folder(f"{STORE}/given/", mode="Download")},
+        "outputs": {"o": {"jobOutputType": "uri_folder", "uri": f"{STORE}/y/", "mode": "Upload"}},
+        "limits": {"jobLimitsType": "Command", "timeout": "PT1M"},
+        "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1},
+        "resources": {"instanceCount": 1}, "environmentVariables": {"A": "b"},
+        "identity": {"identityType": "Managed"}, "queueSettings": {"jobTier": "Spot"},
+    }  # fmt: skip
+    one = step(
+        parts["make"], {"x": "${{parent.inputs.n}}"}, computeId="one",
+        outputs={"o": {"value": "${{parent.outputs.all}}", "type": "literal"}},
+        limits={"timeout": "PT1M"}, environment_variables={"A": "b"},
+        resources={"instance_count": 1}, queue_settings={"job_tier": "Spot"},
+        distribution={"distribution_type": "Mpi", "process_count_per_instance": 1},
+    )  # fmt: skip
+    pipeline = {
+        "jobType": "Pipeline", "jobs": {"a": one}, "inputs": {"n": literal(3)},
+        "outputs": {"all": {"jobOutputType": "uri_folder"}},
+        "settings": {"default_compute": "one", "force_rerun": False},
+    }  # fmt: skip
+    trial = {"command": "true ${{search_space.lr}}", "environmentId": azure.environment}
+    spec = {
+        "name": "z", "version": "1", "type": "command", "command": "true",
+        "environment": f"azureml:{azure.environment}", "is_deterministic": False,
+        "inputs": {"x": {"type": "integer", "default": "4", "min": "1", "max": "9", "enum": ["4"]}},
+        "outputs": {"o": {"type": "uri_folder", "mode": "rw_mount"}},
+        "resources": {"instance_count": 1},
+    }  # fmt: skip
+    failures = [
+        *_put_all(azure, put, body), *_put_all(azure, put, pipeline),
+        *_put_all(azure, put, {**SWEEP, **CLUSTER, "trial": trial}),
+        *_put_all(azure, put_spec, spec),
+    ]  # fmt: skip
+    assert failures == []
