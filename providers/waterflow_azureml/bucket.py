@@ -19,6 +19,9 @@ _ANSWER: Final = re.compile(
     r"<Code>(?P<code>[^<]*)</Code>(?:.*?<Message>(?P<message>[^<]*)</Message>)?", re.DOTALL
 )
 _STATUS: Final = re.compile(r"status code: (?P<status>\d{3})")
+_PLACE: Final = re.compile(
+    r"https://(?P<account>\w+)\.blob\.core\.windows\.net/(?P<container>[\w$-]+)"
+)
 _CLASSES: Final = {
     "AlreadyExistsError": 409,
     "FileNotFoundError": 404,
@@ -78,5 +81,11 @@ def object_error(operation: str, error: Exception) -> WaterflowError:
     answer, status = _ANSWER.search(text), _STATUS.search(text)
     code = answer["code"] if answer else ""
     message = (answer["message"] if answer else None) or text.rpartition(" - ")[2]
+    place = _PLACE.search(text)
+    if code == "ContainerNotFound" and place is not None:
+        message = (
+            f"there is no container '{place['container']}' in the storage account "
+            f"'{place['account']}'"
+        )
     number = int(status["status"]) if status else _CLASSES.get(type(error).__name__, 0)
     return refusal(operation, number, code or type(error).__name__, message.partition("\n")[0])

@@ -214,7 +214,7 @@ class Azure:
                 headers={"Accept": "application/json", **(headers or {})},
                 json=body,
             )
-            response = self._pipeline(scope).send_request(request)
+            response = self._pipeline(scope).send_request(request, retry_on_methods=_METHODS)
         if not passed(response.status_code):
             self._refuse(operation, response)
         return response
@@ -254,7 +254,6 @@ class Azure:
                     retry_status=10,
                     retry_backoff_factor=0.25,
                     retry_backoff_max=30,
-                    retry_on_methods=_METHODS,
                 ),
                 *authentication,
             ],

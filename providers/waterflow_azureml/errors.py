@@ -54,6 +54,11 @@ CONNECTION: Final = ErrorKind(
 CERTIFICATE: Final = ErrorKind(
     ProviderError, "Check the proxy, and name its certificates: REQUESTS_CA_BUNDLE=FILE"
 )
+IMAGE: Final = ErrorKind(
+    ProviderError,
+    "Look at the log of the image: waterflow logs RUN. Then correct the image's name or the "
+    "requirements, and see that the workspace may pull from its registry",
+)
 REFUSED: Final = ErrorKind(
     ProviderError, "For all that is wrong with it: waterflow validate TARGET"
 )
@@ -78,6 +83,10 @@ CODES: Final = by_name(
         "OverconstrainedAllocationRequest", "OverconstrainedZonalAllocationRequest",
         "QuotaExceeded", "ResourceQuotaExceeded", "SkuNotAvailable", "TotalCoreQuotaReached",
         "VirtualMachineQuotaExceeded", "VMFamilyQuotaReached", "ZonalAllocationFailed",
+    )),
+    (IMAGE, (
+        "DockerBuildFailed", "DockerPullFailed", "EnvironmentBuildFailed", "ImageBuildFailed",
+        "ImageBuildFailure", "ImageMaterializationFailed", "ImageNotFound", "ImagePullFailure",
     )),
     (NOT_FOUND, (
         "BlobNotFound", "ComputeNotFound", "ContainerNotFound", "EntityNotFound",
@@ -158,6 +167,8 @@ def translation(error: BaseException, operation: str) -> ProviderError | None:
     if "HttpResponseError" in names and response is not None and "AzureError" in names:
         return answered(operation, response.status_code, _body(response), str(error))
     kind = next((_CLASSES[name] for name in names if name in _CLASSES), ErrorKind(ProviderError))
+    if kind.error is ProviderError and "HttpResponseError" in names:
+        kind = CONNECTION  # an answer that broke off
     words = str(error)
     if kind is CONNECTION and "CERTIFICATE_VERIFY_FAILED" in words:
         kind = CERTIFICATE

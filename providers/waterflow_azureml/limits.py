@@ -87,8 +87,8 @@ def used(document: AzureMLDocument) -> list[Limit]:
         STEPS.used(len(jobs)),
         BODY.used(document.size),
         *nearest(COMMAND, [(names[k], _command(job)) for k, job in jobs.items()]),
-        *nearest(NODES, [(names[k], instances(job)) for k, job in jobs.items()]),
-        *nearest(SECONDS, [(names[k], seconds(job)) for k, job in jobs.items()]),
+        *nearest(NODES, [(names[k], n) for k, job in jobs.items() if (n := instances(job)) > 1]),
+        *nearest(SECONDS, [(names[k], n) for k, job in jobs.items() if (n := seconds(job))]),
     ]
 
 

@@ -90,8 +90,8 @@ class AzureMLProvider(CloudProvider):
     @property
     def where(self) -> str:
         """Where runs are looked for, for messages."""
-        name = naming.display_name(self.settings.prefix, "...")
-        return f"a pipeline job '{name}' in the workspace {self.settings.workspace}"
+        name = naming.display_name(self.settings.prefix, "")
+        return f"a pipeline job '{name}-...' in the workspace {self.settings.workspace}"
 
     @property
     def programs(self) -> Mapping[str, bytes]:

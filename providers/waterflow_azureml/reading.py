@@ -75,8 +75,10 @@ def fingerprints(definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
 
     https://learn.microsoft.com/azure/machine-learning/how-to-debug-pipeline-reuse-issues
     """
+    forced = bool((definition.get("settings") or {}).get("force_rerun"))
     return {
-        name: Fingerprint(_marked(_compared(node)), _lifetime(node))
+        # Of a job that was to answer nothing by earlier results, nobody says that its own count.
+        name: Fingerprint(_marked(_compared(node)), None if forced else _lifetime(node))
         for name, node in definition["jobs"].items()
     }
 

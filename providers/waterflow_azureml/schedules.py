@@ -14,7 +14,7 @@ from waterflow_azureml import wire
 from waterflow_azureml.connections import ML_SCOPE, SCHEDULES, Connections
 from waterflow_azureml.cron import shown, trigger
 from waterflow_azureml.errors import PROVIDER, answered
-from waterflow_azureml.service import DOCUMENT, PLACE
+from waterflow_azureml.service import DOCUMENT, NATIVE, PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +85,7 @@ class AzureMLSchedules:
         texts = native_parameters(compiled, scheduled_values(build.spec, parameters))
         version = self._deploy(build, compiled).version
         wired = wire.wired(self._service.document(version), self._connections.workspace)
-        notes = {DOCUMENT: version, PLACE: self._bucket.uri()}
+        notes = {DOCUMENT: version, PLACE: self._bucket.uri(), NATIVE: name}
         job = self._service.job_properties(wired, texts, notes)
         wish = {
             "displayName": name,

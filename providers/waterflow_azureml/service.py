@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 CONSOLE: Final = "https://ml.azure.com"
 DOCUMENT: Final = "waterflow.document"
 PLACE: Final = "waterflow.place"
+NATIVE: Final = "waterflow.native"
 RUN: Final = "waterflow.run"
 TOKEN: Final = "waterflow.token"  # noqa: S105 - the name of a property
 """What is noted in a job's properties, outside of its document."""
@@ -49,6 +50,9 @@ TAG: Final = "waterflow.build"
 """The tag that all jobs of Waterflow's have."""
 DECISION: Final = "decision/decision.json"
 """Where a gate's job writes what it has decided, below its outputs."""
+TRIGGERED: Final = "${{creation_context.trigger_time}}"
+"""When a scheduled job is started, as Azure ML fills it in.
+https://learn.microsoft.com/azure/machine-learning/how-to-schedule-pipeline-job"""
 _CLEARED: Final = "waterflow: cleared foreign MLFLOW_"
 _AT_ONCE: Final = 8
 _NAME: Final = 60
@@ -217,6 +221,7 @@ class AzureMLService(Service[CloudDocument]):
         notes = {
             DOCUMENT: start.version,
             PLACE: self._bucket.uri(),
+            NATIVE: start.pipeline,
             RUN: start.run,
             TOKEN: start.token,
         }
@@ -247,8 +252,9 @@ class AzureMLService(Service[CloudDocument]):
             name: quoting.escaped(text) if _is_literal(inputs.get(name)) else text
             for name, text in parameters.items()
         }
-        if RUN in notes and naming.STARTED in inputs:
-            texts[naming.STARTED] = str(int(time.time() * 1000))
+        if naming.STARTED in inputs:
+            now = str(int(time.time() * 1000))
+            texts[naming.STARTED] = now if RUN in notes else TRIGGERED
         return wire.started(wired.properties, texts, notes)
 
     def _put(self, name: str, properties: Mapping[str, Any]) -> None:
@@ -305,7 +311,7 @@ class AzureMLService(Service[CloudDocument]):
         for job in self._connections.pages("ListJobs", path, query=query):
             properties: Mapping[str, Any] = job["properties"]
             notes: Mapping[str, Any] = properties.get("properties") or {}
-            if notes.get(PLACE) == place and pipeline in (None, properties.get("displayName")):
+            if notes.get(PLACE) == place and pipeline in (None, notes.get(NATIVE)):
                 yield _listed(job)
 
     def sibling(self, execution: str, short_id: str) -> Listed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -72,7 +73,10 @@ class AzureStore(OutsideData):
         entry = key.rstrip("/").rpartition("/")[2] or address.container
         super().__init__(uri, address.container, key, entry)
         self._address = address
-        self._client = _container(address)
+
+    @cached_property
+    def _client(self) -> ContainerClient:
+        return _container(self._address, self.uri)
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -166,7 +170,8 @@ class AzureStore(OutsideData):
         """
         name, places = self.layout(pinned)
         refuse_manifest(pinned, name)
-        target = _container(BlobAddress(account, container, ""))
+        with self._asking("CopyBlob"):
+            target = _container(BlobAddress(account, container, ""), self.uri)
         calls = [
             (pinned, one, target.get_blob_client(f"{prefix}{place}"))
             for one, place in places.items()
@@ -262,14 +267,22 @@ def _resolved(uri: str) -> BlobAddress:
     return BlobAddress(account, container, place.path)
 
 
-def _container(address: BlobAddress) -> ContainerClient:
-    from azure.storage.blob import ContainerClient, ExponentialRetry
+def _container(address: BlobAddress, uri: str) -> ContainerClient:
+    """Return the client of a container, for who is signed in.
 
+    Raises:
+        AuthenticationError: Nobody is: the client would try again and again.
+    """
+    from azure.storage.blob import ContainerClient, LinearRetry
+
+    credential = make_credential(f"Data at {uri}")
+    with translated("GetToken"):
+        credential.get_token(STORAGE_SCOPE)
     return ContainerClient(
         f"https://{address.account}.blob.core.windows.net",
         address.container,
-        credential=make_credential(f"Data in {address.account}"),
-        retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=6),
+        credential=credential,
+        retry_policy=LinearRetry(backoff=1, retry_total=6, random_jitter_range=1),
         connection_timeout=10,
         read_timeout=60,
         user_agent="waterflow",

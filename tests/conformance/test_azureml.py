@@ -1,8 +1,17 @@
 """Azure ML, as the emulator runs it, does what every provider must."""
 
-from tests.providers.azureml.cloud import CLOUD
+import pytest
+
+from tests.providers.azureml.cloud import CLOUD, make_secret
 from waterflow.testing import CloudProviderConformance
+from waterflow.testing.contract import SECRET
 
 
 class TestAzureML(CloudProviderConformance):
     cloud, image = CLOUD, CLOUD.image
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def secret(cls, service):
+        make_secret("conformance-token", SECRET)
+        return SECRET

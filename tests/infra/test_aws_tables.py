@@ -29,7 +29,7 @@ def test_infra_imports_nothing_of_the_application():
     own = {path.name for path in Path(waterflow_sagemaker.__file__).parent.parent.iterdir()}
     lines = [
         line.strip()
-        for part in ("aws", "common")
+        for part in ("aws", "azure", "common")
         for file in (INFRA / part).rglob("*.py")
         if ".venv" not in file.parts
         for line in file.read_text().splitlines()

@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import ClassVar
 
 import boto3
-import pytest
-from click.testing import CliRunner
 from waterflow_sagemaker.emulator import Emulator
 
+from tests.infra import chain
 from tests.providers.sagemaker.cloud import CLOUD
-from waterflow.cli import cli
 
-TESTING = Path(__file__).parents[2] / "infra" / "testing"
-DRIVER = Path(__file__).with_name("zone_driver.py")
-AWS = ("--profile", "aws")
-PIPELINE = """
-import waterflow as wf
-
-
-@wf.step
-def count(upto: int) -> list[int]:
-    return list(range(upto))
-
-
-@wf.step
-def add(numbers: list[int]) -> int:
-    return sum(numbers)
-
-
-@wf.pipeline
-def sums(upto: int = 3) -> None:
-    add(count(upto))
-"""
 CREDENTIALS = """
 [default]
 aws_access_key_id = me
@@ -104,54 +77,18 @@ class Account:
 
 
 @contextlib.contextmanager
-def landing_zone(emulator, settings):
-    """Make the stack `dev` of infra/aws there, and destroy it in the end."""
-    python = TESTING / ".venv" / "bin" / "python"
-    assert python.exists(), "make test-infra makes the environment of infra/testing"
-    process = subprocess.Popen(
-        [python, DRIVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(TESTING), "GRPC_VERBOSITY": "NONE"},
-    )
-    with process:
-        process.stdin.write(json.dumps({"endpoint": emulator.endpoint, "config": settings}) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        assert line, "the stack was not made: its errors are above"
-        yield json.loads(line)
-        process.stdin.close()
-        assert process.wait(300) == 0, "the stack was not destroyed: its errors are above"
-
-
-@contextlib.contextmanager
-def project(root, role):
-    """Be in an empty project, as somebody who assumes a role; its modules go with it."""
-    root.mkdir()
+def submitter(root, role):
+    """Be in an empty project, as somebody who assumes a role."""
     config, credentials = root.with_name("config"), root.with_name("credentials")
     config.write_text(CONFIG.format(role=role))
     credentials.write_text(CREDENTIALS)
-    path, modules = list(sys.path), set(sys.modules)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setenv("AWS_CONFIG_FILE", str(config))
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
-        patch.setenv("AWS_PROFILE", "shop")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.delenv(name)
+    variables = {
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+        "AWS_PROFILE": "shop",
+    }
+    with chain.project(root, variables, ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")):
         yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(root)):
-            del sys.modules[name]
-
-
-def waterflow(*words, text=None):
-    """Return what a command prints with --json; it ends well."""
-    done = CliRunner().invoke(cli, [*words, "--json"], input=text)
-    assert done.exit_code == 0, f"waterflow {' '.join(words)}: {done.output}"
-    return json.loads(done.stdout)
 
 
 def test_a_stack_s_profile_is_all_that_a_run_needs(server, tmp_path):
@@ -163,42 +100,23 @@ def test_a_stack_s_profile_is_all_that_a_run_needs(server, tmp_path):
     }
     with Emulator(grace=2) as emulator, CLOUD.pointing(emulator):
         account = Account()
-        with landing_zone(emulator, settings) as zone:
+        with chain.landing_zone("aws", settings, emulator.endpoint) as zone:
             assert account.new() == zone["names"], "what the stack made, and nothing else"
             assert all(zone["names"].values())
             outputs = zone["outputs"]
-            with project(tmp_path / "shop", outputs["submitter_role"]):
-                run, plan = use(outputs)
+            role = outputs["submitter_role"].rpartition("/")[2]
+            runs = f"s3://{outputs['bucket']}/waterflow/runs/"
+            with submitter(tmp_path / "shop", outputs["submitter_role"]):
+                checks, plan, run = chain.use(outputs, EXAMINED, runs)
+            assert f"assumed-role/{role}/" in checks["credentials"]["found"]
+            assert outputs["bucket"] in checks["bucket"]["found"]
             look(account, run, plan, outputs["profile"]["settings"])
             assert account.new() == zone["names"], "the run needed nothing else"
         assert not any(account.new().values()), "destroyed"
 
 
-def use(outputs):
-    """Type what infra/README.md says, from the import on; return the run and its plan."""
-    exported = json.dumps(outputs["profile"])
-    assert waterflow("profile", "import", "-", text=exported)["written"]
-    assert not waterflow("profile", "import", "-", text=exported)["changed"]
-    Path("pipeline.py").write_text(PIPELINE)
-    checks = {one["name"]: one for one in waterflow("doctor", ".", *AWS)["checks"]}
-    assert {name: checks[name]["state"] for name in EXAMINED} == dict.fromkeys(EXAMINED, "ok")
-    submitter = outputs["submitter_role"].rpartition("/")[2]
-    assert f"assumed-role/{submitter}/" in checks["credentials"]["found"]
-    assert outputs["bucket"] in checks["bucket"]["found"]
-    waterflow("validate", ".", *AWS)
-    plan = waterflow("plan", ".", *AWS)
-    run = waterflow("run", ".", "-p", "upto=4", *AWS)
-    (artifact,) = waterflow("artifacts", run["run"], "add", "--download", "results", *AWS)
-    assert artifact["uri"].startswith(f"s3://{outputs['bucket']}/waterflow/runs/")
-    (payload,) = (one for one in Path(artifact["path"]).iterdir() if one.name != "manifest.json")
-    assert json.loads(payload.read_text()) == 0 + 1 + 2 + 3
-    return run, plan
-
-
 def look(account, run, plan, profile):
     """See that the run is what the plan said, with what the profile names."""
-    assert (run["status"], run["unsent"]) == ("succeeded", 0)
-    assert {one["machine"] for one in plan["steps"]} <= set(profile["machines"])
     sagemaker = account.clients["sagemaker"]
     pipeline = sagemaker.describe_pipeline(PipelineName="waterflow-sums")
     assert pipeline["RoleArn"] == profile["role"]

@@ -1,7 +1,8 @@
 """A landing zone that stands until its standard input ends; run in the environment of the stand-in.
 
-Reads a line of JSON (the stack's `config`, the `endpoint` of AWS), makes the stack `dev` there,
-prints a line of JSON (`outputs`, and the `names` of what it made by type), and destroys it at last.
+Reads a line of JSON (the `cloud`, the stack's `config`, the `endpoint` of the cloud where its
+variables do not say it), makes the stack `dev` there, prints a line of JSON (`outputs`, and the
+`names` of what it made by type), and destroys it at last.
 """
 
 import json
@@ -10,31 +11,50 @@ from pathlib import Path
 
 from standin import Stack
 from standin.carriers.aws import AwsCarrier
+from standin.carriers.azure import AzureCarrier
 
-FOLDER = Path(__file__).parents[2] / "infra" / "aws"
+INFRA = Path(__file__).parents[2] / "infra"
+PACKAGES = {"aws": "aws", "azure": "azure-native"}
 NAMES = {
-    "bucket": "bucket",
-    "role": "arn",
-    "policy": "arn",
-    "key": "arn",
-    "repository": "name",
-    "logGroup": "name",
-    "scheduleGroup": "name",
-    "modelPackageGroup": "modelPackageGroupName",
+    "aws": {
+        "bucket": "bucket",
+        "role": "arn",
+        "policy": "arn",
+        "key": "arn",
+        "repository": "name",
+        "logGroup": "name",
+        "scheduleGroup": "name",
+        "modelPackageGroup": "modelPackageGroupName",
+    },
+    "azure": {
+        "ResourceGroup": "name",
+        "StorageAccount": "name",
+        "Vault": "name",
+        "UserAssignedIdentity": "name",
+        "RoleDefinition": "name",
+        "RoleAssignment": "name",
+        "Compute": "name",
+    },
 }
-"""Type -> the output by which AWS lists it."""
+"""Cloud -> type -> the output by which the cloud lists it."""
 
 
 def main() -> None:
     order = json.loads(sys.stdin.readline())
-    carriers = {"aws": AwsCarrier(order["endpoint"], order["config"]["region"])}
-    with Stack(FOLDER, order["config"], stack="dev", carriers=carriers) as stack:
+    cloud, config = order["cloud"], order["config"]
+    carrier = (
+        AzureCarrier() if cloud == "azure" else AwsCarrier(order["endpoint"], config["region"])
+    )
+    carriers = {PACKAGES[cloud]: carrier}
+    with Stack(INFRA / cloud, config, stack="dev", carriers=carriers) as stack:
         zone = stack.up().require()
-        names: dict[str, list[str]] = {kind: [] for kind in NAMES}
+        names: dict[str, list[str]] = {kind: [] for kind in NAMES[cloud]}
         for one in zone.resources:
-            kind = one.type.rpartition("/")[2].partition(":")[0]  # aws:s3/bucket:Bucket
-            if one.type.startswith("aws:") and kind in NAMES:
-                names[kind].append(one.outputs[NAMES[kind]])
+            # aws:s3/bucket:Bucket, azure-native:storage:StorageAccount
+            package, module, kind = [*one.type.split(":"), "", ""][:3]
+            kind = module.rpartition("/")[2] if cloud == "aws" else kind
+            if package == PACKAGES[cloud] and kind in names:
+                names[kind].append(one.outputs[NAMES[cloud][kind]])
         listed = {kind: sorted(ones) for kind, ones in names.items()}
         print(json.dumps({"outputs": zone.outputs, "names": listed}), flush=True)
         sys.stdin.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ _AT_ONCE: Final = 8
 """Transfers at a time."""
 _CHUNK: Final = 8 * 2**20
 """Bytes of a file that are read or written in one piece."""
+_TRIES: Final = 6
+_PAUSE: Final = 0.2
+"""Seconds before a conditional request is sent again, at first."""
 _CLOCK: Final = "clock"
 """An object that is written to learn the time by the store's own clock."""
 
@@ -136,9 +140,13 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         mode: Any = "create" if tag is None else {"e_tag": tag}
+
+        def send() -> Any:
+            return obstore.put(self.open(), name, content, mode=mode, use_multipart=False)
+
         with self._translated("PutObject"):
             try:
-                result = obstore.put(self.open(), name, content, mode=mode, use_multipart=False)
+                result = self._again("PutObject", send)
             except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
                 if isinstance(error, FileNotFoundError) and tag is None:
                     raise  # no object, but the bucket is missing
@@ -148,6 +156,23 @@ class Bucket:
                     return None
                 return str(stored.meta["e_tag"])
         return str(result["e_tag"])
+
+    def _again(self, operation: str, send: Callable[[], Any]) -> Any:
+        """Send what obstore sends once only, as it may not be sent twice as it is.
+
+        What comes of a second one after a lost reply, whoever sends it must know.
+        """
+        from obstore.exceptions import BaseError
+
+        for number in range(_TRIES):
+            try:
+                return send()
+            except BaseError as error:
+                known = self._translation(operation, error)
+                if number == _TRIES - 1 or not getattr(known, "retryable", False):
+                    raise
+                time.sleep(_PAUSE * 2**number)
+        raise AssertionError("the last try either returns or raises")
 
     def put_all(self, objects: Mapping[str, bytes | Path]) -> None:
         """Write several objects at a time."""

@@ -263,5 +263,8 @@ class Foretelling(RemoteBase):
             project.observe("late", {"run_id": "late"}, number=7)
             expected, _ = project.observe("again", number=1)
             assert expected is not None
+            if not self.cloud.cache_day:  # results stand for steps for as long as they are there
+                assert expected["make"] == expected["use"] == expected["perhaps"] == "old"
+                return
             assert expected["make"] == expected["use"] == "will run"
             assert expected["perhaps"] == "late"

@@ -69,10 +69,14 @@ class RemoteCloud(ABC):
         "spot=1,spot-after=600,spot-grace=2"
     )
     """Faults of an emulator whose jobs meet them: of the steps named so."""
+    line_times: ClassVar[bool] = True
+    """Whether the cloud notes when a line was printed, so that those of several steps can be put in
+    their order later."""
     without_network: ClassVar[Mapping[str, Any]] = {}
     """Settings of a profile whose jobs have no network."""
     cache_day: ClassVar[Mapping[str, Any]] = {"cache_days": 1}
-    """Settings of a profile whose cached results stand for a day."""
+    """Settings of a profile whose cached results stand for a day; empty where they stand for as
+    long as they are there."""
     schedule_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings that a profile with schedules needs besides."""
 

@@ -65,8 +65,8 @@ def connect(uri: str) -> MlflowClient:
     need_plugin(uri)
     lean.follow()
     with short_waits():
-        from mlflow import MlflowClient
-
+        with lean.uncollected():
+            from mlflow import MlflowClient
         if uri.startswith(("http:", "https:")):
             keep_in_scope()
         return call(uri, lambda: MlflowClient(tracking_uri=uri, registry_uri=uri))

@@ -28,7 +28,6 @@ class AlarmsArgs:
     Attributes:
         place: Where they are.
         zone: The landing zone's name.
-        prefix: What the runs' names begin with.
         logs: Address of the log workspace, where the runs' changes are.
         emails: Who is told.
         failing_runs: Failures within an hour that are an alarm.
@@ -37,7 +36,6 @@ class AlarmsArgs:
 
     place: Place
     zone: str
-    prefix: str
     logs: pulumi.Input[str]
     emails: Sequence[str]
     failing_runs: int
@@ -71,11 +69,8 @@ class Alarms(Component):
             opts=self.child(),
         )
         self.group_id = group.id
-        # A run is known by the job that is its own root: the steps' jobs are below it.
-        runs = (
-            "AmlRunStatusChangedEvent | where RunId == RootRunId and "
-            f"RunId startswith '{args.prefix}-'"
-        )
+        # A run is the job that is its own root: the steps' jobs are below it.
+        runs = "AmlRunStatusChangedEvent | where RunId == RootRunId"
         ended = ", ".join(f"'{status}'" for status in _ENDED)
         self._rule(
             "failed",

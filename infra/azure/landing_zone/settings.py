@@ -44,6 +44,7 @@ class Settings(ZoneSettings):
     allowed_hosts: tuple[str, ...]
     allowed_ips: tuple[str, ...]
     vnet_cidr: str
+    mlflow: Literal["workspace", "none"]
     subnet_id: str | None
     budget_scope: Literal["group", "subscription"]
 

@@ -89,6 +89,8 @@ class Workspace(Component):
             image_build_compute=args.builder,
             managed_network={
                 "isolation_mode": args.isolation,
+                # Made where hosts are named, and only then; the other kind costs three times that.
+                "firewall_sku": "Basic" if args.hosts else None,
                 "outbound_rules": self._outbound() if args.isolation != "Disabled" else None,
             },
             public_network_access=args.public,
@@ -96,6 +98,7 @@ class Workspace(Component):
             opts=self.child(depends_on=list(args.after), protect=args.protect),
         )
         self.id, self.name = workspace.id, workspace.name
+        self.mlflow = workspace.ml_flow_tracking_uri
         self.register_outputs({"id": self.id, "name": self.name})
 
     def _outbound(self) -> dict[str, Any]:

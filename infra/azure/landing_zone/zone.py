@@ -171,8 +171,15 @@ class LandingZone(Component):
                 "python": None if image is None else settings.python,
                 "tags": dict(settings.own_tags),
             },
-            tracking={"uri": settings.mlflow_uri},
+            tracking={"uri": self._tracking},
         )
+
+    @property
+    def _tracking(self) -> pulumi.Input[str] | None:
+        settings = self._settings
+        if settings.mlflow_uri is not None or settings.mlflow == "none":
+            return settings.mlflow_uri
+        return self.workspace.mlflow
 
     # --- parts ----------------------------------------------------------------------------------
 
@@ -331,7 +338,6 @@ class LandingZone(Component):
             AlarmsArgs(
                 place=self._place,
                 zone=names.zone,
-                prefix=settings.prefix,
                 logs=self._logs.id,
                 emails=settings.alert_emails,
                 failing_runs=settings.failing_runs,

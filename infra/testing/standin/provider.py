@@ -98,7 +98,10 @@ class Carrier(Protocol):
         ...
 
     def create(self, token: str, inputs: Properties, outputs: Properties) -> Properties:
-        """Make a resource and return the outputs that the cloud answered."""
+        """Make a resource and return the outputs that the cloud answered.
+
+        Here as below, the outputs hold what the stand-in made up, its `id` among it.
+        """
         ...
 
     def read(self, token: str, outputs: Properties) -> Properties | None:
@@ -205,7 +208,7 @@ class Provider:
             return UNKNOWN, self._secret(schema, self._out({**absent, **plain}))
         outputs, identifier = self._computed(urn, token, bare(plain), config)
         if self.carrier and self.carrier.takes(token):
-            outputs |= self.carrier.create(token, bare(plain), outputs)
+            outputs |= self.carrier.create(token, bare(plain), {**outputs, "id": identifier})
             identifier = str(outputs.pop("id", identifier))
         outputs = self._out(outputs)
         if (token, identifier) in self.kept:
@@ -233,7 +236,9 @@ class Provider:
         if preview:
             return self._secret(schema, merged, plain)
         if self.carrier and self.carrier.takes(token):
-            merged = self._out(merged | self.carrier.update(token, bare(plain), bare(merged)))
+            known = {**bare(merged), "id": identifier}
+            merged |= _without_id(self.carrier.update(token, bare(plain), known))
+            merged = self._out(merged)
         self.kept[token, identifier] = (inputs, bare(merged))
         return self._secret(schema, merged, plain)
 
@@ -243,11 +248,11 @@ class Provider:
             return None
         inputs, outputs = self.kept[token, identifier]
         if self.carrier and self.carrier.takes(token):
-            answer = self.carrier.read(token, outputs)
+            answer = self.carrier.read(token, {**outputs, "id": identifier})
             if answer is None:
                 del self.kept[token, identifier]
                 return None
-            outputs = self._out({**outputs, **answer})
+            outputs = self._out({**outputs, **_without_id(answer)})
         inputs = {
             key: (self._back(key, outputs[key]) if key in outputs else value)
             for key, value in inputs.items()
@@ -271,7 +276,7 @@ class Provider:
         """Remove a resource; one that is gone already is no error."""
         _, outputs = self.kept.pop((token, identifier), ({}, {}))
         if outputs and self.carrier and self.carrier.takes(token):
-            self.carrier.delete(token, outputs)
+            self.carrier.delete(token, {**outputs, "id": identifier})
 
     def invoke(self, token: str, arguments: Properties, config: Mapping[str, Any]) -> Properties:
         """Answer a function that a program calls.
@@ -394,6 +399,10 @@ def _taken(values: Mapping[str, tuple[str, ...]], path: str, inputs: Properties)
     """Whether the vendor takes a value that the SDK does not list."""
     known = values.get(re.sub(r"\[\d+\]", "", path))
     return known is not None and dict(leaves(inputs)).get(path) in known
+
+
+def _without_id(values: Properties) -> Properties:
+    return {name: value for name, value in values.items() if name != "id"}
 
 
 def _without_defaults(inputs: Properties) -> Properties:

@@ -112,6 +112,7 @@ class TestAzure(SettingsSuite):
             ({"alert_emails": ["nobody"]}, "alert_emails"),
             ({"stuck_hours": 48}, "stuck_hours: 48 is outside 1 to 47"),
             ({"budget_scope": "account"}, "budget_scope"),
+            ({"mlflow": "app"}, "mlflow"),
             ({"python": "2.7"}, "python"),
         ],
         ids=str,

@@ -11,7 +11,7 @@ from waterflow.emulation.cluster import Cluster, End, Workload
 from waterflow.emulation.errors import JobError
 from waterflow.emulation.faults import SpotPlan
 from waterflow.emulation.jobs import Job, JobState
-from waterflow_azureml.emulator import distribution, launching, transfers, variables
+from waterflow_azureml.emulator import distribution, launching, mltables, transfers, variables
 from waterflow_azureml.emulator.addresses import AddressError, Addresses, datastore_uri
 from waterflow_azureml.emulator.bindings import BindingError, placed, rendered
 from waterflow_azureml.emulator.bodies import BodyError, Data, Literal
@@ -76,6 +76,7 @@ class CommandJob(Job):
     """
 
     KIND: ClassVar[str] = "command"
+    LONGEST_REASON: ClassVar[int] = 8192
 
     def __init__(self, shared: Shared, workspace: Workspace, run: Run, task: Task) -> None:
         # The name by which faults know it: the attempts of a step have its name in common.
@@ -325,16 +326,11 @@ class CommandJob(Job):
                 inputs[name] = given.text
                 continue
             mode, asset = self._mode(name, given), self._addresses.asset(given.uri)
-            if mode.startswith("eval_"):
-                raise BodyError(
-                    f"Waterflow's emulator evaluates no MLTable (input '{name}', mode {mode}): use "
-                    "ro_mount or download, and mltable.load in the job"
-                )
             if mode == "direct":
                 inputs[name] = asset.uri if asset else given.uri
                 continue
             path = self._place(given.uri).path.strip("/")
-            single = self._is_file(given)
+            single = not mode.startswith("eval_") and self._is_file(given)
             inputs[name] = f"{folder}/INPUT_{name}" + (
                 f"/{path.rpartition('/')[2]}" if single else ""
             )
@@ -372,6 +368,10 @@ class CommandJob(Job):
             mode = self._mode(name, given)
             folder = cluster.path(host, f"{variables.data(run)}/INPUT_{name}")
             place = self._place(given.uri)
+            if mode.startswith("eval_"):
+                if not mltables.evaluate(self._world.blobs, self._addresses, place, folder):
+                    raise FailureError(f"Input '{name}': there is no MLTable at {given.uri}")
+                continue
             brought = transfers.bring(
                 self._world.blobs, place, folder, writable=mode in ("rw_mount", "download")
             )

@@ -49,7 +49,7 @@ def studio(run: Run) -> str:
 
 def services(world: World, run: Run) -> dict[str, Any]:
     """Return the addresses of what shows a run, as a job tells them."""
-    host = world.workspaces.require(_scope(run)).host
+    host = world.workspaces.require(run.scope).host
     return {
         "Tracking": {
             "jobServiceType": "Tracking",
@@ -113,13 +113,6 @@ def _properties(world: World, run: Run) -> dict[str, Any]:
         body["environmentVariables"] = body.get("environmentVariables") or {}
         body["resources"] = {"instanceCount": 1, "properties": {}, **(body.get("resources") or {})}
     return body
-
-
-def _scope(run: Run) -> Any:
-    from waterflow_azureml.emulator.routes import Scope
-
-    parts = run.workspace.split("/")
-    return Scope(parts[2], parts[4], parts[8])
 
 
 # --- its routes -----------------------------------------------------------------------------------

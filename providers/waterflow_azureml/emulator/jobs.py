@@ -67,7 +67,6 @@ class Jobs(Shared):
         self._driven: dict[str, Pipeline | Search | CommandJob] = {}
         self._callbacks: dict[str, Ended] = {}
         self._lock = threading.RLock()
-        self._closed = False
 
     # --- for the wire -----------------------------------------------------------------------------
 
@@ -299,7 +298,6 @@ class Jobs(Shared):
 
     def close(self) -> None:
         """End all jobs, and begin no more."""
-        self._closed = True
         for driven in list(self._driven.values()):
             if not isinstance(driven, CommandJob):
                 driven.close()

@@ -21,6 +21,8 @@ _EVERY: Final = 0.25
 _BYTES_A_SECOND: Final = 2e6
 """Of a long log, which is written as a whole, what may be written in a second."""
 _TAIL: Final = 20
+_LONGEST: Final = 4096
+"""Characters of a log's end that an error has at most."""
 _DAY: Final = 86400
 
 
@@ -80,6 +82,7 @@ class Log:
         return len(self._text) != self._kept and time.monotonic() >= self._next
 
     def tail(self) -> str:
-        """Return its last lines."""
+        """Return its last lines, as far as an error can hold them."""
         with self._lock:
-            return "\n".join(self._text.decode("utf-8", "replace").splitlines()[-_TAIL:])
+            text = self._text[-_LONGEST:].decode("utf-8", "replace")
+        return "\n".join(text.splitlines()[-_TAIL:])

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from waterflow_azureml.emulator.routes import Scope
 from waterflow_azureml.emulator.statuses import Status
 
 if TYPE_CHECKING:
@@ -88,6 +89,12 @@ class Run:
     def id(self) -> str:
         """Its ARM id."""
         return f"{self.workspace}/jobs/{self.name}"
+
+    @property
+    def scope(self) -> Scope:
+        """Its workspace, as requests name it."""
+        parts = self.workspace.split("/")
+        return Scope(parts[2], parts[4], parts[8])
 
     @property
     def container_id(self) -> str:

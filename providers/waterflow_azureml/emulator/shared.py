@@ -12,7 +12,6 @@ from waterflow_azureml.emulator.environments import EnvironmentMissingError, Env
 from waterflow_azureml.emulator.job_tracking import JobTracking
 from waterflow_azureml.emulator.nodes import Nodes
 from waterflow_azureml.emulator.reuse import Results
-from waterflow_azureml.emulator.routes import Scope
 from waterflow_azureml.emulator.runs import Run, Runs
 from waterflow_azureml.emulator.tasks import described
 
@@ -208,6 +207,4 @@ class Shared(ABC):
 
     def metric(self, run: Run, name: str) -> float | None:
         """Return the last value of a metric that a run has logged; None where there is none."""
-        parts = run.workspace.split("/")
-        workspace = self.world.workspaces.require(Scope(parts[2], parts[4], parts[8]))
-        return self.tracking.metric(workspace, run, name)
+        return self.tracking.metric(self.world.workspaces.require(run.scope), run, name)

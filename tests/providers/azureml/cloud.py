@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from azure.core.exceptions import ResourceExistsError
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import ContainerClient
-from waterflow_azureml.connections import Azure
+from waterflow_azureml.connections import VAULT_SCOPE, Azure
 from waterflow_azureml.emulator import Emulator
 from waterflow_azureml.emulator.cloud import AzureCloud
 from waterflow_azureml.emulator.preparing import DEFAULT
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 REGISTRY = "waterflow.azurecr.io"
 IMAGE = f"{REGISTRY}/ml:3.11"
 REGION = "eastus"
+VAULT = "waterflow-kit"
 _REFUSALS = {
     "start": ("CreateJob", 403, "AuthorizationFailed",
               "The client does not have authorization to perform action 'jobs/write'",
@@ -54,6 +55,21 @@ def container(name: str) -> ContainerClient:
     return ContainerClient(url, name, credential=DefaultAzureCredential())
 
 
+def make_secret(name: str, value: str) -> None:
+    """Make a secret, and the vault that it is in."""
+    ways = azure()
+    path = f"{ways.group}/providers/Microsoft.KeyVault/vaults/{VAULT}"
+    sku = {"family": "A", "name": "standard"}
+    tenant = "11111111-1111-4111-8111-111111111111"
+    properties = {"sku": sku, "tenantId": tenant, "enableRbacAuthorization": True}
+    body = {"location": REGION, "properties": properties}
+    ways.arm("CreateVault", "PUT", path, body, version="2023-07-01")
+    url = f"https://{VAULT}.vault.azure.net/secrets/{name}"
+    ways.send(
+        "SetSecret", "PUT", url, {"value": value}, scope=VAULT_SCOPE, query={"api-version": "7.4"}
+    )
+
+
 def datastore(bucket: str) -> str:
     """Return the name of the datastore over a container."""
     return bucket.replace("-", "_")
@@ -71,6 +87,7 @@ class AzureMLCloud(RemoteCloud):
     console = "https://ml.azure.com/runs/"
     image, bare_image = IMAGE, f"{REGISTRY}/bare:1"
     words: ClassVar = {"capacity": "capacity", "limit": "quota", "image": "image"}
+    line_times = False
     cache_day: ClassVar = {}
 
     def start(self, *, images=None, faults=None):
@@ -119,6 +136,7 @@ class AzureMLCloud(RemoteCloud):
             "container": bucket,
             "datastore": datastore(bucket),
             "prefix": prefix,
+            "vault": VAULT,
             "image": IMAGE,
             "python": "3.11",
             "libraries": "image",
@@ -134,12 +152,13 @@ class AzureMLCloud(RemoteCloud):
 
     def executions(self, prefix: str, pipeline: str) -> list[str]:
         ways = azure()
-        path = f"{ways.workspace}/jobs"
-        jobs = ways.pages("ListJobs", path, query={"jobType": "Pipeline"})
+        query = {"jobType": "Pipeline", "tag": "waterflow.build"}
+        jobs = ways.pages("ListJobs", f"{ways.workspace}/jobs", query=query)
+        name = f"{prefix}-{pipeline}"
         return [
             job["name"]
             for job in jobs
-            if job["properties"]["displayName"] == f"{prefix}-{pipeline}"
+            if job["properties"]["properties"].get("waterflow.native") == name
         ]
 
 

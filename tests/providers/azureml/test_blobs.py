@@ -18,11 +18,10 @@ from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings
 from azure.storage.filedatalake import DataLakeServiceClient
 from obstore.auth.azure import AzureCredentialProvider
 from obstore.store import AzureStore
-from waterflow_azureml.emulator import Emulator
 from waterflow_azureml.emulator.datastores import key
 from waterflow_azureml.emulator.preparing import DEFAULT
 
-from tests.providers.azureml.wire import Wire, pointed
+from tests.providers.azureml.wire import pointed, wired
 
 GROUP = DEFAULT.id.partition("/providers/")[0]
 PLAIN, VERSIONED, LAKE = "waterflowplain", "waterflowversions", "waterflowlake"
@@ -31,8 +30,7 @@ PLAIN, VERSIONED, LAKE = "waterflowplain", "waterflowversions", "waterflowlake"
 @pytest.fixture(scope="module")
 def wire():
     """An emulator with three storage accounts, to which this process's SDKs are pointed."""
-    with Emulator(grace=0.5) as emulator, pointed(emulator):
-        connection = Wire(emulator)
+    with wired() as connection, pointed(connection.emulator):
         for name, more in ((PLAIN, {}), (VERSIONED, {}), (LAKE, {"isHnsEnabled": True})):
             where = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{name}"
             connection.json("PUT", where, {"location": "eastus", "properties": more})
@@ -311,9 +309,8 @@ def test_the_lakes_api_sees_the_same_containers(credential):
 
 def test_what_is_kept_is_there_after_a_restart(tmp_path):
     for number in (1, 2):
-        with Emulator(grace=0.5, state=tmp_path / "state") as emulator, pointed(emulator):
-            account = Wire(emulator).account
-            client = service(account, DefaultAzureCredential())
+        with wired(state=tmp_path / "state") as wire, pointed(wire.emulator):
+            client = service(wire.account, DefaultAzureCredential())
             if number == 1:
                 made = client.create_container("kept")
                 made.upload_blob("a", b"whole", metadata={"m": "1"})

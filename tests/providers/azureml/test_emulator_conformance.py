@@ -30,4 +30,4 @@ class TestAzureML(EmulatorConformance):
         f"{CLIENT}send('PUT', f'/{{sys.argv[1]}}/versions/1', {{'properties': {{'image': 'a:1'}}}})"
     )
     show = f"{CLIENT}print(*(one['name'] for one in send('GET')['value']), sep='\\n')"
-    throttled, unavailable = "Too many requests", "temporarily unavailable"
+    throttled, unavailable = "TooManyRequests", "ServiceUnavailable"

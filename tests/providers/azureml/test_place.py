@@ -129,6 +129,7 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = project / native
         folder.mkdir()
         for name, content in job_files().items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         one = document.control[native]
         (folder / "launch.json").write_bytes(canonical(dict(one.launch) | {"pins": []}))
@@ -239,6 +240,9 @@ def test_what_a_job_is_told_beside_its_paths(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("AZUREML_ROOT_RUN_ID", "the-job")
     assert str(here.checkpoint) == "/mnt/c/the-job"
     assert here.attempts == {}
+    # A schedule's job is told by Azure ML, in its own form, which the launcher reads.
+    scheduled = place.Place(settings, {"started": "2026-01-02T03:04:05+00:00"})
+    assert scheduled.variables()["WATERFLOW_RUN_STARTED"] == "2026-01-02T03:04:05+00:00"
     # Who starts the job by other means has not said when it began: it is now.
     now = int(place.Place(settings, {"started": "0"}).variables()["WATERFLOW_RUN_STARTED"])
     assert now > 1_700_000_000_000

@@ -54,6 +54,9 @@ def test_what_reuse_compares(document):
     prints = reading.fingerprints(document.definition)
     assert prints["fit"].lifetime == prints["gate_good"].lifetime == math.inf
     assert prints["register"].lifetime is None
+    forced = reading.fingerprints(reading.uncached(document.definition))
+    assert {one.lifetime for one in forced.values()} == {None}
+    assert forced["fit"].part == prints["fit"].part
     side = Side({"trees": "200", "kind": "a"}, {"load": "one"})
     assert same(prints["fit"].part, side, prints["fit"].part, side) is True
     other = Side({"trees": "100", "kind": "a"}, {"load": "one"})

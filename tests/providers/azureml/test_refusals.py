@@ -199,6 +199,21 @@ def test_the_size_of_a_pipeline_job():
         check_size(document)
 
 
+def test_a_plan_tells_of_limits_that_a_pipeline_comes_near_to():
+    graph = pipeline(
+        function("a"),
+        function("b", timeout=100.0, resources=spec.Resources(instances=3)),
+    )
+    used = {limit.what: (limit.used, limit.step) for limit in limits.used(compiled(graph))}
+    assert used["nodes of a job"] == (3, "b")
+    assert used["seconds of a job"] == (1000, "b")
+    assert used["steps of a pipeline"] == (2, None)
+    alone = {limit.what for limit in limits.used(compiled(pipeline(function("a"))))}
+    assert alone == {
+        "steps of a pipeline", "bytes of the pipeline job", "bytes of a job's command",
+    }  # fmt: skip
+
+
 # --- documents that no compiler of ours has made --------------------------------------------------
 
 

@@ -1,8 +1,10 @@
 """A workspace's resources on the emulator: made and read by the vendor's SDK, and as documents."""
 
+import contextlib
 import datetime as dt
 import enum
 import importlib
+import json
 import os
 import time
 import types
@@ -11,12 +13,14 @@ from typing import Any, Literal, Union, get_args, get_origin
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
+from azure.storage.blob import BlobClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from waterflow_azureml.emulator import Emulator, models
+from waterflow_azureml.emulator.calls import RECORD
 from waterflow_azureml.emulator.preparing import DEFAULT
 
-from tests.providers.azureml.wire import API, Wire, path, pointed
+from tests.providers.azureml.wire import API, Wire, path, pointed, wired
 from waterflow.project.profile import Profile
 
 SCOPE = (DEFAULT.subscription, DEFAULT.group, DEFAULT.workspace)
@@ -26,8 +30,8 @@ GROUP = DEFAULT.id.partition("/providers/")[0]
 @pytest.fixture(scope="module")
 def wire():
     """An emulator to which this process's SDKs are pointed."""
-    with Emulator(grace=0.5) as emulator, pointed(emulator):
-        yield Wire(emulator)
+    with wired() as connection, pointed(connection.emulator):
+        yield connection
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +310,10 @@ def test_what_a_profile_names_is_there_at_the_start(tmp_path, ml, entities):
             client.environments.create_or_update(
                 entities.Environment(name="kept", image="python:3.11")
             )
+        secrets = "profile-vault.vault.azure.net"
+        with contextlib.closing(Wire(emulator, scope)) as wire:
+            for value in ("one", "two"):
+                wire.json("PUT", "/secrets/kept", {"value": value}, host=secrets)
     with (
         Emulator(grace=0.5, profiles=[profile], state=tmp_path / "s") as emulator,
         pointed(emulator),
@@ -313,13 +321,29 @@ def test_what_a_profile_names_is_there_at_the_start(tmp_path, ml, entities):
         assert emulator.prepared == ()
         client = ml.MLClient(DefaultAzureCredential(), *scope)
         assert client.environments.get("kept", "1").image == "python:3.11"
+        with contextlib.closing(Wire(emulator, scope)) as wire:
+            assert wire.json("GET", "/secrets/kept", host=secrets)["value"] == "two"
+            assert len(wire.json("GET", "/secrets/kept/versions", host=secrets)["value"]) == 2
 
 
-def test_throttled_requests_are_answered_as_the_cloud_does(ml):
+def test_throttled_requests_are_tried_again_and_each_permission_is_noted(ml, monkeypatch, tmp_path):
+    monkeypatch.setenv(RECORD, str(tmp_path / "calls"))
     faults = "throttle=0.5,seed=3"
     with Emulator(grace=0.5, faults=faults) as emulator, pointed(emulator):
         client = ml.MLClient(DefaultAzureCredential(), *SCOPE)
         assert client.workspaces.get().name == DEFAULT.workspace, "the SDK tries again"
+        account = client.datastores.get_default().account_name
+        url = f"https://{account}.blob.core.windows.net"
+        blob = BlobClient(url, "azureml", "a", credential=DefaultAzureCredential())
+        blob.upload_blob(b"x")
+    noted = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    assert {one["principal"] for one in noted} == {"submitter"}
+    data = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"
+    assert {one["action"]: one["data"] for one in noted} == {
+        "Microsoft.MachineLearningServices/workspaces/read": False,
+        "Microsoft.MachineLearningServices/workspaces/datastores/read": False,
+        data: True,
+    }
 
 
 # --- what is given is held ------------------------------------------------------------------------

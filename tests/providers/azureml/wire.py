@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import pytest
 from waterflow_azureml.emulator import Emulator
 from waterflow_azureml.emulator.preparing import DEFAULT
+from waterflow_azureml.emulator.routes import Scope
 
 ARM = "management.azure.com"
 API = "eastus.api.azureml.ms"
@@ -23,22 +24,26 @@ RESOURCES = {
 class Wire:
     """One connection to an emulator, at whichever of the cloud's hosts."""
 
-    def __init__(self, emulator):
+    def __init__(self, emulator, scope=None):
         place = urlsplit(emulator.endpoint)
         self._connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
-        self._emulator, self._tokens = emulator, {}
-        properties = self.json("GET", DEFAULT.id)["properties"]
+        self.emulator, self._tokens = emulator, {}
+        properties = self.json("GET", Scope(*scope).id if scope else DEFAULT.id)["properties"]
         self.account = properties["storageAccount"].rpartition("/")[2]
         self.vault = f"{properties['keyVault'].rpartition('/')[2]}.vault.azure.net"
         self.blob = f"{self.account}.blob.core.windows.net"
         self.dfs = f"{self.account}.dfs.core.windows.net"
+
+    def close(self):
+        """End the connection."""
+        self._connection.close()
 
     def token(self, host):
         kind = host if host in RESOURCES else host.split(".")[1]
         if kind not in RESOURCES:
             return None
         if kind not in self._tokens:
-            variables = self._emulator.environment
+            variables = self.emulator.environment
             place = urlsplit(variables["MSI_ENDPOINT"])
             query = urlencode({"resource": RESOURCES[kind], "api-version": "2017-09-01"})
             _, _, body = self.raw(
@@ -82,8 +87,8 @@ class Wire:
 @contextlib.contextmanager
 def wired(**options):
     """Give an emulator and its wire while the block runs."""
-    with Emulator(grace=0.5, **options) as emulator:
-        yield Wire(emulator)
+    with Emulator(grace=0.5, **options) as emulator, contextlib.closing(Wire(emulator)) as wire:
+        yield wire
 
 
 @contextlib.contextmanager

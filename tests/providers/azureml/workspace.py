@@ -12,7 +12,7 @@ FINAL = ("Completed", "Failed", "Canceled")
 _NUMBERS = itertools.count(1)
 
 
-def until(condition, what="it", seconds=60.0):
+def until(condition, what="it", seconds=240.0):
     """Poll until a condition holds, and return what it gave."""
     end = time.monotonic() + seconds
     while not (outcome := condition()):

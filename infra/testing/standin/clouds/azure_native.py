@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from standin.values import Properties
 
-SUBSCRIPTION = "/subscriptions/{subscription}"
+SUBSCRIPTION = "/subscriptions/{subscriptionId}"
 GROUP = SUBSCRIPTION + "/resourceGroups/{resourceGroupName}"
 
 
@@ -91,7 +91,7 @@ FACTS: dict[str, Facts] = {
             computed={
                 "clientId": "{client}",
                 "principalId": "{uuid}",
-                "tenantId": "{tenant}",
+                "tenantId": "{tenantId}",
             },
             length=128,
         ),
@@ -191,7 +191,7 @@ FACTS: dict[str, Facts] = {
                 + GROUP
                 + "/providers/Microsoft.MachineLearningServices/workspaces/{workspaceName}",
                 "workspaceId": "{uuid}",
-                "tenantId": "{tenant}",
+                "tenantId": "{tenantId}",
             },
             length=33,
         ),
@@ -243,8 +243,8 @@ def _client(_: Properties, words: Mapping[str, str]) -> Properties:
     return {
         "clientId": "00000000-0000-4000-8000-00000000c11e",
         "objectId": "00000000-0000-4000-8000-0000000000ab",
-        "subscriptionId": words["subscription"],
-        "tenantId": words["tenant"],
+        "subscriptionId": words["subscriptionId"],
+        "tenantId": words["tenantId"],
     }
 
 
@@ -270,8 +270,8 @@ CLOUD = Cloud(
     facts=FACTS,
     functions={"azure-native:authorization:getClientConfig": _client},
     surroundings={
-        "subscription": "00000000-0000-4000-8000-000000005ab5",
-        "tenant": "00000000-0000-4000-8000-0000000007e1",
+        "subscriptionId": "00000000-0000-4000-8000-000000005ab5",
+        "tenantId": "00000000-0000-4000-8000-0000000007e1",
         "location": "eastus",
     },
 )
