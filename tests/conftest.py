@@ -4,12 +4,22 @@ import os
 import urllib.request
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import blank_store, server
 from waterflow.emulation.door import RECORD
 from waterflow.provider.emulators import SHARED
 
 __all__ = ["blank_store", "server"]
+
+# How long an example takes says what else the machine does.
+settings.register_profile(
+    "untimed",
+    settings(),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True, scope="session")

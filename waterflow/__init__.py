@@ -1,7 +1,7 @@
 """Waterflow: ML pipelines in plain Python, on your machine or on SageMaker, Azure ML and Vertex AI.
 
 The public names. All stand on the standard library alone, because a job may have nothing more, and
-most are imported when they are first used.
+each is imported when it is first used: the parts of the command line and of a run pass here too.
 """
 
 from __future__ import annotations
@@ -9,17 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# At once, not lazily: importing the modules of these names later would put them in their place.
-from waterflow.language.pipeline import pipeline
-from waterflow.language.step import step
-
 if TYPE_CHECKING:
     from waterflow.artifacts.types import Metrics
     from waterflow.language.context import checkpoint_dir, log_artifact, log_metrics
-    from waterflow.language.pipeline import first, register, when
+    from waterflow.language.pipeline import first, pipeline, register, when
     from waterflow.language.pipeline import map_step as map  # noqa: A004 - `wf.map`
     from waterflow.language.serializers import serializer
-    from waterflow.language.step import container
+    from waterflow.language.step import container, step
     from waterflow.language.types import Data, Static, secret
     from waterflow.runs.run import Run, open_run
 
@@ -60,9 +56,11 @@ _HOMES = {
     "log_metrics": "language.context",
     "map": "language.pipeline:map_step",
     "open_run": "runs.run",
+    "pipeline": "language.pipeline",
     "register": "language.pipeline",
     "secret": "language.types",
     "serializer": "language.serializers",
+    "step": "language.step",
     "when": "language.pipeline",
 }
 

@@ -56,7 +56,7 @@ def roots(count: int = 4):
 
 USE = """
 run = roots(count=5).submit()
-state = run.wait(timeout=120)
+state = run.wait(timeout=300)
 assert run.status == "succeeded", run.status
 assert [step.status for step in state.steps.values()] == ["succeeded"] * 3
 assert abs(run.artifact("root").load() - math.sqrt(0 + 6 + 12)) < 1e-12
@@ -65,7 +65,7 @@ assert [line.text for line in run.logs("parts")] == ["parting 5"]
 again = wf.open_run(run.id)
 assert again.artifact("root").info == run.artifact("root").info
 cached = roots(5).submit()
-assert {step.status for step in cached.wait(120).steps.values()} == {"cached"}
+assert {step.status for step in cached.wait(300).steps.values()} == {"cached"}
 print("all well")
 """
 
@@ -144,7 +144,7 @@ def test_a_file_that_a_script_opens_at_its_top_is_told_with_the_way_to_take_it(
 
             if __name__ == "__main__":
                 try:
-                    lengths().submit().wait(120)
+                    lengths().submit().wait(300)
                 except StepFailed as error:
                     print(error)
             """
@@ -184,7 +184,7 @@ def test_a_notebook_s_serializer_reaches_its_jobs(tmp_path: Path) -> None:
         "@wf.step\ndef make() -> fractions.Fraction:\n    return fractions.Fraction(1, 3)",
         "@wf.step\ndef double(value: fractions.Fraction) -> str:\n    return str(2 * value)",
         "@wf.pipeline\ndef doubling():\n    double(make())",
-        "run = doubling().submit()\nrun.wait(120)\nprint(run.artifact('double').load())",
+        "run = doubling().submit()\nrun.wait(300)\nprint(run.artifact('double').load())",
     ]
     assert "2/3" in python(tmp_path, "-c", SHELL.format(cells))
 
@@ -199,7 +199,7 @@ def test_a_notebook_s_settings_reach_its_jobs_and_failures_name_cells(tmp_path: 
         "@wf.pipeline\ndef drawing():\n    fail(draw())",
         (
             "from waterflow.errors import StepFailed\nrun = drawing().submit()\nrandom.seed(8)\n"
-            "try:\n    run.wait(120)\nexcept StepFailed as error:\n    print(error)"
+            "try:\n    run.wait(300)\nexcept StepFailed as error:\n    print(error)"
         ),
         "print(run.artifact('draw').load())",
     ]
@@ -238,7 +238,7 @@ def test_a_failed_run_raises_with_the_users_lines(tmp_path: Path) -> None:
         from waterflow.errors import StepFailed
 
         try:
-            failing().submit().wait(120)
+            failing().submit().wait(300)
         except StepFailed as error:
             print(error.step, error.reason, sep="|")
             print(error.log_tail)

@@ -96,7 +96,7 @@ def waterflow(*arguments: str, cwd: Path, **options: object) -> subprocess.Compl
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         **options,  # type: ignore[call-overload]
     )

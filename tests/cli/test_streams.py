@@ -201,7 +201,7 @@ def test_ctrl_c_on_logs_ends_them_and_not_the_run(words: tuple[str, ...], tmp_pa
         assert logs.stdout is not None
         assert "waiting" in logs.stdout.readline()
         logs.send_signal(signal.SIGINT)
-        _, err = logs.communicate(timeout=60)
+        _, err = logs.communicate(timeout=300)
     assert logs.returncode == 130
     assert "Run slow goes on" in err
     assert "waterflow status slow" in err

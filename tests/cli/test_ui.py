@@ -107,5 +107,5 @@ def test_nothing_of_it_is_left(
     options, act, code = end
     server = start(**options)
     act(server)
-    assert server.process.wait(60) == code
+    assert server.process.wait(300) == code
     gone(server.children)

@@ -57,7 +57,7 @@ class Client:
             lambda: (job := self("GET", f"jobs/{name}")[1]).get("state") in FINAL and job
         )
 
-    def until(self, condition, seconds=60):
+    def until(self, condition, seconds=300):
         end = time.monotonic() + seconds
         while not (value := condition()):
             assert time.monotonic() < end, "it does not come about"

@@ -36,7 +36,7 @@ def run(isolation, folder, paths, script, start=None):
     container = Container(
         isolation, spec, lambda some: lines.extend(text for _, text in some), ended
     )
-    assert ended.wait(60)
+    assert ended.wait(300)
     code = container.poll()
     container.close()
     return lines, code

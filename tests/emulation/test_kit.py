@@ -299,7 +299,7 @@ except requests.exceptions.ProxyError:
             env=emulator.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
     assert done.stdout == "[]\nrefused\n", done.stderr
 

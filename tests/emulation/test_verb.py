@@ -45,7 +45,7 @@ def test_without_a_command_it_stays_until_it_is_ended(started, number):
     jobs = f"{document['endpoint']}/jobs"
     assert answers(jobs)
     process.send_signal(number)
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
     assert not answers(jobs)
 
 
@@ -63,7 +63,7 @@ def test_it_ends_with_the_verb_even_when_that_is_killed(started):
     jobs = f"{entry(process, 'endpoint')}/jobs"
     assert answers(jobs)
     process.kill()
-    process.wait(60)
+    process.wait(300)
     wait_for(lambda: not answers(jobs))
 
 
@@ -80,7 +80,7 @@ def test_a_command_ends_with_the_verb(started, tmp_path, number, code):
     mark = tmp_path / "pid"
     pid = wait_for(lambda: mark.exists() and mark.read_text())
     process.send_signal(number)
-    assert process.wait(60) == code
+    assert process.wait(300) == code
     assert not Path(f"/proc/{pid}").exists()
 
 

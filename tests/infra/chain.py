@@ -54,7 +54,7 @@ def landing_zone(cloud, settings, endpoint=None):
         assert line, "the stack was not made: its errors are above"
         yield json.loads(line)
         process.stdin.close()
-        assert process.wait(120) == 0, "the stack was not destroyed: its errors are above"
+        assert process.wait(300) == 0, "the stack was not destroyed: its errors are above"
 
 
 @contextlib.contextmanager

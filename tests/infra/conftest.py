@@ -9,7 +9,7 @@ import pytest
 pytest.register_assert_rewrite("tests.infra.chain")
 
 INFRA = Path(__file__).parents[2] / "infra"
-sys.path.insert(0, str(INFRA / "aws"))
+sys.path[:0] = [str(INFRA / "aws"), str(INFRA / "common")]
 
 
 def part(cloud, name):

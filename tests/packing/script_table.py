@@ -236,7 +236,7 @@ SCRIPTS: dict[str, Script] = {
     "after_the_submit": Script(
         probe("6")
         + TAIL
-        + "run.wait(120)\nimport json\nANSWER = json.dumps(run.artifact('probe').load())\n"
+        + "run.wait(300)\nimport json\nANSWER = json.dumps(run.artifact('probe').load())\n"
         "assert ANSWER == '\"6\"'\n",
         "6",
     ),

@@ -121,7 +121,7 @@ REAL = """
 run = probing().submit()
 from waterflow.errors import StepFailed
 try:
-    run.wait(120)
+    run.wait(300)
     print(run.artifact("probe").load())
 except StepFailed as error:
     print(error)
@@ -159,7 +159,7 @@ def again():
     later()
 
 run = again().submit()
-run.wait(120)
+run.wait(300)
 print(run.artifact("later").load())
 """
     source = "BASE = 2\n" + STEP.format("BASE") + REAL + second
@@ -169,7 +169,7 @@ print(run.artifact("later").load())
     code = (
         "from waterflow.cli.targets import load\n"
         "for name in ('probing', 'again'):\n"
-        "    state = load(f's.py:{name}').call().submit().wait(120)\n"
+        "    state = load(f's.py:{name}').call().submit().wait(300)\n"
         "    print([str(step.status) for step in state.steps.values()])\n"
     )
     assert start(tmp_path, "-c", code).split() == ["['cached']", "['cached']"]

@@ -110,7 +110,7 @@ def run_step(code: str, folder: Path) -> list[dict]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     spool.close()
     assert done.returncode == 0, done.stderr

@@ -261,7 +261,7 @@ def test_a_job_registers_the_first_model_that_is_there(
             env=environment,
             text=True,
             capture_output=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

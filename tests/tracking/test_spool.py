@@ -105,7 +105,7 @@ def test_processes_and_threads_share_a_spool_without_sharing_ids(spool: Spool) -
         thread.start()
     for thread in threads:
         thread.join()
-    assert [other.wait(60) for other in others] == [0, 0, 0]
+    assert [other.wait(300) for other in others] == [0, 0, 0]
     here[1].close()
     lines = events(spool)
     assert len(lines) == 1000

@@ -80,7 +80,7 @@ def test_a_run_is_sent_as_it_goes_and_the_writer_ends_with_it(
         run.finish("train")
         wait_for(lambda: metrics("train").get("last"))
         run.end()
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     state_now = progress(folder)
     assert state_now["complete"] is True
     assert state_now["error"] is None
@@ -134,7 +134,7 @@ def test_the_writer_leaves_when_who_runs_the_steps_has_gone(
             run.step("a", auc=1.0)
             runner.kill()
             runner.wait()
-            assert process.wait(30) == 0
+            assert process.wait(300) == 0
     assert progress(folder)["complete"] is False
     assert {r["name"] for r in every(MlflowClient(uri), "exp")} == {"e1", "a"}
 
@@ -147,7 +147,7 @@ def test_ctrl_c_does_not_stop_the_writer(folder: Path, uri: str, state: Path) ->
         wait_for(lambda: progress(folder).get("sent"))
         os.kill(process.pid, 2)
         run.end("cancelled")
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
     [parent] = every(MlflowClient(uri), "exp")
     assert parent["status"] == "KILLED"
 
@@ -164,7 +164,7 @@ def test_a_refused_server_delays_nobody_and_loses_nothing(
         wait_for(lambda: progress(folder).get("error"))
         assert process.poll() is None
         run.end()
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
     assert progress(folder)["complete"] is False
     failed = writer.sync(folder)
     assert (failed.sent, failed.left) == (0, 5)
@@ -184,7 +184,7 @@ def test_a_server_that_comes_back_is_found_again(folder: Path, server: Server, s
         with server.door(port):
             wait_for(lambda: progress(folder).get("sent"))
             run.end()
-            assert process.wait(30) == 0
+            assert process.wait(300) == 0
     assert progress(folder)["complete"] is True
     assert progress(folder)["error"] is None
 
@@ -248,7 +248,7 @@ def test_several_runs_at_once_share_a_fresh_store(tmp_path: Path) -> None:
         run.end()
     command = [sys.executable, "-m", "waterflow.tracking.writer"]
     processes = [subprocess.Popen([*command, str(folder)]) for folder in folders]
-    assert [process.wait(120) for process in processes] == [0, 0]
+    assert [process.wait(300) for process in processes] == [0, 0]
     assert [progress(folder)["error"] for folder in folders] == [None, None]
     assert len(every(MlflowClient(uri), "exp")) == 4
     assert (state / "mlflow.db").read_bytes()[18] == 2  # the file header's mark of WAL

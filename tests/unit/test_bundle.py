@@ -202,7 +202,7 @@ def test_a_rename_and_an_executable_bit_change_the_digest(tmp_path: Path) -> Non
 names = st.sampled_from(["a", "b", "c", "d", "e"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(edges=st.dictionaries(names, st.lists(names, max_size=4), min_size=1), start=names)
 def test_the_closure_is_what_can_be_reached(
     tmp_path_factory: pytest.TempPathFactory, edges: dict[str, list[str]], start: str

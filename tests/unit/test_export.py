@@ -298,7 +298,7 @@ def constant() -> object:
     return VALUE  # noqa: F821 - given by the test
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=plain)
 def test_literals_come_back_as_they_were(value: object) -> None:
     constant.__globals__["VALUE"] = value

@@ -37,7 +37,7 @@ def test_a_bundle_is_enough_for_a_bare_interpreter(tmp_path: Path) -> None:
         [sys.executable, "-I", "-S", "-W", "error", "-c", BARE, str(folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

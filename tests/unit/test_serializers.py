@@ -19,7 +19,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator
@@ -100,7 +100,6 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(value=JSON)
 def test_plain_data_comes_back(tmp_path_factory: pytest.TempPathFactory, value: object):
     folder = tmp_path_factory.mktemp("plain")

@@ -104,7 +104,7 @@ pipelines = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pipelines)
 def test_reading_gives_what_was_written(pipeline: spec.Pipeline) -> None:
     document = spec.encode(pipeline)
@@ -114,7 +114,7 @@ def test_reading_gives_what_was_written(pipeline: spec.Pipeline) -> None:
     assert spec.digest(again) == spec.digest(pipeline)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(pipelines, st.randoms(use_true_random=False))
 def test_the_order_of_keys_is_of_no_account(
     pipeline: spec.Pipeline, shuffle: random.Random
@@ -131,7 +131,7 @@ def test_the_order_of_keys_is_of_no_account(
     assert spec.digest(again) == spec.digest(pipeline)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(pipelines)
 def test_every_spec_fits_the_published_schema(pipeline: spec.Pipeline) -> None:
     jsonschema.validate(json.loads(spec.encode(pipeline)), spec.schema())
@@ -361,7 +361,7 @@ class Writer:
         own.append(steps.add(wf.first(one, two)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 25))
 def test_random_pipelines_are_sound_and_survive_the_document(seed: int, size: int) -> None:
     def example(n: int = 1) -> None:

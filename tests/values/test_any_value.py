@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTEXT = settings(
-    deadline=None,
     max_examples=150,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow,
                            HealthCheck.filter_too_much, HealthCheck.data_too_large],

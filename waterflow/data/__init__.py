@@ -1,7 +1,7 @@
 """Outside data: pinned to what it is when a run is submitted, fetched and checked later.
 
-Each way to reach data is a module of its own; object stores come from packages besides
-(`waterflow.data.stores`).
+Each way to reach data is a module of its own, imported when data is reached: a run's process passes
+here for fingerprints alone. Object stores come from packages besides (`waterflow.data.stores`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from waterflow.data import dvc, http, local, stores
 from waterflow.data.pinned import Pinned, refuse_manifest
 from waterflow.errors import ConfigurationError
 from waterflow.project import leaks, progress
@@ -38,6 +37,8 @@ def pin(uri_or_path: str, root: Path, state: Path) -> Pinned:
         MissingDependencyError: The library that reaches it is not installed.
         ProviderError: The store that holds it refuses.
     """
+    from waterflow.data import dvc, http, local, stores
+
     scheme = stores.scheme_of(uri_or_path)
     if not scheme:
         return local.pin(uri_or_path, root / Path(uri_or_path).expanduser(), state)
@@ -99,6 +100,8 @@ def fetch(pinned: Pinned, target: Path) -> Path:
 
 
 def _fetch(pinned: Pinned, building: Path) -> str:
+    from waterflow.data import dvc, http, local, stores
+
     scheme = stores.scheme_of(pinned.uri)
     if scheme in ("", "file"):
         return local.fetch(pinned, building)

@@ -104,7 +104,7 @@ class Failure:
         after = state.steps["after"]
         assert (after.status, after.attempt) == (Status.NOT_RUN, 0)
         with pytest.raises(StepFailed) as caught:
-            run.wait(timeout=60)
+            run.wait(timeout=300)
         assert caught.value.step == "breaks"
         assert caught.value.reason == "ValueError: no such entry: unknown"
         assert "before the failure" in caught.value.log_tail
@@ -158,7 +158,7 @@ class Failure:
 
         thread = threading.Thread(target=follow)
         thread.start()
-        assert first.wait(120), "a running step's log was not to be seen"
+        assert first.wait(300), "a running step's log was not to be seen"
         assert world.state(run).status is Status.RUNNING
         run.cancel()
         state = world.finish(run)
@@ -169,7 +169,7 @@ class Failure:
         assert state.steps["waits"].status is Status.CANCELLED
         assert state.steps["after"].status is Status.NOT_RUN
         with pytest.raises(RunCancelled):
-            run.wait(timeout=60)
+            run.wait(timeout=300)
         run.cancel()
         assert run.status is Status.CANCELLED
         parent, children = world.tracked(run)

@@ -240,7 +240,7 @@ class Language:
         seen = world.seen[run.id]
         order = [Status.PENDING, Status.RUNNING, Status.SUCCEEDED]
         assert [order.index(status) for status in seen] == sorted(map(order.index, seen))
-        assert run.wait(timeout=60).status is Status.SUCCEEDED
+        assert run.wait(timeout=300).status is Status.SUCCEEDED
         assert final.started is not None
         assert final.ended is not None
         for step in final.steps.values():

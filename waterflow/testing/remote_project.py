@@ -38,7 +38,7 @@ _NUMBERS: Final = itertools.count(1)
 _T = TypeVar("_T")
 
 
-def until(condition: Callable[[], _T], what: str, seconds: float = 120.0) -> _T:
+def until(condition: Callable[[], _T], what: str, seconds: float = 300.0) -> _T:
     """Poll until a condition holds, and return what it gave.
 
     Args:

@@ -140,7 +140,7 @@ class Starting(RemoteBase):
             assert passage.reached.wait(300), client.communicate()
             later = other.submit("chain", {"run_id": "quick"})
             passage.opened.set()
-            out, err = client.communicate(timeout=60)
+            out, err = client.communicate(timeout=300)
             assert (client.returncode, out) == (0, "slow\n"), err
         assert {project.finish(run).status for run in ("slow", later)} == {Status.SUCCEEDED}
         assert project.values(project.fresh("slow"))["second"] == "one 2"
@@ -163,7 +163,7 @@ class Starting(RemoteBase):
             assert passage.reached.wait(300), client.communicate()
             other.submit("chain", {"run_id": "first"})
             passage.opened.set()
-            _, err = client.communicate(timeout=60)
+            _, err = client.communicate(timeout=300)
             assert client.returncode == 0, err
         assert {project.finish(run).status for run in ("first", "second")} == {Status.SUCCEEDED}
         assert project.values(project.fresh("second"))["second"] == "one 2"

@@ -190,7 +190,7 @@ class Tracking(RemoteBase):
         assert followed.finish(run).status is Status.SUCCEEDED
         other = followed.copied(tmp_path / "elsewhere")
         senders = [one.start_cli("sync", "both", "--json") for one in (followed, other)]
-        sent = [json.loads(sender.communicate(timeout=120)[0])[0] for sender in senders]
+        sent = [json.loads(sender.communicate(timeout=300)[0])[0] for sender in senders]
         assert sum(one["sent"] for one in sent) == 4
         assert {one["error"] for one in sent} <= {None, _ANOTHER}
         parent, children = tracked(server, followed.fresh("both").state.execution)

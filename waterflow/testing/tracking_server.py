@@ -114,7 +114,7 @@ def tracking_server(folder: Path) -> Generator[TrackingServer]:
             yield TrackingServer(port)
         finally:
             os.killpg(process.pid, 15)
-            process.wait(20)
+            process.wait(300)
 
 
 def free_port() -> int:

@@ -57,7 +57,7 @@ class Watching(RemoteBase):
         lines = [json.loads(follower.stdout.readline()) for _ in range(3)]
         assert [line["text"] for line in lines] == [f"{n} grüße ☂" for n in range(3)]
         bell.touch()  # only now: the lines above came while it ran
-        rest, err = follower.communicate(timeout=60)
+        rest, err = follower.communicate(timeout=300)
         assert follower.returncode == 0, err
         assert [json.loads(line)["text"] for line in rest.splitlines()] == ["the bell has rung"]
         assert other.finish("far").status is Status.SUCCEEDED

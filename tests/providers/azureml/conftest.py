@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.providers.azureml.cloud import CLOUD
+
 HERE = Path(__file__).parent
 
 
@@ -15,3 +17,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(HERE):
             category = "marshmallow.warnings.Marshmallow4Warning"
             item.add_marker(pytest.mark.filterwarnings(f"ignore::{category}"))
+
+
+@pytest.fixture(scope="session")
+def emulator():
+    """An emulator without faults, for all that need no other."""
+    with CLOUD.start() as running:
+        yield running

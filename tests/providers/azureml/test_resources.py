@@ -439,7 +439,7 @@ def test_all_that_is_put_is_got(wire, kind):
     numbers = iter(range(10**6))
     taken = []
 
-    @settings(max_examples=25, deadline=None, database=None, derandomize=True,
+    @settings(max_examples=25, database=None, derandomize=True,
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(bodies(getattr(models.models(), model)))
     def hold(body):

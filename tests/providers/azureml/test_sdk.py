@@ -6,7 +6,7 @@ import logging
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from waterflow_azureml import checks
 
@@ -108,20 +108,14 @@ def random_pipeline():
     return module.random_pipeline
 
 
-HYPOTHESIS = {
-    "derandomize": True, "deadline": None,
-    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-}  # fmt: skip
-
-
-@settings(max_examples=60, **HYPOTHESIS)
+@settings(max_examples=60, derandomize=True)
 @given(st.integers(0, 2**32), st.integers(1, 60), st.integers(0, 6))
 def test_pipelines_by_chance_violate_no_rule(random_pipeline, seed, steps, gates):
     call = random_pipeline(seed, steps, gates, image=IMAGE)()
     valid(compiled(build(call.spec)))
 
 
-@settings(max_examples=8, **HYPOTHESIS)
+@settings(max_examples=8, derandomize=True)
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 4))
 def test_pipelines_by_chance_are_valid_to_the_sdk(
     load, random_pipeline, tmp_path, seed, steps, gates

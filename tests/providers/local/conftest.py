@@ -19,7 +19,7 @@ SOURCE = Path(__file__).with_name("local_pipelines.py")
 MARK = "WATERFLOW_TEST_MARK"
 
 
-def until(condition, seconds=60.0, what="it"):
+def until(condition, seconds=300.0, what="it"):
     """Poll until a condition holds, and return what it gave."""
     end = time.monotonic() + seconds
     while not (answer := condition()):
@@ -68,7 +68,7 @@ class Project:
             call = getattr(module, pipeline)(**parameters)
             return submitting.submit(call, profile="mine", root=self.root, **(how or {}))
 
-    def finish(self, run, seconds=120.0):
+    def finish(self, run, seconds=300.0):
         def ended():
             state = run.state
             return state if state.status.final and not state.sending else None

@@ -157,7 +157,7 @@ class Jobs:
 
     def run(self, step, *arguments, **options):
         process = self.start(step, *arguments, **options)
-        text, _ = process.communicate(timeout=60)
+        text, _ = process.communicate(timeout=300)
         return process.returncode, text
 
 

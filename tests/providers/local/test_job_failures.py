@@ -170,7 +170,7 @@ class Jobs:
             cwd=place,
             env=environment,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -244,7 +244,7 @@ def test_a_job_that_cannot_even_tell_prints_why(jobs, tmp_path):
         cwd=tmp_path / "work",
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == contract.UNFORESEEN

@@ -183,7 +183,7 @@ def test_ctrl_c_in_the_command_line_cancels_the_run(project, tmp_path):
     )
     until(lambda: note.exists() and note.read_text(), what="the step")
     os.killpg(typed.pid, signal.SIGINT)
-    assert typed.wait(60) == 130
+    assert typed.wait(300) == 130
     assert status(project, "typed") is Status.CANCELLED
     until(lambda: not project.processes(), 60, "an end of all processes")
 

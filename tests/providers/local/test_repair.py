@@ -115,7 +115,7 @@ def test_an_altered_input_fails_one_run_and_the_next_one_heals(own):
     own.finish(run)
     spoil(stored(own, run, "source"))
     with pytest.raises(StepFailed, match="altered"):
-        own.submit("reads", salt=1).wait(120)
+        own.submit("reads", salt=1).wait(300)
     healed = own.submit("reads", salt=1)
     state = own.finish(healed)
     assert state.status is Status.SUCCEEDED
@@ -228,7 +228,7 @@ def test_a_fault_of_the_runner_itself_is_told(own):
     shutil.rmtree(own.state / "cache")
     (own.state / "cache").write_text("no folder")
     with pytest.raises((RunError, StepFailed), match="Error"):
-        own.submit("reads").wait(60)
+        own.submit("reads").wait(300)
 
 
 def test_a_torn_line_swallows_no_event(own):

@@ -23,7 +23,7 @@ _NUMBERS = itertools.count(1)
 _CLIENTS = {}
 
 
-def until(condition, seconds=90.0, what="it"):
+def until(condition, seconds=300.0, what="it"):
     """Poll until a condition holds, and return what it gave."""
     end = time.monotonic() + seconds
     while not (outcome := condition()):

@@ -1,7 +1,7 @@
 """Where steps stand: a layout runs the same steps on the same inputs as the spec itself."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from waterflow_sagemaker.translation import branching
 from waterflow_sagemaker.translation.branching import PlacedStep, place
@@ -274,7 +274,7 @@ def pipelines(draw):
     return pipeline(*steps, gates=gates)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(pipelines())
 def test_any_layout_runs_as_its_spec(graph):
     both_ways(graph)

@@ -298,7 +298,7 @@ MUTATIONS: list[Callable[[Json, tuple[Any, ...]], bool]] = [
 PLACES = arguments_of(definition())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(MUTATIONS), st.sampled_from(PLACES))
 def test_what_is_broken_anywhere_is_found(
     mutation: Callable[[Json, tuple[Any, ...]], bool], path: tuple[Any, ...]
@@ -327,7 +327,7 @@ def plain(value: Any) -> Any:
     return [plain(inner) for inner in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(REQUESTS)), st.data())
 def test_what_botocore_refuses_is_refused(operation: str, data: st.DataObject) -> None:
     request = plain(REQUESTS[operation])

@@ -170,7 +170,7 @@ def runs(draw):
     return values, parameters
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(CONDITIONS, runs())
 def test_any_condition_gives_the_same_answer(condition, run):
     values, parameters = run

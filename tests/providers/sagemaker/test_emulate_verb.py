@@ -48,7 +48,7 @@ def test_it_ends_with_the_verb_even_when_that_is_killed(started, eventually):
     assert answers(api)
     assert folder.is_dir()
     process.kill()
-    process.wait(60)
+    process.wait(300)
     eventually(lambda: not answers(api))
     eventually(lambda: not folder.exists())
 
@@ -74,7 +74,7 @@ def test_a_missing_library_names_the_command_that_installs_it(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 3, done.stderr

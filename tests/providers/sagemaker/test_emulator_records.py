@@ -5,18 +5,14 @@ import os
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.sagemaker.pipelines_kit import document, fail
 from tests.providers.sagemaker.requests_kit import model, value
 
 NUMBERS = itertools.count(1)
-SOME = settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SOME = settings(max_examples=12)
 UNSENT = {"Tags", "ClientToken", "ClientRequestToken"}
 """What no description has: tags are listed apart."""
 

@@ -5,18 +5,14 @@ import json
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.sagemaker.pipelines_kit import BUCKET, document, fail
 from tests.providers.sagemaker.requests_kit import model, value
 from tests.providers.sagemaker.test_emulator_records import NUMBERS, UNSENT, shown_as
 
-SOME = settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SOME = settings(max_examples=25)
 OBJECT = f"s3://{BUCKET}/round-trips/object"
 S3 = {"S3Uri": OBJECT, "S3DataType": "S3Prefix"}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from waterflow_sagemaker.emulator import Emulator
 
@@ -84,9 +84,7 @@ def test_faults_of_the_service_are_retried_as_the_policies_say(service):
     assert "SAGEMAKER_RESOURCE_LIMIT" in run.steps["quota-two"]["FailureReason"]
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8)
 @given(st.data())
 def test_any_graph_runs_in_its_order_and_as_far_as_it_can(service, data):
     count = data.draw(st.integers(2, 7))

@@ -181,7 +181,7 @@ def waterflow(project, *words, code=0, **variables):
         cwd=project,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=False,
         env={**os.environ, **variables},
     )
@@ -205,7 +205,7 @@ def test_the_plug_in_has_nothing_to_say_of_an_ordinary_server(plugin, server):
         [sys.executable, "-c", _ORDINARY, server.url],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(plugin)},
     )
     assert done.stdout == "True\n", done.stderr

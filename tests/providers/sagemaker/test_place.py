@@ -101,7 +101,7 @@ def test_a_job_that_sagemaker_has_told_nothing_says_so_in_one_line(
         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(ml / "tmp"), **variables},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 5, done.stderr

@@ -75,7 +75,7 @@ def test_times_come_from_mlflow_and_changes_from_what_is_deployed(tmp_path, at_e
     assert planned(project, "chain").last_run is None
     run = project.submit("chain")
     assert project.finish(run).status == "succeeded"
-    assert run.wait(timeout=60).unsent == 0
+    assert run.wait(timeout=300).unsent == 0
     plan = planned(project, "chain")
     assert plan.last_run == f"the deployed pipeline {project.prefix}-chain"
     assert plan.changes == ()

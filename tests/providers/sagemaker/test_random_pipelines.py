@@ -4,7 +4,7 @@ import importlib.util
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.sagemaker.builds import build, compiled, valid
@@ -31,9 +31,7 @@ def compiled_twice(call):
     return documents[0]
 
 
-@settings(
-    max_examples=150, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=150, derandomize=True)
 @given(st.integers(0, 2**32), st.integers(1, 58), st.integers(0, 6))
 def test_documents_violate_nothing(random_pipeline, seed, steps, gates):
     call = random_pipeline(seed, steps, gates, image=IMAGE)()

@@ -157,7 +157,7 @@ def endpoint() -> Iterator[str]:
             yield f"http://127.0.0.1:{int(server.stdout.readline())}"
         finally:
             server.stdin.close()
-            server.wait(timeout=30)
+            server.wait(timeout=300)
 
 
 class World:

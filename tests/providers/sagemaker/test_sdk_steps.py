@@ -19,6 +19,9 @@ from waterflow_sagemaker.sdk import command
 
 from waterflow.errors import DefinitionError
 
+# Several processes import the SDK, one after the other, and each takes its time.
+pytestmark = pytest.mark.timeout(1200)
+
 PROGRAMS = Path(__file__).parent / "programs"
 CODE = "sagemaker-us-east-1-123456789012"
 
@@ -31,7 +34,7 @@ def run(emulator, folder, *command):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=360,
+        timeout=1100,
     )
 
 

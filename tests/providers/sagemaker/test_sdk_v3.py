@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+# Several processes import the SDK, one after the other, and each takes its time.
+pytestmark = pytest.mark.timeout(1200)
+
 PROGRAM = Path(__file__).parent / "programs" / "sdk_pipeline.py"
 
 
@@ -24,7 +27,7 @@ def summary(emulator, tmp_path_factory):
         env=kept | emulator.environment,
         capture_output=True,
         text=True,
-        timeout=360,
+        timeout=1100,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])

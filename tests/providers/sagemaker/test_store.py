@@ -144,7 +144,7 @@ def lacking(folder):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
         env=os.environ | {"PYTHONPATH": str(folder)},
     )
