@@ -72,6 +72,8 @@ class RemoteCloud(ABC):
     line_times: ClassVar[bool] = True
     """Whether the cloud notes when a line was printed, so that those of several steps can be put in
     their order later."""
+    container_metrics: ClassVar[bool] = True
+    """Whether a container step may say which of its printed values are metrics."""
     without_network: ClassVar[Mapping[str, Any]] = {}
     """Settings of a profile whose jobs have no network."""
     cache_day: ClassVar[Mapping[str, Any]] = {"cache_days": 1}

@@ -222,7 +222,7 @@ class Tracking(RemoteBase):
     ) -> None:
         from mlflow import MlflowClient
 
-        contained = followed.provider.capabilities.containers
+        contained = followed.provider.capabilities.containers and self.cloud.container_metrics
         run = followed.submit("learning", image=self.cloud.image if contained else "")
         state = followed.finish(run)
         assert state.status is Status.SUCCEEDED, state

@@ -88,6 +88,7 @@ class AzureMLCloud(RemoteCloud):
     image, bare_image = IMAGE, f"{REGISTRY}/bare:1"
     words: ClassVar = {"capacity": "capacity", "limit": "quota", "image": "image"}
     line_times = False
+    container_metrics = False
     cache_day: ClassVar = {}
 
     def start(self, *, images=None, faults=None):
