@@ -13,7 +13,7 @@ from waterflow.errors import ConfigurationError, DefinitionError, Gathering
 from waterflow.project.leaks import in_address, refuse_address
 from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
-from waterflow_azureml import limits
+from waterflow_azureml import cron, limits
 from waterflow_azureml.document import AzureMLDocument
 from waterflow_azureml.machines import prices
 from waterflow_azureml.translation import naming, nodes, parameters
@@ -61,6 +61,9 @@ def compile_azureml(build: Build, settings: AzureMLSettings, profile: Profile) -
     kept = f"builds/{text_digest(json.dumps(tags, sort_keys=True))}.json"
     control: dict[str, Control] = {}
     jobs = _nodes(planning, control, errors)
+    if pipeline.schedule is not None:
+        with errors:  # what cannot be said is told before `schedule apply` comes to it
+            cron.trigger(pipeline.schedule)
     errors.check()
     name = naming.display_name(settings.prefix, pipeline.name)
     definition = _definition(planning, profile, name, kept, jobs)

@@ -60,7 +60,7 @@ IMAGE: Final = ErrorKind(
     "requirements, and see that the workspace may pull from its registry",
 )
 REFUSED: Final = ErrorKind(
-    ProviderError, "For all that is wrong with it: waterflow validate TARGET"
+    ProviderError, "Look at what the pipeline and the profile need: waterflow doctor TARGET"
 )
 
 CODES: Final = by_name(
