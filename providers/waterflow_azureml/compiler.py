@@ -11,7 +11,7 @@ from waterflow.cloud.settings import check_steps
 from waterflow.errors import DefinitionError, Gathering
 from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
-from waterflow_azureml import limits
+from waterflow_azureml import cron, limits
 from waterflow_azureml.document import AzureMLDocument
 from waterflow_azureml.machines import prices
 from waterflow_azureml.translation import naming, nodes, parameters
@@ -57,6 +57,9 @@ def compile_azureml(build: Build, settings: AzureMLSettings, profile: Profile) -
     kept = build_key(tags)
     control: dict[str, Control] = {}
     jobs = _nodes(planning, control, errors)
+    if pipeline.schedule is not None:
+        with errors:  # what cannot be said is told before `schedule apply` comes to it
+            cron.trigger(pipeline.schedule)
     errors.check()
     name = naming.display_name(settings.prefix, pipeline.name)
     definition = _definition(planning, profile, name, kept, jobs)

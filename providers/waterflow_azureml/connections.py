@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from functools import cached_property
 from importlib import import_module
@@ -64,6 +65,8 @@ def make_credential(what: str) -> Any:
     need_azure(what)
     from azure.identity import DefaultAzureCredential
 
+    # It logs a warning for each way of signing in that is not there: our error says all in a line.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
     return DefaultAzureCredential(process_timeout=30)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.cloud.errors import (
     CONFLICT,
-    REFUSED,
     TRANSIENT,
     ErrorKind,
     as_error,
@@ -61,6 +60,9 @@ IMAGE: Final = ErrorKind(
     ProviderError,
     "Look at the log of the image: waterflow logs RUN. Then correct the image's name or the "
     "requirements, and see that the workspace may pull from its registry",
+)
+REFUSED: Final = ErrorKind(
+    ProviderError, "Look at what the pipeline and the profile need: waterflow doctor TARGET"
 )
 
 CODES: Final = by_name(

@@ -144,10 +144,14 @@ class AzureMLSettings(
 
 def _check_place(profile: AzureMLSettings) -> None:
     for name, pattern, what in (
-        ("subscription", _GUID, 'no id of a subscription, such as "00000000-0000-..."'),
+        ("subscription", _GUID, "no id of a subscription. Look it up: az account show --query id"),
         ("resource_group", _GROUP, "no name of a resource group"),
         ("workspace", _WORKSPACE, "no name of a workspace: 3 to 33 letters, digits, - and _"),
-        ("region", _REGION, 'no Azure region, such as "westeurope"'),
+        (
+            "region",
+            _REGION,
+            'no Azure region, such as "westeurope". Look it up: az account list-locations -o table',
+        ),
         (
             "account",
             _ACCOUNT,

@@ -11,6 +11,7 @@ from waterflow.cloud.schedules import same_schedule, scheduled_values
 from waterflow.errors import ConflictError, NotFoundError, TransientError, UnknownNameError
 from waterflow.provider.schedules import Schedule
 from waterflow_azureml import wire
+from waterflow_azureml.answers import moment
 from waterflow_azureml.connections import ML_SCOPE, SCHEDULES, Connections
 from waterflow_azureml.cron import shown, trigger
 from waterflow_azureml.errors import PROVIDER, answered
@@ -114,7 +115,7 @@ class AzureMLSchedules:
                 pipeline=str(_job(one["properties"]).get("displayName", one["name"])),
                 expression=shown(one["properties"]["trigger"]),
                 state="enabled" if one["properties"].get("isEnabled", True) else "paused",
-                orphan=self._orphan(one["properties"]),
+                orphan=self._orphan(one),
             )
             for one in sorted(listed, key=lambda one: str(one["name"]))
             if _place(one["properties"]) == place
@@ -221,12 +222,16 @@ class AzureMLSchedules:
                 operation="CreateSchedule",
             )
 
-    def _orphan(self, kept: Mapping[str, Any]) -> bool:
-        """Return whether a schedule's document is gone, or no run of it says a schedule now."""
+    def _orphan(self, listed: Mapping[str, Any]) -> bool:
+        """Return whether a schedule's document is gone, or a run since then says no schedule."""
+        kept = listed["properties"]
         name = str(_job(kept).get("displayName"))
-        deployed = self._runs.deployed(name)
-        if deployed is not None:
-            return deployed.schedule is None
+        # What `apply` has deployed is no job: of the jobs only later ones know better.
+        changed = moment((listed.get("systemData") or {}).get("lastModifiedAt")) or 0
+        newest = next(iter(self._service.executions(name)), None)
+        if newest is not None and newest.started > changed:
+            deployed = self._runs.deployed(name)
+            return deployed is not None and deployed.schedule is None
         version = _notes(kept).get(DOCUMENT)
         try:
             self._service.document(str(version))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.cloud.errors import (
     CONFLICT,
-    REFUSED,
     TRANSIENT,
     ErrorKind,
     as_error,
@@ -54,6 +53,9 @@ CONNECTION: Final = ErrorKind(
 )
 CERTIFICATE: Final = ErrorKind(
     ProviderError, "Check the proxy, and name its certificates: AWS_CA_BUNDLE=FILE"
+)
+REFUSED: Final = ErrorKind(
+    ProviderError, "For all that is wrong with it: waterflow validate TARGET"
 )
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def test_an_unknown_profile_lists_those_that_exist(root: Path) -> None:
     [
         ("regoin = 'x'", r"has no setting 'regoin'\. Did you mean 'region'"),
         ("region = 3", r"Expected `str`, got `int`.*`region`"),
-        ("spot = true", "missing required field `region`"),
+        ("spot = true", r"provider 'p' needs region\. Write under \[profiles\.a\]: region = "),
     ],
 )
 def test_settings_are_checked_by_the_provider_s_type(tmp_path: Path, line: str, said: str) -> None:
@@ -168,6 +169,30 @@ def test_settings_are_checked_by_the_provider_s_type(tmp_path: Path, line: str, 
         load(tmp_path, "a").convert(Settings)
     assert "waterflow.toml, profile 'a'" in str(caught.value)
     assert "$" not in str(caught.value)
+
+
+class Machine(msgspec.Struct, forbid_unknown_fields=True):
+    size: str
+    nodes: int = 1
+
+
+class Nested(msgspec.Struct, forbid_unknown_fields=True):
+    clusters: dict[str, Machine] = {}
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{}", "it lacks the setting `size` - at `clusters.b`"),
+        ("{size = 'x', vm = 1}", "there is no setting `vm` - at `clusters.b`"),
+        ("{size = 'x', nodes = 'y'}", "Expected `int`, got `str` - at `clusters.b.nodes`"),
+    ],
+)
+def test_what_is_wrong_in_a_table_of_tables_is_named(tmp_path: Path, entry: str, said: str) -> None:
+    text = f"[profiles.p]\nprovider = 'p'\nclusters.a = {{size = 'x'}}\nclusters.b = {entry}\n"
+    (tmp_path / "waterflow.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        load(tmp_path, "p").convert(Nested)
 
 
 # --- import ---------------------------------------------------------------------------------------

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from waterflow.errors import ConflictError, ProviderError, TransientError
+from waterflow.errors import ConflictError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
-    from waterflow.errors import WaterflowError
+    from waterflow.errors import ProviderError, WaterflowError
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,6 @@ CONFLICT: Final = ErrorKind(
     ConflictError, "It is there already or is being changed: look at it, then try again"
 )
 TRANSIENT: Final = ErrorKind(TransientError, "This passes: try again in a minute", retryable=True)
-REFUSED: Final = ErrorKind(
-    ProviderError, "For all that is wrong with it: waterflow validate TARGET"
-)
 
 
 def by_name(*rows: tuple[ErrorKind, Iterable[str]]) -> Mapping[str, ErrorKind]:

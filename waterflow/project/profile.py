@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from msgspec.structs import FieldInfo
+
 FILE: Final = "waterflow.toml"
 LOCAL: Final = "local"
 """The profile, and its provider, that is always there."""
@@ -27,6 +29,7 @@ TRACKING: Final = ("uri", "experiment")
 
 _PREFIX: Final = "WATERFLOW_"
 _PLACE: Final = re.compile(r" - at `([^`]+)`")
+_ENTRY: Final = re.compile(r" - at `(\w+)\[\.\.\.\]")
 
 Table = dict[str, Any]
 T = TypeVar("T", bound=msgspec.Struct)
@@ -83,12 +86,22 @@ class Profile:
                 with errors:
                     settings[key] = _from_text(self.environment[variable], one.type, variable)
                     variables.append(variable)
+        missing = [key for key, one in fields.items() if one.required and key not in settings]
+        if missing:
+            errors.add(
+                ConfigurationError(
+                    f"{self._place()}: provider '{self.provider}' needs {', '.join(missing)}. "
+                    f'Write under [profiles.{self.name}]: {missing[0]} = "..."; or take what a '
+                    "stack exports: waterflow profile import"
+                )
+            )
+            raise errors.together()
         beside = f", with {', '.join(variables)} of the environment" if variables else ""
         while True:
             try:
                 converted = msgspec.convert(settings, struct_type)
             except msgspec.ValidationError as error:
-                message = _readable(str(error))
+                message = _located(_readable(str(error)), settings, fields)
                 errors.add(
                     ConfigurationError(
                         f"{self._place()}{beside}: {message}. Correct it, then: "
@@ -317,6 +330,25 @@ def _named_in(message: str, settings: Table) -> str | None:
     return key if key in settings else None
 
 
+def _located(message: str, settings: Table, fields: Mapping[str, FieldInfo]) -> str:
+    """Return a message with the name of the table that it is about: msgspec says `steps[...]`."""
+    place = _ENTRY.search(message)
+    table = settings.get(place[1]) if place else None
+    if place is None or not isinstance(table, dict):
+        return message
+    for name, value in cast("Table", table).items():
+        try:
+            msgspec.convert({name: value}, fields[place[1]].type)
+        except msgspec.ValidationError:
+            return message.replace(f"{place[1]}[...]", f"{place[1]}.{name}", 1)
+    return message
+
+
 def _readable(message: str) -> str:
     # msgspec names a place as `$.a.b`: the setting, as the file writes it, is `a.b`.
+    for theirs, ours in (
+        ("Object contains unknown field `", "there is no setting `"),
+        ("Object missing required field `", "it lacks the setting `"),
+    ):
+        message = message.replace(theirs, ours)
     return message.replace("`$.", "`").replace(" - at `$`", "").replace(" `$`", "")

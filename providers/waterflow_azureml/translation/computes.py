@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow import spec
 from waterflow.cloud import machines as common
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
+from waterflow.spec.quantities import show_duration
 from waterflow_azureml import limits, machines
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def seconds(step: spec.Step, *, spot: bool) -> int | None:
         return wanted
     raise UnsupportedFeatureError(
         step.name,
-        f"timeout={step.timeout:g}s with {retry.retries} retries ({wanted:,}s in one job)",
+        f"timeout={show_duration(step.timeout)} with {retry.retries} retries "
+        f"({show_duration(wanted)} in one job)",
         "azureml",
         f"{'On spot machines a' if spot else 'A'} job may run for {bound.most // 86_400} days. "
         "Ask for less, or for fewer retries.",

@@ -11,6 +11,7 @@ from waterflow.cloud.control import LAUNCH, control_digest
 from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.job import leaves
+from waterflow.spec.quantities import show_duration
 from waterflow_sagemaker import limits
 from waterflow_sagemaker.machines import as_training
 from waterflow_sagemaker.translation import attempts as attempting
@@ -318,7 +319,8 @@ def _seconds(step: spec.Step, plan: StepPlan) -> int:
     )
     raise UnsupportedFeatureError(
         step.name,
-        f"timeout={step.timeout:g}s with {retry.retries} retries ({seconds:,}s in one job)",
+        f"timeout={show_duration(step.timeout)} with {retry.retries} retries "
+        f"({show_duration(seconds)} in one job)",
         "sagemaker",
         f"A {plan.kind} job may run for {longest // 86_400} days. Ask for less, or for fewer "
         f"retries.{other}",

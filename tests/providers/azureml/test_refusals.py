@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from msgspec.structs import replace
 from waterflow_azureml import checks, limits
 from waterflow_azureml.compiler import check_size
 from waterflow_azureml.provider import AzureMLProvider
@@ -27,6 +28,10 @@ from waterflow.errors import (
 )
 
 GIB = 2**30
+
+
+def scheduled(schedule):
+    return replace(pipeline(function("a")), schedule=schedule)
 
 
 def one(name="a", **wants):
@@ -137,6 +142,8 @@ REFUSED = [
     # --- names and values -------------------------------------------------------------------------
     ({}, named("ü"), DefinitionError, "Rename 'ü'"),
     ({}, named("waterflow_n"), DefinitionError, "Rename 'waterflow_n'"),
+    ({}, scheduled("0 3 * 6 *"), DefinitionError, "cannot say months"),
+    ({}, scheduled("0 3 1 * 1"), DefinitionError, "Leave one of them *"),
     # --- containers -------------------------------------------------------------------------------
     ({"vault": "v-1"}, tool(environment=spec.Environment(secrets={"A": "b"})),
      UnsupportedFeatureError, "secrets of a container step"),

@@ -52,12 +52,26 @@ def _faults_help() -> str:
     return "\n".join(f"  {name.ljust(width)}  {text}" for name, text in FAULTS.items())
 
 
+class _Command(click.Command):
+    """Names the emulators that are installed where its help is asked for, and not before."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from waterflow.provider.emulators import emulators
+
+        super().format_help_text(ctx, formatter)
+        with formatter.indentation():
+            formatter.write_paragraph()
+            formatter.write_text(f"Emulators: {', '.join(emulators())}.")
+
+
 @click.command(
     "emulate",
+    cls=_Command,
     context_settings={"ignore_unknown_options": False},
     epilog=(
         "\b\nFaults, separated by commas; one of requests may name an operation or a service\n"
-        f"(throttle:CreateProcessingJob=0.5, lost:s3=0.1):\n{_faults_help()}"
+        "(throttle:CreateProcessingJob=0.5, lost:s3=0.1; throttle:jobs.create=0.5):\n"
+        f"{_faults_help()}"
     ),
 )
 @click.argument("name", metavar="EMULATOR", shell_complete=_names)
