@@ -205,11 +205,7 @@ def _rows(planning: AzurePlanning) -> list[PlannedJob]:
 
 
 def _notes(planning: AzurePlanning) -> list[str]:
-    table, settings = prices(), planning.settings
-    note = f"prices on demand of {table.region}, {table.date}"
-    if settings.region != table.region:
-        note += f"; those of {settings.region} differ"
-    notes = [note]
+    notes = [prices().note(planning.settings.region)]
     if planning.pipeline.gates:
         compute = planning.gate_compute
         names = ", ".join(gate.name for gate in planning.pipeline.gates)

@@ -324,8 +324,4 @@ def _jobs(planning: SageMakerPlanning, layout: Layout) -> list[PlannedJob]:
 
 
 def _notes(planning: SageMakerPlanning) -> list[str]:
-    table = prices()
-    note = f"prices on demand of {table.region}, {table.date}"
-    if planning.settings.region != table.region:
-        note += f"; those of {planning.settings.region} differ"
-    return [note, *planning.unpinned_note()]
+    return [prices().note(planning.settings.region), *planning.unpinned_note()]
