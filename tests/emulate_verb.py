@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -11,13 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from waterflow.emulation.door import RECORD
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["answers", "emulate", "entry", "exported", "started"]
+__all__ = ["answers", "emulate", "entry", "exported", "started", "without_a_way_out"]
 
 _VERB = [sys.executable, "-m", "waterflow.cli", "emulate"]
+_WALLS = ["unshare", "-r", "-n"]
+_LOOPBACK = """
+import fcntl, socket, struct
+SIOCSIFFLAGS, UP_AND_RUNNING = 0x8914, 0x41
+fcntl.ioctl(socket.socket(), SIOCSIFFLAGS, struct.pack("16sH14s", b"lo", UP_AND_RUNNING, b""))
+"""
 
 
 def emulate(*arguments: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -31,6 +41,40 @@ def emulate(*arguments: str, cwd: Path, **more: Any) -> subprocess.CompletedProc
         check=False,
         **more,
     )
+
+
+def without_a_way_out(
+    emulator: str, client: str, cwd: Path, *unset: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a client by the verb in a network that has a loopback and nothing else.
+
+    The client ends well, and is refused https://elsewhere.example once.
+
+    Args:
+        emulator: The verb's emulator.
+        client: The client's program.
+        cwd: The folder that it runs in.
+        unset: Variables of the emulator's that the client does not get.
+    """
+    if shutil.which("unshare") is None or subprocess.run([*_WALLS, "true"], check=False).returncode:
+        pytest.skip("no network namespace can be made here")
+    (cwd / "client.py").write_text(client)
+    variables = [part for name in unset for part in ("-u", name)]
+    verb = [*_VERB, emulator, "--", "env", *variables, sys.executable, "client.py"]
+    script = f"{shlex.join([sys.executable, '-c', _LOOPBACK])}; {shlex.join(verb)}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(RECORD, raising=False)
+        done = subprocess.run(
+            [*_WALLS, "sh", "-ec", script],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=360,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "elsewhere.example (1x). To let them through: --allow elsewhere.example" in done.stderr
+    return done
 
 
 @pytest.fixture

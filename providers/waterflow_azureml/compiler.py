@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow import spec
+from waterflow.cloud.document import build_key
+from waterflow.cloud.job_tracking import JobTracking, Reach, job_tracking
 from waterflow.cloud.settings import check_steps
-from waterflow.data.fingerprints import text_digest
-from waterflow.errors import ConfigurationError, DefinitionError, Gathering
-from waterflow.project.leaks import in_address, refuse_address
+from waterflow.errors import DefinitionError, Gathering
 from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
 from waterflow_azureml import cron, limits
@@ -21,15 +19,14 @@ from waterflow_azureml.translation.computes import SERVERLESS
 from waterflow_azureml.translation.planning import AzurePlanning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from waterflow import spec
     from waterflow.cloud.document import Control, Encoding
     from waterflow.project.profile import Profile
     from waterflow.provider import Build
     from waterflow_azureml.profile import AzureMLSettings
 
 SCHEMA: Final = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
-_ELSEWHERE: Final = ("http://", "https://", "azureml://", "databricks", "uc")
+REACH: Final = Reach("Azure ML", "azureml://", "the workspace's own: azureml://...")
 
 
 def compile_azureml(build: Build, settings: AzureMLSettings, profile: Profile) -> AzureMLDocument:
@@ -50,15 +47,14 @@ def compile_azureml(build: Build, settings: AzureMLSettings, profile: Profile) -
     with errors:
         check_steps(settings, pipeline, profile.name)
     tags = lineage.tags(build, "azureml", profile.name)
-    registering: dict[str, Any] | None = None
+    mlflow = JobTracking()
     with errors:
-        registering = _registering(build, tags)
+        mlflow = job_tracking(build, tags, REACH)
     encodings: dict[str, Encoding] = {}
     with errors:
         encodings = parameters.encodings(pipeline)
-    planning = AzurePlanning(build, settings, registering, _tracking(build), encodings)
-    # The same digest for the same spec, code, lock and data: nothing of a run is in it.
-    kept = f"builds/{text_digest(json.dumps(tags, sort_keys=True))}.json"
+    planning = AzurePlanning(build, settings, mlflow, encodings)
+    kept = build_key(tags)
     control: dict[str, Control] = {}
     jobs = _nodes(planning, control, errors)
     if pipeline.schedule is not None:
@@ -154,31 +150,9 @@ def _nodes(
 
 def _content(build: Build, document: AzureMLDocument) -> dict[str, Any]:
     """Return a document as plain data, for people and for comparisons."""
-    control = {
-        native: {
-            "digest": control.digest,
-            "launch": control.launch,
-            "step": control.step,
-            "bundle": bundle.digest if (bundle := build.bundles.get(control.source)) else None,
-            "code": build.code(control.source),
-            "source": control.source,
-        }
-        for native, control in document.control.items()
-    }
-    wheelhouses = {
-        digest: {
-            "platform": wheelhouse.platform,
-            "python": wheelhouse.python,
-            "requirements": list(wheelhouse.requirements),
-        }
-        for digest, wheelhouse in document.wheelhouses.items()
-    }
     return {
         "job": document.definition,
-        "control": control,
-        "wheelhouses": wheelhouses,
-        "data": document.data,
-        "none": document.none,
+        **document.job_content(build),
         "schedule": build.spec.schedule,
         "parameters": document.encodings,
     }
@@ -201,37 +175,6 @@ def check_size(document: AzureMLDocument) -> None:
                 f"{bound.most:,}. Take several steps together, let one step map over a list "
                 "(wf.map), or make two pipelines of it"
             )
-
-
-def _registering(build: Build, tags: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return what register steps are told of MLflow; None when there are none.
-
-    Raises:
-        ConfigurationError: No job could reach it.
-    """
-    step = next((s.name for s in build.spec.steps if isinstance(s.run, spec.Register)), None)
-    if step is None:
-        return None
-    uri = build.tracking.uri
-    if not uri.startswith(_ELSEWHERE):
-        raise ConfigurationError(
-            f"Step '{step}' registers a model, and no job on Azure ML can reach the tracking URI "
-            f'{uri!r}. Name a server in waterflow.toml: [tracking] uri = "https://...", or the '
-            "workspace's own: azureml://..."
-        )
-    refuse_address(uri, "MLflow")
-    return {"uri": uri, "experiment": build.tracking.experiment, "tags": dict(tags)}
-
-
-def _tracking(build: Build) -> dict[str, Any] | None:
-    """Return what steps are told of MLflow whose code imports it; None where no job reaches it.
-
-    Nothing of the build is in it, so that a commit loses no cache.
-    """
-    uri = build.tracking.uri
-    if not uri.startswith(_ELSEWHERE) or in_address(uri):
-        return None
-    return {"uri": uri, "experiment": build.tracking.experiment}
 
 
 # --- the plan -----------------------------------------------------------------------------------
@@ -262,11 +205,7 @@ def _rows(planning: AzurePlanning) -> list[PlannedJob]:
 
 
 def _notes(planning: AzurePlanning) -> list[str]:
-    table, settings = prices(), planning.settings
-    note = f"prices on demand of {table.region}, {table.date}"
-    if settings.region != table.region:
-        note += f"; those of {settings.region} differ"
-    notes = [note]
+    notes = [prices().note(planning.settings.region)]
     if planning.pipeline.gates:
         compute = planning.gate_compute
         names = ", ".join(gate.name for gate in planning.pipeline.gates)

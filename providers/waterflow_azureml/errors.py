@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.cloud.errors import ErrorKind, as_error, by_name
+from waterflow.cloud.errors import (
+    CONFLICT,
+    TRANSIENT,
+    ErrorKind,
+    as_error,
+    by_name,
+    raised_as,
+)
 from waterflow.errors import (
     AuthenticationError,
-    ConflictError,
     NotFoundError,
     PermissionDeniedError,
     ProviderError,
@@ -18,7 +23,8 @@ from waterflow.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
 PROVIDER: Final = "azureml"
 
@@ -42,10 +48,6 @@ NOT_FOUND: Final = ErrorKind(
     "Check the name, and the profile's subscription, resource group and workspace: "
     "waterflow profile show",
 )
-CONFLICT: Final = ErrorKind(
-    ConflictError, "It is there already or is being changed: look at it, then try again"
-)
-TRANSIENT: Final = ErrorKind(TransientError, "This passes: try again in a minute", retryable=True)
 CONNECTION: Final = ErrorKind(
     TransientError,
     "Check the network and the proxy (HTTPS_PROXY), then try again",
@@ -139,8 +141,7 @@ _WORDS: Final = (
 )
 
 
-@contextmanager
-def translated(operation: str) -> Generator[None]:
+def translated(operation: str) -> AbstractContextManager[None]:
     """Raise what azure-core and azure-identity raise inside as Waterflow's errors.
 
     Args:
@@ -149,13 +150,7 @@ def translated(operation: str) -> Generator[None]:
     Raises:
         ProviderError: Azure refused, or could not be reached.
     """
-    try:
-        yield
-    except Exception as error:
-        known = translation(error, operation)
-        if known is None:
-            raise
-        raise known from error
+    return raised_as(translation, operation)
 
 
 def translation(error: BaseException, operation: str) -> ProviderError | None:

@@ -38,10 +38,12 @@ class AzureMLProvider(CloudProvider):
     @property
     def capabilities(self) -> Capabilities:
         """What Azure ML can do with this profile."""
+        most = limits.NODES.most
+        hint = f"A cluster for MPI has at most {most} nodes."
         return Capabilities(
             containers=True,
             gpu=True,
-            instances=limits.NODES.most,
+            instances=most,
             spot=True,
             parameter_length=limits.PARAMETER.most,
             timeouts=True,
@@ -50,17 +52,8 @@ class AzureMLProvider(CloudProvider):
             resume=True,
             content_cache=False,
             tracks_later=True,
-            hints=self._hints(),
+            hints={"instances": hint} | self.library_hints,
         )
-
-    def _hints(self) -> dict[str, str]:
-        hints = {"instances": f"A cluster for MPI has at most {limits.NODES.most} nodes."}
-        if self.settings.libraries == "image":
-            hints["requirements"] = (
-                'All libraries are the image\'s with this profile: set libraries = "wheelhouse" '
-                f"under [profiles.{self.profile.name}] to install them in the jobs."
-            )
-        return hints
 
     # --- the parts ------------------------------------------------------------------------------
 
@@ -81,11 +74,6 @@ class AzureMLProvider(CloudProvider):
         from waterflow_azureml.bucket import bucket
 
         return bucket(self._connections)
-
-    @property
-    def poll(self) -> float:
-        """Seconds between two looks at a run, at first."""
-        return self.settings.poll
 
     @property
     def where(self) -> str:

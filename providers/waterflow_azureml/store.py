@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from waterflow.cloud.outside import OutsideData, OutsideObject, all_at_once
-from waterflow.data.pinned import Pinned, absent, changed, refuse_manifest
-from waterflow.errors import (
-    ConfigurationError,
-    MissingDependencyError,
-    ProviderError,
-)
+from waterflow.data.pinned import Pinned, absent, changed
+from waterflow.errors import ConfigurationError, MissingDependencyError
 from waterflow_azureml.addresses import (
     BlobAddress,
     blob_address,
@@ -168,15 +164,10 @@ class AzureStore(OutsideData):
             ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
             ProviderError: Azure refuses, or cannot be reached.
         """
-        name, places = self.layout(pinned)
-        refuse_manifest(pinned, name)
+        places = self.places(pinned)
         with self._asking("CopyBlob"):
             target = _container(BlobAddress(account, container, ""), self.uri)
-        calls = [
-            (pinned, one, target.get_blob_client(f"{prefix}{place}"))
-            for one, place in places.items()
-            if not one.marks_folder
-        ]
+        calls = [(pinned, one, target.get_blob_client(f"{prefix}{place}")) for one, place in places]
         all_at_once(self._copy, calls)
 
     def _copy(self, pinned: Pinned, one: OutsideObject, target: BlobClient) -> None:
@@ -234,17 +225,8 @@ class AzureStore(OutsideData):
     @contextmanager
     def _asking(self, operation: str) -> Generator[None]:
         """Tell what Azure refuses with the data's address."""
-        try:
-            with translated(operation):
-                yield
-        except ProviderError as error:
-            raise type(error)(
-                f"Data at {self.uri}: {error}",
-                provider=error.provider,
-                operation=error.operation,
-                native_code=error.native_code,
-                retryable=error.retryable,
-            ) from error
+        with self.at_address(), translated(operation):
+            yield
 
 
 def _resolved(uri: str) -> BlobAddress:

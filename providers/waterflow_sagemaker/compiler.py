@@ -7,15 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
+from waterflow.cloud.document import build_key
+from waterflow.cloud.job_tracking import JobTracking, Reach, job_tracking
 from waterflow.cloud.settings import check_steps
-from waterflow.data.fingerprints import text_digest
 from waterflow.errors import (
-    ConfigurationError,
     DefinitionError,
     Gathering,
     UnsupportedFeatureError,
 )
-from waterflow.project.leaks import in_address, refuse_address
 from waterflow.provider import PlannedJob
 from waterflow.runs import lineage
 from waterflow.spec.references import value_name
@@ -29,8 +28,6 @@ from waterflow_sagemaker.translation.parameters import NUMERIC
 from waterflow_sagemaker.translation.planning import SageMakerPlanning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from waterflow.cloud.document import Control, Encoding
     from waterflow.project.profile import Profile
     from waterflow.provider import Build
@@ -39,7 +36,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = "2020-12-01"
 """https://docs.aws.amazon.com/sagemaker/latest/dg/define-pipeline.html"""
-_ELSEWHERE: Final = ("http://", "https://", "arn:", "databricks", "uc")
+REACH: Final = Reach("SageMaker", "arn:", "the ARN of a managed MLflow")
 
 
 def compile_sagemaker(
@@ -65,21 +62,20 @@ def compile_sagemaker(
         _refuse_job_maps(pipeline)
     name = naming.pipeline_name(settings.prefix, pipeline.name)
     tags = lineage.tags(build, "sagemaker", profile.name)
-    registering: dict[str, Any] | None = None
+    mlflow = JobTracking()
     with errors:
-        registering = _registering(build, tags)
+        mlflow = job_tracking(build, tags, REACH)
     encodings: dict[str, Encoding] = {}
     with errors:
         encodings = parameters.encodings(pipeline)
     parts: tuple[SageMakerPlanning, Layout] | None = None
     with errors:
-        planning = SageMakerPlanning(build, settings, registering, _tracking(build), encodings)
+        planning = SageMakerPlanning(build, settings, mlflow, encodings)
         parts = planning, place(pipeline)
     if parts is None:
         raise errors.together()
     planning, layout = parts
-    # The same digest for the same spec, code, lock and data: nothing of a run is in it.
-    kept = f"builds/{text_digest(json.dumps(tags, sort_keys=True))}.json"
+    kept = build_key(tags)
     translation = _Definition(planning, layout, errors)
     definition = translation.whole(profile, kept)
     errors.check()
@@ -118,32 +114,10 @@ def compile_sagemaker(
 
 def _content(build: Build, document: SageMakerDocument) -> dict[str, Any]:
     """Return a document as plain data, for people and for comparisons."""
-    control = {
-        native: {
-            "digest": control.digest,
-            "launch": control.launch,
-            "step": control.step,
-            "bundle": bundle.digest if (bundle := build.bundles.get(control.source)) else None,
-            "code": build.code(control.source),
-            "source": control.source,
-        }
-        for native, control in document.control.items()
-    }
-    wheelhouses = {
-        digest: {
-            "platform": wheelhouse.platform,
-            "python": wheelhouse.python,
-            "requirements": list(wheelhouse.requirements),
-        }
-        for digest, wheelhouse in document.wheelhouses.items()
-    }
     scheduler = document.scheduler
     return {
         "request": document.request(document.definition),
-        "control": control,
-        "wheelhouses": wheelhouses,
-        "data": document.data,
-        "none": document.none,
+        **document.job_content(build),
         "schedule": scheduler and {"group": scheduler.group, "role": scheduler.role},
         "parameters": document.encodings,
     }
@@ -180,41 +154,6 @@ def _refuse_job_maps(pipeline: spec.Pipeline) -> None:
                 "A pipeline of SageMaker has the jobs that its definition names. Use "
                 'fan_out="processes": the items run inside one job.',
             )
-
-
-def _registering(build: Build, tags: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return what register steps are told of MLflow; None when there are none.
-
-    Raises:
-        ConfigurationError: No job could reach it.
-    """
-    step = next((s.name for s in build.spec.steps if isinstance(s.run, spec.Register)), None)
-    if step is None:
-        return None
-    uri = build.tracking.uri
-    if not uri.startswith(_ELSEWHERE):
-        raise ConfigurationError(
-            f"Step '{step}' registers a model, and no job on SageMaker can reach the tracking URI "
-            f'{uri!r}. Name a server in waterflow.toml: [tracking] uri = "https://...", or the '
-            "ARN of a managed MLflow"
-        )
-    refuse_address(uri, "MLflow")
-    return {
-        "uri": uri,
-        "experiment": build.tracking.experiment,
-        "tags": dict(tags),
-    }
-
-
-def _tracking(build: Build) -> dict[str, Any] | None:
-    """Return what steps are told of MLflow whose code imports it; None where no job reaches it.
-
-    Nothing of the build is in it, so that a commit loses no cache.
-    """
-    uri = build.tracking.uri
-    if not uri.startswith(_ELSEWHERE) or in_address(uri):
-        return None
-    return {"uri": uri, "experiment": build.tracking.experiment}
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -282,7 +221,7 @@ class _Definition:
 
     def _condition(self, placed: PlacedGate) -> dict[str, Any]:
         gate = placed.gate
-        behind = self._behind(gate.name)
+        behind = self._planning.behind(gate.name)
         conditions: list[dict[str, Any]] = []
         with self._errors:
             conditions = translate(
@@ -297,11 +236,6 @@ class _Definition:
                 "ElseSteps": self.level((*placed.path, (gate.name, False))),
             },
         }
-
-    def _behind(self, gate: str) -> str:
-        """Return a step that stands behind a gate, for messages."""
-        steps = self._planning.pipeline.steps
-        return next((s.name for s in steps if s.branch and s.branch.gate == gate), gate)
 
     def _term(self, operand: spec.Operand, placed: PlacedGate, behind: str) -> Term:
         """Return how SageMaker reads one side of a comparison."""
@@ -390,8 +324,4 @@ def _jobs(planning: SageMakerPlanning, layout: Layout) -> list[PlannedJob]:
 
 
 def _notes(planning: SageMakerPlanning) -> list[str]:
-    table = prices()
-    note = f"prices on demand of {table.region}, {table.date}"
-    if planning.settings.region != table.region:
-        note += f"; those of {planning.settings.region} differ"
-    return [note, *planning.unpinned_note()]
+    return [prices().note(planning.settings.region), *planning.unpinned_note()]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.cloud.errors import ErrorKind, as_error, by_name
+from waterflow.cloud.errors import (
+    CONFLICT,
+    TRANSIENT,
+    ErrorKind,
+    as_error,
+    by_name,
+    raised_as,
+)
 from waterflow.errors import (
     AuthenticationError,
     ConfigurationError,
-    ConflictError,
     NotFoundError,
     PermissionDeniedError,
     ProviderError,
@@ -19,7 +24,7 @@ from waterflow.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from contextlib import AbstractContextManager
 
 PROVIDER: Final = "sagemaker"
 
@@ -41,10 +46,6 @@ QUOTA: Final = ErrorKind(
 NOT_FOUND: Final = ErrorKind(
     NotFoundError, "Check the name, and the profile's region and account: waterflow profile show"
 )
-CONFLICT: Final = ErrorKind(
-    ConflictError, "It is there already or is being changed: look at it, then try again"
-)
-TRANSIENT: Final = ErrorKind(TransientError, "This passes: try again in a minute", retryable=True)
 CONNECTION: Final = ErrorKind(
     TransientError,
     "Check the network, the proxy (HTTPS_PROXY) and the profile's region, then try again",
@@ -128,8 +129,7 @@ _STATUSES: Final = {
 _MISSING: Final = ("not found", "could not find", "does not exist")
 
 
-@contextmanager
-def translated(operation: str) -> Generator[None]:
+def translated(operation: str) -> AbstractContextManager[None]:
     """Raise what botocore raises inside as Waterflow's errors.
 
     Args:
@@ -139,13 +139,7 @@ def translated(operation: str) -> Generator[None]:
         ProviderError: AWS refused, or could not be reached.
         ConfigurationError: This machine's AWS set-up is wrong.
     """
-    try:
-        yield
-    except Exception as error:
-        translated_error = translation(error, operation)
-        if translated_error is None:
-            raise
-        raise translated_error from error
+    return raised_as(translation, operation)
 
 
 def translation(error: BaseException, operation: str) -> WaterflowError | None:

@@ -42,10 +42,12 @@ class SageMakerProvider(CloudProvider):
     @property
     def capabilities(self) -> Capabilities:
         """What SageMaker can do with this profile."""
+        most = limits.INSTANCES.most
+        hint = f"An account may use {most} instances for a job by default."
         return Capabilities(
             containers=True,
             gpu=True,
-            instances=limits.INSTANCES.most,
+            instances=most,
             spot=True,
             disk=limits.VOLUME.most * 2**30,
             parameter_length=PARAMETER_LENGTH,
@@ -55,18 +57,8 @@ class SageMakerProvider(CloudProvider):
             resume=True,
             content_cache=False,
             tracks_later=True,
-            hints=self._hints(),
+            hints={"instances": hint} | self.library_hints,
         )
-
-    def _hints(self) -> dict[str, str]:
-        most = limits.INSTANCES.most
-        hints = {"instances": f"An account may use {most} instances for a job by default."}
-        if self.settings.libraries == "image":
-            hints["requirements"] = (
-                'All libraries are the image\'s with this profile: set libraries = "wheelhouse" '
-                f"under [profiles.{self.profile.name}] to install them in the jobs."
-            )
-        return hints
 
     # --- the parts ------------------------------------------------------------------------------
 
@@ -87,11 +79,6 @@ class SageMakerProvider(CloudProvider):
         from waterflow_sagemaker.bucket import bucket
 
         return bucket(self._connections)
-
-    @property
-    def poll(self) -> float:
-        """Seconds between two looks at a run, at first."""
-        return self.settings.poll
 
     @property
     def where(self) -> str:

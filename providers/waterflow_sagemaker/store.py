@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.cloud.outside import AT_ONCE, OutsideData, OutsideObject, all_at_once
-from waterflow.data.pinned import Pinned, absent, changed, refuse_manifest
+from waterflow.data.pinned import Pinned, absent, changed
 from waterflow.errors import (
     ArtifactError,
     ConfigurationError,
@@ -68,14 +68,11 @@ class S3Store(OutsideData):
             ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
             ProviderError: AWS refuses, or cannot be reached.
         """
-        name, places = self.layout(pinned)
-        refuse_manifest(pinned, name)
         # Tags of the source would want permissions of their own, and may mean something else here.
         how = {**how, "TaggingDirective": "REPLACE"}
         calls = [
             (pinned, one, s3, (bucket, f"{prefix}{place}"), how)
-            for one, place in places.items()
-            if not one.marks_folder
+            for one, place in self.places(pinned)
         ]
         all_at_once(self._copy, calls)
 
@@ -205,7 +202,7 @@ class S3Store(OutsideData):
     def _asking(self, action: str) -> Generator[None]:
         """Tell what AWS refuses with the data's address and the action that was refused."""
         try:
-            with translated(action):
+            with self.at_address(), translated(action):
                 yield
         except ProviderError as error:
             if error.native_code == "ParamValidationError":
@@ -217,13 +214,7 @@ class S3Store(OutsideData):
                 raise ArtifactError(
                     f"Data at {self.uri} is archived. Restore it first: aws s3api restore-object"
                 ) from None
-            raise type(error)(
-                f"Data at {self.uri}: {error}",
-                provider=error.provider,
-                operation=error.operation,
-                native_code=error.native_code,
-                retryable=error.retryable,
-            ) from error
+            raise
 
 
 def _client(uri: str) -> S3Client:

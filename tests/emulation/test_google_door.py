@@ -1,16 +1,11 @@
 """Google's own client and the door, in a network that has a loopback and nothing else."""
 
 import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
-import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from waterflow.emulation.door import RECORD
+from tests.emulate_verb import without_a_way_out
 
 _CLIENT = """
 import requests
@@ -57,27 +52,12 @@ def _service_account() -> dict[str, str]:
 
 def test_google_s_client_is_answered_where_there_is_no_way_out(tmp_path, monkeypatch):
     """Tokens and buckets over REST, projects and pipelines over gRPC, at Google's own names."""
-    walls = ["unshare", "-r", "-n"]
-    if shutil.which("unshare") is None or subprocess.run([*walls, "true"]).returncode:
-        pytest.skip("no network namespace can be made here")
-    (tmp_path / "client.py").write_text(_CLIENT)
     (tmp_path / "pipeline.json").write_text(json.dumps(_PIPELINE))
     (tmp_path / "key.json").write_text(json.dumps(_service_account()))
-    monkeypatch.delenv(RECORD)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-    up = (
-        "import fcntl, socket, struct; "
-        "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14s', b'lo', 0x41, b''))"
-    )
-    verb = f"{Path(sys.executable).parent}/waterflow emulate google-hosts --"
-    script = f'{sys.executable} -c "{up}"; {verb} {sys.executable} client.py'
-    done = subprocess.run(
-        [*walls, "sh", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=360
-    )
-    assert done.returncode == 0, done.stderr
+    done = without_a_way_out("google-hosts", _CLIENT, tmp_path)
     jobs = "projects/here/locations/europe-west4/pipelineJobs"
     lines = done.stdout.splitlines()[-3:]  # the client has a word of its own to say before
     assert lines == [jobs, "PIPELINE_STATE_PENDING", "refused"], done.stdout
     assert "Error" not in done.stdout
-    assert "elsewhere.example (1x)" in done.stderr
     assert "googleapis.com (" not in done.stderr

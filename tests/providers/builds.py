@@ -2,15 +2,32 @@
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from waterflow import spec
 from waterflow.data import Pinned
 from waterflow.packing.bundle import Bundle
 from waterflow.packing.lockfile import Lock
 from waterflow.project import GitState
+from waterflow.project.profile import Profile
 from waterflow.provider import Build, TrackingTarget
+from waterflow.runs import submit
 from waterflow.tracking import store
+
+__all__ = [
+    "MLFLOW",
+    "ROOT",
+    "Compilations",
+    "build",
+    "function",
+    "local_data",
+    "pipeline",
+    "source",
+    "stable",
+]
 
 MLFLOW = "https://mlflow.example"
 ROOT = Path(__file__).parents[2]
@@ -95,3 +112,63 @@ def stable(content):
         return re.sub(r"\b[0-9a-f]{64}\b", number, part) if isinstance(part, str) else part
 
     return json.dumps(walk(content), indent=1, ensure_ascii=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compilations:
+    """What one cloud's compiler makes of builds.
+
+    Attributes:
+        name: The profile's name.
+        provider: Its provider.
+        required: The settings that a profile must have.
+        settings: The class of all its settings.
+        compiler: Compiles a build by settings and a profile.
+        errors: Returns what rules a definition violates.
+        image: The image of containers.
+    """
+
+    name: str
+    provider: str
+    required: dict[str, Any]
+    settings: type
+    compiler: Callable[..., Any]
+    errors: Callable[[Any], list[str]]
+    image: str
+
+    def profile(self, settings=None, *, uri=MLFLOW, experiment=None):
+        return Profile(
+            self.name,
+            self.provider,
+            self.required | (settings or {}),
+            uri,
+            experiment,
+            "waterflow.toml",
+        )
+
+    def container(self, name, command, inputs=None, outputs=(), **options):
+        return spec.Step(
+            name=name,
+            run=spec.Container(self.image, command),
+            inputs=inputs or {},
+            outputs={one: spec.Output("path", raw=True) for one in outputs},
+            **options,
+        )
+
+    def compiled(self, graph, settings=None, *, build_options=None, uri=MLFLOW, experiment=None):
+        """Compile a spec, or a build: its runs are tracked as it says itself."""
+        chosen = self.profile(settings, uri=uri, experiment=experiment)
+        inputs = graph
+        if not isinstance(inputs, Build):
+            inputs = build(inputs, uri=uri, experiment=experiment, **(build_options or {}))
+        return self.compiler(inputs, chosen.convert(self.settings), chosen)
+
+    def assembled(self, call):
+        """Return the build of a real pipeline, as one of one Python would see it."""
+        return replace(submit.assemble(call, ROOT, self.profile()), python="3.12")
+
+    def valid(self, document):
+        """Return a document after checking it against the rules of its cloud."""
+        assert self.errors(document.definition) == []
+        assert json.loads(json.dumps(document.content)) == document.content
+        return document

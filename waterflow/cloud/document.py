@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from waterflow.data.fingerprints import text_digest
 from waterflow.provider import Document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from waterflow.provider import Build
 
 Encoding = Literal["data", "integer", "number", "text", "json"]
 """How a parameter's value travels: as the address of data, as a native whole number or number, as
@@ -85,3 +89,46 @@ class CloudDocument(Document):
     none: str
     encodings: Mapping[str, Encoding]
     unsent: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def job_content(self, build: Build) -> dict[str, Any]:
+        """Return what its jobs need as plain data, for `content`.
+
+        Args:
+            build: What it was compiled from.
+        """
+        control = {
+            native: {
+                "digest": control.digest,
+                "launch": control.launch,
+                "step": control.step,
+                "bundle": bundle.digest if (bundle := build.bundles.get(control.source)) else None,
+                "code": build.code(control.source),
+                "source": control.source,
+            }
+            for native, control in self.control.items()
+        }
+        wheelhouses = {
+            digest: {
+                "platform": wheelhouse.platform,
+                "python": wheelhouse.python,
+                "requirements": list(wheelhouse.requirements),
+            }
+            for digest, wheelhouse in self.wheelhouses.items()
+        }
+        return {
+            "control": control,
+            "wheelhouses": wheelhouses,
+            "data": self.data,
+            "none": self.none,
+        }
+
+
+def build_key(tags: Mapping[str, str]) -> str:
+    """Return the key, below the profile's prefix, under which a build is kept.
+
+    It is the same for the same spec, code, lock and data: nothing of a run is in it.
+
+    Args:
+        tags: The lineage of its runs.
+    """
+    return f"builds/{text_digest(json.dumps(tags, sort_keys=True))}.json"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from waterflow.errors import ConflictError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
-    from waterflow.errors import ProviderError
+    from waterflow.errors import ProviderError, WaterflowError
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,12 @@ class ErrorKind:
     error: type[ProviderError]
     hint: str = ""
     retryable: bool = False
+
+
+CONFLICT: Final = ErrorKind(
+    ConflictError, "It is there already or is being changed: look at it, then try again"
+)
+TRANSIENT: Final = ErrorKind(TransientError, "This passes: try again in a minute", retryable=True)
 
 
 def by_name(*rows: tuple[ErrorKind, Iterable[str]]) -> Mapping[str, ErrorKind]:
@@ -56,3 +65,26 @@ def as_error(
         native_code=code,
         retryable=kind.retryable,
     )
+
+
+@contextmanager
+def raised_as(
+    translation: Callable[[BaseException, str], WaterflowError | None], operation: str
+) -> Generator[None]:
+    """Raise what a cloud's SDK raises inside as Waterflow's errors.
+
+    Args:
+        translation: Returns a native error of an operation as one of Waterflow's; None for an
+            error that is not of the cloud.
+        operation: The cloud's name of the operation.
+
+    Raises:
+        WaterflowError: What the translation returned.
+    """
+    try:
+        yield
+    except Exception as error:
+        translated = translation(error, operation)
+        if translated is None:
+            raise
+        raise translated from error

@@ -64,6 +64,15 @@ class Table(Generic[M]):
     region: str
     date: str
 
+    def note(self, region: str) -> str:
+        """Return a note on the prices, for a plan.
+
+        Args:
+            region: Where the machines would be.
+        """
+        differ = "" if region == self.region else f"; those of {region} differ"
+        return f"prices on demand of {self.region}, {self.date}{differ}"
+
 
 def read(file: Path, make: Callable[..., M]) -> Table[M]:
     """Read a table: an object with `region`, `date`, `columns` and `machines`, rows of values.

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.data.pinned import Pinned, absent, changed, gone, listing_version
-from waterflow.errors import ArtifactError
+from waterflow.data.pinned import (
+    Pinned,
+    absent,
+    changed,
+    gone,
+    listing_version,
+    refuse_manifest,
+)
+from waterflow.errors import ArtifactError, ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
 AT_ONCE: Final = 8
@@ -94,6 +102,37 @@ class OutsideData(ABC):
             ArtifactError: One is gone, or was changed.
             ProviderError: The store refuses, or cannot be reached.
         """
+
+    # --- what stores share ----------------------------------------------------------------------
+
+    @contextmanager
+    def at_address(self) -> Generator[None]:
+        """Raise what the store refuses inside with the data's address.
+
+        Raises:
+            ProviderError: The store refuses, or cannot be reached.
+        """
+        try:
+            yield
+        except ProviderError as error:
+            raise type(error)(
+                f"Data at {self.uri}: {error}",
+                provider=error.provider,
+                operation=error.operation,
+                native_code=error.native_code,
+                retryable=error.retryable,
+            ) from error
+
+    def places(self, pinned: Pinned) -> list[tuple[OutsideObject, PurePosixPath]]:
+        """Return the objects to copy, and where below the copy's prefix each goes.
+
+        Raises:
+            ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
+            ProviderError: The store refuses, or cannot be reached.
+        """
+        name, places = self.layout(pinned)
+        refuse_manifest(pinned, name)
+        return [(one, place) for one, place in places.items() if not one.marks_folder]
 
     # --- the contract of a store ----------------------------------------------------------------
 

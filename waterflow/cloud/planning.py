@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from waterflow import spec
+from waterflow.artifacts.plain import as_constant
+from waterflow.cloud.job_tracking import JobTracking
 from waterflow.cloud.naming import value_keys
 from waterflow.data.fingerprints import text_digest
 from waterflow.data.stores import scheme_of
 from waterflow.errors import ConfigurationError
+from waterflow.spec.job import step_document
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands, sources, value_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from waterflow.cloud.document import Encoding
+    from waterflow.cloud.libraries import Libraries
     from waterflow.cloud.settings import CloudSettings, StepSettings
     from waterflow.data import Pinned
     from waterflow.provider import Build
 
+EXECUTION: Final = {"variable": "WATERFLOW_EXECUTION"}
+"""Where a job finds which run it is of."""
 NONE: Final = "none/none"
 """The key of what an optional data parameter points to that has no value."""
 
@@ -34,6 +43,8 @@ class Planning:
             where it is, if it is not pinned.
         entry_name: Gives the name of the file or folder that an address of data names.
         longest_image: Characters of an image's name.
+        mlflow: What its jobs are told of MLflow.
+        encodings: How each parameter that is native travels.
     """
 
     def __init__(
@@ -45,12 +56,15 @@ class Planning:
         schemes: tuple[str, ...],
         entry_name: Callable[[str], str],
         longest_image: int,
+        mlflow: JobTracking | None = None,
+        encodings: Mapping[str, Encoding] | None = None,
     ) -> None:
         self.build = build
         self.pipeline = build.spec
         self.steps = {step.name: step for step in build.spec.steps}
         self._shared, self._base, self._schemes = settings, base, schemes
         self._entry_name, self._longest_image = entry_name, longest_image
+        self.mlflow, self.encodings = mlflow or JobTracking(), encodings or {}
         self._reading: dict[str, list[spec.Gate]] = {}
         values: dict[str, set[str]] = {}
         for gate in build.spec.gates:
@@ -100,6 +114,71 @@ class Planning:
             steps=tuple(before.values()),
             gates=tuple(self._reading.get(step.name, ())),
             trusted_types=self.pipeline.trusted_types,
+        )
+
+    def without_static(self, step: spec.Step) -> spec.Step:
+        """Return a step to which static parameters are constants: no run can change them."""
+        parameters = self.pipeline.parameters
+
+        def fixed(source: Any) -> Any:
+            if isinstance(source, spec.FromParameter) and parameters[source.name].static:
+                parameter = parameters[source.name]
+                if parameter.type == "data" and parameter.default is not None:
+                    return spec.FromData(parameter.default)
+                return spec.FromValue(as_constant(parameter.default, Any))
+            if isinstance(source, spec.FromList):
+                return spec.FromList(tuple(fixed(item) for item in source.items))
+            return source
+
+        if not any(parameter.static for parameter in parameters.values()):
+            return step
+        inputs = {
+            name: msgspec.structs.replace(argument, source=fixed(argument.source))
+            for name, argument in step.inputs.items()
+        }
+        return msgspec.structs.replace(step, inputs=inputs)
+
+    def behind(self, gate: str) -> str:
+        """Return a step that stands behind a gate, for messages."""
+        steps = self.pipeline.steps
+        return next((s.name for s in steps if s.branch and s.branch.gate == gate), gate)
+
+    # --- what a job is given --------------------------------------------------------------------
+
+    def launch(
+        self,
+        step: spec.Step,
+        python: str | None,
+        libraries: Libraries,
+        inputs: Mapping[str, Mapping[str, Any]],
+        mounts: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """Return what the launch.json of every cloud says of a step, besides its version.
+
+        Args:
+            step: The step.
+            python: The Python that its image has.
+            libraries: What is installed in its jobs.
+            inputs: Input -> how the launcher finds it.
+            mounts: Producer -> the mount that holds its outputs.
+        """
+        return {
+            "python": python,
+            "inputs": inputs,
+            "mounts": mounts,
+            "outputs": sorted(step.outputs),
+            "values": self.keys(step.name),
+            "checkpoint": step.resources.spot,
+            "wheels": libraries.wheels is not None,
+            "pins": list(libraries.pins),
+            "instances": step.resources.instances,
+        }
+
+    def step_document(self, step: spec.Step) -> dict[str, Any]:
+        """Return a step's STEP.json, for a job that finds its run in its environment."""
+        secrets = {"resolver": "waterflow_secrets:read"} if step.environment.secrets else None
+        return step_document(
+            self.part(step), step, execution=EXECUTION, frames=True, secrets_from=secrets
         )
 
     # --- addresses ------------------------------------------------------------------------------

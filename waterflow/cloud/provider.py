@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from waterflow.cloud.results import Results
     from waterflow.cloud.runs import Look, Runs
     from waterflow.cloud.service import Service
+    from waterflow.cloud.settings import CloudSettings
     from waterflow.cloud.starting import Starter
     from waterflow.cloud.tracking import Tracking
     from waterflow.provider import Artifact, Build, Check, Code, Document, LogLine, Sent, Submission
@@ -43,6 +44,11 @@ class CloudProvider(Provider):
 
     # --- what a cloud brings --------------------------------------------------------------------
 
+    @cached_property
+    def settings(self) -> CloudSettings:
+        """The profile's settings; each cloud's are of a class of its own."""
+        raise NotImplementedError
+
     @abstractmethod
     def make_service(self) -> Service[Any]:
         """Return the cloud, for this profile."""
@@ -53,11 +59,6 @@ class CloudProvider(Provider):
 
     @property
     @abstractmethod
-    def poll(self) -> float:
-        """Seconds between two looks at a run, at first."""
-
-    @property
-    @abstractmethod
     def where(self) -> str:
         """Where runs are looked for, for messages: "a pipeline 'x-...' in eu-central-1"."""
 
@@ -65,6 +66,25 @@ class CloudProvider(Provider):
     @abstractmethod
     def programs(self) -> Mapping[str, bytes]:
         """The programs that travel with every step, by file name."""
+
+    # --- what the settings say ------------------------------------------------------------------
+
+    @property
+    def poll(self) -> float:
+        """Seconds between two looks at a run, at first."""
+        return self.settings.poll
+
+    @property
+    def library_hints(self) -> dict[str, str]:
+        """How a profile gets the capabilities that its `libraries` takes from it."""
+        if self.settings.libraries == "wheelhouse":
+            return {}
+        return {
+            "requirements": (
+                'All libraries are the image\'s with this profile: set libraries = "wheelhouse" '
+                f"under [profiles.{self.profile.name}] to install them in the jobs."
+            )
+        }
 
     # --- the parts ------------------------------------------------------------------------------
 

@@ -37,19 +37,10 @@ class TopicArgs:
     emails: Sequence[str]
 
 
-class AlarmTopic(Component):
-    """The topic that all messages go to; CloudWatch, EventBridge and Budgets publish there.
+class AlarmTopic(Component[TopicArgs]):
+    """The topic that all messages go to; CloudWatch, EventBridge and Budgets publish there."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: TopicArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("AlarmTopic", name, opts)
+    def _make(self, name: str, args: TopicArgs) -> None:
         topic = aws.sns.Topic(name, kms_master_key_id=args.key_arn, opts=self.child())
         self.arn = topic.arn
         self._policy = aws.sns.TopicPolicy(
@@ -119,19 +110,10 @@ class AlarmsArgs:
     boundary: pulumi.Input[str]
 
 
-class Alarms(Component):
-    """Messages on each failure, an alarm on several, and a watch over runs that do not end.
+class Alarms(Component[AlarmsArgs]):
+    """Messages on each failure, an alarm on several, and a watch over runs that do not end."""
 
-    Args:
-        name: What their names begin with.
-        args: What they are made of.
-        opts: Their parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Alarms", name, opts)
+    def _make(self, name: str, args: AlarmsArgs) -> None:
         self._name, self._args = name, args
         self._failures(f"{name}-failed")
         self._watch(f"{name}-stuck")

@@ -34,19 +34,10 @@ class AuditArgs:
     after: Sequence[pulumi.Resource]
 
 
-class Audit(Component):
-    """The trail.
+class Audit(Component[AuditArgs]):
+    """The trail."""
 
-    Args:
-        name: Its name in the stack.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: AuditArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Audit", name, opts)
+    def _make(self, name: str, args: AuditArgs) -> None:
         aws.cloudtrail.Trail(
             name,
             name=args.trail,

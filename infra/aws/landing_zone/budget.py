@@ -29,19 +29,10 @@ class BudgetArgs:
     topic_arn: pulumi.Input[str]
 
 
-class Budget(Component):
-    """The budget.
+class Budget(Component[BudgetArgs]):
+    """The budget."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: BudgetArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Budget", name, opts)
+    def _make(self, name: str, args: BudgetArgs) -> None:
         only: list[Any] | None = None
         if args.tag is not None:
             only = [{"name": "TagKeyValue", "values": [f"user:environment${args.tag}"]}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from waterflow_infra import component
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Component(component.Component):
+A = TypeVar("A")
+
+
+class Component(component.Component[A]):
     """A part of the landing zone on AWS."""
 
     CLOUD: ClassVar = "aws"

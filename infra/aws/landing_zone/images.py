@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pulumi_aws as aws
+from waterflow_infra.zone import UNTAGGED_DAYS
 
 from landing_zone.component import Component, text
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     import pulumi
 
 _KEPT: Final = 50
-_UNTAGGED_DAYS: Final = 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,19 +29,10 @@ class ImagesArgs:
     protect: bool
 
 
-class Images(Component):
-    """The repository: each push is scanned, and a tag is given once.
+class Images(Component[ImagesArgs]):
+    """The repository: each push is scanned, and a tag is given once."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: ImagesArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Images", name, opts)
+    def _make(self, name: str, args: ImagesArgs) -> None:
         repository = aws.ecr.Repository(
             name,
             image_scanning_configuration={"scan_on_push": True},
@@ -67,7 +58,7 @@ class Images(Component):
                                 "tagStatus": "untagged",
                                 "countType": "sinceImagePushed",
                                 "countUnit": "days",
-                                "countNumber": _UNTAGGED_DAYS,
+                                "countNumber": UNTAGGED_DAYS,
                             },
                             "action": {"type": "expire"},
                         },

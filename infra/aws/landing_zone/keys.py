@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pulumi_aws as aws
 
 from landing_zone.component import Component, text
 from landing_zone.policies import Place, raw_policy
-
-if TYPE_CHECKING:
-    import pulumi
 
 # Named one by one, and without those that read data: who administers a key need not use it.
 _ADMINISTRATION: Final = [
@@ -68,19 +65,10 @@ class DataKeyArgs:
     protect: bool
 
 
-class DataKey(Component):
-    """The key of the bucket, the jobs' volumes, logs and images.
+class DataKey(Component[DataKeyArgs]):
+    """The key of the bucket, the jobs' volumes, logs and images."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: DataKeyArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("DataKey", name, opts)
+    def _make(self, name: str, args: DataKeyArgs) -> None:
         statements = [
             _administration(args.place),
             *_roles(args.place, args.role_path),
@@ -110,19 +98,10 @@ class AlarmKeyArgs:
     protect: bool
 
 
-class AlarmKey(Component):
-    """The key of the topic of alarms: services publish there that have no business with data.
+class AlarmKey(Component[AlarmKeyArgs]):
+    """The key of the topic of alarms: services publish there that have no business with data."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: AlarmKeyArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("AlarmKey", name, opts)
+    def _make(self, name: str, args: AlarmKeyArgs) -> None:
         publishers = {
             "Effect": "Allow",
             "Sid": "Publishers",
@@ -144,7 +123,11 @@ class AlarmKey(Component):
 
 
 def _key(
-    parent: Component, name: str, description: str, statements: list[dict[str, Any]], protect: bool
+    parent: Component[Any],
+    name: str,
+    description: str,
+    statements: list[dict[str, Any]],
+    protect: bool,
 ) -> aws.kms.Key:
     return aws.kms.Key(
         name,

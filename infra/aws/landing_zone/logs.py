@@ -29,19 +29,10 @@ class LogsArgs:
     key_arn: pulumi.Input[str] | None
 
 
-class Logs(Component):
-    """The log groups.
+class Logs(Component[LogsArgs]):
+    """The log groups."""
 
-    Args:
-        name: Their name in the stack.
-        args: What they are made of.
-        opts: Their parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: LogsArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Logs", name, opts)
+    def _make(self, name: str, args: LogsArgs) -> None:
         for group in GROUPS:
             aws.cloudwatch.LogGroup(
                 f"{name}-{group.rpartition('/')[2]}",

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pulumi_aws as aws
 
 from landing_zone.component import Component
-
-if TYPE_CHECKING:
-    import pulumi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,19 +22,10 @@ class ModelsArgs:
     protect: bool
 
 
-class Models(Component):
-    """The model package group.
+class Models(Component[ModelsArgs]):
+    """The model package group."""
 
-    Args:
-        name: Its name in the stack.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: ModelsArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Models", name, opts)
+    def _make(self, name: str, args: ModelsArgs) -> None:
         group = aws.sagemaker.ModelPackageGroup(
             name,
             model_package_group_name=args.group,

@@ -50,19 +50,10 @@ class NetworkArgs:
     boundary: pulumi.Input[str]
 
 
-class Network(Component):
-    """The network; `subnet_ids` and `security_group_ids` are those of the jobs.
+class Network(Component[NetworkArgs]):
+    """The network; `subnet_ids` and `security_group_ids` are those of the jobs."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Network", name, opts)
+    def _make(self, name: str, args: NetworkArgs) -> None:
         self._name, self._args = name, args
         self._vpc = aws.ec2.Vpc(
             name,

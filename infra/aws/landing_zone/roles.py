@@ -43,19 +43,10 @@ class RoleArgs:
     session_seconds: int | None = None
 
 
-class Role(Component):
-    """A role with one policy of its own.
+class Role(Component[RoleArgs]):
+    """A role with one policy of its own."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: RoleArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Role", name, opts)
+    def _make(self, name: str, args: RoleArgs) -> None:
         self._name = name
         self.role = aws.iam.Role(
             name,
@@ -94,19 +85,10 @@ class BoundaryArgs:
     statements: pulumi.Input[Sequence[Statement]]
 
 
-class Boundary(Component):
-    """The policy that bounds every role of the zone, however its own policy is edited later.
+class Boundary(Component[BoundaryArgs]):
+    """The policy that bounds every role of the zone, however its own policy is edited later."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: BoundaryArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Boundary", name, opts)
+    def _make(self, name: str, args: BoundaryArgs) -> None:
         document = pulumi.Output.from_input(args.statements).apply(_bounding)
         bound = aws.iam.Policy(
             name,
@@ -159,19 +141,10 @@ class SubmittersArgs:
     workflows: pulumi.Input[Sequence[Statement]]
 
 
-class Submitters(Component):
-    """The submitter's role and, for CI, one that a GitHub workflow's own token opens.
+class Submitters(Component[SubmittersArgs]):
+    """The submitter's role and, for CI, one that a GitHub workflow's own token opens."""
 
-    Args:
-        name: What the roles' names begin with.
-        args: What they are made of.
-        opts: Their parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: SubmittersArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Submitters", name, opts)
+    def _make(self, name: str, args: SubmittersArgs) -> None:
         people = Role(
             name,
             RoleArgs(

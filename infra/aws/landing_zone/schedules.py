@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pulumi_aws as aws
 
 from landing_zone.component import Component
-
-if TYPE_CHECKING:
-    import pulumi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,19 +22,10 @@ class SchedulesArgs:
     prefix: str
 
 
-class Schedules(Component):
-    """The schedule group of EventBridge Scheduler; `waterflow schedule apply` fills it.
+class Schedules(Component[SchedulesArgs]):
+    """The schedule group of EventBridge Scheduler; `waterflow schedule apply` fills it."""
 
-    Args:
-        name: Its name in the stack.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: SchedulesArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Schedules", name, opts)
+    def _make(self, name: str, args: SchedulesArgs) -> None:
         group = aws.scheduler.ScheduleGroup(
             name, name=args.group, tags={"waterflow": args.prefix}, opts=self.child()
         )

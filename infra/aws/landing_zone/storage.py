@@ -46,19 +46,10 @@ class StorageArgs:
     protect: bool
 
 
-class Storage(Component):
-    """The two buckets.
+class Storage(Component[StorageArgs]):
+    """The two buckets."""
 
-    Args:
-        name: Their name.
-        args: What they are made of.
-        opts: Their parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Storage", name, opts)
+    def _make(self, name: str, args: StorageArgs) -> None:
         self._args = args
         self.records = self._records(f"{name}-records")
         self.data = self._data(f"{name}-data")

@@ -38,19 +38,10 @@ class TrackingArgs:
     protect: bool
 
 
-class Tracking(Component):
-    """The managed MLflow; `arn` is the address that clients take.
+class Tracking(Component[TrackingArgs]):
+    """The managed MLflow; `arn` is the address that clients take."""
 
-    Args:
-        name: Its name in the stack.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: TrackingArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Tracking", name, opts)
+    def _make(self, name: str, args: TrackingArgs) -> None:
         options = self.child(protect=args.protect, depends_on=args.after)
         # Waterflow registers in MLflow; what is approved goes to SageMaker's registry by itself.
         if args.kind == "app":

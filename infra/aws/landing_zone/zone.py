@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pulumi
 import pulumi_aws as aws
+from waterflow_infra import landing
 from waterflow_infra.profile import Profile
-from waterflow_infra.settings import read_settings
-from waterflow_infra.tags import tag_everything
 
 from landing_zone import alarms, keys, machines, network, permissions, roles
 from landing_zone.audit import Audit, AuditArgs
@@ -37,9 +36,8 @@ _SUBMITTING: Final = ("repository", "jobs", "scheduler", "key", "mlflow")
 
 def build() -> None:
     """Make what the stack's settings say, and export the profile."""
-    settings = read_settings(Settings, pulumi.Config())
+    settings = landing.stack_settings(Settings)
     names = settings.names
-    tag_everything(settings.stack_tags)
     provider = aws.Provider(names.zone, region=settings.region)
     identity = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider))
     place = Place(
@@ -47,12 +45,7 @@ def build() -> None:
         account=identity.account_id,
         region=settings.region,
     )
-    zone = LandingZone(
-        names.zone,
-        ZoneArgs(settings=settings, place=place),
-        pulumi.ResourceOptions(providers=[provider]),
-    )
-    zone.profile().export()
+    zone = LandingZone.of_stack(settings, place, provider)
     pulumi.export("bucket", zone.storage.bucket)
     pulumi.export("repository", zone.images.url)
     pulumi.export("submitter_role", zone.submitters.arn)
@@ -60,33 +53,12 @@ def build() -> None:
         pulumi.export("ci_role", zone.submitters.ci_arn)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ZoneArgs:
-    """What the landing zone is made of.
+class LandingZone(landing.LandingZone[Settings, Place]):
+    """All that Waterflow needs on AWS."""
 
-    Attributes:
-        settings: The stack's settings.
-        place: Where it is.
-    """
+    CLOUD: ClassVar = Component.CLOUD
 
-    settings: Settings
-    place: Place
-
-
-class LandingZone(Component):
-    """All that Waterflow needs on AWS.
-
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its provider.
-    """
-
-    def __init__(
-        self, name: str, args: ZoneArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("LandingZone", name, opts)
-        self._settings, self._place, self._names = args.settings, args.place, args.settings.names
+    def _make_parts(self) -> None:
         settings, names = self._settings, self._names
         self._path = f"/{settings.prefix}/{settings.environment}/"
         self._trail = names.of("audit") if settings.audit else None
@@ -128,7 +100,6 @@ class LandingZone(Component):
         self.scheduler_role.allow(self._allowed(permissions.of_scheduler))
         self.submitters = self._submitters()
         self._parts(topic.arn, alarm_key.arn)
-        self.register_outputs({})
 
     def profile(self) -> Profile:
         """Return what the application is told of it."""

@@ -42,19 +42,10 @@ class AlarmsArgs:
     stuck_hours: int
 
 
-class Alarms(Component):
-    """The alarms, and the group of those who are told.
+class Alarms(Component[AlarmsArgs]):
+    """The alarms, and the group of those who are told."""
 
-    Args:
-        name: Their name.
-        args: What they are made of.
-        opts: Their parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Alarms", name, opts)
+    def _make(self, name: str, args: AlarmsArgs) -> None:
         self._name, self._args = name, args
         group = monitor.ActionGroup(
             name,

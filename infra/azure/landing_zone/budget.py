@@ -34,19 +34,10 @@ class BudgetArgs:
     emails: Sequence[str]
 
 
-class Budget(Component):
-    """The budget.
+class Budget(Component[BudgetArgs]):
+    """The budget."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: BudgetArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Budget", name, opts)
+    def _make(self, name: str, args: BudgetArgs) -> None:
         consumption.Budget(
             name,
             scope=args.scope,

@@ -42,19 +42,11 @@ class ClustersArgs:
     own_network: bool
 
 
-class Clusters(Component):
-    """The clusters; nobody logs in to their machines.
+class Clusters(Component[ClustersArgs]):
+    """The clusters; nobody logs in to their machines."""
 
-    Args:
-        name: Their name.
-        args: What they are made of.
-        opts: Their parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: ClustersArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Clusters", name, opts)
+    def _make(self, name: str, args: ClustersArgs) -> None:
+        del name
         for cluster, (size, spot) in clusters(args.sizes, spot=args.spot).items():
             ml.Compute(
                 cluster,

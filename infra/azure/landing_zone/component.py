@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from waterflow_infra import component
 
+A = TypeVar("A")
 
-class Component(component.Component):
+
+class Component(component.Component[A]):
     """A part of the landing zone on Azure."""
 
     CLOUD: ClassVar = "azure"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 from pulumi_azure_native import authorization, managedidentity
-from waterflow_infra import github
+from waterflow_infra import component, github
 
 from landing_zone.component import Component
 from landing_zone.place import Place
@@ -58,19 +58,10 @@ class IdentityArgs:
     subjects: Sequence[str] = ()
 
 
-class Identity(Component):
-    """A user-assigned identity; a workflow's own token may open it, and no password.
+class Identity(Component[IdentityArgs]):
+    """A user-assigned identity; a workflow's own token may open it, and no password."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Identity", name, opts)
+    def _make(self, name: str, args: IdentityArgs) -> None:
         identity = managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=args.place.group,
@@ -115,22 +106,14 @@ class RoleArgs:
     allowed: Allowed
 
 
-class Role(Component):
+class Role(Component[RoleArgs]):
     """A role of the zone's own, to be given in its resource group only.
 
     One definition holds what an identity may do of all kinds of resources; where it is given
     says of which: what it allows of secrets means nothing where only the registry is given.
-
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
     """
 
-    def __init__(
-        self, name: str, args: RoleArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Role", name, opts)
+    def _make(self, name: str, args: RoleArgs) -> None:
         self._name, self._place = name, args.place
         definition = args.place.identifier("role", name)
         self.definition = authorization.RoleDefinition(
@@ -211,7 +194,7 @@ class Grant:
 
 
 def give(
-    parent: Component,
+    parent: component.Component[Any],
     place: Place,
     holder: Holder,
     grant: Grant,

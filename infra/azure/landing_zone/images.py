@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import pulumi
 from pulumi_azure_native import containerregistry
+from waterflow_infra.zone import UNTAGGED_DAYS
 
 from landing_zone.component import Component
 
 if TYPE_CHECKING:
     from landing_zone.doors import Doors
     from landing_zone.place import Place
-
-_UNTAGGED_DAYS: Final = 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +32,11 @@ class ImagesArgs:
     protect: bool
 
 
-class Images(Component):
-    """The registry: no administrator's password, and nobody pulls without a role.
+class Images(Component[ImagesArgs]):
+    """The registry: no administrator's password, and nobody pulls without a role."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: ImagesArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Images", name, opts)
+    def _make(self, name: str, args: ImagesArgs) -> None:
+        del name
         # Networks, private endpoints and rules of expiry are of the dearest kind only.
         premium = args.doors.closed
         registry = containerregistry.Registry(
@@ -71,7 +61,7 @@ class Images(Component):
                     containerregistry.AzureADAuthenticationAsArmPolicyArgs(status="enabled")
                 ),
                 retention_policy=containerregistry.RetentionPolicyArgs(
-                    status="enabled", days=_UNTAGGED_DAYS
+                    status="enabled", days=UNTAGGED_DAYS
                 )
                 if premium
                 else None,

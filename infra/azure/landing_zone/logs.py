@@ -46,19 +46,10 @@ class LogsArgs:
     protect: bool
 
 
-class Logs(Component):
-    """The log workspace, which no key opens, and the telemetry that is kept in it.
+class Logs(Component[LogsArgs]):
+    """The log workspace, which no key opens, and the telemetry that is kept in it."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: LogsArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Logs", name, opts)
+    def _make(self, name: str, args: LogsArgs) -> None:
         logs = operationalinsights.Workspace(
             name,
             resource_group_name=args.place.group,

@@ -42,19 +42,10 @@ class NetworkArgs:
     targets: Mapping[str, tuple[pulumi.Input[str], str]]
 
 
-class Network(Component):
-    """The private endpoints, in a network that is peered to yours, or in a subnet of yours.
+class Network(Component[NetworkArgs]):
+    """The private endpoints, in a network that is peered to yours, or in a subnet of yours."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Network", name, opts)
+    def _make(self, name: str, args: NetworkArgs) -> None:
         self._name, self._args = name, args
         self._zones: dict[str, pulumi.Output[str]] = {}
         subnet: pulumi.Input[str]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import pulumi
 from pulumi_azure_native import storage
 from pulumi_azure_native.storage import ManagementPolicyRuleArgsDict as Rule
 
@@ -48,19 +47,10 @@ class StorageArgs:
     protect: bool
 
 
-class Storage(Component):
-    """The account, which no key opens, and its container.
+class Storage(Component[StorageArgs]):
+    """The account, which no key opens, and its container."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Storage", name, opts)
+    def _make(self, name: str, args: StorageArgs) -> None:
         account = storage.StorageAccount(
             args.account,
             resource_group_name=args.place.group,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import pulumi
 from pulumi_azure_native import keyvault
 
 from landing_zone.component import Component
@@ -35,19 +34,11 @@ class VaultArgs:
     protect: bool
 
 
-class Vault(Component):
-    """A vault that roles open, and that nobody can empty for good.
+class Vault(Component[VaultArgs]):
+    """A vault that roles open, and that nobody can empty for good."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: VaultArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Vault", name, opts)
+    def _make(self, name: str, args: VaultArgs) -> None:
+        del name
         vault = keyvault.Vault(
             args.vault,
             resource_group_name=args.place.group,

@@ -54,19 +54,10 @@ class WorkspaceArgs:
     protect: bool
 
 
-class Workspace(Component):
-    """The workspace. It comes to data by its identity, and hands out no keys.
+class Workspace(Component[WorkspaceArgs]):
+    """The workspace. It comes to data by its identity, and hands out no keys."""
 
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its parent and provider.
-    """
-
-    def __init__(
-        self, name: str, args: WorkspaceArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("Workspace", name, opts)
+    def _make(self, name: str, args: WorkspaceArgs) -> None:
         self._args = args
         workspace = ml.Workspace(
             name,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_azure_native as azure
 from pulumi_azure_native import authorization, resources
+from waterflow_infra import landing
 from waterflow_infra.profile import Profile
-from waterflow_infra.settings import read_settings
-from waterflow_infra.tags import tag_everything
 
 from landing_zone import logs, machines, permissions
 from landing_zone.alarms import Alarms, AlarmsArgs
@@ -42,9 +40,8 @@ if TYPE_CHECKING:
 
 def build() -> None:
     """Make what the stack's settings say, and export the profile."""
-    settings = read_settings(Settings, pulumi.Config())
+    settings = landing.stack_settings(Settings)
     names = settings.names
-    tag_everything(settings.stack_tags)
     provider = azure.Provider(
         names.zone, subscription_id=settings.subscription, location=settings.region
     )
@@ -55,12 +52,7 @@ def build() -> None:
         region=settings.region,
         group=settings.resource_group or names.zone,
     )
-    zone = LandingZone(
-        names.zone,
-        ZoneArgs(settings=settings, place=place),
-        pulumi.ResourceOptions(providers=[provider]),
-    )
-    zone.profile().export()
+    zone = LandingZone.of_stack(settings, place, provider)
     pulumi.export("workspace", zone.workspace.name)
     pulumi.export("account", zone.storage.account)
     pulumi.export("registry", zone.images.host)
@@ -70,33 +62,12 @@ def build() -> None:
         pulumi.export("tenant", place.tenant)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ZoneArgs:
-    """What the landing zone is made of.
+class LandingZone(landing.LandingZone[Settings, Place]):
+    """All that Waterflow needs on Azure."""
 
-    Attributes:
-        settings: The stack's settings.
-        place: Where it is.
-    """
+    CLOUD: ClassVar = Component.CLOUD
 
-    settings: Settings
-    place: Place
-
-
-class LandingZone(Component):
-    """All that Waterflow needs on Azure.
-
-    Args:
-        name: Its name.
-        args: What it is made of.
-        opts: Its provider.
-    """
-
-    def __init__(
-        self, name: str, args: ZoneArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("LandingZone", name, opts)
-        self._settings, self._names, self._place = args.settings, args.settings.names, args.place
+    def _make_parts(self) -> None:
         settings = self._settings
         self._doors = Doors(private=settings.private_network, ips=settings.allowed_ips)
         self._group = self._resource_group()
@@ -133,7 +104,6 @@ class LandingZone(Component):
         self._watch()
         if settings.private_network:
             self._network()
-        self.register_outputs({})
 
     @property
     def datastore(self) -> str:

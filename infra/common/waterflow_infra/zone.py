@@ -13,6 +13,8 @@ from waterflow_infra.settings import mapping, matching, within
 
 BUDGET_STEPS: Final = (("actual", 80), ("actual", 100), ("forecasted", 100))
 """What of the budget is told: which costs, at which percentage."""
+UNTAGGED_DAYS: Final = 14
+"""Days after which an image without a tag goes: no pipeline names it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from standin import Diagnostic, PolicyPack, Stack
 from standin.stack import interpreter
+from suites.mistakes import diagnosed, told_by_its_layer
 
 STACK = Path(__file__).parent / "stacks" / "azure_mistakes"
 AZURE = Path(__file__).parents[2] / "azure"
@@ -41,26 +42,14 @@ MISSED = {
 
 @pytest.fixture(scope="module")
 def diagnostics(policies: PolicyPack) -> dict[str, list[Diagnostic]]:
-    """What is told of each mistake; those that end the program have a preview each."""
-    ending = [name for name, (layer, _) in CAUGHT.items() if layer == "sdk"]
-    others = [name for name in (*CAUGHT, *MISSED) if name not in ending]
-    stack = Stack(STACK, policies=policies, python=interpreter(AZURE))
-    together = stack.preview({"mistakes": others})
-    ended = {name: stack.preview({"mistakes": [name]}).errors for name in ending}
-    by_mistake = {
-        name: [one for one in together.errors if one.urn.endswith(f"::{name}")] for name in others
-    }
-    assert sum(map(len, by_mistake.values())) == len(together.errors), together.errors
-    return by_mistake | ended
+    return diagnosed(Stack(STACK, policies=policies, python=interpreter(AZURE)), CAUGHT, MISSED)
 
 
 @pytest.mark.parametrize("name", CAUGHT)
 def test_a_mistake_is_told_by_its_layer(
     diagnostics: dict[str, list[Diagnostic]], name: str
 ) -> None:
-    layer, words = CAUGHT[name]
-    assert [one.layer for one in diagnostics[name]] == [layer], diagnostics[name]
-    assert words in diagnostics[name][0].message
+    told_by_its_layer(diagnostics[name], *CAUGHT[name])
 
 
 @pytest.mark.parametrize("name", MISSED)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from standin import Diagnostic, PolicyPack, Stack
+from suites.mistakes import diagnosed, told_by_its_layer
 
 STACK = Path(__file__).parent / "stacks" / "mistakes"
 
@@ -43,20 +44,7 @@ MISSED = {
 
 @pytest.fixture(scope="module")
 def diagnostics(policies: PolicyPack) -> dict[str, list[Diagnostic]]:
-    """What is told of each mistake; those that end the program have a preview each."""
-    ending = [name for name, (layer, _) in CAUGHT.items() if layer == "sdk"]
-    others = [name for name in (*CAUGHT, *MISSED) if name not in ending]
-    by_mistake: dict[str, list[Diagnostic]] = {}
-    stack = Stack(STACK, policies=policies)
-    together = stack.preview({"mistakes": others})
-    for name in others:
-        by_mistake[name] = [one for one in together.errors if name in f"{one.urn} {one.message}"]
-    for name in ending:
-        by_mistake[name] = stack.preview({"mistakes": [name]}).errors
-    attributed = [one for errors in by_mistake.values() for one in errors]
-    assert not [one for one in together.errors if one not in attributed]
-    assert "correct-horse" not in "".join(map(str, together.diagnostics))
-    return by_mistake
+    return diagnosed(Stack(STACK, policies=policies), CAUGHT, MISSED)
 
 
 def test_the_table_holds_as_many_as_the_readme_says() -> None:
@@ -70,9 +58,7 @@ def test_the_table_holds_as_many_as_the_readme_says() -> None:
 def test_a_mistake_is_told_by_its_layer(
     diagnostics: dict[str, list[Diagnostic]], name: str
 ) -> None:
-    layer, words = CAUGHT[name]
-    assert [one.layer for one in diagnostics[name]] == [layer], diagnostics[name]
-    assert words in diagnostics[name][0].message
+    told_by_its_layer(diagnostics[name], *CAUGHT[name])
 
 
 @pytest.mark.parametrize("name", MISSED)

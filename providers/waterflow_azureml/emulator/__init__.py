@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from waterflow.emulation.preparing import wishes_option
 from waterflow.emulation.process import EmulatorProcess
 from waterflow_azureml.emulator import identity, preparing
 from waterflow_azureml.emulator.faults import RULES
@@ -38,4 +39,4 @@ class Emulator(EmulatorProcess):
 
     def wishes(self, profiles: Sequence[Profile]) -> tuple[str, list[str]]:
         """Return what profiles name, and a line for each that cannot be read."""
-        return preparing.option(profiles)
+        return wishes_option(profiles, preparing.named_things)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from waterflow_azureml.emulator.bindings import (
 )
 from waterflow_azureml.emulator.bodies import BodyError, Data, Literal, Target
 from waterflow_azureml.emulator.commands import USER
+from waterflow_azureml.emulator.driving import DrivenRun
 from waterflow_azureml.emulator.graphs import component_name
 from waterflow_azureml.emulator.logs import Log, artifact, signed
 from waterflow_azureml.emulator.runs import Run
@@ -39,7 +39,7 @@ _FAILED: Final = (
 )
 
 
-class Pipeline:
+class Pipeline(DrivenRun):
     """One pipeline, run by a thread of its own.
 
     Args:
@@ -50,53 +50,18 @@ class Pipeline:
     """
 
     def __init__(self, shared: Shared, workspace: Workspace, run: Run, plan: Plan) -> None:
-        self._shared, self._workspace, self.run, self._plan = shared, workspace, run, plan
-        self._events: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
+        super().__init__(shared, workspace, run)
+        self._plan = plan
         self._begun: dict[str, Run] = {}
         self._keys: dict[str, str] = {}
-        self._stopping = self._stop_sent = self._closed = self._late = False
+        self._stop_sent = False
         place = artifact(workspace, run, LOG)
         self._log = Log(shared.world.blobs, place)
         run.logs[LOG] = signed(place, shared.world.clock.now())
-        self._thread = threading.Thread(target=self._run, name=f"pipeline-{run.name}", daemon=True)
-        self.ended = threading.Event()
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> bool:
-        """Ask it to stop; return False when it has ended already."""
-        if self.run.final:
-            return False
-        self._stopping = True
-        self._shared.runs.move(self.run, Status.CANCEL_REQUESTED)
-        self._events.put(None)
-        return True
-
-    def close(self) -> None:
-        """Leave it as it is: the emulator ends."""
-        self._closed = True
-        self._events.put(None)
-        if self._thread.is_alive():
-            self._thread.join(5)
 
     # --- the loop ---------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        try:
-            self._loop()
-        except Exception as error:
-            # Whatever happens here, a run that nobody drives is not told as running.
-            self._shared.runs.fail(self.run, "SystemError", f"{type(error).__name__}: {error}")
-            raise
-        finally:
-            self._log.flush()
-            self.ended.set()
-            self._shared.ended(self.run)
-
-    def _loop(self) -> None:
-        self._shared.runs.move(self.run, Status.RUNNING)
+    def _drive(self) -> None:
         timer = None
         if self._plan.limit is not None:
             timer = threading.Timer(self._plan.limit, self._expire)
@@ -115,8 +80,9 @@ class Pipeline:
             self._events.get()
         if timer is not None:
             timer.cancel()
-        if not self._closed:
-            self._finish()
+
+    def _tidy(self) -> None:
+        self._log.flush()
 
     def _expire(self) -> None:
         self._late = True

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from waterflow.errors import ConfigurationError
 from waterflow_azureml.emulator import computes, datastores, identity, workspaces
 from waterflow_azureml.emulator.routes import Scope
 from waterflow_azureml.profile import AzureMLSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    from waterflow.emulation.preparing import Wish
     from waterflow.project.profile import Profile
     from waterflow_azureml.emulator.vaults import Vaults
     from waterflow_azureml.emulator.world import World
 
 DEFAULT: Final = Scope("00000000-0000-4000-8000-000000000000", "waterflow", "waterflow")
 """Where the workspace is that is there for whoever names none."""
-
-Wish = dict[str, Any]
-"""What one profile names."""
 
 
 def named_things(profile: Profile) -> Wish:
@@ -47,22 +44,6 @@ def named_things(profile: Profile) -> Wish:
             name: [one.machine, one.nodes, one.spot] for name, one in settings.clusters.items()
         },
     }
-
-
-def option(profiles: Sequence[Profile]) -> tuple[str, list[str]]:
-    """Return what profiles name, and a line for each that cannot be read.
-
-    Args:
-        profiles: Profiles of this provider.
-    """
-    wishes: dict[str, Wish] = {}
-    lines: list[str] = []
-    for profile in profiles:
-        try:
-            wishes[profile.name] = named_things(profile)
-        except ConfigurationError as error:
-            lines.append(f"Nothing is made for profile '{profile.name}': {error}")
-    return json.dumps(wishes), lines
 
 
 def prepare(world: World, text: str) -> Iterator[str]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import queue
-import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_azureml.emulator.bodies import Literal
 from waterflow_azureml.emulator.commands import USER
+from waterflow_azureml.emulator.driving import DrivenRun
 from waterflow_azureml.emulator.runs import Run
 from waterflow_azureml.emulator.statuses import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from waterflow_azureml.emulator.shared import Shared
     from waterflow_azureml.emulator.spaces import Sweep
     from waterflow_azureml.emulator.tasks import Task
@@ -26,7 +24,7 @@ BEST: Final = "best_child_run_id"
 """The property that names the trial whose metric was best."""
 
 
-class Search:
+class Search(DrivenRun):
     """One sweep, run by a thread of its own.
 
     Args:
@@ -40,45 +38,12 @@ class Search:
     def __init__(
         self, shared: Shared, workspace: Workspace, run: Run, sweep: Sweep, task: Task
     ) -> None:
-        self._shared, self._workspace, self.run = shared, workspace, run
+        super().__init__(shared, workspace, run)
         self._sweep, self._task = sweep, task
-        self._events: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         self._trials: list[Run] = []
-        self._stopping = self._late = self._closed = False
-        self._thread = threading.Thread(target=self._run, name=f"sweep-{run.name}", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> bool:
-        """Ask it to stop; return False when it has ended already."""
-        if self.run.final:
-            return False
-        self._stopping = True
-        self._shared.runs.move(self.run, Status.CANCEL_REQUESTED)
-        self._events.put(None)
-        return True
-
-    def close(self) -> None:
-        """Leave it as it is: the emulator ends."""
-        self._closed = True
-        self._events.put(None)
-        if self._thread.is_alive():
-            self._thread.join(5)
-
-    def _run(self) -> None:
-        try:
-            self._loop(self._sweep.points())
-        except Exception as error:
-            self._shared.runs.fail(self.run, "SystemError", f"{type(error).__name__}: {error}")
-            raise
-        finally:
-            self._shared.ended(self.run)
-
-    def _loop(self, points: Iterator[dict[str, Any]]) -> None:
-        self._shared.runs.move(self.run, Status.RUNNING)
-        limit = self._sweep.timeout
+    def _drive(self) -> None:
+        points, limit = self._sweep.points(), self._sweep.timeout
         end = None if limit is None else time.monotonic() + limit
         more = True
         while not self._closed:
@@ -101,8 +66,6 @@ class Search:
                 self._events.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
             except queue.Empty:
                 self._late, end = True, None
-        if not self._closed:
-            self._finish()
 
     def _begin(self, point: dict[str, Any]) -> None:
         values = {name: _text(value) for name, value in point.items()}

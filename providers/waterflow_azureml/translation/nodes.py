@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from waterflow import spec
-from waterflow.artifacts.plain import as_constant
 from waterflow.cloud.control import LAUNCH, control_digest
 from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
-from waterflow.spec.job import leaves, step_document
+from waterflow.spec.job import leaves
 from waterflow.spec.references import operands, value_name
 from waterflow_azureml import limits
 from waterflow_azureml.translation import naming, quoting
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from waterflow_azureml.translation.planning import AzurePlanning, StepPlan
-
-EXECUTION: Final = {"variable": "WATERFLOW_EXECUTION"}
 
 
 def step_node(planning: AzurePlanning, step: spec.Step) -> tuple[dict[str, Any], Control | None]:
@@ -41,7 +36,7 @@ def step_node(planning: AzurePlanning, step: spec.Step) -> tuple[dict[str, Any],
         DefinitionError: Its command would be too long.
     """
     plan = planning.plan(step)
-    step = without_static(step, planning.pipeline.parameters)
+    step = planning.without_static(step)
     native, parts = planning.native[step.name], NodeParts()
     gates = _gates(planning, parts, step.branch)
     control = None
@@ -55,28 +50,6 @@ def step_node(planning: AzurePlanning, step: spec.Step) -> tuple[dict[str, Any],
     else:
         control = _launched(planning, plan, parts, step, gates)
     return _node(planning, plan, native, step, parts), control
-
-
-def without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> spec.Step:
-    """Return a step to which static parameters are constants: no run can change them."""
-
-    def fixed(source: Any) -> Any:
-        if isinstance(source, spec.FromParameter) and parameters[source.name].static:
-            parameter = parameters[source.name]
-            if parameter.type == "data" and parameter.default is not None:
-                return spec.FromData(parameter.default)
-            return spec.FromValue(as_constant(parameter.default, Any))
-        if isinstance(source, spec.FromList):
-            return spec.FromList(tuple(fixed(item) for item in source.items))
-        return source
-
-    if not any(parameter.static for parameter in parameters.values()):
-        return step
-    inputs = {
-        name: msgspec.structs.replace(input_, source=fixed(input_.source))
-        for name, input_ in step.inputs.items()
-    }
-    return msgspec.structs.replace(step, inputs=inputs)
 
 
 # --- what a node is given -----------------------------------------------------------------------
@@ -150,28 +123,13 @@ def _launched(
     inputs = _inputs(planning, parts, step)
     _waits(planning, parts, step)
     _outputs(planning, parts, step)
-    launch: dict[str, Any] = {
-        "version": 1,
-        "python": plan.python,
-        "inputs": inputs,
-        "mounts": {entry["from"]: entry["from"] for entry in inputs.values() if "from" in entry},
-        "outputs": sorted(step.outputs),
-        "values": planning.keys(step.name),
-        "checkpoint": step.resources.spot,
-        "wheels": plan.libraries.wheels is not None,
-        "pins": list(plan.libraries.pins),
-        "instances": step.resources.instances,
-    }
+    mounts = {entry["from"]: entry["from"] for entry in inputs.values() if "from" in entry}
+    shared = planning.launch(step, plan.python, plan.libraries, inputs, mounts)
+    launch: dict[str, Any] = {"version": 1, **shared}
     if step.environment.secrets:
         launch["vault"] = planning.settings.vault
-    if isinstance(step.run, spec.Register):
-        launch["registering"] = planning.registering
-    elif planning.tracking is not None and planning.build.speaks_to_mlflow(step.name):
-        launch["tracking"] = planning.tracking
-    document = step_document(
-        planning.part(step), step, execution=EXECUTION, frames=True,
-        secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,
-    )  # fmt: skip
+    planning.mlflow.add_to(launch, planning.build, step)
+    document = planning.step_document(step)
     digest = control_digest(launch, document, planning.build.code(step.name), programs())
     control = parts.folder(naming.CONTROL, planning.uri(f"control/{digest}/"), "download")
     words = ["python3", f"{quoting.path('inputs', control)}/{BEHIND if gates else LAUNCH}"]
@@ -280,11 +238,8 @@ def _refuse_container(planning: AzurePlanning, gate: spec.Gate, name: str) -> No
         UnsupportedFeatureError: It is one.
     """
     if isinstance(planning.steps[name].run, spec.Container):
-        behind = (
-            s.name for s in planning.pipeline.steps if s.branch and s.branch.gate == gate.name
-        )
         raise UnsupportedFeatureError(
-            next(behind, gate.name),
+            planning.behind(gate.name),
             f"a condition on what the container step '{name}' writes",
             "azureml",
             "Let a Python step read it and return the value, and use that in the condition.",

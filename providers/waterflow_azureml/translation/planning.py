@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from waterflow.cloud.document import Encoding
+    from waterflow.cloud.job_tracking import JobTracking
     from waterflow.provider import Build
     from waterflow_azureml.profile import AzureMLSettings
     from waterflow_azureml.translation.computes import Compute
@@ -60,9 +61,7 @@ class AzurePlanning(Planning):
     Args:
         build: The spec and what was found about its code and data.
         settings: The profile's settings.
-        registering: What a register step is told of MLflow; None when there is none.
-        tracking: What a step whose code imports MLflow is told of it; None where no job could
-            reach it.
+        mlflow: What its jobs are told of MLflow.
         encodings: How each parameter that is native travels.
     """
 
@@ -70,8 +69,7 @@ class AzurePlanning(Planning):
         self,
         build: Build,
         settings: AzureMLSettings,
-        registering: dict[str, Any] | None,
-        tracking: dict[str, Any] | None,
+        mlflow: JobTracking,
         encodings: Mapping[str, Encoding],
     ) -> None:
         super().__init__(
@@ -81,9 +79,10 @@ class AzurePlanning(Planning):
             schemes=SCHEMES,
             entry_name=entry_name,
             longest_image=limits.IMAGE.most,
+            mlflow=mlflow,
+            encodings=encodings,
         )
-        self.settings, self.registering, self.tracking = settings, registering, tracking
-        self.encodings = encodings
+        self.settings = settings
         self.pinner = Pinner(
             build,
             Shipping(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar
 
+from waterflow.emulation.preparing import wishes_option
 from waterflow.emulation.process import EmulatorProcess
 from waterflow_sagemaker.emulator import environment, preparing
 from waterflow_sagemaker.emulator.faults import RULES
@@ -41,4 +42,4 @@ class Emulator(EmulatorProcess):
     def wishes(self, profiles: Sequence[Profile]) -> tuple[str, list[str]]:
         """Return what profiles name, and a line for each that cannot be read."""
         self._region = preparing.region(profiles) or REGION
-        return preparing.option(profiles)
+        return wishes_option(profiles, preparing.named_things)

@@ -16,6 +16,7 @@ from waterflow_sagemaker.profile import SageMakerSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from waterflow.emulation.preparing import Wish
     from waterflow.project.profile import Profile
     from waterflow_sagemaker.emulator.identity import Identities
 
@@ -26,8 +27,6 @@ _IMAGE: Final = re.compile(r"(\d{12})\.dkr\.ecr\.([\w-]+)\.[^/]+/([^:@]+)(?:[:@]
 
 Thing = list[str]
 """A kind of thing and its name, as the profile writes it."""
-Wish = dict[str, Any]
-"""What one profile names: its region, and things."""
 
 
 def named_things(profile: Profile) -> Wish:
@@ -50,22 +49,6 @@ def named_things(profile: Profile) -> Wish:
     ]
     things = [[kind, name] for kind, name in dict.fromkeys(named) if name]
     return {"region": settings.region, "things": things}
-
-
-def option(profiles: Iterable[Profile]) -> tuple[str, list[str]]:
-    """Return what profiles want as the option of the service's process, and what cannot be read.
-
-    Args:
-        profiles: Profiles of SageMaker.
-    """
-    wishes: dict[str, Wish] = {}
-    lines: list[str] = []
-    for profile in profiles:
-        try:
-            wishes[profile.name] = named_things(profile)
-        except ConfigurationError as error:
-            lines.append(f"Nothing is made for profile '{profile.name}': {error}")
-    return json.dumps(wishes), lines
 
 
 def region(profiles: Iterable[Profile]) -> str | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from waterflow.cloud.document import Encoding
+    from waterflow.cloud.job_tracking import JobTracking
     from waterflow.provider import Build
     from waterflow_sagemaker.machines import InstanceType, JobType
     from waterflow_sagemaker.profile import SageMakerSettings
@@ -73,9 +74,7 @@ class SageMakerPlanning(Planning):
     Args:
         build: The spec and what was found about its code and data.
         settings: The profile's settings.
-        registering: What a register step is told of MLflow; None when there is none.
-        tracking: What a step whose code imports MLflow is told of it; None where no job could
-            reach it.
+        mlflow: What its jobs are told of MLflow.
         encodings: How each parameter that is native travels.
     """
 
@@ -83,8 +82,7 @@ class SageMakerPlanning(Planning):
         self,
         build: Build,
         settings: SageMakerSettings,
-        registering: dict[str, Any] | None,
-        tracking: dict[str, Any] | None,
+        mlflow: JobTracking,
         encodings: Mapping[str, Encoding],
     ) -> None:
         super().__init__(
@@ -94,9 +92,11 @@ class SageMakerPlanning(Planning):
             schemes=S3_SCHEMES,
             entry_name=entry_name,
             longest_image=limits.IMAGE.most,
+            mlflow=mlflow,
+            encodings=encodings,
         )
-        self.settings, self.registering, self.tracking = settings, registering, tracking
-        self.encodings = encodings
+        self.settings = settings
+        tracking = mlflow.tracking
         managed = tracking is not None and tracking["uri"].startswith("arn:")
         shipping = Shipping(
             provider="sagemaker",

@@ -6,14 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from waterflow import spec
-from waterflow.artifacts.plain import as_constant
 from waterflow.cloud.control import LAUNCH, control_digest
 from waterflow.cloud.document import Control
 from waterflow.errors import DefinitionError, UnsupportedFeatureError
-from waterflow.spec.job import leaves, step_document
+from waterflow.spec.job import leaves
 from waterflow.spec.quantities import show_duration
 from waterflow_sagemaker import limits
 from waterflow_sagemaker.machines import as_training
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 
 MARGIN: Final = 900
 """Seconds beyond a step's own time: installing its libraries, and ending well."""
-EXECUTION: Final = {"variable": "WATERFLOW_EXECUTION"}
 RETRIES: Final = [
     {
         "ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"],
@@ -86,7 +82,7 @@ def native_step(planning: SageMakerPlanning, placed: PlacedStep) -> Native:
         DefinitionError: An argument is too long.
     """
     plan = planning.plan(placed.step.name)
-    step = _without_static(placed.step, planning.pipeline.parameters)
+    step = planning.without_static(placed.step)
     mounts = mounting.collect(
         step,
         plan.kind,
@@ -119,28 +115,6 @@ def native_step(planning: SageMakerPlanning, placed: PlacedStep) -> Native:
     return Native(native, job.control)
 
 
-def _without_static(step: spec.Step, parameters: dict[str, spec.Parameter]) -> spec.Step:
-    """Return a step to which static parameters are constants: no run can change them."""
-
-    def fixed(source: Any) -> Any:
-        if isinstance(source, spec.FromParameter) and parameters[source.name].static:
-            parameter = parameters[source.name]
-            if parameter.type == "data" and parameter.default is not None:
-                return spec.FromData(parameter.default)
-            return spec.FromValue(as_constant(parameter.default, Any))
-        if isinstance(source, spec.FromList):
-            return spec.FromList(tuple(fixed(item) for item in source.items))
-        return source
-
-    if not any(parameter.static for parameter in parameters.values()):
-        return step
-    inputs = {
-        name: msgspec.structs.replace(input_, source=fixed(input_.source))
-        for name, input_ in step.inputs.items()
-    }
-    return msgspec.structs.replace(step, inputs=inputs)
-
-
 # --- what runs in the job -----------------------------------------------------------------------
 
 
@@ -148,29 +122,13 @@ def _launched(
     planning: SageMakerPlanning, plan: StepPlan, step: spec.Step, mounts: Mounts
 ) -> _JobParts:
     """Return the job of a step that our launcher starts."""
-    launch: dict[str, Any] = {
-        "version": 1,
-        "job": plan.kind,
-        "python": plan.python,
-        "inputs": mounts.inputs,
-        "mounts": mounts.producers,
-        "outputs": sorted(step.outputs),
-        "values": plan.keys,
-        "checkpoint": step.resources.spot,
-        "wheels": plan.libraries.wheels is not None,
-        "pins": list(plan.libraries.pins),
-        "instances": step.resources.instances,
-    }
+    shared = planning.launch(step, plan.python, plan.libraries, mounts.inputs, mounts.producers)
+    launch: dict[str, Any] = {"version": 1, "job": plan.kind, **shared}
     environment: dict[str, Any] = {}
+    planning.mlflow.add_to(launch, planning.build, step)
     if isinstance(step.run, spec.Register):
-        launch["registering"] = planning.registering
         environment[REGISTERED_AT] = {"Get": "Execution.StartDateTime"}
-    elif planning.tracking is not None and planning.build.speaks_to_mlflow(step.name):
-        launch["tracking"] = planning.tracking
-    document = step_document(
-        planning.part(step), step, execution=EXECUTION, frames=True,
-        secrets_from={"resolver": "waterflow_secrets:read"} if step.environment.secrets else None,
-    )  # fmt: skip
+    document = planning.step_document(step)
     attempts = None
     if plan.kind == "processing":
         attempts = attempting.output_name(attempting.take_out(document))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from waterflow_azureml.emulator import Emulator
 
 from tests.providers.azureml.cloud import CLOUD
+from tests.providers.azureml.workspace import Workspace
 
 HERE = Path(__file__).parent
 
@@ -24,3 +26,10 @@ def emulator():
     """An emulator without faults, for all that need no other."""
     with CLOUD.start() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def azure():
+    """The workspace of an emulator of the module's own, asked over HTTP alone."""
+    with Emulator(grace=3) as running:
+        yield Workspace(running)

@@ -7,6 +7,7 @@ import pytest
 from waterflow_azureml.emulator import Emulator, preparing
 from waterflow_azureml.emulator.zones import zone, zones
 
+from tests.providers.azureml.wire import pointed
 from tests.providers.azureml.workspace import FINAL, until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -22,11 +23,7 @@ def emulator():
 @pytest.fixture(scope="module")
 def ml(emulator):
     """The SDK's client, led here by the environment alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in emulator.unset:
-            patch.delenv(name, raising=False)
-        for name, value in emulator.environment.items():
-            patch.setenv(name, value)
+    with pointed(emulator), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AZUREML_RUN_POLLING_INTERVAL_MIN", "0")
         from azure.ai.ml import MLClient
         from azure.identity import DefaultAzureCredential

@@ -6,6 +6,7 @@ import pytest
 from waterflow_azureml.emulator import Emulator
 
 from tests.providers.azureml.workspace import (
+    STORE,
     RefusedError,
     Workspace,
     folder,
@@ -13,15 +14,6 @@ from tests.providers.azureml.workspace import (
     step,
     until,
 )
-
-STORE = "azureml://datastores/workspaceblobstore/paths"
-
-
-@pytest.fixture(scope="module")
-def azure():
-    with Emulator(grace=3) as emulator:
-        yield Workspace(emulator)
-
 
 # --- commands -----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from waterflow_azureml.managed_mlflow import MLFLOW
 
 from tests.providers.azureml.cloud import CLOUD, azure
+from tests.providers.registering import PIPELINE
 from waterflow.errors import ConfigurationError
 from waterflow.provider.state import Status
 from waterflow.testing.remote_project import RemoteProject
@@ -17,27 +18,6 @@ URI = (
     "azureml://eastus.api.azureml.ms/mlflow/v1.0/subscriptions/s/resourceGroups/g/"
     "providers/Microsoft.MachineLearningServices/workspaces/w"
 )
-PIPELINE = """
-    import waterflow as wf
-    from sklearn.linear_model import LinearRegression
-
-
-    @wf.step
-    def fit() -> LinearRegression:
-        wf.log_metrics({"loss": 0.25})
-        return LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-
-
-    @wf.step
-    def judge(model: wf.Model) -> wf.Metrics:
-        return wf.Metrics(at_two=float(model.predict([[2.0]])[0]))
-
-
-    @wf.pipeline
-    def managed() -> None:
-        model = fit()
-        wf.register(model, name="managed", metrics=judge(model))
-"""
 
 
 @pytest.mark.parametrize("uri", ["azureml://x", "azureml:model:1", f"{URI}/models/a", URI[:-2]])
@@ -53,11 +33,9 @@ def test_the_server_decides_where_files_go(tmp_path):
 
 
 def test_a_run_is_tracked_and_a_model_registered_in_the_workspace(tmp_path):
-    import textwrap
-
     with CLOUD.start() as running, CLOUD.pointing(running):
         uri = azure().described["properties"]["mlFlowTrackingUri"]
-        modules = {"kit_runs": textwrap.dedent(PIPELINE)}
+        modules = {"kit_runs": PIPELINE}
         project = RemoteProject(CLOUD, tmp_path / "project", modules=modules, tracking=uri)
         run = project.submit("managed")
         state = project.finish(run)

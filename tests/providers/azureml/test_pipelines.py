@@ -5,26 +5,16 @@ import itertools
 import json
 
 import pytest
-from waterflow_azureml.emulator import Emulator
 
 from tests.providers.azureml.workspace import (
     SCOPE,
+    STORE,
     RefusedError,
-    Workspace,
     folder,
     literal,
     step,
     until,
 )
-
-STORE = "azureml://datastores/workspaceblobstore/paths"
-
-
-@pytest.fixture(scope="module")
-def azure():
-    with Emulator(grace=3) as emulator:
-        yield Workspace(emulator)
-
 
 # --- pipelines ----------------------------------------------------------------------------------
 

@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from waterflow_azureml.emulator import Emulator
 from waterflow_azureml.emulator.triggers import TriggerError, trigger
 
-from tests.providers.azureml.workspace import RefusedError, Workspace, literal, step
+from tests.providers.azureml.workspace import RefusedError, literal, step
 
 BEGIN = "2026-03-02T08:30:00"  # a Monday
 
@@ -112,14 +111,6 @@ def test_wrong_triggers(body, says):
 
 
 # --- what they make -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def azure():
-    with Emulator(grace=3) as emulator:
-        workspace = Workspace(emulator)
-        workspace.emulator = emulator
-        yield workspace
 
 
 def _schedule(azure, name, job, **more):

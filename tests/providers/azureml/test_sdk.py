@@ -1,6 +1,5 @@
 """Azure's own SDK takes what is compiled: it loads, is valid, and is sent as it was meant."""
 
-import importlib.util
 import inspect
 import logging
 
@@ -22,7 +21,6 @@ from tests.providers.azureml.builds import (
 )
 from tests.providers.azureml.test_compiler import SETTINGS, every_feature
 from waterflow import spec
-from waterflow.testing.random_pipelines import SOURCE
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +95,6 @@ def test_images_that_azure_builds_have_versions_by_their_content(load, tmp_path)
     assert first == same
     assert first != other
     assert len(first) >= 32
-
-
-@pytest.fixture(scope="module")
-def random_pipeline():
-    """The kit's pipelines by chance, from the file that projects get."""
-    spec = importlib.util.spec_from_file_location(SOURCE.stem, SOURCE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.random_pipeline
 
 
 @settings(max_examples=60, derandomize=True)

@@ -7,6 +7,7 @@ import requests
 from waterflow_azureml.emulator import preparing
 
 SCOPE = preparing.DEFAULT.id
+STORE = "azureml://datastores/workspaceblobstore/paths"
 ARM, API = "management.azure.com", "eastus.api.azureml.ms"
 FINAL = ("Completed", "Failed", "Canceled")
 _NUMBERS = itertools.count(1)
@@ -42,7 +43,7 @@ class Workspace:
     """
 
     def __init__(self, emulator):
-        self._variables = emulator.environment
+        self.emulator, self._variables = emulator, emulator.environment
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.proxies = {"https": self._variables["HTTPS_PROXY"]}

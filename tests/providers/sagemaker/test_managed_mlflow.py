@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from waterflow_sagemaker.emulator import Emulator
 
+from tests.providers.registering import PIPELINE
 from tests.servers import wait_for
 from waterflow.errors import ConfigurationError
 from waterflow.tracking.store import artifact_location, resolve_uri
@@ -24,26 +25,6 @@ SERVER = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team"
 APP = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-1"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/managed:1"
 PLUGIN = "sagemaker-mlflow==0.5.0"
-PIPELINE = """
-    import waterflow as wf
-    from sklearn.linear_model import LinearRegression
-
-
-    @wf.step
-    def fit() -> LinearRegression:
-        return LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-
-
-    @wf.step
-    def judge(model: wf.Model) -> wf.Metrics:
-        return wf.Metrics(at_two=float(model.predict([[2.0]])[0]))
-
-
-    @wf.pipeline
-    def managed() -> None:
-        model = fit()
-        wf.register(model, name="managed", metrics=judge(model))
-"""
 
 
 class Heard(socketserver.ThreadingTCPServer):
@@ -153,7 +134,7 @@ def service(image, endpoint):
 def project(tmp_path):
     """A project whose tracking is managed."""
     (tmp_path / "pipelines" / "managed").mkdir(parents=True)
-    (tmp_path / "pipelines" / "managed" / "pipeline.py").write_text(textwrap.dedent(PIPELINE))
+    (tmp_path / "pipelines" / "managed" / "pipeline.py").write_text(PIPELINE)
     (tmp_path / "waterflow.toml").write_text(
         textwrap.dedent(f"""
         default_profile = "aws"
@@ -243,6 +224,7 @@ def test_a_run_and_its_model_land_in_a_managed_mlflow(project, service, plugin, 
     runs = wait_for(lambda: client.search_runs([experiment]), 10)
     steps = {run.data.tags.get("waterflow.step"): run for run in runs}
     assert set(steps) == {None, "fit", "judge", "register"}
+    assert steps["fit"].data.metrics["loss"] == 0.25
     assert steps["judge"].data.metrics == {"at_two": pytest.approx(2.0)}
     assert all(run.info.status == "FINISHED" for run in runs)
 

@@ -1,25 +1,13 @@
 """Pipelines made up by chance: their documents violate nothing, and go by nothing else."""
 
-import importlib.util
 import json
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.sagemaker.builds import build, compiled, valid
 from tests.providers.sagemaker.cloud import IMAGE
 from waterflow.errors import UnsupportedFeatureError
-from waterflow.testing.random_pipelines import SOURCE
-
-
-@pytest.fixture(scope="module")
-def random_pipeline():
-    """The kit's pipelines by chance, from the file that projects get."""
-    spec = importlib.util.spec_from_file_location(SOURCE.stem, SOURCE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.random_pipeline
 
 
 def compiled_twice(call):

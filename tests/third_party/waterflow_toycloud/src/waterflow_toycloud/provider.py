@@ -60,11 +60,6 @@ class ToyProvider(CloudProvider):
         return ToyService(self.settings, self.bucket)
 
     @property
-    def poll(self) -> float:
-        """Seconds between two looks at a run, at first."""
-        return self.settings.poll
-
-    @property
     def where(self) -> str:
         """Where runs are looked for, for messages."""
         return f"a pipeline '{pipeline_name(self.settings.prefix, '...')}' in the toy cloud"
