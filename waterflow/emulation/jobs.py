@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from waterflow.emulation.site import Site
 
 _PATIENCE: Final = 10.0
+_PAUSE: Final = 0.2
+"""Seconds between two looks for a machine."""
 
 
 class JobState(StrEnum):
@@ -48,6 +50,8 @@ class Job(ABC):
 
     KIND: ClassVar[str] = "job"
     """What kind of job it is: names and attempts are counted within it."""
+    ALLOCATIONS: ClassVar[int] = 1
+    """How often the cloud looks for a machine before a job that finds none has failed."""
     LONGEST_REASON: ClassVar[int] = 1024
     """The most characters of a reason that the cloud shows."""
 
@@ -140,7 +144,14 @@ class Job(ABC):
         faults = self.site.faults
         if not faults.jobs:
             return
-        for fault in ("capacity", "internal", "image"):
+        tries = 1
+        while faults.attempt("capacity", self.name, self.KIND):
+            if tries == self.ALLOCATIONS:
+                raise JobError(self.failure("capacity"))
+            tries += 1
+            if self.stopping.wait(_PAUSE):
+                return
+        for fault in ("internal", "image"):
             if faults.attempt(fault, self.name, self.KIND):
                 raise JobError(self.failure(fault))
         if faults.fails(self.name):

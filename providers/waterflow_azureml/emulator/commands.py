@@ -78,6 +78,9 @@ class CommandJob(Job):
     KIND: ClassVar[str] = "command"
     LONGEST_REASON: ClassVar[int] = 8192
 
+    # A cluster goes on looking for nodes while its jobs are queued; here that has an end.
+    ALLOCATIONS = 3
+
     def __init__(self, shared: Shared, workspace: Workspace, run: Run, task: Task) -> None:
         # The name by which faults know it: the attempts of a step have its name in common.
         step = run.node.replace("_", "-")

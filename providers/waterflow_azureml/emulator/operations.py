@@ -31,12 +31,14 @@ class Operation:
         state: What the resource's provisioning state is meanwhile: `Creating`.
         end: When it is done, in seconds since the epoch.
         begin: When it began.
+        created: When the resource was made, by the emulator's clock; None where it was not there.
     """
 
     identity: str
     state: str
     end: float
     begin: float
+    created: float | None
 
     @property
     def done(self) -> bool:
@@ -65,7 +67,9 @@ class Operations:
             location: The region.
         """
         name, moment = str(uuid.uuid4()), time.time()
-        self._operations[name] = Operation(identity, state, moment + TAKES, moment)
+        record = self._resources.get(identity)
+        created = None if record is None else record.created
+        self._operations[name] = Operation(identity, state, moment + TAKES, moment, created)
         place = PLACE.format(subscription=subscription, location=location)
         base = f"https://{MANAGEMENT}{place}"
         query = "api-version=2023-04-01"
@@ -99,7 +103,7 @@ class Operations:
         for one in list(self._operations.values()):
             if one.state == "Deleting" and one.done:
                 record = self._resources.get(one.identity)
-                if record is not None and record.created <= one.begin:
+                if record is not None and record.created == one.created:
                     self._resources.delete(one.identity)
 
     def snapshot(self) -> dict[str, Any]:
