@@ -33,11 +33,16 @@ demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from
 test: $(READY) $(TOOLS)/awscli/.ready test-infra ## Run the tests
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
-record-calls: $(READY) ## Write anew what the suites call of AWS, against which infra's roles are held
+record-calls: $(READY) ## Write anew what the suites call of the clouds, against which infra's roles are held
 	echo '[]' > tests/infra/recorded_calls.json
 	WATERFLOW_RECORD_CALLS=1 $(BIN)/pytest -n 3 --dist loadscope tests/conformance/test_sagemaker.py \
 	  tests/providers/sagemaker/test_remote.py tests/providers/sagemaker/test_doctor.py
-	git diff --stat tests/infra/recorded_calls.json
+	rm -f .azure-calls
+	WATERFLOW_EMULATOR_CALLS=$(CURDIR)/.azure-calls $(BIN)/pytest -n 3 --dist loadscope \
+	  tests/conformance/test_azureml.py tests/providers/azureml/test_remote.py
+	$(BIN)/python -m tests.infra.azure_record .azure-calls
+	rm -f .azure-calls
+	git diff --stat tests/infra/recorded_calls.json tests/infra/recorded_azure_calls.json
 
 # In an environment of its own: it wants another botocore than boto3 does.
 $(TOOLS)/awscli/.ready: tests/providers/sagemaker/awscli.txt | $(filter $(TOOLS)/%,$(UV))
