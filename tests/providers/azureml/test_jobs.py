@@ -374,7 +374,10 @@ def test_logs_are_live(azure):
 
 # --- faults and state ---------------------------------------------------------------------------
 
-FAULTS = "capacity=no-room:1,limit=no-quota:1,internal=broken:1,image=no-image:1,fail=bad-*,spot=1"
+FAULTS = (
+    "capacity=no-room:9,capacity=late:1,limit=no-quota:1,internal=broken:1,image=no-image:1,"
+    "fail=bad-*,spot=1"
+)
 TOLD = {
     "no-room": ("ServiceError", "AllocationFailed"),
     "no-quota": ("ServiceError", "ResourceQuotaExceeded"),
@@ -387,7 +390,7 @@ TOLD = {
 def test_faults_and_a_kept_state(tmp_path):
     with Emulator(grace=3, faults=f"{FAULTS},spot-after=0.2", state=tmp_path / "s") as emulator:
         azure = Workspace(emulator)
-        for name in TOLD:
+        for name in (*TOLD, "late"):
             azure.command("true", name)
         counted = textwrap.dedent(
             """\
@@ -405,6 +408,7 @@ def test_faults_and_a_kept_state(tmp_path):
             error = azure.wait(name)["error"]["error"]
             assert error["code"] == code
             assert says in error["message"]
+        assert azure.wait("late")["status"] == "Completed", "it has waited for a machine"
         assert azure.wait("spot")["status"] == "Completed"
         assert azure.blob("azureml/spot/c/n") == "2\n"
         assert azure.run("spot")["compute"]["priority"] == "LowPriority"
