@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import textwrap
+import threading
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -16,7 +19,7 @@ from waterflow.tracking.plugins import keep_in_scope
 from waterflow.tracking.waits import retries_are_set, sent_once, short_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -38,6 +41,10 @@ _OWN: Final = frozenset({
     "http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "databricks", "uc",
 })  # fmt: skip
 """Schemes of the tracking URIs that MLflow understands without a plug-in."""
+
+_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+_FORCING: Final = threading.RLock()
+"""Held while a plug-in's URI is in force: the whole process has one."""
 
 _KIND: Final = "mlflow.experimentKind"
 _TRAINING: Final = "custom_model_development"
@@ -119,11 +126,11 @@ def call(uri: str, do: Callable[[], T]) -> T:
     """
     from mlflow.exceptions import MlflowException
 
-    _put_in_force(uri)
     until = time.monotonic() + _LOCKED_FOR
     while True:
         try:
-            return do()
+            with _in_force(uri):
+                return do()
         except MlflowException as error:
             if "database is locked" in str(error) and time.monotonic() < until:
                 time.sleep(0.1)
@@ -167,16 +174,30 @@ def make(uri: str, do: Callable[[], T], find: Callable[[], T | None]) -> T:
     raise AssertionError("the second try either returns or raises")
 
 
-def _put_in_force(uri: str) -> None:
-    """Make a plug-in's URI the one in force: a plug-in may serve no other.
+@contextlib.contextmanager
+def _in_force(uri: str) -> Generator[None]:
+    """Let a plug-in's URI be the one in force in the block: a plug-in may serve no other.
 
+    What was in force before is again: it decides where the process's other runs are tracked.
     https://github.com/aws/sagemaker-mlflow (auth_provider.py): the client's own URI is not asked.
     """
-    if uri.partition(":")[0].partition("+")[0] not in _OWN:  # a driver follows the plus sign
-        import mlflow
+    if uri.partition(":")[0].partition("+")[0] in _OWN:  # a driver follows the plus sign
+        yield
+        return
+    import mlflow
 
-        if mlflow.get_tracking_uri() != uri:
-            mlflow.set_tracking_uri(uri)
+    with _FORCING:
+        variable = os.environ.get(_VARIABLE)
+        before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+        force: Any = mlflow.set_tracking_uri
+        force(uri)
+        try:
+            yield
+        finally:
+            # MLflow writes the variable too, which is to say again what it said.
+            force(None if before == variable else before)
+            if variable is not None:
+                os.environ[_VARIABLE] = variable
 
 
 class UnreachableError(TrackingError):

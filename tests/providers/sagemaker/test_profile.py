@@ -34,7 +34,7 @@ OTHER = "arn:aws:iam::123456789012:role/other"
         ({"poll": 0}, "poll = 0 must be above 0"),
         ({"steps": {"fit": {"machine": "x"}}}, 'machine = "x" is not known'),
         ({"steps": {"fit": {"role": "x"}}}, 'role = "x" is no ARN'),
-        ({"steps": {"fit": {"memory": 1}}}, "unknown field `memory`"),
+        ({"steps": {"fit": {"memory": 1}}}, "there is no setting `memory`"),
         ({"libraries": "pip"}, "'pip'"),
         ({"colour": "red"}, "no setting 'colour'"),
     ],
