@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines' document, which Vertex AI and open-source Kubeflow Pipelines share."""
