@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.cloud.states import NativeRun, NativeStep, milliseconds
+from waterflow.cloud.states import NativeRun, milliseconds
 from waterflow.provider.state import Status
 from waterflow_vertex.errors import failure
 
@@ -71,14 +71,13 @@ def state(job: Mapping[str, Any]) -> str:
     return str(job.get("state") or _STATE_NAMES[0])
 
 
-def task_runs(
-    job: Mapping[str, Any], natives: Mapping[str, NativeStep], root: str
-) -> dict[str, TaskRun]:
-    """Return the tasks that a pipeline job has begun or passed over, by native name.
+def task_runs(job: Mapping[str, Any], root: str) -> dict[str, TaskRun]:
+    """Return the tasks that a pipeline job has begun or passed over, by name.
+
+    Those are left out that were never begun as one before them has failed: nobody passed them over.
 
     Args:
         job: The pipeline job.
-        natives: The native document's steps, each after what it stands on.
         root: The pipeline root's address, without a slash at its end.
     """
     number, _, name = str(job["name"]).partition("projects/")[2].partition("/")
@@ -88,21 +87,11 @@ def task_runs(
         for detail in (job.get("jobDetail") or {}).get("taskDetails") or ()
     }
     before = dependencies(job.get("pipelineSpec") or {})
-    sides = {gate: side for native in natives.values() for gate, side in native.chain}
-    runs: dict[str, TaskRun] = {}
-    for native in natives.values():
-        detail = details.get(native.name)
-        if detail is None:
-            continue
-        run = _task_run(native.name, detail, f"{number}/{execution}", root)
-        triggered = str(detail.get("state")) != "NOT_TRIGGERED"
-        if not triggered and _stopped(native.name, details, before):
-            continue  # what it waits for has failed: it was not passed over
-        if native.gate is not None and not _excluded(native, runs):
-            side = sides.get(native.name, True)
-            run = _decided(run, side if triggered else not side)
-        runs[native.name] = run
-    return runs
+    return {
+        name: _task_run(name, detail, f"{number}/{execution}", root)
+        for name, detail in details.items()
+        if detail.get("state") != "NOT_TRIGGERED" or not _stopped(name, details, before)
+    }
 
 
 def _task_run(name: str, detail: Mapping[str, Any], execution: str, root: str) -> TaskRun:
@@ -152,27 +141,6 @@ def _machines(detail: Mapping[str, Any]) -> Iterator[str]:
     for name in dict.fromkeys(names):
         if name:
             yield str(name).rpartition("/")[2]
-
-
-def _decided(run: TaskRun, outcome: bool) -> TaskRun:
-    """Return a condition's run with what it has decided: one that does not hold is at its end."""
-    status = Status.SUCCEEDED if run.status is Status.SKIPPED else run.status
-    return replace(run, status=status, outcome=outcome, job="", kind="")
-
-
-def _excluded(native: NativeStep, runs: Mapping[str, NativeRun]) -> bool:
-    """Say whether a task stands behind a closed gate, or lacks what it needs."""
-    for gate, side in native.chain:
-        run = runs.get(gate)
-        if run is not None and run.outcome not in (None, side):
-            return True
-    return any(
-        group and all(_is_skipped(runs.get(name)) for name in group) for group in native.needs
-    )
-
-
-def _is_skipped(run: NativeRun | None) -> bool:
-    return run is not None and run.status is Status.SKIPPED
 
 
 def _stopped(

@@ -88,7 +88,7 @@ class Examination:
         for account in dict.fromkeys(accounts):
             if account is not None:
                 name = f"service account {account}"
-                yield from looked_at(name, lambda a=account: self._account(a), needed=False)
+                yield from looked_at(name, lambda a=account: self._account(str(a)), needed=False)
         yield from self._images()
         yield from looked_at("quota", self._quota, needed=False)
         for secret in secrets:

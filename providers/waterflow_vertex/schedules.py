@@ -77,16 +77,8 @@ class VertexSchedules:
             return "none" if before is None else self._delete(before)
         texts = native_parameters(compiled, scheduled_values(build.spec, parameters))
         version = self._deploy(build, compiled).version
-        definition = self._service.document(version)
-        wish = {
-            "displayName": name,
-            "cron": native_cron(build.spec.schedule),
-            "maxConcurrentRunCount": "1",
-            "createPipelineJobRequest": {
-                "parent": self._connections.location,
-                "pipelineJob": self._service.job(definition, texts, version, None),
-            },
-        }
+        job = self._service.job(self._service.document(version), texts, version, None)
+        wish = self.wish(name, build.spec.schedule, job)
         if before is not None and before.get("state") == "COMPLETED":
             self._delete(before)  # whoever gave it an end: it starts nothing any more
             before = None
@@ -95,10 +87,26 @@ class VertexSchedules:
             return "created"
         if same_schedule(before, wish):
             return "unchanged"
-        self._connections.vertex(
-            "UpdateSchedule", "PATCH", _id(before), wish, query={"updateMask": _UPDATED}
-        )
+        self._update(before, wish)
         return "updated"
+
+    def wish(self, name: str, schedule: str, job: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a Schedule as it is sent.
+
+        Args:
+            name: Its name.
+            schedule: When it starts runs: a cron expression.
+            job: The PipelineJob of its runs.
+        """
+        return {
+            "displayName": name,
+            "cron": native_cron(schedule),
+            "maxConcurrentRunCount": "1",
+            "createPipelineJobRequest": {
+                "parent": self._connections.location,
+                "pipelineJob": job,
+            },
+        }
 
     def list(self) -> Sequence[Schedule]:
         """Return all schedules by name; an orphan's pipeline says none any more."""
@@ -153,6 +161,11 @@ class VertexSchedules:
                     raise
             else:
                 return
+
+    def _update(self, kept: Mapping[str, Any], wish: Mapping[str, Any]) -> None:
+        body = {**wish, "name": kept["name"]}
+        query = {"updateMask": _UPDATED}
+        self._connections.vertex("UpdateSchedule", "PATCH", _id(kept), body, query=query)
 
     def _delete(self, kept: Mapping[str, Any]) -> str:
         try:

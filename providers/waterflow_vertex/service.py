@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from waterflow_kfp import reading, runtime_values
+from waterflow_kfp import naming, reading, runtime_values
 
 from waterflow.artifacts import canonical
 from waterflow.cloud.document import CloudDocument
@@ -41,8 +40,8 @@ RUN: Final = "waterflow-run"
 DOCUMENT: Final = "waterflow-document"
 PLACE: Final = "waterflow-place"
 """Labels of a pipeline job that are noted at its start, outside of its document."""
-STARTED: Final = "waterflow_started"
-"""The parameter with the moment of the start, of a pipeline that registers models."""
+CACHED: Final = "waterflow-cached"
+"""The label of a document that uses no cache: the version of the one that does."""
 ROOT: Final = "runs"
 """The folder below the profile's prefix where jobs have their outputs."""
 LABEL: Final = 63
@@ -73,7 +72,6 @@ class VertexService(Service[CloudDocument]):
         self._connections, self._bucket = connections, bucket
         self._documents: dict[str, Mapping[str, Any]] = {}
         self._definitions: dict[str, Mapping[str, Any]] = {}
-        self._natives: dict[str, dict[str, NativeStep]] = {}
         self._logs = JobLogs(connections)
 
     @property
@@ -125,33 +123,33 @@ class VertexService(Service[CloudDocument]):
 
     def spool(self, run: NativeRun) -> str:
         """Return what the names begin with of its spool: it has an output of its own."""
-        return f"{self.outputs(run)}{reading.RESULT}/"
+        return f"{self.outputs(run)}{naming.RESULT}/"
 
     def origin(self, definition: Mapping[str, Any]) -> Origin | None:
         """Return what a document says of its origin."""
-        return reading.origin(definition)
+        return reading.origin(_spec(definition)) if definition else None
 
     def natives(self, definition: Mapping[str, Any]) -> dict[str, NativeStep]:
         """Return the steps of a document by native name."""
-        return reading.natives(definition)
+        return reading.natives(_spec(definition))
 
     def fingerprints(self, definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
         """Return what the cache of Vertex AI knows the steps of a document by."""
-        return reading.fingerprints(definition)
+        return reading.fingerprints(_spec(definition))
 
     def renewed(
         self, definition: Mapping[str, Any], jobs: Mapping[str, str]
     ) -> Mapping[str, Any] | None:
         """Return a document in which former results of some steps do not stand for them."""
-        return reading.renewed(definition, jobs)
+        return {**definition, "pipelineSpec": reading.renewed(_spec(definition), jobs)}
 
     def same_steps(self, definition: Mapping[str, Any], document: CloudDocument) -> bool:
         """Say whether an execution could go on as this document."""
-        return reading.same_steps(definition, document.definition)
+        return reading.same_steps(_spec(definition), _spec(document.definition))
 
     def declared(self, definition: Mapping[str, Any]) -> Mapping[str, str | None]:
         """Return the texts of the defaults of a document's parameters."""
-        return reading.declared(definition)
+        return reading.declared(_spec(definition))
 
     # --- deploying ------------------------------------------------------------------------------
 
@@ -166,12 +164,21 @@ class VertexService(Service[CloudDocument]):
     def deploy(self, document: CloudDocument, newest: str | None, *, cache: bool) -> Deployed:
         """Put a document into the bucket under its digest."""
         del newest
-        definition = document.definition if cache else reading.uncached(document.definition)
+        version = self._put(document.definition)
+        if not cache:
+            # Who goes on from a run that was to use no cache finds the document that does.
+            labels = {**(document.definition.get("labels") or {}), CACHED: version}
+            spec = reading.uncached(_spec(document.definition))
+            version = self._put({**document.definition, "pipelineSpec": spec, "labels": labels})
+        return Deployed(self._bucket.uri(_name(version)), version)
+
+    def _put(self, definition: Mapping[str, Any]) -> str:
         content = canonical(dict(definition))
         version = text_digest(content.decode())[:_DIGEST]
-        self._documents[version] = definition
-        self._bucket.put_new(_name(version), content)
-        return Deployed(self._bucket.uri(_name(version)), version)
+        if version not in self._documents:
+            self._bucket.put_new(_name(version), content)
+            self._documents[version] = definition
+        return version
 
     def deployed(self, pipeline: str) -> Mapping[str, Any] | None:
         """Return the document of the newest job of a pipeline."""
@@ -215,7 +222,9 @@ class VertexService(Service[CloudDocument]):
     def resume(self, execution: str, start: Start) -> str:
         """Start a new pipeline job: what was done is answered by the cache of Vertex AI."""
         del execution
-        return self._start(start, reading.cached(self.document(start.version)))
+        definition = self.document(start.version)
+        cached = (definition.get("labels") or {}).get(CACHED)
+        return self._start(start, definition if cached is None else self.document(str(cached)))
 
     def _start(self, start: Start, definition: Mapping[str, Any]) -> str:
         name = self.job_id(start.run)
@@ -246,12 +255,7 @@ class VertexService(Service[CloudDocument]):
             version: What `deploy` returned.
             run_id: The run; None for those of a schedule.
         """
-        spec: Mapping[str, Any] = definition["pipelineSpec"]
-        values = runtime_values.typed(spec, parameters)
-        declared = (spec["root"].get("inputDefinitions") or {}).get("parameters") or {}
-        if STARTED in declared and run_id is not None:
-            now = str(int(time.time() * 1000))
-            values |= runtime_values.typed(spec, {STARTED: now})
+        values = runtime_values.typed(_spec(definition), parameters)
         labels = {DOCUMENT: version, PLACE: self.place}
         if run_id is not None:
             labels |= run_labels(run_id)
@@ -333,19 +337,17 @@ class VertexService(Service[CloudDocument]):
         """Return the texts of a job's parameters."""
         job = self._get(execution)
         values = (job.get("runtimeConfig") or {}).get("parameterValues") or {}
-        named = {name: value for name, value in values.items() if name != STARTED}
-        spec: Mapping[str, Any] = job.get("pipelineSpec") or {"root": {}}
-        return runtime_values.texts(spec, named)
+        return runtime_values.texts(job.get("pipelineSpec") or {"root": {}}, values)
 
     # --- watching -------------------------------------------------------------------------------
 
     def steps(self, execution: str) -> dict[str, NativeRun]:
         """Return the tasks that a job has begun, or that the cache or a condition has ended."""
-        if execution not in self._natives:
-            self._natives[execution] = self.natives(self.definition(execution))
-        root = self._bucket.uri(ROOT)
-        runs = answers.task_runs(self._get(execution), self._natives[execution], root)
-        return cast("dict[str, NativeRun]", runs)
+        spec = _spec(self.definition(execution))
+        return dict(reading.native_runs(spec, self._tasks(execution)))
+
+    def _tasks(self, execution: str) -> dict[str, TaskRun]:
+        return answers.task_runs(self._get(execution), self._bucket.uri(ROOT))
 
     def outcome(self, execution: str) -> Outcome:
         """Return what a job as a whole is."""
@@ -379,8 +381,7 @@ class VertexService(Service[CloudDocument]):
         if not run.origin:
             return run
         try:
-            natives = self.natives(self.definition(run.origin))
-            former = answers.task_runs(self._get(run.origin), natives, self._bucket.uri(ROOT))
+            former = self._tasks(run.origin)
         except NotFoundError:
             return run
         return next((one for one in former.values() if one.job == run.job), run)
@@ -423,6 +424,10 @@ def run_of(labels: Mapping[str, str]) -> str | None:
     names = [RUN, *(f"{RUN}-{number}" for number in range(1, len(labels)))]
     text = "".join(labels.get(name, "") for name in names)
     return re.sub("_(.)", lambda match: _PLAIN.get(match[0]) or match[1].upper(), text)
+
+
+def _spec(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    return definition["pipelineSpec"]
 
 
 def _name(version: str) -> str:
