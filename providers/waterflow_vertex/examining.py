@@ -9,6 +9,7 @@ from waterflow.cloud.examining import looked_at, python_check
 from waterflow.errors import NotFoundError, ProviderError
 from waterflow.provider import Check
 from waterflow_vertex.connections import STORAGE
+from waterflow_vertex.permissions import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,14 +27,6 @@ TOKENS: Final = "https://oauth2.googleapis.com/tokeninfo"
 APIS: Final = ("aiplatform.googleapis.com", "logging.googleapis.com", "storage.googleapis.com")
 """What every run asks."""
 _VAULT: Final = "secretmanager.googleapis.com"
-RUNNING: Final = (
-    "aiplatform.pipelineJobs.cancel",
-    "aiplatform.pipelineJobs.create",
-    "aiplatform.pipelineJobs.get",
-    "aiplatform.pipelineJobs.list",
-    "logging.logEntries.list",
-)
-"""What whoever submits must be allowed in the project."""
 ACT_AS: Final = "iam.serviceAccounts.actAs"
 CPUS: Final = "CustomModelTrainingCPUsPerProjectPerRegion"
 _STACK: Final = "See infra/README.md for the stack that makes it"
