@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from waterflow_vertex.connections import STORAGE, Google
@@ -20,9 +20,6 @@ from waterflow.emulation.door import Door
 from waterflow.errors import ConflictError
 from waterflow.testing import Refusal, Refused, RemoteCloud
 from waterflow.testing.remote_project import RemoteProject
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 REGION = "us-central1"
 PROJECT = DEFAULT
