@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from waterflow_kfp.emulator.execution import Execution
     from waterflow_kfp.emulator.records import Artifact, Attempt, Task
 
-    from waterflow_vertex.emulator.world import World
 
 _STATES: Final = {
     State.PENDING: "PIPELINE_STATE_PENDING",
@@ -35,11 +34,10 @@ _SCHEMAS: Final = {
 }  # fmt: skip
 
 
-def described(world: World, one: Any, execution: Execution) -> Any:
+def described(one: Any, execution: Execution) -> Any:
     """Return a job's document with what is known of its run now.
 
     Args:
-        world: What there is.
         one: The document.
         execution: The run.
     """

@@ -62,7 +62,7 @@ def ordered(entries: list[Any], order: str, value: Callable[[Any, str], Any]) ->
         if direction.strip().lower() not in ("", "asc", "desc"):
             raise invalid(f"Invalid order_by: '{order}'")
         down = direction.strip().lower() == "desc"
-        entries = sorted(entries, key=lambda one, key=snake(name): value(one, key), reverse=down)
+        entries = sorted(entries, key=lambda one: value(one, snake(name)), reverse=down)
     return entries
 
 

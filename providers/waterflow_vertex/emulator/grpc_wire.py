@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +17,7 @@ from waterflow_vertex.emulator.routes import How, service
 from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable
 
     from waterflow_vertex.emulator.world import World

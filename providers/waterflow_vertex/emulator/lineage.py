@@ -1,4 +1,4 @@
-"""Vertex ML Metadata: stores, contexts, executions and artifacts, as far as they are recorded here."""
+"""Vertex ML Metadata: stores, contexts, executions and artifacts, as they are recorded here."""
 
 from __future__ import annotations
 

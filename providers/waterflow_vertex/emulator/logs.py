@@ -13,7 +13,6 @@ from waterflow_vertex.emulator.routes import LOGGING, How
 from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
 
 if TYPE_CHECKING:
-
     from waterflow_vertex.emulator.world import World
 
 _TYPES: Final = f"{sdk.LOGGING}.types.logging"

@@ -1,4 +1,4 @@
-"""Long-running operations: what takes the cloud a while is done at once here, and polled as there."""
+"""Long-running operations: what takes the cloud a while is done at once here, and polled."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class Pipelines:
         with self._lock:
             one = self._world.documents.find(KIND, name)
             if one is not None and self._running.get(name) is execution:
-                final = described(self._world, one, execution)
+                final = described(one, execution)
                 lineage.record(self._world, final)
                 self._world.documents.put(KIND, name, final)
             self._running.pop(name, None)
@@ -156,7 +156,7 @@ class Pipelines:
     def describe(self, one: Any) -> Any:
         """Return a job as it is now."""
         execution = self._running.get(one.name)
-        return one if execution is None else described(self._world, one, execution)
+        return one if execution is None else described(one, execution)
 
     def get(self, name: str) -> Any:
         """Return a job as it is now.
@@ -193,7 +193,7 @@ class Pipelines:
             execution.close()
             one = self._world.documents.find(KIND, name)
             if one is not None:
-                self._world.documents.put(KIND, name, described(self._world, one, execution))
+                self._world.documents.put(KIND, name, described(one, execution))
 
     def snapshot(self) -> dict[str, Any]:
         """Return earlier results and artifacts as JSON; the jobs are documents."""

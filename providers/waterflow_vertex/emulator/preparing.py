@@ -1,4 +1,4 @@
-"""What profiles name is there when the emulator has started: projects, buckets, accounts, secrets."""
+"""What profiles name is there when the emulator has started: projects, buckets, accounts."""
 
 from __future__ import annotations
 

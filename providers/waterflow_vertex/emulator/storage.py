@@ -320,7 +320,7 @@ class Buckets:
         head = prefix.rpartition("/")[0]
         start = self.root / bucket.name / head
         present: set[str] = set()
-        if _plain(f"{head}/x"):
+        if _plain(f"{head}/x" if head else "x"):
             for name in _files(start, f"{head}/" if head else ""):
                 if name.startswith(prefix):
                     present.add(name)
@@ -410,7 +410,8 @@ class Buckets:
         for name, one in saved.items():
             live = {key: _blob(value) for key, value in one["live"].items()}
             archived = [_blob(value) for value in one["archived"]]
-            self._buckets[name] = Bucket(**{**one, "live": live, "archived": archived})
+            whole: dict[str, Any] = {**one, "live": live, "archived": archived}
+            self._buckets[name] = Bucket(**whole)
             numbers = [blob.generation for blob in (*live.values(), *archived)]
             self._last = max(self._last, *numbers, 0)
 
@@ -497,4 +498,5 @@ def _files(folder: Path, prefix: str) -> Iterator[str]:
 
 def _blob(saved: dict[str, Any]) -> Blob:
     seen = saved["seen"]
-    return Blob(**{**saved, "seen": None if seen is None else tuple(seen)})
+    whole: dict[str, Any] = {**saved, "seen": None if seen is None else tuple(seen)}
+    return Blob(**whole)

@@ -1,4 +1,4 @@
-"""Cloud Storage's XML API: objects at BUCKET/OBJECT, listings and uploads of parts as S3 has them."""
+"""Cloud Storage's XML API: objects at BUCKET/OBJECT, with listings and uploads as S3 has them."""
 
 from __future__ import annotations
 
