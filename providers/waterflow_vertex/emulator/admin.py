@@ -325,7 +325,7 @@ def _verb(
 
 
 _ONE: Final = "/v1/projects/{project}"
-ROUTES += [
+ROUTES.extend([
     _verb(PROJECTS, _ONE, "testIamPermissions", "projects.testIamPermissions", _test_v1, How.STATE),
     _verb(PROJECTS, _ONE, "getIamPolicy", "projects.getIamPolicy", _policy_v1, How.STATE,
           "resourcemanager.projects.getIamPolicy"),
@@ -339,7 +339,7 @@ ROUTES += [
           "iam.serviceAccounts.getOpenIdToken"),
     _verb(CREDENTIALS, _AS, "signBlob", "signBlob", _sign_blob, How.RUN,
           "iam.serviceAccounts.signBlob"),
-]  # fmt: skip
+])  # fmt: skip
 
 SERVICES: Final = (
     Service(

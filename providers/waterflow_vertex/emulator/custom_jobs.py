@@ -42,13 +42,17 @@ _WORDS: Final[Mapping[str, tuple[int, str]]] = {
     "timeout": (4, "The job has reached its timeout of {timeout:g} seconds and was cancelled."),
     "capacity": (
         8,
-        "Resources are insufficient in region. Please try a different region or use a different "
-        "accelerator.",
+        (
+            "Resources are insufficient in region. Please try a different region or use a "
+            "different accelerator."
+        ),
     ),
     "limit": (
         8,
-        "The following quota metrics exceed quota limits: "
-        "aiplatform.googleapis.com/custom_model_training_cpus",
+        (
+            "The following quota metrics exceed quota limits: "
+            "aiplatform.googleapis.com/custom_model_training_cpus"
+        ),
     ),
     "internal": (13, "Internal error occurred for the current attempt."),
     "image": (3, f"The image {{image}} could not be pulled. {_LOGS_AT}"),
@@ -307,6 +311,10 @@ def _described(one: Any, job: ContainerJob, world: World) -> Any:
     return held
 
 
+def _unheard(_job: ContainerJob) -> None:
+    """Take the end of a job that nobody waits for."""
+
+
 # --- its methods ----------------------------------------------------------------------------------
 
 
@@ -366,7 +374,7 @@ def _create(world: World, call: Call, request: Any) -> Any:
     fields |= {"service_account": account, "label": one.display_name}
     work = Work(name=one.display_name, mounts={"/gcs": world.buckets.root}, **fields)
     try:
-        launcher.start(work, lambda _: None, number=key)
+        launcher.start(work, _unheard, number=key)
     except TaskError as error:
         raise Refusal("RESOURCE_EXHAUSTED", str(error)) from None
     return world.jobs.describe(world.documents.get("CustomJob", one.name))

@@ -193,7 +193,7 @@ def _mutate(world: World, call: Call, request: Any) -> Any:
     with world.documents.lock:
         one = _endpoint(world, call, request)
         identity = request.deployed_model.id
-        _deployed(one, identity)
+        changed = _deployed(one, identity)
         for each in one.deployed_models:
             if each.id == identity:
                 sdk.masked(each, request.deployed_model, request.update_mask)

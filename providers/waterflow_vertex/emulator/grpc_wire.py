@@ -50,7 +50,7 @@ class GrpcServer:
 
     def close(self) -> None:
         """Answer no more."""
-        ended: threading.Event = self._server.stop(0)
+        ended: threading.Event = self._server.stop(0.5)
         ended.wait(_FAREWELL)
 
 
@@ -82,19 +82,7 @@ class _Handlers(grpc.GenericRpcHandler):
         try:
             told = dict(context.invocation_metadata())
             caller = world.identities.caller(told.get("authorization"))
-            if held is None or rpc is None:
-                raise unanswered(f"{name}/{method}")
-            faults, where = world.site.faults, service(held.host.replace("*", ""))
-            for fault in ("throttle", "error503"):
-                if faults.request(fault, where, method):
-                    raise refused_by_fault(fault)
-            late = faults.request("slow", where, method)
-            lost = faults.request("lost", where, method)
-            reply = self._do(world, held, rpc, Call(caller), data)
-            if late:
-                time.sleep(faults.slow_for)
-            if lost:
-                raise Refusal("UNAVAILABLE", "Socket closed")
+            reply = self._struck(world, held, rpc, f"{name}/{method}", Call(caller), data)
         except ServiceError as error:
             _abort(context, error)
         except Exception as error:  # noqa: BLE001 - the client must get an answer
@@ -105,6 +93,31 @@ class _Handlers(grpc.GenericRpcHandler):
         else:
             return reply
         raise AssertionError  # abort raises
+
+    def _struck(
+        self,
+        world: World,
+        held: Service | None,
+        rpc: Rpc | None,
+        name: str,
+        call: Call,
+        data: bytes,
+    ) -> bytes:
+        """Answer a request, with the faults that it meets."""
+        if held is None or rpc is None:
+            raise unanswered(name)
+        faults, where = world.site.faults, service(held.host.replace("*", ""))
+        for fault in ("throttle", "error503"):
+            if faults.request(fault, where, rpc.name):
+                raise refused_by_fault(fault)
+        late = faults.request("slow", where, rpc.name)
+        lost = faults.request("lost", where, rpc.name)
+        reply = self._do(world, held, rpc, call, data)
+        if late:
+            time.sleep(faults.slow_for)
+        if lost:
+            raise Refusal("UNAVAILABLE", "Socket closed")
+        return reply
 
     @staticmethod
     def _do(world: World, held: Service, rpc: Rpc, call: Call, data: bytes) -> bytes:
@@ -125,8 +138,9 @@ def _abort(context: Any, error: ServiceError) -> None:
     details = error.details if isinstance(error, Refusal) else ()
     if details:
         from google.protobuf import any_pb2, json_format
-        from google.rpc import error_details_pb2, status_pb2  # noqa: F401 - Any finds them
+        from google.rpc import error_details_pb2, status_pb2
 
+        _ = error_details_pb2  # so that Any finds its messages
         status = status_pb2.Status(code=errors.number(error.code), message=error.message)
         status.details.extend([json_format.ParseDict(one, any_pb2.Any()) for one in details])
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))

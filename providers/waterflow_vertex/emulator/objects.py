@@ -42,7 +42,8 @@ _OBJECT_MEMBERS: Final[dict[str, tuple[type, ...]]] = {
 }  # fmt: skip
 _OUTPUT_ONLY: Final = frozenset({
     "kind", "id", "selfLink", "mediaLink", "name", "bucket", "generation", "metageneration", "etag",
-    "size", "md5Hash", "crc32c", "timeCreated", "updated", "timeStorageClassUpdated", "projectNumber",
+    "size", "md5Hash", "crc32c", "timeCreated", "updated", "timeStorageClassUpdated",
+    "projectNumber",
     "componentCount", "owner", "acl", "timeDeleted", "timeFinalized", "retention",
     "retentionExpirationTime", "customerEncryption", "softDeleteTime", "hardDeleteTime",
     "restoreToken", "locationType", "satisfiesPZS", "satisfiesPZI",

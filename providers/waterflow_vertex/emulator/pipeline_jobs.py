@@ -264,10 +264,8 @@ def checked(world: World, call: Call, parent: str, asked: Any) -> Any:
     if len(one.display_name) > _LONGEST_NAME:
         raise invalid(f"display_name has more than {_LONGEST_NAME} characters.")
     check_labels(one.labels)
-    spec = one.pipeline_spec
-    root = one.runtime_config.gcs_output_directory or (
-        spec["defaultPipelineRoot"] if "defaultPipelineRoot" in spec else ""
-    )
+    named = one.pipeline_spec.fields.get("defaultPipelineRoot")
+    root = one.runtime_config.gcs_output_directory or (named.string_value if named else "")
     _check_root(world, root)
     one.runtime_config.gcs_output_directory = root
     one.service_account = account_of(world, call, world.projects.of(parent), one.service_account)

@@ -150,9 +150,9 @@ class PipelineScheduler(Scheduler):
         """Let a schedule be over that is due no more."""
         one = self._world.documents.find(KIND, key)
         if one is not None and not self._queued.get(key):
-            self._over(one)
+            self._complete(one)
 
-    def _over(self, one: Any) -> None:
+    def _complete(self, one: Any) -> None:
         changed = sdk.copied(one)
         changed.state = _states().Value("COMPLETED")
         changed.ClearField("next_run_time")

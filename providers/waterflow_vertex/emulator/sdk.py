@@ -7,7 +7,6 @@ all of Google's clients, for seconds.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 import sys
 import types
