@@ -30,14 +30,18 @@ def needed(document: CloudDocument, settings: KubeflowSettings) -> list[Permissi
         settings: The profile's settings.
     """
     namespace = f"namespace {settings.namespace or 'kubeflow'}"
-    allowed = [
+    allowed: list[tuple[str, tuple[str, ...], str, str]] = [
         (SUBMITTER, RUNS, namespace, "to start, watch and end runs"),
         (SUBMITTER, SCHEDULES, namespace, "to keep the pipeline's schedule"),
         (SUBMITTER, OBJECTS, settings.address, "to put code and data, read results"),
         (JOBS, OBJECTS, settings.address, "to read code and data, write results"),
     ]
-    if settings.secret is not None and any(c.step.get("secrets") for c in document.control.values()):
-        allowed.append((JOBS, ("secrets: get",), f"{namespace}, {settings.secret}", "for wf.secret"))
+    if settings.secret is not None and any(
+        c.step.get("secrets") for c in document.control.values()
+    ):
+        allowed.append(
+            (JOBS, ("secrets: get",), f"{namespace}, {settings.secret}", "for wf.secret")
+        )
     return [
         Permission(who=who, actions=actions, resources=(place,), why=why)
         for who, actions, place, why in allowed

@@ -3,12 +3,12 @@
 | request, below /apis/v2beta1 | what it does |
 |---|---|
 | `GET healthz` | says that one user is served |
-| `experiments`: POST, GET, GET `/ID`, DELETE `/ID`, POST `/ID:archive`, `/ID:unarchive` | experiments |
-| `pipelines`: POST, GET, GET `/ID`, DELETE `/ID`, GET `/names/NAME`, POST `/create` | pipelines |
-| `POST pipelines/upload`, `pipelines/upload_version` | packages of a pipeline: YAML, .zip, .tar.gz |
-| `pipelines/ID/versions`: POST, GET, GET `/ID`, DELETE `/ID` | versions of a pipeline |
-| `runs`: POST, GET, GET `/ID`, DELETE `/ID`, POST `/ID:terminate`, `:archive`, `:unarchive` | runs |
-| `recurringruns`: POST, GET, GET `/ID`, DELETE `/ID`, POST `/ID:enable`, `:disable` | schedules |
+| `experiments`: POST, GET; GET, DELETE `/ID`; POST `/ID:archive`, `:unarchive` | experiments |
+| `pipelines`: POST, GET; GET, DELETE `/ID`; GET `/names/NAME`; POST `/create` | pipelines |
+| `POST pipelines/upload`, `pipelines/upload_version` | packages: YAML, .zip, .tar.gz |
+| `pipelines/ID/versions`: POST, GET; GET, DELETE `/ID` | versions of a pipeline |
+| `runs`: POST, GET; GET, DELETE `/ID`; POST `/ID:terminate`, `:archive`, `:unarchive` | runs |
+| `recurringruns`: POST, GET; GET, DELETE `/ID`; POST `/ID:enable`, `:disable` | schedules |
 | `GET /apis/v1alpha1/runs/ID/nodes/POD/log` | what a pod has printed |
 
 What is not there is refused as not implemented: retries of runs, visualizations, reports of the
@@ -40,7 +40,13 @@ class Emulator(EmulatorProcess):
     NAME: ClassVar[str] = "kubeflow"
     TITLE: ClassVar[str] = "Kubeflow Pipelines"
     MODULE: ClassVar[str] = "waterflow_kubeflow.emulator"
-    LIBRARIES: ClassVar[tuple[str, ...]] = ("werkzeug", "moto", "celpy", "kfp_server_api", "obstore")
+    LIBRARIES: ClassVar[tuple[str, ...]] = (
+        "werkzeug",
+        "moto",
+        "celpy",
+        "kfp_server_api",
+        "obstore",
+    )
     RULES: ClassVar[FaultRules] = RULES
 
     def variables(self, folder: Path) -> dict[str, str]:
@@ -60,7 +66,8 @@ class Emulator(EmulatorProcess):
     def misleading(self) -> tuple[str, ...]:
         """Return the variables that would point them elsewhere."""
         return (
-            "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "KF_PIPELINES_IAP_OAUTH2_CLIENT_ID",
+            "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL",
+            "KF_PIPELINES_IAP_OAUTH2_CLIENT_ID",
             "KF_PIPELINES_APP_OAUTH2_CLIENT_ID", "KF_PIPELINES_APP_OAUTH2_CLIENT_SECRET",
         )  # fmt: skip
 

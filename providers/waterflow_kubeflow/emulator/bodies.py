@@ -76,3 +76,17 @@ def _expect(value: Any, kind: type, where: str) -> None:
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", lambda match: f"_{match[1].lower()}", name)
+
+
+def plain(body: bytes) -> dict[str, Any]:
+    """Return a body of which no model is known.
+
+    Raises:
+        ApiError: It is no object in JSON.
+    """
+    try:
+        document: Any = json.loads(body or b"{}")
+    except ValueError as error:
+        raise invalid(f"the body is no JSON: {error}") from None
+    _expect(document, dict, "the body")
+    return cast("dict[str, Any]", document)

@@ -71,9 +71,7 @@ class Experiments:
     def list(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return one page of the experiments; of a namespace, where one is asked for."""
         namespace = query.get("namespace", "")
-        entries = [
-            one for one in self._by_id.values() if namespace in ("", one["namespace"])
-        ]
+        entries = [one for one in self._by_id.values() if namespace in ("", one["namespace"])]
         return lists.answer(entries, "experiments", "experiment_id", query)
 
     def delete(self, number: str) -> dict[str, Any]:

@@ -16,12 +16,8 @@ RULES: Final = FaultRules(
 WORDS: Final = {
     "exit": (9, "This step is in Error state with this message: Error (exit code {code})"),
     "timeout": (4, "Pod was active on the node longer than the specified deadline"),
-    "capacity": (
-        8,
-        "Unschedulable: 0/3 nodes are available: 3 Insufficient cpu. There is no capacity for the "
-        "pod in the cluster",
-    ),
-    "limit": (8, 'pods is forbidden: exceeded quota: kf-resource-quota, requested: pods=1'),
+    "capacity": (8, "Unschedulable: 0/3 nodes are available: the cluster has no capacity for it"),
+    "limit": (8, "pods is forbidden: exceeded quota: kf-resource-quota, requested: pods=1"),
     "internal": (13, "Error (exit code 64): the pod was lost with its node"),
     "image": (9, 'ImagePullBackOff: Back-off pulling image "{image}"'),
     "fail": (9, "This step is in Error state with this message: Error (exit code 1)"),

@@ -6,6 +6,8 @@ https://github.com/kubeflow/pipelines/blob/master/backend/api/v2beta1/filter.pro
 from __future__ import annotations
 
 import json
+import operator
+
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -22,14 +24,24 @@ _OPERATIONS: Final = (
     "OPERATION_UNSPECIFIED", "EQUALS", "NOT_EQUALS", "GREATER_THAN", "GREATER_THAN_EQUALS",
     "LESS_THAN", "LESS_THAN_EQUALS", "IN", "IS_SUBSTRING",
 )  # fmt: skip
-_VALUES: Final = {
-    "int_value": int, "long_value": int, "string_value": str, "timestamp_value": str,
-    "int_values": list, "long_values": list, "string_values": list,
-}  # fmt: skip
+_VALUES: Final = (
+    "int_value", "long_value", "string_value", "timestamp_value", "int_values", "long_values",
+    "string_values",
+)  # fmt: skip
 _CAMEL: Final = {
     "".join([first, *(word.capitalize() for word in rest)]): name
     for name in _VALUES
     for first, *rest in [name.split("_")]
+}
+_TESTS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "EQUALS": operator.eq,
+    "NOT_EQUALS": operator.ne,
+    "GREATER_THAN": operator.gt,
+    "GREATER_THAN_EQUALS": operator.ge,
+    "LESS_THAN": operator.lt,
+    "LESS_THAN_EQUALS": operator.le,
+    "IN": lambda own, values: own in values,
+    "IS_SUBSTRING": lambda own, part: part in own,
 }
 KEYS: Final = {
     "id": "",
@@ -67,9 +79,7 @@ def answer(
     ordered = _sorted(kept, query.get("sort_by", ""), identifier)
     try:
         size = int(query.get("page_size") or 0) or _SIZE
-        if not 0 < size:
-            raise ValueError(f"page_size {size} is below 0")
-        part, token = page(ordered, min(size, _MOST), query.get("page_token") or None)
+        part, token = page(ordered, max(1, min(size, _MOST)), query.get("page_token") or None)
     except ValueError as error:
         raise invalid(str(error)) from None
     result: dict[str, Any] = {"total_size": len(kept)} if kept else {}
@@ -103,39 +113,33 @@ def _predicates(text: str, identifier: str) -> list[Callable[[Entry], bool]]:
 
 
 def _predicate(one: Mapping[str, Any], identifier: str) -> Callable[[Entry], bool]:
-    operation = one.get("operation", "")
-    operation = _OPERATIONS[operation] if isinstance(operation, int) else str(operation)
+    named: Any = one.get("operation", "")
+    operation = _OPERATIONS[named] if isinstance(named, int) else str(named)
     key = str(one.get("key", ""))
     values = {
-        _CAMEL.get(name, name): value for name, value in one.items() if name not in ("operation", "key")
+        _CAMEL.get(name, name): value
+        for name, value in one.items()
+        if name not in ("operation", "key")
     }
-    if operation not in _OPERATIONS[1:]:
+    if operation not in _TESTS:
         raise invalid(f"'{operation}' is no operation of a filter")
     if key not in KEYS:
         raise invalid(f"key '{key}' is none that lists are filtered by")
     if len(values) != 1 or next(iter(values)) not in _VALUES:
         raise invalid("a predicate of a filter has one value")
     (name, value), member = next(iter(values.items())), KEYS[key] or identifier
+    if name.endswith("_values") is not (operation == "IN"):
+        raise invalid(f"{operation} of a filter does not take {name}")
+    test, wish = _TESTS[operation], _wish(name, value)
+    return lambda entry: test(_own(name, entry.get(member, "")), wish)
+
+
+def _wish(name: str, value: Any) -> Any:
     if name.endswith("_values"):
-        value = [str(item) for item in (value.get("values") or ())]
-    elif name == "timestamp_value":
-        value = datetime.fromisoformat(str(value)).isoformat()
-    else:
-        value = str(value)
+        return [str(item) for item in (value.get("values") or ())]
+    return _own(name, value)
 
-    def holds(entry: Entry) -> bool:
-        own = str(entry.get(member, ""))
-        if name == "timestamp_value" and own:
-            own = datetime.fromisoformat(own).isoformat()
-        return {
-            "EQUALS": lambda: own == value,
-            "NOT_EQUALS": lambda: own != value,
-            "GREATER_THAN": lambda: own > value,
-            "GREATER_THAN_EQUALS": lambda: own >= value,
-            "LESS_THAN": lambda: own < value,
-            "LESS_THAN_EQUALS": lambda: own <= value,
-            "IN": lambda: own in value,
-            "IS_SUBSTRING": lambda: value in own,
-        }[operation]()
 
-    return holds
+def _own(name: str, value: Any) -> str:
+    text = str(value)
+    return datetime.fromisoformat(text).isoformat() if name == "timestamp_value" and text else text

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_kfp.emulator.errors import FAILED_PRECONDITION, TaskError
+
 from waterflow_kubeflow.emulator.preparing import BUCKET, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from waterflow.emulation.wire import App
 
@@ -29,10 +30,9 @@ class Objects:
 
     def application(self) -> App:
         """Return what answers requests in the words of S3."""
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+        from moto.moto_server.werkzeug_app import create_backend_app
 
-        application: Any = DomainDispatcherApplication(create_backend_app, service="s3")
-        return application
+        return create_backend_app("s3")
 
     @property
     def _backend(self) -> Any:
@@ -80,7 +80,9 @@ class Objects:
             TaskError: The address is of another store, or of a bucket that is not there.
         """
         bucket, key = self._place(uri)
-        files = [source] if source.is_file() else sorted(f for f in source.rglob("*") if f.is_file())
+        files = (
+            [source] if source.is_file() else sorted(f for f in source.rglob("*") if f.is_file())
+        )
         for file in files:
             name = key if file == source else f"{key}/{file.relative_to(source).as_posix()}"
             with self._lock:

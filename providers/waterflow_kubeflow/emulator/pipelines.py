@@ -9,10 +9,10 @@ import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
-
-from waterflow.emulation.clock import written
 from waterflow_kfp.emulator.documents import Pipeline
 from waterflow_kfp.emulator.errors import SpecError
+
+from waterflow.emulation.clock import written
 from waterflow_kubeflow.emulator import lists
 from waterflow_kubeflow.emulator.errors import exists, invalid, missing
 
@@ -48,21 +48,27 @@ def _kubernetes(platforms: Mapping[str, Any]) -> Mapping[str, Any]:
     if not platforms:
         return {}
     from google.protobuf import json_format
-    from kfp.pipeline_spec import pipeline_spec_pb2
     from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes
+    from kfp.pipeline_spec import pipeline_spec_pb2
 
+    protos: Any = pipeline_spec_pb2
+    own_protos: Any = kubernetes
     try:
-        json_format.ParseDict(dict(platforms), pipeline_spec_pb2.PlatformSpec())
+        json_format.ParseDict(dict(platforms), protos.PlatformSpec())
         named: Mapping[str, Any] = platforms.get("platforms") or {}
         others = [name for name in named if name != "kubernetes"]
         if others:
             raise invalid(f"platform '{others[0]}' is none of this server's: it has kubernetes")
         own: Mapping[str, Any] = named.get("kubernetes") or {}
-        for config in ((own.get("deploymentSpec") or {}).get("executors") or {}).values():
-            json_format.ParseDict(config, kubernetes.KubernetesExecutorConfig())
+        configs = {
+            name: json_format.MessageToDict(
+                json_format.ParseDict(config, own_protos.KubernetesExecutorConfig())
+            )
+            for name, config in ((own.get("deploymentSpec") or {}).get("executors") or {}).items()
+        }
     except json_format.ParseError as error:
         raise invalid(f"platform_spec: {error}") from None
-    return own
+    return {"deploymentSpec": {"executors": configs}}
 
 
 def package(name: str, content: bytes) -> Any:
@@ -136,7 +142,9 @@ class Pipelines:
         """Make a pipeline with a first version of a package."""
         spec = package(name, content)
         pipeline, _ = documents(spec)
-        own = query.get("display_name") or query.get("name") or str(pipeline["pipelineInfo"]["name"])
+        own = (
+            query.get("display_name") or query.get("name") or str(pipeline["pipelineInfo"]["name"])
+        )
         made = self.create(
             {
                 "display_name": own,

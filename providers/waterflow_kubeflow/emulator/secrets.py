@@ -1,7 +1,7 @@
-"""Kubernetes' Secrets, which pods find in their environment; a route of the emulator's own sets them.
+"""Kubernetes' Secrets, which pods find in their environment; a route of Kubernetes' sets them.
 
-`PUT /api/v1/namespaces/NAMESPACE/secrets/NAME` takes a Secret in Kubernetes' own shape: `stringData`,
-or `data` in base64.
+`PUT /api/v1/namespaces/NAMESPACE/secrets/NAME` takes a Secret in Kubernetes' own shape:
+`stringData`, or `data` in base64.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import binascii
 from typing import TYPE_CHECKING, Any
 
 from waterflow_kfp.emulator.errors import FAILED_PRECONDITION, TaskError
+
 from waterflow_kubeflow.emulator.errors import invalid
 
 if TYPE_CHECKING:
