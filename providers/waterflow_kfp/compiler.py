@@ -53,7 +53,7 @@ class Compiled:
         return {
             "provider": planning.dialect.provider,
             "content": {},
-            "jobs": tuple(planning.dialect.row(planning, step) for step in build.spec.steps),
+            "jobs": tuple(planning.dialect.row(build.spec.name, step) for step in build.spec.steps),
             "pipeline": self.name,
             "tags": self.tags | {"waterflow.native_pipeline": self.name},
             "build": planning.kept,

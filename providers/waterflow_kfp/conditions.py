@@ -165,9 +165,7 @@ def trigger(condition: spec.Condition, terms: Terms, *, then: bool) -> str:
     text = _condition(condition, terms)
     text = text if then else _not(text)
     decided = dict.fromkeys(
-        term.decided
-        for operand in operands(condition)
-        if (term := terms(operand)).decided
+        term.decided for operand in operands(condition) if (term := terms(operand)).decided
     )
     return _joined([*decided, text], "&&") if decided else text
 
@@ -190,7 +188,7 @@ def compare(left: Term, operator: str, right: Term) -> str:
         Uncomparable: CEL cannot compare them.
     """
     if operator == "!=":
-        both = [family for family in left.families if family in right.families]
+        both: list[Family] = [family for family in left.families if family in right.families]
         if len(both) == 1 and len(left.families) == len(right.families) == 1:
             return _pair(both[0], left, operator, right)
         return _not(compare(left, "==", right))

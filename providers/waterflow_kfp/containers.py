@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 
     from waterflow_kfp.planning import KfpPlanning
 
+SKIPPED: Final = ".waterflow-skipped"
+"""What lies in an output of a program that was not run; `job/place.py` knows it."""
+SCRIPT: Final = (
+    "set -e; skip=; "
+    'said() { [ -e "$1" ] && { IFS= read -r line < "$1" || :; '
+    """case "$line" in *'"skipped":true'*) return 0;; esac; }; return 1; }; """
+    'while [ "$1" != -- ]; do path="${1#*=}"; case "$1" in '
+    f'in=*) if said "$path/manifest.json" || [ -e "$path/{SKIPPED}" ]; then skip=1; fi;; '
+    f'*) mkdir -p "$path"; if [ -n "$skip" ]; then : > "$path/{SKIPPED}"; fi;; '
+    "esac; shift; done; shift; "
+    "if [ -n \"$skip\" ]; then echo 'waterflow: the step is skipped'; exit 0; fi; "
+    'exec "$@"'
+)
+"""Makes the folders of a program's outputs and starts it, where none of its inputs was skipped.
+
+Its image need hold no more than a shell, and `mkdir`.
+"""
 _PLACEHOLDER: Final = re.compile(r"\{(inputs|outputs|parameters)\.([^{}]+)\}")
 _REFUSED: Final = (
     ("secrets", "Let the program read them from the store of secrets, with the job's identity."),
@@ -52,13 +69,6 @@ def check(planning: KfpPlanning, step: spec.Step) -> None:
                 dialect.provider,
                 "Give the container the whole output, or let a Python step return the entry.",
             )
-    if step.name in planning.unsure:
-        raise UnsupportedFeatureError(
-            step.name,
-            "a container step whose input may be skipped",
-            dialect.provider,
-            "Let a Python step take it and return one result for the program.",
-        )
 
 
 def command(
@@ -103,7 +113,14 @@ def command(
                 planning.dialect.provider,
                 "Let a Python step take it and return one result for the program.",
             )
-    return [_filled(step, part, known) for part in run.command]
+    words = [_filled(step, part, known) for part in run.command]
+    before = [
+        f"in={naming.input_path(artifacts[name])}"
+        for name, input_ in step.inputs.items()
+        if isinstance(input_.source, spec.FromStep) and input_.source.step in planning.unsure
+    ]
+    before += [f"out={naming.output_path(name)}" for name in sorted(step.outputs)]
+    return ["sh", "-c", SCRIPT, naming.OWN, *before, "--", *words]
 
 
 def _filled(step: spec.Step, part: str, known: Mapping[str, str]) -> str:

@@ -100,9 +100,7 @@ class Dag:
         one = flow.kind[:-1].capitalize()
         if flow.owner is self and flow.task is not None:
             wait(task, flow.task)
-            return {
-                f"taskOutput{one}": {"producerTask": flow.task, f"output{one}Key": flow.key}
-            }
+            return {f"taskOutput{one}": {"producerTask": flow.task, f"output{one}Key": flow.key}}
         if flow.owner is not self:
             if self.parent is None:
                 raise LookupError(f"'{flow.channel}' is given in another DAG")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from waterflow.cloud.libraries import Shipping
     from waterflow.cloud.settings import CloudSettings, StepSettings
     from waterflow.provider import PlannedJob
-    from waterflow_kfp.planning import KfpPlanning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,29 +96,30 @@ class Dialect(ABC):
 
     @abstractmethod
     def executor(
-        self, planning: KfpPlanning, step: spec.Step, container: dict[str, Any]
+        self, pipeline: str, step: spec.Step, container: dict[str, Any], task: str
     ) -> dict[str, Any]:
         """Return a step's executor.
 
         Args:
-            planning: The pipeline and its settings.
+            pipeline: The pipeline's name.
             step: The step.
             container: Its container: image, command, arguments and variables.
+            task: Its task.
 
         Raises:
             UnsupportedFeatureError: The service cannot honour a setting.
             ConfigurationError: The profile does not fit the step.
         """
 
-    def kubernetes(self, planning: KfpPlanning, step: spec.Step) -> dict[str, Any]:
+    def kubernetes(self, pipeline: str, step: spec.Step) -> dict[str, Any]:
         """Return what Kubernetes is told of a step's pod, beside the pipeline spec.
 
         Raises:
             UnsupportedFeatureError: The service cannot honour a setting.
         """
-        del planning, step
+        del pipeline, step
         return {}
 
     @abstractmethod
-    def row(self, planning: KfpPlanning, step: spec.Step) -> PlannedJob:
+    def row(self, pipeline: str, step: spec.Step) -> PlannedJob:
         """Return a step's row of the plan."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from waterflow import spec
@@ -11,7 +10,7 @@ from waterflow.errors import DefinitionError, UnsupportedFeatureError
 from waterflow.spec.parameters import to_text
 from waterflow.spec.references import operands
 from waterflow_kfp import naming
-from waterflow_kfp.types import EXACT, PLAIN, ParameterType
+from waterflow_kfp.types import native_type
 
 if TYPE_CHECKING:
     from waterflow.cloud.document import Encoding
@@ -66,28 +65,11 @@ def encodings(pipeline: spec.Pipeline, provider: str) -> dict[str, Encoding]:
             ways[name] = "text"
         else:
             ways[name] = _ENCODED.get(native_type(parameter), "json")
-            if native_type(parameter) == "STRING" and parameter.type != "string":
-                ways[name] = "json"
-            elif parameter.optional:
+            if parameter.optional or (
+                native_type(parameter) == "STRING" and parameter.type != "string"
+            ):
                 ways[name] = "json"
     return ways
-
-
-def native_type(parameter: spec.Parameter) -> ParameterType:
-    """Return the type of the native parameter."""
-    if parameter.optional or not _is_exact(parameter):
-        return "STRING"
-    return PLAIN.get(parameter.type, "STRING")
-
-
-def _is_exact(parameter: spec.Parameter) -> bool:
-    """Say whether a parameter's default survives as a number of JSON."""
-    values = [parameter.default, *parameter.choices]
-    if parameter.type == "integer":
-        return all(abs(value) <= EXACT for value in values if isinstance(value, int))
-    if parameter.type == "number":
-        return all(math.isfinite(value) for value in values if isinstance(value, (int, float)))
-    return True
 
 
 def declarations(planning: KfpPlanning) -> dict[str, Any]:

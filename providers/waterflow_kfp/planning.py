@@ -136,9 +136,7 @@ class KfpPlanning(Planning):
         chains = self.beyond(step, source)
         return _covers([[(b.gate, b.then) for b in chain] for chain in chains])
 
-    def beyond(
-        self, step: spec.Step, source: spec.FromFirst
-    ) -> list[tuple[spec.Branch, ...]]:
+    def beyond(self, step: spec.Step, source: spec.FromFirst) -> list[tuple[spec.Branch, ...]]:
         """Return the sides on which each of several outputs is made, and a step does not stand."""
         here = self.chain(step.branch)
         chains = [self.chain(self.steps[one.step].branch) for one in source.options]

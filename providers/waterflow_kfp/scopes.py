@@ -101,14 +101,12 @@ class Scopes:
             ) from None
 
     def _parameter_term(self, dag: Dag, name: str) -> conditions.Term:
-        from waterflow_kfp.parameters import native_type
-
         parameter = self.planning.pipeline.parameters[name]
         if parameter.static:
             return conditions.constant(parameter.default)
         flow = self.parameter(name)
         dag.reach(flow, {})
-        if native_type(parameter) == types.PLAIN.get(parameter.type):
+        if types.native_type(parameter) == types.PLAIN.get(parameter.type):
             return conditions.scalar(flow.channel, parameter.type)
         return conditions.optional(flow.channel, parameter.type)
 
@@ -146,9 +144,7 @@ class Scopes:
 
     def parameter(self, name: str) -> Flow:
         """Return a parameter of the pipeline."""
-        from waterflow_kfp.parameters import native_type
-
-        kind = native_type(self.planning.pipeline.parameters[name])
+        kind = types.native_type(self.planning.pipeline.parameters[name])
         return Flow("parameters", kind, self.root, None, name)
 
     def wait_for(self, dag: Dag, task: dict[str, Any], step: str, before: str) -> None:
@@ -206,9 +202,7 @@ class Scopes:
                     "runtimeValue": {"constant": self.planning.none}
                 })  # fmt: skip
                 self._nothing[empty.name] = nothing
-            flow = _given(
-                self._wrapper(branch.gate), [self._lifted(flow), self._lifted(nothing)]
-            )
+            flow = _given(self._wrapper(branch.gate), [self._lifted(flow), self._lifted(nothing)])
         return flow
 
     def _lifted(self, flow: Flow) -> Flow:

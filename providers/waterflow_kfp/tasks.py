@@ -14,14 +14,12 @@ from waterflow.cloud.naming import value_keys
 from waterflow.spec.job import leaves
 from waterflow_kfp import containers, naming, types
 from waterflow_kfp.dags import Dag, Flow, bind
-from waterflow_kfp.parameters import native_type
 from waterflow_kfp.scopes import value_kind, value_parameters
 
 if TYPE_CHECKING:
     from waterflow_kfp.planning import KfpPlanning
     from waterflow_kfp.scopes import Scopes
 
-STARTED = f"{naming.OWN}_started"
 _FORMS = {
     "NUMBER_INTEGER": "integer", "NUMBER_DOUBLE": "number", "BOOLEAN": "boolean", "STRING": "text",
 }  # fmt: skip
@@ -122,7 +120,7 @@ def step_task(planning: KfpPlanning, scopes: Scopes, step: spec.Step) -> StepTas
         scopes.gives(step.name, flow)
     if isinstance(step.run, spec.Container):
         words = containers.command(planning, plain, step.run, parts.artifacts, parts.parameters)
-        container |= {"command": words[:1], "args": words[1:]}
+        container |= {"command": words[:3], "args": words[3:]}
         variables = sorted(step.environment.variables.items())
         if variables:
             container["env"] = [{"name": name, "value": value} for name, value in variables]
@@ -137,9 +135,9 @@ def step_task(planning: KfpPlanning, scopes: Scopes, step: spec.Step) -> StepTas
     parts.component["executorLabel"] = naming.executor(native)
     return StepTask(
         parts.component,
-        planning.dialect.executor(planning, step, container),
+        planning.dialect.executor(planning.pipeline.name, step, container, native),
         control,
-        planning.dialect.kubernetes(planning, step),
+        planning.dialect.kubernetes(planning.pipeline.name, step),
     )
 
 
@@ -190,12 +188,16 @@ def _inputs(
         key = keys[name]
         if isinstance(source, spec.FromStep):
             flow, maybe = _artifact(scopes, step, name, source)
+            if maybe:  # `reading` takes those together that are options of one input
+                argument, _, option = name.rpartition(".")
+                key = f"{argument}--{option}"
             parts.take(key, flow)
             parts.artifacts[name] = key
             launch[name] = {"from": key, "output": source.output}
-            if planning.is_raw(source):
-                launch[name]["raw"] = True
-            if maybe:
+            raw = planning.is_raw(source)
+            if raw:
+                launch[name]["raw"] = True  # without a manifest: the reader seals it
+            if maybe or (raw and source.step in planning.unsure):
                 launch[name]["type"] = planning.steps[source.step].outputs[source.output].type
         elif isinstance(source, spec.FromData):
             address = planning.data(source.uri)
@@ -270,12 +272,10 @@ def _launched(
     result = Flow("artifacts", types.ARTIFACT, parts.dag, None, naming.RESULT)
     words.append(f"--at=result={parts.give(result)}")
     words += [f"--at=out.{name}={naming.output_path(name)}" for name in sorted(step.outputs)]
-    words += [
-        f"--at=in.{key}={naming.input_path(key)}" for key in parts.artifacts.values()
-    ]
+    words += [f"--at=in.{key}={naming.input_path(key)}" for key in parts.artifacts.values()]
     words += [f"--at=value.{name}={file}" for name, file in files.items()]
     if isinstance(step.run, spec.Register):
-        started = parts.constant(STARTED, "{{$.pipeline_job_create_time_utc}}")
+        started = parts.constant(naming.STARTED, "{{$.pipeline_job_create_time_utc}}")
         words.append(f"--at=started={started}")
     words += [_parameter(planning, parts, name, source) for name, source in leaves(step)
               if isinstance(source, spec.FromParameter) and name in parts.parameters]  # fmt: skip
@@ -316,9 +316,7 @@ def _values(
     for name, key in planning.keys(step.name).items():
         output, dot, entry = name.partition(".")
         kind = value_kind(planning, spec.FromStep(step.name, output, entry if dot else None))
-        kinds = (
-            [types.PLAIN[kind]] if kind != "any" else ["STRING", "STRING", "NUMBER_DOUBLE"]
-        )
+        kinds = [types.PLAIN[kind]] if kind != "any" else ["STRING", "STRING", "NUMBER_DOUBLE"]
         forms = [_FORMS[kinds[0]]] if kind != "any" else ["any", "kind", "number"]
         for parameter, native_kind, form in zip(
             value_parameters(key, kind), kinds, forms, strict=True
@@ -328,6 +326,3 @@ def _values(
             scopes.gives(step.name, flow)
             results[parameter] = {"value": key, "form": form}
     return results, files
-
-
-__all__ = ["StepTask", "TaskParts", "native_type", "step_task"]

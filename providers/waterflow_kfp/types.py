@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+import math
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from waterflow import spec
 
 ParameterType = Literal["NUMBER_DOUBLE", "NUMBER_INTEGER", "STRING", "BOOLEAN", "LIST"]
 
@@ -36,3 +40,20 @@ def schema(kind: str) -> str:
 def artifact_type(title: str) -> dict[str, Any]:
     """Return the declaration of an artifact's type."""
     return {"artifactType": {"schemaTitle": title, "schemaVersion": "0.0.1"}}
+
+
+def native_type(parameter: spec.Parameter) -> ParameterType:
+    """Return the type of the native parameter."""
+    if parameter.optional or not _is_exact(parameter):
+        return "STRING"
+    return PLAIN.get(parameter.type, "STRING")
+
+
+def _is_exact(parameter: spec.Parameter) -> bool:
+    """Say whether a parameter's default survives as a number of JSON."""
+    values = [parameter.default, *parameter.choices]
+    if parameter.type == "integer":
+        return all(abs(value) <= EXACT for value in values if isinstance(value, int))
+    if parameter.type == "number":
+        return all(math.isfinite(value) for value in values if isinstance(value, (int, float)))
+    return True

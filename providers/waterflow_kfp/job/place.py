@@ -30,6 +30,8 @@ HERE = Path(tempfile.gettempdir()) / "waterflow" / "kfp"
 NOTHING = "none"
 """The one file of what stands for an output that nobody makes."""
 MANIFEST = "manifest.json"
+SKIPPED = ".waterflow-skipped"
+"""What lies in an output of a program's that was not run."""
 _LARGEST = sys.float_info.max
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -264,6 +266,9 @@ def _finite(number: float) -> str:
 
 
 def _is_nothing(folder: Path) -> bool:
+    """Say whether an artifact stands for an output that nobody makes."""
+    if (folder / SKIPPED).exists():
+        return True
     return (folder / NOTHING).is_file() and not (folder / MANIFEST).exists()
 
 
