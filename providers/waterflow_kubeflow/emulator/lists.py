@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import operator
-
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
