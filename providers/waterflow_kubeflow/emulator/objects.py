@@ -106,7 +106,7 @@ class Objects:
 
     def _below(self, bucket: str, folder: str) -> Iterator[str]:
         listed = self._backend.list_objects(
-            self._backend.get_bucket(bucket), folder, None, None, None, None
+            self._backend.get_bucket(bucket), folder, None, None, None
         )[0]
         yield from sorted(str(one.name) for one in listed)
 
