@@ -98,7 +98,7 @@ REFUSED = [
     lacking("A job's disk has at most 63,970 GB", disk=70_000 * 10**9),
     (steps(machine="e2-standard-4"), one(cpu=64), ConfigurationError, "which lacks 64 vCPU"),
     (steps(machine="e2-standard-4"), one(gpu=spec.Gpu(1)), ConfigurationError, "lacks 1 GPU"),
-    (steps(machine="n1-standard-64"), one(gpu=spec.Gpu(1, "nvidia-t4")), ConfigurationError,
+    (steps(machine="n1-standard-64"), one(gpu=spec.Gpu(1, "nvidia-l4")), ConfigurationError,
      "can be attached: 4 nvidia-p100, 4 nvidia-t4, 8 nvidia-v100"),
     # --- steps ------------------------------------------------------------------------------------
     ({}, timed(DAY, 30), UnsupportedFeatureError, "A custom job may run for 7 days"),
@@ -115,7 +115,6 @@ REFUSED = [
      "secrets of a container step"),
     ({}, tool(environment=spec.Environment(requirements=("x",))), UnsupportedFeatureError,
      "requirements of a container step"),
-    ({}, tool(retry=spec.Retry(1)), UnsupportedFeatureError, "retries of a container step"),
     ({}, tool(metrics={"loss": "(.)"}), UnsupportedFeatureError, "metrics of a container step"),
     ({}, tool(inputs={"x": spec.Input("any", spec.FromStep("text", "output", "key"))}),
      UnsupportedFeatureError, "the single entry 'key' as input 'x'"),
@@ -254,7 +253,7 @@ CUSTOM = [
     ({}, {"instances": 3}, "3 machines"),
     ({}, {"spot": True}, "spot machines"),
     ({}, {"disk": 500 * 10**9}, "its disk"),
-    ({}, {"cpu": 128}, "no container has n2-highcpu"),
+    ({}, {"cpu": 128}, "no container has n2-standard-128"),
     ({}, {"gpu": spec.Gpu(1, "nvidia-l4")}, "no container has 1 nvidia-l4"),
     ({"machines": ["n2-standard-4"]}, {}, "the profile allows some machines only"),
     (steps(machine="n2-standard-8"), {}, "the profile names its machine"),
@@ -264,8 +263,6 @@ CUSTOM = [
 
 @pytest.mark.parametrize(("settings", "wants", "said"), CUSTOM, ids=[said for *_, said in CUSTOM])
 def test_what_makes_a_custom_job(settings, wants, said):
-    if said == "no container has n2-highcpu":
-        wants, said = {"cpu": 128}, "no container has n2-standard-128"
     shared = {"network": "projects/1/global/networks/n", "kms_key": KEY}
     document = compiled(one(**wants), shared | settings)
     assert checks.document_errors(document.definition) == []
