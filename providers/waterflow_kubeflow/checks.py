@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from waterflow_kfp.validate import errors
+
 from waterflow_kubeflow import limits
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ def document_errors(document: CloudDocument) -> list[str]:
     Args:
         document: The compiled pipeline.
     """
-    problems: list[str] = []
+    problems = errors(document.definition["pipeline_spec"])
     most, size = limits.MANIFEST.most, limits.size(document)
     if size > most:
         problems.append(f"The pipeline spec has {size} bytes; a cluster takes {most} at most")

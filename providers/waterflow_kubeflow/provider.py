@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from waterflow.cloud.provider import CloudProvider
+from waterflow.errors import ConfigurationError, UnsupportedFeatureError
 from waterflow.provider import Capabilities
 from waterflow.provider.capabilities import check_capabilities
 from waterflow_kubeflow import limits
@@ -16,12 +18,16 @@ from waterflow_kubeflow.profile import KubeflowSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from waterflow import spec
     from waterflow.cloud.objects import Bucket
     from waterflow.cloud.service import Service
     from waterflow.provider import Build, Document, Limit, Permission
     from waterflow.provider.schedules import Schedules
     from waterflow_kubeflow.connections import Connections
     from waterflow_kubeflow.document import KubeflowDocument
+
+_KEY: Final = re.compile(r"[\w.\-]{1,253}", re.ASCII)
+"""https://kubernetes.io/docs/concepts/configuration/secret/"""
 
 
 class KubeflowProvider(CloudProvider):
@@ -42,11 +48,6 @@ class KubeflowProvider(CloudProvider):
             "spot": "Nodes are the cluster's: choose those that may be taken away by node_selector "
             "and tolerations.",
         }
-        if self.settings.secret is None:
-            hints["secrets"] = (
-                "Name the Kubernetes Secret that holds them, under "
-                f'[profiles.{self.profile.name}]: secret = "NAME"'
-            )
         return Capabilities(
             containers=True,
             gpu=True,
@@ -55,7 +56,7 @@ class KubeflowProvider(CloudProvider):
             spot=False,
             parameter_length=limits.PARAMETER.most,
             timeouts=True,
-            secrets=self.settings.secret is not None,
+            secrets=True,
             requirements=self.settings.libraries == "wheelhouse",
             resume=True,
             content_cache=False,
@@ -87,7 +88,7 @@ class KubeflowProvider(CloudProvider):
     def where(self) -> str:
         """Where runs are looked for, for messages."""
         settings = self.settings
-        return f"a run in the experiment '{settings.experiment}' at {settings.host}"
+        return f"a pipeline '{settings.prefix}-...' in Kubeflow's '{settings.experiment}'"
 
     @property
     def programs(self) -> Mapping[str, bytes]:
@@ -99,7 +100,25 @@ class KubeflowProvider(CloudProvider):
     def compile(self, build: Build) -> KubeflowDocument:
         """Translate a pipeline into a pipeline spec and what Kubernetes is told beside it."""
         check_capabilities(build.spec, self.name, self.capabilities)
+        self._check_secrets(build.spec)
         return compile_kubeflow(build, self.settings, self.profile)
+
+    def _check_secrets(self, pipeline: spec.Pipeline) -> None:
+        for step in pipeline.steps:
+            for secret in step.environment.secrets.values():
+                if self.settings.secret is None:
+                    raise ConfigurationError(
+                        f"Step '{step.name}' reads the secret '{secret}', and the profile names no "
+                        "Kubernetes Secret that holds it. Write under "
+                        f'[profiles.{self.profile.name}]: secret = "NAME"'
+                    )
+                if not _KEY.fullmatch(secret):
+                    raise UnsupportedFeatureError(
+                        step.name,
+                        f"the secret '{secret}'",
+                        self.name,
+                        "A key of a Kubernetes Secret has 1 to 253 letters, digits, - _ and .",
+                    )
 
     def check(self, build: Build, document: Document) -> list[str]:
         """Return every limit of Kubeflow Pipelines that a document violates."""

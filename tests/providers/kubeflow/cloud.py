@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 IMAGE = "registry.example.com/ml:3.11"
-SECRET = "waterflow-kit"  # noqa: S105 - a name
+SECRET = "waterflow-kit"
 _REFUSALS = {
     "start": (
         "CreateRun", 403, 7,
