@@ -219,7 +219,7 @@ def _providers() -> Iterator[Check]:
 
 
 def _tracking(root: Path, chosen: Profile) -> Iterator[Check]:
-    from waterflow.tracking.managed import need_plugin
+    from waterflow.tracking.managed import managed, need_plugin
     from waterflow.tracking.store import resolve_uri
 
     try:
@@ -234,7 +234,7 @@ def _tracking(root: Path, chosen: Profile) -> Iterator[Check]:
         return
     kinds: dict[str, Callable[[str], Iterator[Check]]] = {"sqlite": _sqlite, "http": _server}
     for prefix, check in kinds.items():
-        if uri.startswith(prefix):
+        if uri.startswith(prefix) and managed(uri) is None:
             yield from check(uri)
             return
     yield from _asked(uri)

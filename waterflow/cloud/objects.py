@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from waterflow.errors import MissingDependencyError
 
@@ -72,6 +72,8 @@ class Bucket:
             only plans may have no credentials.
         uri: Where it begins, such as `s3://bucket/prefix`; without a slash at its end.
         translation: Makes one of Waterflow's errors of an operation's name and what obstore raised.
+        tag: What the store knows a content by, where another is written over it: Cloud Storage
+            has a number of its own for each, its "generation", which obstore calls a version.
     """
 
     def __init__(
@@ -79,8 +81,11 @@ class Bucket:
         store: Callable[[], ObjectStore],
         uri: str,
         translation: Callable[[str, Exception], WaterflowError],
+        *,
+        tag: Literal["e_tag", "version"] = "e_tag",
     ) -> None:
         self._open, self._uri, self._translation = store, uri, translation
+        self._tag: Literal["e_tag", "version"] = tag
         self._store: ObjectStore | None = None
 
     def open(self) -> ObjectStore:
@@ -139,7 +144,7 @@ class Bucket:
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        mode: Any = "create" if tag is None else {"e_tag": tag}
+        mode: Any = "create" if tag is None else {self._tag: tag}
 
         def send() -> Any:
             return obstore.put(self.open(), name, content, mode=mode, use_multipart=False)
@@ -154,8 +159,8 @@ class Bucket:
                 stored = self._get(name)
                 if stored is None or stored.bytes().to_bytes() != content:
                     return None
-                return str(stored.meta["e_tag"])
-        return str(result["e_tag"])
+                return str(stored.meta[self._tag])
+        return str(result[self._tag])
 
     def _again(self, operation: str, send: Callable[[], Any]) -> Any:
         """Send what obstore sends once only, as it may not be sent twice as it is.
@@ -207,7 +212,7 @@ class Bucket:
                 return None
             content, meta = answer.bytes().to_bytes(), answer.meta
         age = (self._now() - meta["last_modified"]).total_seconds()
-        return StoredObject(content, str(meta["e_tag"]), age)
+        return StoredObject(content, str(meta[self._tag]), age)
 
     def _get(self, name: str) -> Any:
         import obstore

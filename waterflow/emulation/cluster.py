@@ -40,6 +40,21 @@ class End(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """What one container of a cluster has for itself, where it differs from the others.
+
+    Attributes:
+        command: The program and its arguments; None for what all run.
+        environment: Variables beside those of all.
+        image: The image; None for the one of all.
+    """
+
+    command: Sequence[str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    image: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """What a cluster runs.
 
@@ -52,6 +67,7 @@ class Workload:
             for a new folder of each container's own.
         start: Where the program starts, as the job sees it; None for a home of its own.
         network: Whether it may reach the network.
+        led: Whether all end when the first container does.
     """
 
     command: Sequence[str]
@@ -61,6 +77,7 @@ class Workload:
     mounts: Mapping[str, Path | None] = field(default_factory=dict[str, "Path | None"])
     start: str | None = None
     network: bool = True
+    led: bool = False
 
 
 class Cluster:
@@ -104,6 +121,8 @@ class Cluster:
             }
             for mounted in self._mounts[host].values():
                 mounted.mkdir(parents=True, exist_ok=True)
+        self.parts: Mapping[str, Part] = {}
+        """What containers have for themselves, by host; set before `run`."""
         self.wake = threading.Event()
         """Set it to make `run` look at once."""
 
@@ -179,21 +198,25 @@ class Cluster:
 
     def _start(self, host: str, write: Write, links: Path, hub: Hub | None) -> sandbox.Container:
         folder, workload, site = self._folders[host], self._workload, self._site
+        part = self.parts.get(host, Part())
+        command = workload.command if part.command is None else part.command
         # The path of a socket, as multiprocessing makes them there, has 107 characters at most.
         number = list(self.hosts).index(host) + 1
         short = links / str(number)
         short.symlink_to(folder / "tmp")
         environment = {
-            "PATH": site.images.path(workload.image),
+            "PATH": site.images.path(part.image or workload.image),
             "HOME": str(folder / "home"),
             "TMPDIR": str(short),
             "LANG": "C.UTF-8",
             **(self._access() if workload.network else {}),
             **workload.environment,
+            **part.environment,
         }
-        network, ways = self._own_network(host, number, environment, hub)
+        texts = (*command, *environment.values())
+        network, ways = self._own_network(host, number, texts, hub)
         spec = sandbox.Spec(
-            command=workload.command,
+            command=command,
             environment=environment,
             folder=folder,
             mounts=self._mounts[host],
@@ -218,7 +241,7 @@ class Cluster:
         return access
 
     def _own_network(
-        self, host: str, number: int, environment: Mapping[str, str], hub: Hub | None
+        self, host: str, number: int, texts: Sequence[str], hub: Hub | None
     ) -> tuple[Network | None, Passage | None]:
         """Return the network of a container's own, and the ways out of it."""
         if not self._network:
@@ -226,7 +249,6 @@ class Cluster:
         network = Network(name=host, hub=hub, number=number, address=self.hosts[host])
         if not self._workload.network:
             return network, None
-        texts = (*self._workload.command, *environment.values())
         ports = self._site.reach.ports(texts, self._mounts[host].values())
         if not ports:
             return network, None
@@ -242,7 +264,8 @@ class Cluster:
         while True:
             codes = [container.poll() for container in running]
             failed = next((code for code in codes if code), None)
-            if failed is not None or None not in codes:
+            over = self._workload.led and codes[0] is not None
+            if failed is not None or None not in codes or over:
                 return End.DONE, failed or 0
             why = check()
             if why is not None:

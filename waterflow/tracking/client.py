@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from waterflow.errors import TrackingError
 from waterflow.tracking import lean
-from waterflow.tracking.managed import need_plugin
+from waterflow.tracking.managed import managed, need_plugin
 from waterflow.tracking.plugins import keep_in_scope
 from waterflow.tracking.waits import retries_are_set, sent_once, short_waits
 
@@ -43,6 +43,7 @@ _OWN: Final = frozenset({
 """Schemes of the tracking URIs that MLflow understands without a plug-in."""
 
 _VARIABLE: Final = "MLFLOW_TRACKING_URI"
+_AUTH: Final = "MLFLOW_TRACKING_AUTH"
 _FORCING: Final = threading.RLock()
 """Held while a plug-in's URI is in force: the whole process has one."""
 
@@ -70,6 +71,10 @@ def connect(uri: str) -> MlflowClient:
     """
     knock(uri)
     need_plugin(uri)
+    tracker = managed(uri)
+    if tracker is not None and tracker.auth is not None:
+        # Who signs requests themselves is not overruled; other servers' are not signed.
+        os.environ.setdefault(_AUTH, tracker.auth)
     lean.follow()
     with short_waits():
         with lean.uncollected():

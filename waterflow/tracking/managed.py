@@ -1,7 +1,8 @@
-"""A cloud's own MLflow: known by the scheme of its URIs, and reached by a plug-in of MLflow's."""
+"""MLflow as a cloud has it: known by its URIs, and reached by a plug-in of MLflow's."""
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import importlib.util
 import re
@@ -12,7 +13,8 @@ from typing import Final
 from waterflow.errors import ConfigurationError, MissingDependencyError
 
 GROUP: Final = "waterflow.trackers"
-"""The entry-point group in which a package names what it knows: a URI's scheme -> a `Managed`."""
+"""The entry-point group in which a package names what it knows: a URI's scheme, or a pattern of
+addresses such as `https://*.run.app`, -> a `Managed`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,8 @@ class Managed:
         plugin: The module by which MLflow understands them.
         install: The command that brings the module.
         pages: Where its pages open, in words.
+        auth: The plug-in of MLflow's that signs requests to it, and to no other server, by the name
+            that MLFLOW_TRACKING_AUTH has for it; None where the plug-in for its scheme does.
     """
 
     what: str
@@ -34,6 +38,7 @@ class Managed:
     plugin: str
     install: str
     pages: str
+    auth: str | None = None
 
     def check(self, uri: str, where: str) -> None:
         """See that a URI can be one.
@@ -57,14 +62,18 @@ def managed(uri: str) -> Managed | None:
 
     In a job nothing is: it has Waterflow's code, but not its package's entry points.
     """
-    scheme, colon, _ = uri.partition(":")
-    return _of_scheme(scheme.lower()) if colon else None
+    scheme, colon, rest = uri.partition(":")
+    if not colon:
+        return None
+    host = rest.removeprefix("//").partition("/")[0].partition(":")[0].lower()
+    return _known(scheme.lower(), host)
 
 
 @functools.cache
-def _of_scheme(scheme: str) -> Managed | None:
-    for point in metadata.entry_points(group=GROUP, name=scheme):
-        return point.load()
+def _known(scheme: str, host: str) -> Managed | None:
+    for point in metadata.entry_points(group=GROUP):
+        if fnmatch.fnmatchcase(f"{scheme}://{host}" if "://" in point.name else scheme, point.name):
+            return point.load()
     return None
 
 
@@ -78,5 +87,12 @@ def need_plugin(uri: str) -> None:
         MissingDependencyError: It needs a plug-in, which is not installed.
     """
     tracker = managed(uri)
-    if tracker is not None and importlib.util.find_spec(tracker.plugin) is None:
+    if tracker is not None and not _is_there(tracker.plugin):
         raise MissingDependencyError(tracker.plugin, f"MLflow at {uri}", tracker.install)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it is in
+        return False

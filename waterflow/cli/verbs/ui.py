@@ -57,6 +57,10 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
     root = here()
     state = state_folder(root)
     uri = resolve_uri(load(root, profile).tracking_uri, os.environ, state)
+    elsewhere = managed(uri)
+    if elsewhere is not None:
+        click.echo(f"The runs are tracked in {uri}: {elsewhere.pages}.")
+        return
     if uri.startswith(("http:", "https:")):
         click.echo(f"The runs are tracked at {uri}")
         if not no_open:
@@ -64,10 +68,6 @@ def command(port: int | None, no_open: bool, profile: str | None) -> None:
         return
     if uri.startswith(("databricks", "uc")):
         click.echo(f"The runs are tracked in {uri}: open the workspace's own UI.")
-        return
-    elsewhere = managed(uri)
-    if elsewhere is not None:
-        click.echo(f"The runs are tracked in {uri}: {elsewhere.pages}.")
         return
     prepare(uri, state)
     with _port(port) as chosen, _server(uri, chosen) as server:

@@ -1,0 +1,112 @@
+"""The logs of Vertex AI's custom jobs: entries of Cloud Logging, with times of their own."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow_vertex.answers import moment
+from waterflow_vertex.connections import LOGGING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from waterflow_vertex.answers import TaskRun
+    from waterflow_vertex.connections import Connections
+
+_PAGE: Final = 1000
+"""Entries in an answer: https://cloud.google.com/logging/quotas#api-limits"""
+_LATE: Final = timedelta(seconds=30)
+"""How much later than it was written an entry may come to be listed, before those after it."""
+_FIRST: Final = "workerpool0-0"
+"""The task of a custom job that is its first machine.
+https://cloud.google.com/vertex-ai/docs/training/understanding-training-service#logging"""
+
+
+class JobLogs:
+    """The logs of the jobs of one profile.
+
+    Args:
+        connections: The ways to Google Cloud.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def lines(
+        self, run: TaskRun, cursor: dict[str, str], *, first_machine: bool = False
+    ) -> Iterator[tuple[int, str]]:
+        """Yield the lines of a task's custom jobs that have come since the cursor.
+
+        Args:
+            run: The task, and its custom jobs, one an attempt.
+            cursor: What each was read to; brought forward.
+            first_machine: Only what the first of several machines has printed.
+
+        Yields:
+            Milliseconds since the epoch, and a line.
+        """
+        if not run.machines:
+            return
+        key = " ".join(run.machines)
+        kept: dict[str, Any] = json.loads(cursor.get(key) or "{}")
+        if kept.get("whole"):
+            return  # it had ended when it was read last
+        names = " OR ".join(f'"{one}"' for one in run.machines)
+        wanted = f'resource.type="ml_job" AND resource.labels.job_id=({names})'
+        if first_machine:
+            wanted += f' AND resource.labels.task_name="{_FIRST}"'
+        since = kept.get("since")
+        if since:
+            wanted += f' AND timestamp>="{since}"'
+        elif run.started is not None:
+            # Without a time Cloud Logging reads all that the project has kept for a month.
+            begin = datetime.fromtimestamp(run.started / 1000, UTC) - timedelta(hours=1)
+            wanted += f' AND timestamp>="{begin.isoformat()}"'
+        seen: set[str] = set(kept.get("seen") or [])
+        latest: dict[str, str] = dict.fromkeys(seen, str(since))
+        for entry in self._entries(wanted):
+            name, time = str(entry["insertId"]), str(entry["timestamp"])
+            latest[name] = time
+            if name in seen:
+                continue
+            for line in _text(entry).splitlines() or [""]:
+                yield moment(time) or 0, line
+        cursor[key] = json.dumps(_kept(latest, whole=run.status.final))
+
+    def _entries(self, wanted: str) -> Iterator[Mapping[str, Any]]:
+        body: dict[str, Any] = {
+            "resourceNames": [f"projects/{self._connections.settings.project}"],
+            "filter": wanted,
+            "orderBy": "timestamp asc",
+            "pageSize": _PAGE,
+        }
+        while True:
+            answer = self._connections.call(
+                "ListLogEntries", "POST", f"{LOGGING}/v2/entries:list", body
+            )
+            yield from answer.get("entries") or ()
+            token = answer.get("nextPageToken")
+            if not token:
+                return
+            body["pageToken"] = token
+
+
+def _kept(latest: Mapping[str, str], *, whole: bool) -> dict[str, Any]:
+    """Return what a cursor notes: from when to read on, and which entries since then are known."""
+    moments = {name: datetime.fromisoformat(time) for name, time in latest.items()}
+    if not moments:
+        return {"whole": whole} if whole else {}
+    since = max(moments.values()) - _LATE
+    seen = sorted(name for name, time in moments.items() if time >= since)
+    return {"since": since.isoformat(), "seen": seen, "whole": whole}
+
+
+def _text(entry: Mapping[str, Any]) -> str:
+    """Return the text of an entry: a job's own lines come as JSON with their severity."""
+    if "textPayload" in entry:
+        return str(entry["textPayload"])
+    payload: Any = entry.get("jsonPayload") or {}
+    message = payload.get("message")
+    return str(message) if message is not None else json.dumps(payload, sort_keys=True)

@@ -1,0 +1,440 @@
+"""Vertex AI's answers to what `waterflow.cloud` asks of a cloud, by requests of google-auth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from waterflow_kfp import naming, reading, runtime_values
+
+from waterflow.artifacts import canonical
+from waterflow.cloud.document import CloudDocument
+from waterflow.cloud.naming import entity
+from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
+from waterflow.cloud.states import NativeRun, NativeStep, Outcome
+from waterflow.data.fingerprints import text_digest
+from waterflow.errors import ConflictError, NotFoundError, ProviderError
+from waterflow.project import progress
+from waterflow.provider.state import Status
+from waterflow.spec.quantities import show_size
+from waterflow_vertex import answers
+from waterflow_vertex.answers import TaskRun
+from waterflow_vertex.examining import Examination, identity
+from waterflow_vertex.logs import JobLogs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from waterflow import spec
+    from waterflow.cloud.fingerprint import Fingerprint
+    from waterflow.cloud.objects import Bucket
+    from waterflow.data import Pinned
+    from waterflow.provider import Check
+    from waterflow_vertex.connections import Connections
+
+CONSOLE: Final = "https://console.cloud.google.com/vertex-ai"
+RUN: Final = "waterflow-run"
+DOCUMENT: Final = "waterflow-document"
+PLACE: Final = "waterflow-place"
+"""Labels of a pipeline job that are noted at its start, outside of its document."""
+CACHED: Final = "waterflow-cached"
+"""The label of a document that uses no cache: the version of the one that does."""
+ROOT: Final = "runs"
+"""The folder below the profile's prefix where jobs have their outputs."""
+LABEL: Final = 63
+"""Characters of a label's value: https://cloud.google.com/vertex-ai/docs/general/labels"""
+_ESCAPED: Final = {"_": "__", ".": "_1"}
+_PLAIN: Final = {text: sign for sign, text in _ESCAPED.items()}
+_DIGEST: Final = 40
+_NAME: Final = 60
+"""Characters of a run's id in its job's id, which may have 128."""
+_PAGE: Final = 100
+_LISTED: Final = "name,displayName,labels,createTime"
+"""What is read of listed jobs, of which each may have a document of a megabyte."""
+
+
+class VertexService(Service[CloudDocument]):
+    """Vertex AI, for one profile; an execution is named by its pipeline job's id.
+
+    Args:
+        connections: The ways to Google Cloud.
+        bucket: The profile's bucket, where documents lie.
+    """
+
+    provider = "vertex"
+    title = "Vertex AI"
+    job_names = "pipelineJobs/%/tasks/%"
+
+    def __init__(self, connections: Connections, bucket: Bucket) -> None:
+        self._connections, self._bucket = connections, bucket
+        self._documents: dict[str, Mapping[str, Any]] = {}
+        self._definitions: dict[str, Mapping[str, Any]] = {}
+        self._logs = JobLogs(connections)
+
+    @property
+    def place(self) -> str:
+        """What tells the profile's jobs from others in the same project, as a label."""
+        return hashlib.sha256(self._bucket.uri().encode()).hexdigest()[:16]
+
+    # --- examining ------------------------------------------------------------------------------
+
+    def identity(self) -> str | None:
+        """Return whose the credentials are."""
+        return identity(self._connections)
+
+    def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
+        """Look at the project, its APIs, the bucket, the service accounts, quotas and secrets."""
+        return Examination(self._connections).all(pipeline)
+
+    # --- without asking -------------------------------------------------------------------------
+
+    def short_id(self, execution: str) -> str:
+        """Return the id by which jobs know their execution: its own."""
+        return execution
+
+    def link(self, execution: str) -> str:
+        """Return the page of a pipeline job in the console."""
+        settings = self._connections.settings
+        return (
+            f"{CONSOLE}/locations/{settings.region}/pipelines/runs/{execution}"
+            f"?project={settings.project}"
+        )
+
+    def job_link(self, run: NativeRun) -> str | None:
+        """Return the page of a task's custom job; of one that the cache answered, its origin's."""
+        if not run.job:
+            return None
+        machines = run.machines if isinstance(run, TaskRun) else ()
+        if not machines:
+            return self.link(run.origin)
+        settings = self._connections.settings
+        return (
+            f"{CONSOLE}/locations/{settings.region}/training/{machines[-1]}"
+            f"?project={settings.project}"
+        )
+
+    def outputs(self, run: NativeRun) -> str:
+        """Return what the names of the objects begin with that the job of a task writes."""
+        folder = run.folder if isinstance(run, TaskRun) else ""
+        return f"{ROOT}/{folder}"
+
+    def spool(self, run: NativeRun) -> str:
+        """Return what the names begin with of its spool: it has an output of its own."""
+        return f"{self.outputs(run)}{naming.RESULT}/"
+
+    def origin(self, definition: Mapping[str, Any]) -> Origin | None:
+        """Return what a document says of its origin."""
+        return reading.origin(_spec(definition)) if definition else None
+
+    def natives(self, definition: Mapping[str, Any]) -> dict[str, NativeStep]:
+        """Return the steps of a document by native name."""
+        return reading.natives(_spec(definition))
+
+    def fingerprints(self, definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
+        """Return what the cache of Vertex AI knows the steps of a document by."""
+        return reading.fingerprints(_spec(definition))
+
+    def renewed(
+        self, definition: Mapping[str, Any], jobs: Mapping[str, str]
+    ) -> Mapping[str, Any] | None:
+        """Return a document in which former results of some steps do not stand for them."""
+        return {**definition, "pipelineSpec": reading.renewed(_spec(definition), jobs)}
+
+    def same_steps(self, definition: Mapping[str, Any], document: CloudDocument) -> bool:
+        """Say whether an execution could go on as this document."""
+        return reading.same_steps(_spec(definition), _spec(document.definition))
+
+    def declared(self, definition: Mapping[str, Any]) -> Mapping[str, str | None]:
+        """Return the texts of the defaults of a document's parameters."""
+        return reading.declared(_spec(definition))
+
+    # --- deploying ------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Make what several threads use."""
+        self._connections.connect()
+
+    def newest(self, pipeline: str) -> str | None:
+        """Return nothing: a document is no version of anything here."""
+        del pipeline
+
+    def deploy(self, document: CloudDocument, newest: str | None, *, cache: bool) -> Deployed:
+        """Put a document into the bucket under its digest."""
+        del newest
+        version = self._put(document.definition)
+        if not cache:
+            # Who goes on from a run that was to use no cache finds the document that does.
+            labels = {**(document.definition.get("labels") or {}), CACHED: version}
+            spec = reading.uncached(_spec(document.definition))
+            version = self._put({**document.definition, "pipelineSpec": spec, "labels": labels})
+        return Deployed(self._bucket.uri(_name(version)), version)
+
+    def _put(self, definition: Mapping[str, Any]) -> str:
+        content = canonical(dict(definition))
+        version = text_digest(content.decode())[:_DIGEST]
+        if version not in self._documents:
+            self._bucket.put_new(_name(version), content)
+            self._documents[version] = definition
+        return version
+
+    def deployed(self, pipeline: str) -> Mapping[str, Any] | None:
+        """Return the document of the newest job of a pipeline."""
+        listed = next(self.executions(pipeline), None)
+        return None if listed is None else self.definition(listed.execution)
+
+    def document(self, version: str) -> Mapping[str, Any]:
+        """Return a document that was deployed.
+
+        Raises:
+            NotFoundError: It is no longer in the bucket.
+        """
+        if version not in self._documents:
+            content = self._bucket.get(_name(version))
+            if content is None:
+                raise NotFoundError(
+                    f"The document of the pipeline is no longer at "
+                    f"{self._bucket.uri(_name(version))}. Look at its run in the console: "
+                    f"{CONSOLE}/pipelines?project={self._connections.settings.project}",
+                    provider=self.provider,
+                    operation="read document",
+                )
+            self._documents[version] = json.loads(content)
+        return self._documents[version]
+
+    # --- starting -------------------------------------------------------------------------------
+
+    def job_id(self, run_id: str) -> str:
+        """Return the id of the pipeline job of a run: of a prefix's runs, no two have the same.
+
+        https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.pipelineJobs/create
+        """
+        digest = hashlib.sha256(self._bucket.uri(run_id).encode()).hexdigest()[:12]
+        name = entity(run_id.lower(), _NAME)
+        return f"{name if name[0].isalpha() else f'run-{name}'}-{digest}"
+
+    def start(self, start: Start) -> str:
+        """Start a pipeline job, once for each run: its id is made of the run's."""
+        return self._start(start, self.document(start.version))
+
+    def resume(self, execution: str, start: Start) -> str:
+        """Start a new pipeline job: what was done is answered by the cache of Vertex AI."""
+        del execution
+        definition = self.document(start.version)
+        cached = (definition.get("labels") or {}).get(CACHED)
+        return self._start(start, definition if cached is None else self.document(str(cached)))
+
+    def _start(self, start: Start, definition: Mapping[str, Any]) -> str:
+        name = self.job_id(start.run)
+        if self._begun(name, start):
+            return name
+        body = self.job(definition, start.parameters, start.version, start.run)
+        try:
+            self._connections.vertex(
+                "CreatePipelineJob", "POST", "pipelineJobs", body, query={"pipelineJobId": name}
+            )
+        except ProviderError as error:
+            if error.retryable or not self._begun(name, start):
+                raise
+        return name
+
+    def job(
+        self,
+        definition: Mapping[str, Any],
+        parameters: Mapping[str, str],
+        version: str,
+        run_id: str | None,
+    ) -> dict[str, Any]:
+        """Return a PipelineJob as it is sent.
+
+        Args:
+            definition: The document.
+            parameters: The native parameters' texts.
+            version: What `deploy` returned.
+            run_id: The run; None for those of a schedule.
+        """
+        values = runtime_values.typed(_spec(definition), parameters)
+        labels = {DOCUMENT: version, PLACE: self.place}
+        if run_id is not None:
+            labels |= run_labels(run_id)
+        config: Mapping[str, Any] = definition.get("runtimeConfig") or {}
+        return {
+            **definition,
+            "labels": {**(definition.get("labels") or {}), **labels},
+            "runtimeConfig": {
+                **config,
+                "parameterValues": {**(config.get("parameterValues") or {}), **values},
+            },
+        }
+
+    def _begun(self, name: str, start: Start) -> bool:
+        """Say whether a run's job is there.
+
+        Raises:
+            ConflictError: It is another run's.
+        """
+        try:
+            labels = self._get(name).get("labels") or {}
+        except NotFoundError:
+            return False
+        if labels.get(PLACE) != self.place or labels.get(DOCUMENT) != start.version:
+            raise ConflictError(
+                f"There is a pipeline job '{name}' in the project already, of another pipeline. "
+                "Choose another id for the run: --run-id",
+                provider=self.provider,
+                operation="CreatePipelineJob",
+            )
+        return True
+
+    # --- finding --------------------------------------------------------------------------------
+
+    def _get(self, execution: str) -> Mapping[str, Any]:
+        return self._connections.vertex("GetPipelineJob", "GET", f"pipelineJobs/{execution}")
+
+    def search(self, pipeline: str, run_id: str, since: datetime | None = None) -> str | None:
+        """Return the pipeline job whose id is made of a run's."""
+        del pipeline, since
+        name = self.job_id(run_id)
+        try:
+            self._get(name)
+        except NotFoundError:
+            return None
+        return name
+
+    def executions(self, pipeline: str | None = None) -> Iterator[Listed]:
+        """Yield the jobs of a pipeline, or of all of the profile's, newest first."""
+        wanted = f'labels.{PLACE}="{self.place}"'
+        if pipeline is not None:
+            wanted += f' AND display_name="{pipeline}"'
+        query = {
+            "filter": wanted,
+            "orderBy": "create_time desc",
+            "pageSize": _PAGE,
+            "readMask": _LISTED,
+        }
+        for job in self._connections.listed("ListPipelineJobs", "pipelineJobs", query):
+            yield _listed(job)
+
+    def sibling(self, execution: str, short_id: str) -> Listed:
+        """Return another job by its id."""
+        del execution
+        try:
+            return _listed(self._get(short_id))
+        except NotFoundError:
+            return Listed(short_id, 0, (short_id,))
+
+    def definition(self, execution: str) -> Mapping[str, Any]:
+        """Return the document that a job runs; nothing for one that is not the profile's."""
+        if execution not in self._definitions:
+            labels = self._get(execution).get("labels") or {}
+            ours = labels.get(PLACE) == self.place and DOCUMENT in labels
+            self._definitions[execution] = self.document(str(labels[DOCUMENT])) if ours else {}
+        return self._definitions[execution]
+
+    def parameters(self, execution: str) -> dict[str, str]:
+        """Return the texts of a job's parameters."""
+        job = self._get(execution)
+        values = (job.get("runtimeConfig") or {}).get("parameterValues") or {}
+        return runtime_values.texts(job.get("pipelineSpec") or {"root": {}}, values)
+
+    # --- watching -------------------------------------------------------------------------------
+
+    def steps(self, execution: str) -> dict[str, NativeRun]:
+        """Return the tasks that a job has begun, or that the cache or a condition has ended."""
+        spec = _spec(self.definition(execution))
+        return dict(reading.native_runs(spec, self._tasks(execution)))
+
+    def _tasks(self, execution: str) -> dict[str, TaskRun]:
+        return answers.task_runs(self._get(execution), self._bucket.uri(ROOT))
+
+    def outcome(self, execution: str) -> Outcome:
+        """Return what a job as a whole is."""
+        job = self._get(execution)
+        state = answers.state(job)
+        return Outcome(
+            answers.STATES.get(state, Status.RUNNING),
+            stopping=state == answers.STOPPING,
+            started=answers.moment(job.get("startTime") or job.get("createTime")),
+            changed=answers.moment(job.get("endTime")),
+            failure=answers.failure(job.get("error")),
+        )
+
+    def stop(self, execution: str) -> None:
+        """Ask that a job be cancelled."""
+        name = f"pipelineJobs/{execution}:cancel"
+        self._connections.vertex("CancelPipelineJob", "POST", name, {})
+
+    def log(
+        self, run: NativeRun, cursor: dict[str, str], *, first_machine: bool = False
+    ) -> Iterator[tuple[int, str]]:
+        """Yield the lines of a task's custom jobs, as Cloud Logging has them."""
+        if not isinstance(run, TaskRun):
+            return
+        if run.status is Status.CACHED and not run.machines:
+            run = self._origin_of(run)
+        yield from self._logs.lines(run, cursor, first_machine=first_machine)
+
+    def _origin_of(self, run: TaskRun) -> TaskRun:
+        """Return the task that did the work of one that the cache has answered."""
+        if not run.origin:
+            return run
+        try:
+            former = self._tasks(run.origin)
+        except NotFoundError:
+            return run
+        return next((one for one in former.values() if one.job == run.job), run)
+
+    # --- data -----------------------------------------------------------------------------------
+
+    def copy(self, pinned: Pinned, folder: str) -> bool:
+        """Copy data that is in Cloud Storage, by Cloud Storage itself."""
+        from waterflow_vertex.store import GCSStore, is_gcs
+
+        if not is_gcs(pinned.uri):
+            return False
+        if pinned.size and pinned.size >= progress.MUCH:
+            progress.tell(f"Copying {pinned.uri}, {show_size(pinned.size)}")
+        settings = self._connections.settings
+        GCSStore(pinned.uri).copy(pinned, settings.bucket, f"{settings.prefix}/{folder}/")
+        return True
+
+
+def run_labels(run_id: str) -> dict[str, str]:
+    """Return labels from which a run's id can be read back.
+
+    A value has small letters, digits, `-` and `_`: `_a` is a great A, `_1` a dot, `__` itself.
+    https://cloud.google.com/resource-manager/docs/labels-overview#requirements
+
+    Args:
+        run_id: The run's id.
+    """
+    text = "".join(
+        _ESCAPED.get(sign) or (f"_{sign.lower()}" if sign.isupper() else sign) for sign in run_id
+    )
+    parts = [text[start : start + LABEL] for start in range(0, len(text), LABEL)]
+    return {RUN if not number else f"{RUN}-{number}": part for number, part in enumerate(parts)}
+
+
+def run_of(labels: Mapping[str, str]) -> str | None:
+    """Return the run's id of a pipeline job's labels; None for one that a schedule has started."""
+    if RUN not in labels:
+        return None
+    names = [RUN, *(f"{RUN}-{number}" for number in range(1, len(labels)))]
+    text = "".join(labels.get(name, "") for name in names)
+    return re.sub("_(.)", lambda match: _PLAIN.get(match[0]) or match[1].upper(), text)
+
+
+def _spec(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    return definition["pipelineSpec"]
+
+
+def _name(version: str) -> str:
+    return f"documents/{version}.json"
+
+
+def _listed(job: Mapping[str, Any]) -> Listed:
+    name = str(job["name"]).rpartition("/")[2]
+    run = run_of(job.get("labels") or {}) or name
+    return Listed(name, answers.moment(job.get("createTime")) or 0, (run,))

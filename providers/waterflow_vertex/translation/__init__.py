@@ -1,0 +1,1 @@
+"""Translation of steps into jobs of Vertex AI: the machines they run on."""
