@@ -62,7 +62,7 @@ def cli(context: click.Context, debug: bool) -> None:
 
 
 _NEW_OBJECTS = 50_000
-"""How many objects this process makes between two looks for garbage: imports make few else."""
+"""How many objects are made between two looks for garbage: imports make few that are any."""
 
 
 def main() -> None:
