@@ -175,13 +175,30 @@ def _warm() -> None:
 
 
 def _mend_moto() -> None:
-    """Let the mark of a deletion be deleted, as every version can be: moto fails at it."""
+    """Let the mark of a deletion be deleted, as every version can be: moto fails at it.
+
+    And let AWS's managed policies be read when they are asked for: moto reads all of them for
+    each of the cloud's partitions to answer any first request, half a second of work.
+    """
+    from moto.iam.models import IAMBackend
     from moto.s3.models import FakeDeleteMarker
+
+    from waterflow_sagemaker.emulator.managed_policies import LazyList, LazyMapping
 
     def nothing(_: FakeDeleteMarker) -> None:
         """Give up the bytes that it has: none."""
 
+    read: Any = getattr(IAMBackend, "_init_aws_policies")  # noqa: B009 - one of its own
+
+    def policies(backend: IAMBackend) -> LazyList:
+        return LazyList(lambda: read(backend))
+
+    def by_arn(backend: IAMBackend) -> LazyMapping:
+        return LazyMapping(lambda: {one.arn: one for one in backend.aws_managed_policies})
+
     setattr(FakeDeleteMarker, "dispose", nothing)  # noqa: B010 - called as its method
+    setattr(IAMBackend, "_init_aws_policies", policies)  # noqa: B010
+    setattr(IAMBackend, "_init_managed_policies", by_arn)  # noqa: B010
 
 
 def _settle_moto() -> None:
