@@ -21,10 +21,10 @@ LOCATION = PROJECT + "/locations/{location}"
 MEMBER = ("role", "member")
 
 
-def _member(resource: str, *of: str) -> Facts:
+def _member(resource: str, *of: str, name: str = "") -> Facts:
     """Return the facts of a member of a role on a resource."""
     return Facts(
-        name="", id=resource + "/{role}/{member}", computed={"etag": "{short}"},
+        name=name, id=resource + "/{role}/{member}", computed={"etag": "{short}"},
         replaces=(*of, *MEMBER),
     )  # fmt: skip
 
@@ -121,7 +121,7 @@ FACTS: dict[str, Facts] = {
             length=49,
         ),
         "cloudrunv2/serviceIamMember:ServiceIamMember": _member(
-            LOCATION + "/services/{name}", "project", "location", "name"
+            LOCATION + "/services/{name}", "project", "location", "name", name="name"
         ),
         "sql/databaseInstance:DatabaseInstance": Facts(
             id="{name}",
