@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -288,3 +289,11 @@ class Planning:
 
 def _is_known(data: Pinned) -> bool:
     return data.sha256 is not None or data.version is not None
+
+
+def entry_name(uri: str) -> str:
+    """Return the name of the file or folder that an address of data names."""
+    path = unquote(urlsplit(uri).path) if uri.startswith(("http://", "https://")) else uri
+    if uri.startswith("dvc://"):
+        path = uri.removeprefix("dvc://").partition("@")[0]
+    return path.rstrip("/").rpartition("/")[2] or "data"

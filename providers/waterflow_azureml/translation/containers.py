@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from waterflow import spec
+from waterflow.cloud.planning import entry_name
 from waterflow.errors import UnsupportedFeatureError
 from waterflow.spec.parameters import to_text
 from waterflow_azureml.translation import quoting
 from waterflow_azureml.translation.naming import RESULT
-from waterflow_azureml.translation.planning import entry_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
 
 from waterflow import spec
 from waterflow.cloud.libraries import Libraries, Pinner, Shipping
-from waterflow.cloud.planning import Planning
+from waterflow.cloud.planning import Planning, entry_name
 from waterflow.errors import ConfigurationError, UnsupportedFeatureError
 from waterflow.spec.references import sources
 from waterflow_azureml import limits
@@ -256,11 +255,3 @@ def _distribution(step: spec.Step, kind: str | None) -> dict[str, Any] | None:
     if kind == "tensorflow":
         return {"type": kind, "worker_count": machines}
     return {"type": kind, "process_count_per_instance": 1}
-
-
-def entry_name(uri: str) -> str:
-    """Return the name of the file or folder that an address of data names."""
-    path = unquote(urlsplit(uri).path) if uri.startswith(("http://", "https://")) else uri
-    if uri.startswith("dvc://"):
-        path = uri.removeprefix("dvc://").partition("@")[0]
-    return path.rstrip("/").rpartition("/")[2] or "data"

@@ -1,0 +1,1 @@
+"""Programs that run inside jobs; standard library only."""

@@ -1,0 +1,93 @@
+"""Names in a pipeline spec: of tasks, components, executors and of what flows between them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from waterflow.cloud.naming import Names, entity
+
+OWN: Final = "waterflow"
+"""What the names of parameters and artifacts begin with that are none of the user's."""
+RESULT: Final = OWN
+"""The output artifact beside a step's own: the spool lies in it."""
+BUILD: Final = f"{OWN}_build"
+"""The pipeline's parameter whose default says where the spec of the build lies."""
+PIPELINE: Final = f"{OWN}_pipeline"
+"""The pipeline's parameter whose default is the pipeline's name as the user wrote it."""
+CONTROL: Final = f"{OWN}_control"
+WHEELS: Final = f"{OWN}_wheels"
+INDEX: Final = f"{OWN}_index"
+"""The parameter that tells a job of a map which item is its."""
+STARTED: Final = f"{OWN}_started"
+"""The parameter that tells a step that registers a model when the run began."""
+COUNT: Final = f"{OWN}_items"
+"""The output parameter that lists the numbers of a map's items."""
+THEN: Final = "then"
+OTHERWISE: Final = "otherwise"
+TASK: Final = 63
+"""Characters of a task's name: what a label of Kubernetes and of Google's takes."""
+PIPELINE_NAME: Final = 128
+IMPORTER: Final = "importer"
+"""The one component of all importers: parameter `uri`, artifact `artifact`."""
+
+
+class TaskNames:
+    """Gives out names of tasks: lower-case letters, digits and hyphens, none twice."""
+
+    def __init__(self) -> None:
+        # Sides of gates and parts of maps are called after what they belong to.
+        self._names = Names(TASK - len(OTHERWISE) - 1)
+
+    def take(self, text: str) -> str:
+        """Return a name for something that is called `text`, that nothing else has."""
+        return self._names.take(text.lower())
+
+
+def pipeline_name(prefix: str, pipeline: str) -> str:
+    """Return what a pipeline is called; the same for every version and run."""
+    return entity(f"{prefix}-{pipeline}", PIPELINE_NAME).lower()
+
+
+def component(task: str) -> str:
+    """Return the name of a task's component."""
+    return f"comp-{task}"
+
+
+def executor(task: str) -> str:
+    """Return the name of a task's executor."""
+    return f"exec-{task}"
+
+
+def side_task(gate: str, *, then: bool) -> str:
+    """Return the name of the task that holds one side of a gate."""
+    return f"{gate}-{THEN if then else OTHERWISE}"
+
+
+def items_task(step: str) -> str:
+    """Return the name of the task that holds the jobs of a map."""
+    return f"{step}-items"
+
+
+def item_task(step: str) -> str:
+    """Return the name of the task that is one job of a map, for one item."""
+    return f"{step}-item"
+
+
+def input_path(name: str) -> str:
+    """Return the placeholder for where an input artifact lies."""
+    return f"{{{{$.inputs.artifacts['{name}'].path}}}}"
+
+
+def output_path(name: str) -> str:
+    """Return the placeholder for where an output artifact goes."""
+    return f"{{{{$.outputs.artifacts['{name}'].path}}}}"
+
+
+def output_file(name: str) -> str:
+    """Return the placeholder for the file of an output parameter."""
+    return f"{{{{$.outputs.parameters['{name}'].output_file}}}}"
+
+
+def input_value(name: str) -> str:
+    """Return the placeholder for the value of an input parameter."""
+    return f"{{{{$.inputs.parameters['{name}']}}}}"

@@ -1,0 +1,159 @@
+"""What all steps of one compilation into a pipeline spec share: names, addresses, libraries."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from waterflow import spec
+from waterflow.cloud.control import programs_digest
+from waterflow.cloud.libraries import Libraries, Pinner
+from waterflow.cloud.planning import EXECUTION, Planning, entry_name
+from waterflow.spec.job import step_document
+from waterflow.spec.references import sources
+from waterflow_kfp.naming import TaskNames
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow.cloud.document import Encoding
+    from waterflow.cloud.job_tracking import JobTracking
+    from waterflow.provider import Build
+    from waterflow_kfp.dialect import Dialect
+
+
+class KfpPlanning(Planning):
+    """One compilation into a pipeline spec.
+
+    Args:
+        build: The spec and what was found about its code and data.
+        dialect: The service that it is for.
+        mlflow: What its jobs are told of MLflow.
+        encodings: How each parameter that is native travels.
+        kept: The key, below the profile's prefix, under which the build is kept.
+
+    Attributes:
+        native: Step -> its task.
+        gates: Gate -> its native name.
+        shown: Step -> what a step of the spec is called here.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        dialect: Dialect,
+        mlflow: JobTracking,
+        encodings: Mapping[str, Encoding],
+        kept: str,
+    ) -> None:
+        super().__init__(
+            build,
+            dialect.settings,
+            base=dialect.base,
+            schemes=dialect.schemes,
+            entry_name=entry_name,
+            longest_image=dialect.longest_image,
+            mlflow=mlflow,
+            encodings=encodings,
+        )
+        self.dialect, self.kept = dialect, kept
+        self.names = TaskNames()
+        self.native = {step.name: self.names.take(step.name) for step in build.spec.steps}
+        self.gates = {gate.name: self.names.take(gate.name) for gate in build.spec.gates}
+        self.gate = {gate.name: gate for gate in build.spec.gates}
+        self.pinner = Pinner(build, dialect.shipping)
+        self._libraries: dict[str, tuple[str, str | None, Libraries]] = {}
+
+    @property
+    def none(self) -> str:
+        """What an optional data parameter points to when there is none: a folder."""
+        return self.uri("none")
+
+    @cached_property
+    def programs(self) -> str:
+        """What stands for the programs of jobs in the digests of control inputs."""
+        return programs_digest(self.dialect.programs.values())
+
+    def chain(self, branch: spec.Branch | None) -> tuple[spec.Branch, ...]:
+        """Return the sides of gates on which something stands, outermost first."""
+        if branch is None:
+            return ()
+        return (*self.chain(self.gate[branch.gate].within), branch)
+
+    def image(self, step: spec.Step) -> tuple[str, str | None, Libraries]:
+        """Return a step's image, its Python (None for a program) and what is installed in it.
+
+        Raises:
+            ConfigurationError: The profile does not fit the step.
+            UnsupportedFeatureError: Its requirements cannot be brought.
+        """
+        if step.name not in self._libraries:
+            own = self.dialect.own(self.pipeline.name, step.name)
+            image, python = self.environment(step, own, self.dialect.image)
+            libraries = Libraries() if python is None else self.pinner.of(step, python)
+            self._libraries[step.name] = image, python, libraries
+        return self._libraries[step.name]
+
+    def is_cached(self, step: spec.Step) -> bool:
+        """Say whether an earlier result may stand for a step."""
+        return step.cache and not isinstance(step.run, spec.Register) and self.is_pinned(step)
+
+    def step_document(self, step: spec.Step) -> dict[str, Any]:
+        """Return a step's STEP.json."""
+        reads = bool(step.environment.secrets) and self.dialect.secrets
+        return step_document(
+            self.part(step),
+            step,
+            execution=EXECUTION,
+            frames=True,
+            secrets_from={"resolver": "waterflow_secrets:read"} if reads else None,
+        )
+
+    @cached_property
+    def unsure(self) -> frozenset[str]:
+        """The steps that may run and yet make nothing.
+
+        They take the first of several outputs of which perhaps none is made, or what such a step
+        makes: their jobs begin, and leave manifests that say skipped.
+        """
+        names: set[str] = set()
+        for step in self.pipeline.steps:
+            for input_ in step.inputs.values():
+                if isinstance(input_.source, spec.FromFirst):
+                    if not self.is_complete(step, input_.source):
+                        names.add(step.name)
+                elif any(
+                    isinstance(one, spec.FromStep) and one.step in names
+                    for one in sources(input_.source)
+                ):
+                    names.add(step.name)
+        return frozenset(names)
+
+    def is_complete(self, step: spec.Step, source: spec.FromFirst) -> bool:
+        """Say whether of several outputs exactly one is made wherever a step runs."""
+        if len({(one.key, self.is_raw(one)) for one in source.options}) > 1:
+            return False
+        chains = self.beyond(step, source)
+        return _covers([[(b.gate, b.then) for b in chain] for chain in chains])
+
+    def beyond(self, step: spec.Step, source: spec.FromFirst) -> list[tuple[spec.Branch, ...]]:
+        """Return the sides on which each of several outputs is made, and a step does not stand."""
+        here = self.chain(step.branch)
+        chains = [self.chain(self.steps[one.step].branch) for one in source.options]
+        shared = 0
+        while all(chain[shared : shared + 1] == here[shared : shared + 1] for chain in chains):
+            if shared == len(here):
+                break
+            shared += 1
+        return [chain[shared:] for chain in chains]
+
+
+def _covers(chains: list[list[tuple[str, bool]]]) -> bool:
+    """Say whether of the sides of gates exactly one is taken, whatever the gates decide."""
+    if len(chains) == 1 and not chains[0]:
+        return True
+    if not chains or not all(chains) or len({chain[0][0] for chain in chains}) > 1:
+        return False
+    return all(
+        _covers([chain[1:] for chain in chains if chain[0][1] is side]) for side in (True, False)
+    )
