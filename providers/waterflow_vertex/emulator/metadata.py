@@ -18,7 +18,7 @@ from waterflow_vertex.emulator.routes import METADATA, How, Request, Route, json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from waterflow_vertex.emulator.rpcs import Call
+    from waterflow_vertex.emulator.routes import Call
     from waterflow_vertex.emulator.world import World
 
 _FLAVOR: Final = ("Metadata-Flavor", "Google")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from waterflow.project.profile import Profile
     from waterflow_vertex.emulator.world import World
 
-DEFAULT: Final = "waterflow"
+PROJECT: Final = "waterflow"
 REGION: Final = "us-central1"
 BUCKET: Final = "waterflow-data"
 """The project, region and bucket that are there for whoever names none."""
@@ -52,7 +52,7 @@ def prepare(world: World, text: str) -> Iterator[str]:
     """
     wishes: dict[str, Wish] = json.loads(text)
     usual: Wish = {
-        "project": DEFAULT, "region": REGION, "bucket": BUCKET, "accounts": [], "key": ""
+        "project": PROJECT, "region": REGION, "bucket": BUCKET, "accounts": [], "key": ""
     }  # fmt: skip
     for name, wish in wishes.items():
         for thing in _made(world, wish):

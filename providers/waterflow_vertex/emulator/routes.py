@@ -95,6 +95,19 @@ class Request:
         return values[-1] if values else default
 
 
+@dataclass(frozen=True)
+class Call:
+    """Who calls, and where.
+
+    Attributes:
+        caller: The caller's e-mail address.
+        host: The host that was called; "" over gRPC, where it is not told.
+    """
+
+    caller: str
+    host: str = ""
+
+
 def json_object(body: bytes) -> dict[str, Any]:
     """Return bytes as a JSON object; empty for none.
 

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from waterflow_vertex.emulator.preparing import BUCKET, DEFAULT, REGION
+from waterflow_vertex.emulator.preparing import BUCKET, PROJECT, REGION
 
 __all__ = [
     "BUCKET", "HOST", "PARENT", "PROJECT", "REGION", "container", "ended", "entered", "pipeline",
 ]  # fmt: skip
 
-PROJECT = DEFAULT
 HOST = f"{REGION}-aiplatform.googleapis.com"
 PARENT = f"projects/{PROJECT}/locations/{REGION}"
 
