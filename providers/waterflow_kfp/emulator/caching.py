@@ -67,7 +67,7 @@ class Catalogue:
 
     def restore(self, saved: Iterable[Mapping[str, Any]]) -> None:
         """Take those of a snapshot."""
-        self._artifacts = {one["name"]: Artifact(**one) for one in saved}
+        self._artifacts = {one["name"]: Artifact.restored(one) for one in saved}
 
 
 class Cache:

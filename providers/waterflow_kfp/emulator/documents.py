@@ -48,8 +48,9 @@ class Pipeline:
         Raises:
             SpecError: It is no PipelineSpec, or one that cannot be run.
         """
-        from kfp.pipeline_spec import pipeline_spec_pb2 as proto  # noqa: PLC0415 - slow to import
+        from kfp.pipeline_spec import pipeline_spec_pb2  # slow to import
 
+        proto: Any = pipeline_spec_pb2
         spec = _strict(document, proto.PipelineSpec(), "pipeline spec")
         config = _strict(
             spec.get("deploymentSpec", {}), proto.PipelineDeploymentConfig(), "deploymentSpec"
@@ -189,7 +190,7 @@ def _sources(task: Json) -> Iterator[Json]:
 
 
 def _check_order(where: str, tasks: Mapping[str, Json]) -> None:
-    from graphlib import CycleError, TopologicalSorter  # noqa: PLC0415 - only here
+    from graphlib import CycleError, TopologicalSorter
 
     try:
         TopologicalSorter({name: dependencies(task) for name, task in tasks.items()}).prepare()

@@ -86,7 +86,7 @@ class Execution:
         self._cache, self._clock, self._caching = cache, clock, caching
         self._platform = (platform or {}).get("deploymentSpec", {}).get("executors", {})
         self._fast = failure_policy == FAIL_FAST
-        self._on_change = on_change or (lambda _one: None)
+        self._on_change = on_change
         self.tasks: list[Task] = []
         """All tasks that came up, the pipeline itself first."""
         values = self.pipeline.inputs(parameters or {})
@@ -163,7 +163,7 @@ class Execution:
             self._begin_graph(self.root)
             while not self.root.record.state.final:
                 self._advance()
-                self._on_change(self)
+                self._tell()
                 if self.root.record.state.final:
                     break
                 self._next()
@@ -177,6 +177,10 @@ class Execution:
             raise
         finally:
             self._ended.set()
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._on_change is not None:
             self._on_change(self)
 
     def _next(self) -> None:

@@ -31,10 +31,10 @@ def holds(condition: str, parameters: Mapping[str, Any]) -> bool:
     Raises:
         TaskError: It cannot be evaluated, or says neither yes nor no.
     """
-    import celpy  # noqa: PLC0415 - slow to import
+    from celpy import celtypes
 
     value = _evaluated(condition, {"inputs": {"parameter_values": dict(parameters)}})
-    if not isinstance(value, bool | celpy.celtypes.BoolType):
+    if not isinstance(value, bool | celtypes.BoolType):
         raise TaskError(f'the condition "{condition}" is no boolean')
     return bool(value)
 
@@ -49,7 +49,7 @@ def selected(selector: str, value: Any) -> Any:
     Raises:
         TaskError: There is no such part.
     """
-    from celpy.adapter import CELJSONEncoder  # noqa: PLC0415 - slow to import
+    from celpy.adapter import CELJSONEncoder
 
     whole = value if isinstance(value, str) else json.dumps(value)
     part = _evaluated(selector, {"string_value": whole})
@@ -57,27 +57,33 @@ def selected(selector: str, value: Any) -> Any:
 
 
 def _evaluated(expression: str, variables: Mapping[str, Any]) -> Any:
-    import celpy  # noqa: PLC0415 - slow to import
+    from celpy import evaluation
+    from celpy.adapter import json_to_cel
 
     try:
         return _program(expression).evaluate(
-            {name: celpy.json_to_cel(_doubles(value)) for name, value in variables.items()}
+            {name: json_to_cel(_doubles(value)) for name, value in variables.items()}
         )
-    except celpy.CELEvalError as error:
+    except evaluation.CELEvalError as error:
         raise TaskError(f'cannot evaluate "{expression}": {error.args[0]}') from None
 
 
 @lru_cache(maxsize=1024)
 def _program(expression: str) -> Any:
-    import celpy  # noqa: PLC0415 - slow to import
+    import celpy
+    from celpy import celparser
+    from celpy.adapter import json_to_cel
+
+    def parsed(written: str) -> Any:
+        return json_to_cel(_doubles(json.loads(written)))
 
     environment = celpy.Environment()
     try:
         tree = environment.compile(expression)
-    except celpy.CELParseError as error:
+    except celparser.CELParseError as error:
         raise TaskError(f'"{expression}" is no expression in CEL: {error.args[0]}') from None
     functions: dict[str, Any] = {name: _compared(name) for name in _COMPARISONS}
-    functions["parseJson"] = lambda written: celpy.json_to_cel(_doubles(json.loads(written)))
+    functions["parseJson"] = parsed
     return environment.program(tree, functions=functions)
 
 
@@ -87,12 +93,15 @@ def _compared(name: str) -> Callable[[Any, Any], Any]:
     CEL compares numbers of different types so (cel-spec, "Equality" and "Ordering"); cel-python
     refuses to. Values of other, different types are not equal; they have no order.
     """
-    from celpy import celtypes  # noqa: PLC0415 - slow to import
+    from celpy import celtypes, evaluation
 
     numbers = (celtypes.IntType, celtypes.UintType, celtypes.DoubleType)
     compare = _COMPARISONS[name]
 
     def compared(left: Any, right: Any) -> Any:
+        for one in (left, right):
+            if isinstance(one, evaluation.CELEvalError):
+                return one
         if isinstance(left, numbers) and isinstance(right, numbers):
             one = float(left) if isinstance(left, float) else int(left)
             other = float(right) if isinstance(right, float) else int(right)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shutil
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from waterflow_kfp.emulator.errors import INTERNAL, TaskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from waterflow_kfp.emulator.records import Task
 
@@ -117,8 +118,6 @@ class VertexLayout:
 
     def take(self, inside: Inside, uri: str, path: str) -> None:
         """Take an output artifact that is not at its address' own path."""
-        import shutil  # noqa: PLC0415 - rarely needed
-
         source, target = inside(path), inside(self.path(uri))
         if path == self.path(uri) or not source.exists():
             return

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
-from waterflow_kfp.emulator.errors import Failure
+import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from waterflow_kfp.emulator.errors import Failure  # noqa: TC001 - msgspec reads it
 
 
 class State(StrEnum):
@@ -54,7 +53,7 @@ class Artifact:
     name: str
     schema: str
     uri: str
-    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     version: str = "0.0.1"
     custom_path: str = ""
     created: float = 0.0
@@ -73,7 +72,12 @@ class Artifact:
 
     def snapshot(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {**vars(self), "metadata": dict(self.metadata)}
+        return msgspec.to_builtins(self)
+
+    @classmethod
+    def restored(cls, saved: Any) -> Self:
+        """Return the artifact of a snapshot."""
+        return msgspec.convert(saved, cls)
 
 
 @dataclass
@@ -90,18 +94,12 @@ class Values:
 
     def snapshot(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {
-            "parameters": dict(self.parameters),
-            "artifacts": {n: [one.snapshot() for one in a] for n, a in self.artifacts.items()},
-        }
+        return msgspec.to_builtins(self)
 
     @classmethod
-    def restored(cls, saved: Mapping[str, Any]) -> Values:
+    def restored(cls, saved: Any) -> Self:
         """Return what a snapshot holds."""
-        return cls(
-            dict(saved["parameters"]),
-            {name: [Artifact(**one) for one in some] for name, some in saved["artifacts"].items()},
-        )
+        return msgspec.convert(saved, cls)
 
 
 @dataclass
@@ -194,42 +192,9 @@ class Task:
 
     def snapshot(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {
-            **vars(self),
-            "error": _saved(self.error),
-            "inputs": self.inputs.snapshot(),
-            "outputs": self.outputs.snapshot(),
-            "attempts": [{**vars(one), "error": _saved(one.error)} for one in self.attempts],
-            "history": [{**vars(one), "error": _saved(one.error)} for one in self.history],
-        }
+        return msgspec.to_builtins(self)
 
     @classmethod
-    def restored(cls, saved: Mapping[str, Any]) -> Task:
+    def restored(cls, saved: Any) -> Self:
         """Return the task of a snapshot."""
-        attempts = [
-            Attempt(**{**one, "state": State(one["state"]), "error": _revived(one["error"])})
-            for one in saved["attempts"]
-        ]
-        history = [
-            Change(State(one["state"]), one["at"], _revived(one["error"]))
-            for one in saved["history"]
-        ]
-        return cls(
-            **{
-                **saved,
-                "state": State(saved["state"]),
-                "error": _revived(saved["error"]),
-                "inputs": Values.restored(saved["inputs"]),
-                "outputs": Values.restored(saved["outputs"]),
-                "attempts": attempts,
-                "history": history,
-            }
-        )
-
-
-def _saved(error: Failure | None) -> dict[str, Any] | None:
-    return None if error is None else error.describe()
-
-
-def _revived(saved: Mapping[str, Any] | None) -> Failure | None:
-    return None if saved is None else Failure(saved["message"], saved["code"])
+        return msgspec.convert(saved, cls)

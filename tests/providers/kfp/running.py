@@ -5,23 +5,25 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from waterflow.emulation import isolation
-from waterflow.emulation.clock import Clock
-from waterflow.emulation.faults import FaultRules, Faults
-from waterflow.emulation.images import Images
-from waterflow.emulation.site import Site, Slots
 from waterflow_kfp.emulator.caching import Cache, Catalogue
 from waterflow_kfp.emulator.containers import STEP, Launcher
 from waterflow_kfp.emulator.execution import Execution
 from waterflow_kfp.emulator.layouts import VertexLayout
 
+from waterflow.emulation import isolation
+from waterflow.emulation.clock import Clock
+from waterflow.emulation.faults import FaultRules, Faults
+from waterflow.emulation.images import Images
+from waterflow.emulation.site import Site, Slots
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from waterflow.emulation.isolation import Isolation
     from waterflow_kfp.emulator.layouts import Layout
     from waterflow_kfp.emulator.records import Task
+
+    from waterflow.emulation.isolation import Isolation
 
 ROOT = "gs://bucket/root"
 
@@ -44,7 +46,7 @@ class Machine:
             faults=Faults.parse(faults, FaultRules(step=STEP)),
             work=folder / "jobs",
             slots=Slots(4),
-            grace=2.0,
+            grace=0.5,
         )
         self.logs: dict[str, list[str]] = {}
         self.clock = Clock()

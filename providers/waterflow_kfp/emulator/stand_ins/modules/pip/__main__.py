@@ -28,7 +28,7 @@ def _there(text: str) -> bool:
     if text.startswith("-"):
         return False
     try:
-        from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
+        from packaging.requirements import InvalidRequirement, Requirement
     except ImportError:
         return False
     try:
