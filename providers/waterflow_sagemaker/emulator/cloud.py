@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from waterflow.emulation.clock import Clock
@@ -53,7 +54,10 @@ class SageMakerCloud(Cloud):
         """Return moto's application, behind what it lacks."""
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        self._gateway = Gateway(DomainDispatcherApplication(create_backend_app))
+        moto: Any = DomainDispatcherApplication(create_backend_app)
+        # It lists its own folder anew for each request.
+        moto.get_backend_for_host = cache(moto.get_backend_for_host)
+        self._gateway = Gateway(moto)
         return self._gateway
 
     def handler(self) -> type[WSGIRequestHandler]:
