@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from waterflow.emulation.preparing import wishes_option
 from waterflow.emulation.process import EmulatorProcess
-from waterflow_kubeflow.emulator import preparing
+from waterflow_kubeflow.emulator import objects, preparing
 from waterflow_kubeflow.emulator.faults import RULES
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Emulator(EmulatorProcess):
             "AWS_ENDPOINT_URL_S3": self.endpoint,
             "AWS_ACCESS_KEY_ID": preparing.KEY,
             "AWS_SECRET_ACCESS_KEY": preparing.SECRET,
-            "AWS_REGION": preparing.REGION,
+            "AWS_REGION": objects.REGION,
         }
 
     def misleading(self) -> tuple[str, ...]:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_kfp.emulator.errors import FAILED_PRECONDITION, TaskError
 
-from waterflow_kubeflow.emulator.preparing import BUCKET, REGION
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from waterflow.emulation.wire import App
 
+REGION: Final = "us-east-1"
+BUCKET: Final = "mlpipeline"
+"""The bucket that Kubeflow's own manifests make."""
 _ACCOUNT: Final = "123456789012"
 _ADDRESS: Final = re.compile(r"(?:s3|minio)://(?P<bucket>[^/]+)/(?P<key>.*)")
 

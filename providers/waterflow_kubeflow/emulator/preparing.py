@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow_kubeflow.emulator.objects import BUCKET
 from waterflow_kubeflow.profile import KubeflowSettings, place
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 TOKEN: Final = "emulated-service-account-token"  # noqa: S105 - everybody's
 KEY: Final = "minio"
 SECRET: Final = "minio123"  # noqa: S105 - MinIO's own in Kubeflow's manifests
-REGION: Final = "us-east-1"
-BUCKET: Final = "mlpipeline"
-"""Kubeflow's own bucket, where artifacts go if nothing else says so."""
 ROOT: Final = f"minio://{BUCKET}/v2/artifacts"
+"""Where artifacts go if nothing else says so."""
 
 
 def named_things(profile: Profile) -> dict[str, Any]:
