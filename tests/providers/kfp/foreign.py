@@ -33,7 +33,7 @@ def expect(actual: str, expected: str):
 
 
 @dsl.container_component
-def numbers(out: dsl.OutputPath(list)):
+def numbers(out: dsl.OutputPath(list[int])):
     return dsl.ContainerSpec(
         image="alpine", command=["sh", "-ec", 'printf "[1, 2, 3]" > "$0"'], args=[out]
     )
@@ -145,15 +145,17 @@ def branches(coin: str = "tails", level: float = 0.8):
 def loops(items: list = ["a", "b"]):
     with dsl.ParallelFor([{"n": 1, "m": 5}, {"n": 2, "m": 6}], parallelism=1) as item:
         twice = double(number=item.n)
-        file = write(text=f"x{item.m}")
         with dsl.ParallelFor([10, 20]) as inner:
             nested = double(number=inner)
+            say(text=f"{inner} of {item.m}")
+    with dsl.ParallelFor(["x", "y"]) as text:
+        file = write(text=text)
     expect(actual=as_text(values=dsl.Collected(twice.output)).output, expected="[2, 4]")
     expect(
         actual=as_text(values=dsl.Collected(nested.output)).output,
         expected="[[20, 40], [20, 40]]",
     )
-    expect(actual=join(parts=dsl.Collected(file.outputs["data"])).output, expected="x5+x6")
+    expect(actual=join(parts=dsl.Collected(file.outputs["data"])).output, expected="x+y")
     with dsl.ParallelFor(numbers().output) as number:
         more = double(number=number)
         with dsl.If(number > 2):
