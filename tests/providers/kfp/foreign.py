@@ -1,15 +1,19 @@
 """Pipelines of kfp.dsl, as other people write them: each ends well only if it was run right."""
 
-import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from kfp import compiler, dsl
 from kfp.dsl import Dataset, Input, Model, Output
 
-# ruff: noqa: ANN001, ANN202, D103, FBT001, FBT002, E711, E712, PLR2004 - it is the DSL that is spoken here
+_PATIENCE = 120.0
+
+# ruff: noqa: E712, RUF013 - it is the DSL that is spoken here
 # pyright: basic
 
 # --- components of containers ---------------------------------------------------------------------
@@ -75,6 +79,13 @@ def fail():
 
 
 @dsl.container_component
+def flaky(text: str, out: dsl.OutputPath(str)):
+    return dsl.ContainerSpec(
+        image="alpine", command=["sh", "-ec", 'printf %s "$0" > "$1"'], args=[text, out]
+    )
+
+
+@dsl.container_component
 def words(name: str, out: dsl.OutputPath(str), more: str = None):
     return dsl.ContainerSpec(
         image="alpine",
@@ -91,8 +102,10 @@ def words(name: str, out: dsl.OutputPath(str), more: str = None):
 
 
 @dsl.component(base_image="python:3.11")
-def fit(rows: dict, rate: float, model: Output[Model]) -> NamedTuple("Fit", [("n", int), ("ok", bool)]):
-    with open(model.path, "w") as file:
+def fit(rows: dict, rate: float, model: Output[Model]) -> NamedTuple(
+    "Fit", [("n", int), ("ok", bool)]
+):
+    with open(model.path, "w") as file:  # noqa: PTH123 - it has its own imports only
         file.write(f"{sorted(rows)} {rate}")
     model.metadata["rate"] = rate
     return (len(rows), True)
@@ -100,7 +113,7 @@ def fit(rows: dict, rate: float, model: Output[Model]) -> NamedTuple("Fit", [("n
 
 @dsl.component(base_image="python:3.11")
 def join(parts: Input[list[Dataset]]) -> str:
-    return "+".join(open(part.path).read() for part in parts)
+    return "+".join(open(part.path).read() for part in parts)  # noqa: PTH123 - as above
 
 
 @dsl.component(base_image="python:3.11")
@@ -142,12 +155,11 @@ def branches(coin: str = "tails", level: float = 0.8):
 
 
 @dsl.pipeline(name="loops")
-def loops(items: list = ["a", "b"]):
+def loops(items: list = ["a", "b"]):  # noqa: B006 - defaults become the document's
     with dsl.ParallelFor([{"n": 1, "m": 5}, {"n": 2, "m": 6}], parallelism=1) as item:
         twice = double(number=item.n)
         with dsl.ParallelFor([10, 20]) as inner:
             nested = double(number=inner)
-            say(text=f"{inner} of {item.m}")
     with dsl.ParallelFor(["x", "y"]) as text:
         file = write(text=text)
     expect(actual=as_text(values=dsl.Collected(twice.output)).output, expected="[2, 4]")
@@ -166,12 +178,13 @@ def loops(items: list = ["a", "b"]):
 
 
 @dsl.pipeline(name="python")
-def python(rows: dict = {"b": 1, "a": 2}, rate: float = 0.25):
+def python(rows: dict = {"b": 1, "a": 2}, rate: float = 0.25):  # noqa: B006 - as above
     fitted = fit(rows=rows, rate=rate)
-    with dsl.If(fitted.outputs["ok"] == True):
-        with dsl.If(fitted.outputs["n"] == 2):
-            expect(actual="{{$.inputs.parameters['expected']}}", expected="same").set_caching_options(False)
-            metadata(model=fitted.outputs["model"])
+    with dsl.If(fitted.outputs["ok"] == True), dsl.If(fitted.outputs["n"] == 2):
+        expect(actual="{{$.inputs.parameters['expected']}}", expected="same").set_caching_options(
+            False
+        )
+        metadata(model=fitted.outputs["model"])
 
 
 @dsl.pipeline(name="inner")
@@ -205,9 +218,9 @@ def handled(text: str = "cannot"):
 
 @dsl.pipeline(name="retried")
 def retried():
-    flaky = say(text="flaky").set_retry(2, backoff_duration="0s", backoff_factor=1.0)
-    flaky.set_display_name("Flaky")
-    expect(actual=flaky.output, expected="flaky")
+    again = flaky(text="again").set_retry(2, backoff_duration="0s", backoff_factor=1.0)
+    again.set_display_name("Tried again")
+    expect(actual=again.output, expected="again")
 
 
 @dataclass(frozen=True)
@@ -228,26 +241,51 @@ class Case:
 
 
 CASES = {
-    "branches": Case(branches, states={"fail": "", "condition-5": "NOT_TRIGGERED"}),
+    "branches": Case(branches, states={"fail": "", "condition-6": "NOT_TRIGGERED"}),
     "loops": Case(loops, {"items": ["c", "d", "e"]}),
     "python": Case(python, {"rate": 0.5}),
     "composed": Case(composed),
-    "handled": Case(handled, good=False, states={"fail": "FAILED", "note": "SUCCEEDED",
-                                              "say": "NOT_TRIGGERED", "double": "SUCCEEDED"}),
+    "handled": Case(
+        handled,
+        good=False,
+        states={
+            "fail": "FAILED",
+            "note": "SUCCEEDED",
+            "say": "NOT_TRIGGERED",
+            "double": "SUCCEEDED",
+        },
+    ),
     "retried": Case(retried),
 }
-FAULT = "internal=say:1"
+FAULT = "internal=flaky:1"
 """What makes the first attempt at a task fail that is tried again."""
 
 
 @cache
 def compiled(name: str, folder: Path) -> Path:
     """Return the file of a pipeline that kfp's own compiler has written."""
-    file = folder / f"{name}.json"
+    file = folder / f"{name}.yaml"
     compiler.Compiler().compile(CASES[name].pipeline, str(file))
     return file
 
 
 def document(name: str, folder: Path) -> dict[str, Any]:
     """Return a pipeline's document."""
-    return json.loads(compiled(name, folder).read_text())
+    return yaml.safe_load(compiled(name, folder).read_text())
+
+
+def waited(get: Callable[[], Any], refresh: Callable[[], Any], over: Callable[[Any], bool]) -> Any:
+    """Return a run once it has ended.
+
+    Args:
+        get: Returns the run as it was seen last.
+        refresh: Looks at it again.
+        over: Says whether it has ended.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        refresh()
+        if over(get()):
+            return get()
+        assert time.monotonic() < deadline, get()
+        time.sleep(0.2)
