@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_COMPILE: Final = """
+COMPILE: Final = """
 import sys, time
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def compiling(folder: Path, cloud: str, profile: str, sdk: Sequence[str]) -> Row
         profile: The profile's name.
         sdk: The packages that must not be imported.
     """
-    (seconds,) = in_turn(3, lambda: float(program(folder, _COMPILE, profile, *sdk)))
+    (seconds,) = in_turn(3, lambda: float(program(folder, COMPILE, profile, *sdk)))
     limit = 0.5
     name = f"{cloud}: compile a chain of 1,000 steps, without {sdk[0]} / {limit:g} s"
     return Row(name, f"{seconds:.2f} s", f"{limit:.2f} s", seconds / limit, 1.0)
