@@ -1,5 +1,6 @@
 """Fixtures that tests of several folders share."""
 
+import gc
 import os
 import urllib.request
 
@@ -11,6 +12,9 @@ from waterflow.emulation.door import RECORD
 from waterflow.provider.emulators import SHARED
 
 __all__ = ["blank_store", "server"]
+
+# The libraries of all clouds lie in one process: to look through them for garbage takes its time.
+gc.set_threshold(20_000, 20, 20)
 
 # How long an example takes says what else the machine does.
 settings.register_profile(

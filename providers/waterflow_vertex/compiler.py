@@ -12,18 +12,20 @@ from waterflow_kfp.compiler import compile_pipeline, content
 from waterflow_kfp.control import job_files as programs
 from waterflow_kfp.dialect import Dialect, InfrastructureRetry
 
+from waterflow import spec
 from waterflow.cloud.job_tracking import Reach
 from waterflow.cloud.libraries import Shipping
 from waterflow.provider import PlannedJob
+from waterflow.tracking.spool import KEEP
 from waterflow_vertex import limits
 from waterflow_vertex.document import VertexDocument
+from waterflow_vertex.job import mlflow_auth
 from waterflow_vertex.machines import prices
 from waterflow_vertex.translation import pools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow import spec
     from waterflow.project.profile import Profile
     from waterflow.provider import Build
     from waterflow_vertex.profile import StepSettings, VertexSettings
@@ -41,7 +43,14 @@ _JOB: Final = Path(__file__).parent / "job"
 @cache
 def job_files() -> Mapping[str, bytes]:
     """Return the programs that travel in every control input, by name."""
-    return programs({"waterflow_secrets.py": _JOB / "secrets.py"})
+    module = mlflow_auth.MODULE
+    others = {"waterflow_secrets.py": _JOB / "secrets.py", f"{module}.py": _JOB / "mlflow_auth.py"}
+    return {
+        **programs(others),
+        # MLflow finds plug-ins among distributions: a folder of that name on the path is one.
+        f"{module}-1.dist-info/METADATA": mlflow_auth.METADATA.encode(),
+        f"{module}-1.dist-info/entry_points.txt": mlflow_auth.ENTRY_POINTS.encode(),
+    }
 
 
 class VertexDialect(Dialect):
@@ -91,9 +100,13 @@ class VertexDialect(Dialect):
 
     def launch(self, step: spec.Step) -> Mapping[str, Any]:
         """Return what launch.json says here besides what it says everywhere."""
-        if not step.environment.secrets:
-            return {}
-        return {"variables": {"WATERFLOW_PROJECT": self._settings.project}}
+        variables: dict[str, str] = {}
+        if step.environment.secrets:
+            variables["WATERFLOW_PROJECT"] = self._settings.project
+        if isinstance(step.run, spec.Register):
+            # It signs requests to servers of Cloud Run, and no others.
+            variables |= {"MLFLOW_TRACKING_AUTH": mlflow_auth.NAME, KEEP: "MLFLOW_TRACKING_AUTH"}
+        return {"variables": variables} if variables else {}
 
     def executor(
         self, pipeline: str, step: spec.Step, container: dict[str, Any], task: str

@@ -146,6 +146,7 @@ class Google:
         *,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         again: bool = True,
         stream: bool = False,
     ) -> Any:
@@ -158,6 +159,7 @@ class Google:
             body: What is sent, as JSON.
             query: The query.
             headers: Headers besides.
+            content: What is sent as it is, in place of `body`.
             again: Whether it may be sent twice.
             stream: Whether the content is read later.
 
@@ -170,6 +172,7 @@ class Google:
                 url,
                 params=dict(query) if query else None,
                 json=body,
+                data=content,
                 headers={"Accept": "application/json", **(headers or {})},
                 timeout=_TIMEOUT,
                 stream=stream,

@@ -113,5 +113,5 @@ class VertexProvider(CloudProvider):
         from waterflow_vertex.schedules import VertexSchedules
 
         return VertexSchedules(
-            self._connections, self.service, self.bucket, self.starter.deploy, self.profile_runs
+            self._connections, self.service, self.starter.deploy, self.profile_runs
         )

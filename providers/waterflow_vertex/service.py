@@ -40,8 +40,6 @@ RUN: Final = "waterflow-run"
 DOCUMENT: Final = "waterflow-document"
 PLACE: Final = "waterflow-place"
 """Labels of a pipeline job that are noted at its start, outside of its document."""
-CACHED: Final = "waterflow-cached"
-"""The label of a document that uses no cache: the version of the one that does."""
 ROOT: Final = "runs"
 """The folder below the profile's prefix where jobs have their outputs."""
 LABEL: Final = 63
@@ -164,12 +162,10 @@ class VertexService(Service[CloudDocument]):
     def deploy(self, document: CloudDocument, newest: str | None, *, cache: bool) -> Deployed:
         """Put a document into the bucket under its digest."""
         del newest
-        version = self._put(document.definition)
+        definition = document.definition
         if not cache:
-            # Who goes on from a run that was to use no cache finds the document that does.
-            labels = {**(document.definition.get("labels") or {}), CACHED: version}
-            spec = reading.uncached(_spec(document.definition))
-            version = self._put({**document.definition, "pipelineSpec": spec, "labels": labels})
+            definition = {**definition, "pipelineSpec": reading.uncached(_spec(definition))}
+        version = self._put(definition)
         return Deployed(self._bucket.uri(_name(version)), version)
 
     def _put(self, definition: Mapping[str, Any]) -> str:
@@ -223,8 +219,8 @@ class VertexService(Service[CloudDocument]):
         """Start a new pipeline job: what was done is answered by the cache of Vertex AI."""
         del execution
         definition = self.document(start.version)
-        cached = (definition.get("labels") or {}).get(CACHED)
-        return self._start(start, definition if cached is None else self.document(str(cached)))
+        cached = reading.cached(_spec(definition))
+        return self._start(start, {**definition, "pipelineSpec": cached})
 
     def _start(self, start: Start, definition: Mapping[str, Any]) -> str:
         name = self.job_id(start.run)

@@ -21,13 +21,13 @@ _PART: Final = 64 * 1024 * 1024
 """Bytes of an object that are one download."""
 _CHUNK: Final = 1024 * 1024
 _TRIES: Final = 5
-_ADDRESS: Final = re.compile(r"gs://(?P<bucket>[^/]*)(?:/(?P<key>.*))?", re.DOTALL)
+_ADDRESS: Final = re.compile(r"(?i:gs)://(?P<bucket>[^/]*)(?:/(?P<key>.*))?", re.DOTALL)
 _FIELDS: Final = "name,generation,size,etag"
 
 
 def is_gcs(uri: str) -> bool:
     """Say whether an address is one in Cloud Storage."""
-    return uri.startswith("gs://")
+    return _ADDRESS.fullmatch(uri) is not None
 
 
 class GCSStore(OutsideData):

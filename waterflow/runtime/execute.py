@@ -38,6 +38,7 @@ from waterflow.runtime.failure import (
     from_serializer,
     unforeseen,
 )
+from waterflow.tracking.lean import uncollected
 from waterflow.tracking.spool import Spool, clear_foreign_mlflow, point_mlflow_at
 
 if TYPE_CHECKING:
@@ -237,9 +238,10 @@ class _Attempt:
         from waterflow.artifacts import own
 
         try:
-            for module in own.modules(self._types()):
-                importlib.import_module(module)
-            function: Any = importlib.import_module(self.file.work.module)
+            with uncollected():
+                for module in own.modules(self._types()):
+                    importlib.import_module(module)
+                function: Any = importlib.import_module(self.file.work.module)
             for part in self.file.work.name.split("."):
                 function = getattr(function, part)
         except Terminated:

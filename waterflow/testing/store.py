@@ -383,7 +383,9 @@ def _cutting(store: OutsideStore, times: int) -> Generator[None]:
     class Handler(BaseHTTPRequestHandler):
         def _pass(self) -> None:
             inner = http.client.HTTPConnection(host, timeout=60)
-            inner.request(self.command, self.path, None, dict(self.headers))
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length) if length else None  # such as one for a token
+            inner.request(self.command, self.path, body, dict(self.headers))
             reply = inner.getresponse()
             content = reply.read()
             inner.close()
@@ -395,7 +397,7 @@ def _cutting(store: OutsideStore, times: int) -> Generator[None]:
             if self.command == "GET":
                 self.wfile.write(content[: len(content) // 2] if next(left) > 0 else content)
 
-        do_GET = do_HEAD = _pass  # noqa: N815
+        do_GET = do_HEAD = do_POST = _pass  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
             """Say nothing."""

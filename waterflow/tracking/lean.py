@@ -51,11 +51,13 @@ def import_mlflow() -> None:
         for name in [one for one in sys.modules if one.partition(".")[0] == "mlflow"]:
             del sys.modules[name]
         importlib.import_module("mlflow")
+    # Modules stay until the process ends: no collection need look at them again, its last neither.
+    gc.freeze()
 
 
 @contextlib.contextmanager
 def uncollected() -> Generator[None]:
-    """Collect no garbage while the block imports MLflow: an eighth of its seconds, for none."""
+    """Collect no garbage while the block imports libraries: an eighth of its seconds, for none."""
     enabled = gc.isenabled()
     gc.disable()
     try:

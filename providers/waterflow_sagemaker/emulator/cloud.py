@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from waterflow.emulation.clock import Clock
@@ -53,7 +54,10 @@ class SageMakerCloud(Cloud):
         """Return moto's application, behind what it lacks."""
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        self._gateway = Gateway(DomainDispatcherApplication(create_backend_app))
+        moto: Any = DomainDispatcherApplication(create_backend_app)
+        # It lists its own folder anew for each request.
+        moto.get_backend_for_host = cache(moto.get_backend_for_host)
+        self._gateway = Gateway(moto)
         return self._gateway
 
     def handler(self) -> type[WSGIRequestHandler]:
@@ -171,13 +175,30 @@ def _warm() -> None:
 
 
 def _mend_moto() -> None:
-    """Let the mark of a deletion be deleted, as every version can be: moto fails at it."""
+    """Let the mark of a deletion be deleted, as every version can be: moto fails at it.
+
+    And let AWS's managed policies be read when they are asked for: moto reads all of them for
+    each of the cloud's partitions to answer any first request, half a second of work.
+    """
+    from moto.iam.models import IAMBackend
     from moto.s3.models import FakeDeleteMarker
+
+    from waterflow_sagemaker.emulator.managed_policies import LazyList, LazyMapping
 
     def nothing(_: FakeDeleteMarker) -> None:
         """Give up the bytes that it has: none."""
 
+    read: Any = getattr(IAMBackend, "_init_aws_policies")  # noqa: B009 - one of its own
+
+    def policies(backend: IAMBackend) -> LazyList:
+        return LazyList(lambda: read(backend))
+
+    def by_arn(backend: IAMBackend) -> LazyMapping:
+        return LazyMapping(lambda: {one.arn: one for one in backend.aws_managed_policies})
+
     setattr(FakeDeleteMarker, "dispose", nothing)  # noqa: B010 - called as its method
+    setattr(IAMBackend, "_init_aws_policies", policies)  # noqa: B010
+    setattr(IAMBackend, "_init_managed_policies", by_arn)  # noqa: B010
 
 
 def _settle_moto() -> None:

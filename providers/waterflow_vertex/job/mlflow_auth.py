@@ -1,7 +1,7 @@
 """Identity tokens for MLflow behind Google's IAM: a plug-in, `waterflow-google`, of MLflow's.
 
 A server on Cloud Run asks who sends each request. Travels in the control folder as
-`waterflow_google_auth.py`, beside what tells MLflow of it; in a job its tokens are of the job's
+`waterflow_google_auth.py` beside what tells MLflow of it; in a job its tokens are of the job's
 service account, elsewhere of who is signed in. It asks for one before each request, so that none
 grows old, and sends none to a server that is not Google's or not named.
 """
@@ -19,9 +19,11 @@ NAME: Final = "waterflow-google"
 AUDIENCE: Final = "WATERFLOW_MLFLOW_AUDIENCE"
 """The variable with who tokens are for, of a server at an address of its own, such as the client id
 of IAP or Cloud Run's own address behind a domain: `HOST=AUDIENCE`, several by commas."""
+MODULE: Final = "waterflow_google_auth"
+"""What it is called in the control folder."""
 ENTRY_POINTS: Final = f"""\
 [mlflow.request_auth_provider]
-{NAME} = waterflow_google_auth:Provider
+{NAME} = {MODULE}:Provider
 """
 METADATA: Final = "Metadata-Version: 2.1\nName: waterflow-google-auth\nVersion: 1\n"
 """What makes a folder beside this file a distribution, whose entry points MLflow reads."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import base64
+import functools
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from waterflow_vertex.connections import STORAGE, Google
 from waterflow_vertex.emulator import Emulator
 from waterflow_vertex.emulator.cloud import VertexCloud as Emulated
-from waterflow_vertex.emulator.preparing import DEFAULT
+from waterflow_vertex.emulator.preparing import PROJECT, REGION
 
 from waterflow.emulation.certificates import Authority, trusting
 from waterflow.emulation.door import Door
@@ -21,8 +23,6 @@ from waterflow.errors import ConflictError
 from waterflow.testing import Refusal, Refused, RemoteCloud
 from waterflow.testing.remote_project import RemoteProject
 
-REGION = "us-central1"
-PROJECT = DEFAULT
 REGISTRY = f"{REGION}-docker.pkg.dev/{PROJECT}/waterflow"
 IMAGE = f"{REGISTRY}/ml:3.11"
 JOBS = f"https://{REGION}-aiplatform.googleapis.com/v1/projects/{PROJECT}/locations/{REGION}"
@@ -37,13 +37,17 @@ _REFUSALS = {
 
 def google() -> Google:
     """Return the ways to the emulator that the environment points at."""
+    return _google(os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
+
+
+@functools.cache
+def _google(credentials: str | None) -> Google:
+    del credentials  # of each emulator they are others
     return Google("A test", PROJECT)
 
 
 def make_secret(name: str, value: str) -> None:
     """Make a secret with one version."""
-    import base64
-
     ways = google()
     body = {"replication": {"automatic": {}}}
     ways.call("CreateSecret", "POST", SECRETS, body, query={"secretId": name})
@@ -120,12 +124,9 @@ class VertexCloud(RemoteCloud):
 
 def put(bucket: str, key: str, content: bytes) -> None:
     """Write an object."""
-    import google.auth
-    from google.auth.transport.requests import AuthorizedSession
-
-    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-    url = f"{STORAGE}/upload/storage/v1/b/{bucket}/o?uploadType=media&name={quote(key, safe='')}"
-    AuthorizedSession(credentials).post(url, data=content, timeout=60).raise_for_status()
+    url = f"{STORAGE}/upload/storage/v1/b/{bucket}/o"
+    query = {"uploadType": "media", "name": key}
+    google().send("InsertObject", "POST", url, query=query, content=content)
 
 
 CLOUD = VertexCloud()

@@ -138,14 +138,6 @@ def test_a_start_is_the_vendors_create_request(heard, service):
     assert ours == told(heard.requests, aiplatform_v1.PipelineJob)
 
 
-def test_a_resumed_run_starts_the_document_that_uses_the_cache(service, heard):
-    document = SimpleNamespace(definition=DEFINITION)
-    whole = service.deploy(document, None, cache=True).version
-    assert service.deploy(document, None, cache=False).version != whole
-    uncached = service.document(service.deploy(document, None, cache=False).version)
-    assert uncached["labels"]["waterflow-cached"] == whole
-
-
 CALLS = {
     "get": (
         lambda service: service.outcome("j"),
