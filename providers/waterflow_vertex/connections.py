@@ -32,6 +32,7 @@ _TIMEOUT: Final = (10, 60)
 """Seconds until a connection, and between two pieces of an answer."""
 _TRIES: Final = 10
 _PASSING: Final = (408, 429, 500, 502, 503, 504)
+_BROKEN: Final = 4
 _AT_ONCE: Final = 16
 
 
@@ -167,7 +168,9 @@ class Google:
             ProviderError: Google refuses, or cannot be reached.
         """
         with translated(operation):
-            response = self._session(again=again).request(
+            response = self._answered(
+                _BROKEN if again else 1,
+                self._session(again=again),
                 method,
                 url,
                 params=dict(query) if query else None,
@@ -177,10 +180,22 @@ class Google:
                 timeout=_TIMEOUT,
                 stream=stream,
             )
-            content = response.content if response.status_code >= 400 else None
-        if content is not None:
-            raise answered(operation, response.status_code, content, response.reason or "")
+            refusal = response.content if response.status_code >= 400 else None
+        if refusal is not None:
+            raise answered(operation, response.status_code, refusal, response.reason or "")
         return response
+
+    def _answered(self, tries: int, session: Any, method: str, url: str, **how: Any) -> Any:
+        """Return an answer that came whole: what breaks off is no business of `Retry`'s."""
+        from requests.exceptions import ChunkedEncodingError
+
+        for left in reversed(range(tries)):
+            try:
+                return session.request(method, url, **how)
+            except ChunkedEncodingError:
+                if not left:
+                    raise
+        raise AssertionError("the last try either returns or raises")
 
     def pages(
         self, operation: str, url: str, entries: str, query: Mapping[str, Any]

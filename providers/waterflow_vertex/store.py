@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _PART: Final = 64 * 1024 * 1024
 """Bytes of an object that are one download."""
+PAGE = 1000
+"""Objects on a page of a listing: https://cloud.google.com/storage/docs/json_api/v1/objects/list"""
 _CHUNK: Final = 1024 * 1024
 _TRIES: Final = 5
 _ADDRESS: Final = re.compile(r"(?i:gs)://(?P<bucket>[^/]*)(?:/(?P<key>.*))?", re.DOTALL)
@@ -55,9 +58,8 @@ class GCSStore(OutsideData):
 
     @cached_property
     def _google(self) -> Google:
-        google = Google(f"Data at {self.uri}")
-        google.connect()
-        return google
+        with self.at_address():
+            return _signed_in(os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
 
     def _address(self, key: str) -> str:
         return f"{STORAGE}/storage/v1/b/{self.container}/o/{quote(key, safe='')}"
@@ -77,7 +79,8 @@ class GCSStore(OutsideData):
     def listed(self, prefix: str) -> list[OutsideObject]:
         """Return the objects below a prefix."""
         url = f"{STORAGE}/storage/v1/b/{self.container}/o"
-        query = {"prefix": prefix, "fields": f"nextPageToken,items({_FIELDS})"}
+        query: dict[str, Any] = {"prefix": prefix, "maxResults": PAGE}
+        query["fields"] = f"nextPageToken,items({_FIELDS})"
         with self.at_address():
             try:
                 return [
@@ -166,6 +169,19 @@ class GCSStore(OutsideData):
                 if self.object(one.version) is not None:
                     raise  # it is the other bucket that is not there
                 raise changed(pinned, "another one by now") from None
+
+
+@cache
+def _signed_in(file: str | None) -> Google:
+    """Return the ways to Cloud Storage of who is signed in: one sign-in serves many addresses.
+
+    Args:
+        file: The file with credentials that is named, if any.
+    """
+    del file
+    google = Google("Data in Cloud Storage")
+    google.connect()
+    return google
 
 
 def _seen(item: Mapping[str, Any]) -> OutsideObject:

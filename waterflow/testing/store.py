@@ -394,8 +394,10 @@ def _cutting(store: OutsideStore, times: int) -> Generator[None]:
                 if name.lower() not in ("connection", "server", "date"):
                     self.send_header(name, value)
             self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(content[: len(content) // 2] if next(left) > 0 else content)
+            if self.command == "GET" and next(left) > 0:
+                content = content[: len(content) // 2]
+            if self.command != "HEAD":
+                self.wfile.write(content)
 
         do_GET = do_HEAD = do_POST = _pass  # noqa: N815
 

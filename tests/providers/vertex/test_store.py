@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from urllib.parse import quote
 
 import pytest
 from waterflow_vertex.connections import STORAGE
@@ -16,7 +17,8 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="module", autouse=True)
 def _emulated(emulator):
-    with CLOUD.pointing(emulator):
+    with CLOUD.pointing(emulator), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("waterflow_vertex.store.PAGE", Bucket.page)
         yield
 
 
@@ -26,6 +28,7 @@ class Bucket(VersionedStore):
     schemes = ("gs",)
     missing_bucket = "there is no bucket 'no-such-bucket'"
     large = 65 * 2**20
+    page = 20
 
     def __init__(self, endpoint):
         self.endpoint, self.name = endpoint, f"store-{os.getpid()}-{next(_NUMBERS)}"
@@ -35,8 +38,6 @@ class Bucket(VersionedStore):
         put(self.name, key, body)
 
     def _object(self, method, key, **query):
-        from urllib.parse import quote
-
         url = f"{STORAGE}/storage/v1/b/{self.name}/o/{quote(key, safe='')}"
         return google().call(f"{method} object", method, url, query=query)
 
