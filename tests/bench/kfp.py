@@ -29,7 +29,8 @@ python = "{python}"
 libraries = "image"
 tracking.uri = "https://mlflow.example"
 """
-_SDK: Final = ("google", "kfp")
+_SDK: Final = ("google.auth", "kfp")
+"""Of `google` an environment may make the outermost package by itself."""
 _TWIN: Final = """
 import sys, tempfile, time
 from kfp import compiler, dsl
@@ -58,13 +59,10 @@ _TIMES: Final = 5
 def pipeline_specs(folder: Path) -> list[Row]:
     """Compile a chain of 1,000 steps for both services, and as kfp.dsl compiles its twin."""
     write_profile(folder, _PROFILES)
-    rows = [
-        compiling(folder, "vertex", "google", _SDK),
-        compiling(folder, "kubeflow", "cluster", _SDK),
-    ]
+    rows = [compiling(folder, "Kubeflow Pipelines", "cluster", _SDK)]
     theirs = float(program(folder, _TWIN, 1000))  # once: it takes seconds
     (ours,) = in_turn(2, lambda: float(program(folder, COMPILE, "google", *_SDK)))
-    name = f"vertex: compile a chain of 1,000 steps / kfp.dsl, {_TIMES} times as fast"
+    name = f"Vertex AI: compile a chain of 1,000 steps / kfp.dsl, {_TIMES} times as fast"
     return [*rows, Row(name, f"{ours:.2f} s", f"{theirs:.2f} s", ours / theirs, 1 / _TIMES)]
 
 
