@@ -8,9 +8,9 @@ READY := .venv/.ready
 # Else each of the many processes that the tests start would compile the project's modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-INFRA := infra/testing infra/policy infra/aws infra/azure
+INFRA := infra/testing infra/policy infra/aws infra/azure infra/gcp
 # Side by side, as one of them uses one core; infra/policy is read with infra/testing.
-TYPED := . infra/testing infra/aws infra/azure
+TYPED := . infra/testing infra/aws infra/azure infra/gcp
 
 .PHONY: help demo test record-calls test-infra test-infra-cli lint bench bench-peers torch ui lock lock-infra clean
 

@@ -11,8 +11,12 @@ from pulumi.runtime.stack import register_resource_transform
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-BEARERS: Final = ("tags", "labels")
-"""What the vendors call tags."""
+BEARERS: Final = {"gcp": ("user_labels", "labels")}
+"""What the vendors call tags, where they call them otherwise; the first that a type has is meant.
+
+Google's `tags` give access, and where a type has `user_labels` its `labels` are settings.
+"""
+TAGS: Final = ("tags", "labels")
 
 
 def tag_everything(tags: Mapping[str, str]) -> None:
@@ -39,8 +43,15 @@ def _bearer(token: str) -> str | None:
     for kind in _types(pulumi.CustomResource):
         if getattr(kind, "pulumi_type", None) == token:
             inputs = inspect.signature(getattr(kind, "_internal_init", kind.__init__)).parameters
-            return next((name for name in BEARERS if name in inputs and _is_map(kind, name)), None)
+            names = BEARERS.get(token.partition(":")[0], TAGS)
+            name = next((one for one in names if one in inputs and _is_map(kind, one)), None)
+            return None if name is None else _on_the_wire(name)
     return None
+
+
+def _on_the_wire(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
 
 
 def _is_map(kind: type, name: str) -> bool:

@@ -57,6 +57,8 @@ class ZoneSuite:
         PROTECTED: Types of `prod` that no one command destroys.
         DRIFT: A type, how the name of the one that is meant ends, and what somebody changes of it.
         BEARING: Types that bear tags.
+        TAGS: What the cloud calls tags.
+        JOINT: What stands between project and stack in the tag `stack`.
     """
 
     CLOUD: ClassVar[str]
@@ -64,6 +66,8 @@ class ZoneSuite:
     PROTECTED: ClassVar[set[str]]
     DRIFT: ClassVar[tuple[str, str, dict[str, Any]]]
     BEARING: ClassVar[set[str]]
+    TAGS: ClassVar[tuple[str, ...]] = ("tags",)
+    JOINT: ClassVar[str] = "/"
 
     def test_what_is_foreseen_is_made(self, prod: tuple[Stack, Result, Result]) -> None:
         _, foreseen, made = prod
@@ -97,17 +101,20 @@ class ZoneSuite:
 
     def test_everything_that_bears_tags_has_them(self, prod: tuple[Stack, Result, Result]) -> None:
         _, _, made = prod
-        bearing = [one for one in made.resources if "tags" in one.inputs]
+        pairs = [
+            (one, next((n for n in self.TAGS if n in one.inputs), "")) for one in made.resources
+        ]
+        bearing = {one.urn: (one, one.inputs[name]) for one, name in pairs if name}
         tags = {
             "environment": "prod",
             "waterflow": "waterflow",
             "managed-by": "pulumi",
-            "stack": f"waterflow-{self.CLOUD}/prod",
+            "stack": f"waterflow-{self.CLOUD}{self.JOINT}prod",
             "team": "shop",
             "cost-center": "ml",
         }
-        assert not [one.urn for one in bearing if not one.inputs["tags"].items() >= tags.items()]
-        assert {one.type.rpartition(":")[2] for one in bearing} >= self.BEARING
+        assert not [urn for urn, (_, own) in bearing.items() if not own.items() >= tags.items()]
+        assert {one.type.rpartition(":")[2] for one, _ in bearing.values()} >= self.BEARING
 
     @pytest.mark.parametrize("stack", ["dev", "prod"])
     def test_the_application_takes_the_profile(

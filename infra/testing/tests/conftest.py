@@ -52,6 +52,9 @@ def schemas() -> Schemas:
 
 @pytest.fixture(scope="session")
 def of_cloud(schemas: Schemas) -> Callable[[str], Schemas]:
-    """What returns the schemas of a type's cloud: AWS's SDK is here, another's with its stack."""
-    azure = schemas_of(interpreter(INFRA / "azure"))
-    return lambda token: azure if token.startswith("azure-native:") else schemas
+    """What returns the schemas of a type's cloud: AWS's SDK is here, others' with their stacks."""
+    others = {
+        package: schemas_of(interpreter(INFRA / folder))
+        for package, folder in (("azure-native", "azure"), ("gcp", "gcp"))
+    }
+    return lambda token: others.get(token.partition(":")[0], schemas)

@@ -121,6 +121,53 @@ class TestAzure(SettingsSuite):
         self.refused(changes, named)
 
 
+class TestGcp(SettingsSuite):
+    CLOUD = "gcp"
+    SEVERAL = {
+        "protect": "perhaps",
+        "monthly_budget": "lots",
+        "mlflow": "app",
+        "tags": "team",
+        "prefix": None,
+    }
+
+    @pytest.mark.parametrize(
+        ("changes", "named"),
+        [
+            ({"retention_days": 0}, "retention_days: 0 is outside 1"),
+            ({"checkpoint_days": 100}, "checkpoint_days"),
+            ({"log_retention_days": 4000}, "log_retention_days: 4000 is outside 1 to 3650"),
+            ({"machine_families": ["z9"]}, "machine_families: z9"),
+            ({"machine_families": []}, "machine_families: none"),
+            ({"prefix": "Team A"}, "prefix"),
+            ({"prefix": "team-alpha", "environment": "production"}, "room for 20"),
+            ({"region": "us central"}, "region"),
+            ({"project": "Shop"}, "project"),
+            ({"tags": ["team"]}, '"team" is no KEY=VALUE'),
+            ({"tags": ["Team=shop"]}, 'tags: "Team"'),
+            ({"tags": ["team=Shop A"]}, 'tags: "Shop A"'),
+            ({"submitters": ["alice"]}, "submitters"),
+            ({"schedulers": ["team:a@example.com"]}, "schedulers"),
+            ({"ci_repository": "shop"}, "ci_repository"),
+            ({"ci_repository": "a/b", "ci_subjects": ["ref:refs/heads/*"]}, "ci_subjects"),
+            ({"data_buckets": ["gs://raw"]}, "data_buckets"),
+            ({"secrets": ["db password"]}, "secrets"),
+            ({"vpc_cidr": "10.66.0.1/24"}, "vpc_cidr"),
+            ({"vpc_cidr": "10.66.0.0/29"}, "vpc_cidr: /29 is outside /16 to /28"),
+            ({"services_address": "10.66.0.9"}, "services_address"),
+            ({"mlflow_uri": "mlflow.example.com"}, "mlflow_uri"),
+            ({"mlflow_uri": "https://m.example.com", "mlflow": "cloudrun"}, "mlflow to none"),
+            ({"billing_account": "ours"}, "billing_account"),
+            ({"alert_emails": ["nobody"]}, "alert_emails"),
+            ({"stuck_hours": 0}, "stuck_hours"),
+            ({"python": "2.7"}, "python"),
+        ],
+        ids=str,
+    )
+    def test_a_value_that_cannot_be_is_named(self, changes: dict[str, Any], named: str) -> None:
+        self.refused(changes, named)
+
+
 def test_clusters_are_named_as_azure_ml_names_them() -> None:
     machines = part("azure", "machines")
     sizes = machines.sizes(machines.FAMILIES)

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from standin.clouds import aws, azure_native
+from standin.clouds import aws, azure_native, gcp
 from standin.provider import Facts, Provider
 from standin.schema import Schemas, failures
 from standin.values import UNKNOWN
 
 FACTS = aws.FACTS
-ALL = {**aws.FACTS, **azure_native.FACTS}
+ALL = {**aws.FACTS, **azure_native.FACTS, **gcp.FACTS}
 
 
 @pytest.mark.parametrize("token", ALL)

@@ -21,6 +21,7 @@ from waterflow_vertex.emulator.routes import (
     IAM,
     PROJECTS,
     QUOTAS,
+    Call,
     How,
     Request,
     Route,
@@ -29,7 +30,7 @@ from waterflow_vertex.emulator.routes import (
 from waterflow_vertex.emulator.routes import (
     SERVICES as USAGE,
 )
-from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
+from waterflow_vertex.emulator.rpcs import Rpc, Service
 
 if TYPE_CHECKING:
     from waterflow.emulation.wire import Reply

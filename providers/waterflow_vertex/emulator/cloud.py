@@ -15,7 +15,6 @@ from waterflow_vertex.emulator import (
     custom_jobs,
     endpoints,
     errors,
-    identity,
     lineage,
     logs,
     metadata,
@@ -27,23 +26,24 @@ from waterflow_vertex.emulator import (
     refused,
     routes,
     schedules,
+    token_routes,
     uploads,
     vault,
     xml_objects,
 )
 from waterflow_vertex.emulator.calls import Calls
 from waterflow_vertex.emulator.documents import Documents
+from waterflow_vertex.emulator.entries import Logs
 from waterflow_vertex.emulator.faults import RULES
 from waterflow_vertex.emulator.grpc_wire import GrpcServer
 from waterflow_vertex.emulator.identity import Identities
-from waterflow_vertex.emulator.logs import Logs
 from waterflow_vertex.emulator.metadata import Keepers
-from waterflow_vertex.emulator.operations import Operations
+from waterflow_vertex.emulator.outcomes import Operations
 from waterflow_vertex.emulator.places import Projects
 from waterflow_vertex.emulator.router import Router, shape_of
-from waterflow_vertex.emulator.rpcs import Call
+from waterflow_vertex.emulator.routes import Call
+from waterflow_vertex.emulator.secret_data import Secrets
 from waterflow_vertex.emulator.storage import Buckets
-from waterflow_vertex.emulator.vault import Secrets
 from waterflow_vertex.emulator.world import World
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ SERVICES: Final[tuple[Service, ...]] = tuple(
     for service in module.SERVICES
 )  # fmt: skip
 """The services whose methods are answered, over HTTP and gRPC."""
-MODULES: Final = (admin, identity, metadata, objects, uploads, refused, xml_objects)
+MODULES: Final = (admin, token_routes, metadata, objects, uploads, refused, xml_objects)
 """The modules whose ROUTES are answered over HTTP; the first route that fits answers."""
 
 

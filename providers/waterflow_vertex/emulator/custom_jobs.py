@@ -15,11 +15,11 @@ from waterflow.emulation.clock import written as moment_text
 from waterflow.emulation.jobs import JobState
 from waterflow_vertex.emulator import metadata, sdk
 from waterflow_vertex.emulator.documents import listed
+from waterflow_vertex.emulator.entries import entry
 from waterflow_vertex.emulator.errors import Refusal, invalid, unanswered, unready
-from waterflow_vertex.emulator.logs import entry
 from waterflow_vertex.emulator.machines import chosen
-from waterflow_vertex.emulator.routes import VERTEX, How
-from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
+from waterflow_vertex.emulator.routes import VERTEX, Call, How
+from waterflow_vertex.emulator.rpcs import Rpc, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

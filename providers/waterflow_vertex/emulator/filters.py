@@ -140,21 +140,21 @@ class _Reader:
             return lambda entry: not inner(entry)
         if kind not in ("word", "string"):
             raise self._wrong()
+        quoted = kind == "word" and text.endswith(".") and self._at < len(self._tokens)
+        if quoted and self._peek()[0] == "string":  # labels."a/b"
+            path = [*text.strip(".").split("."), _unquoted(*self._take())]
+            return self._comparison(path)
         if self._at < len(self._tokens) and self._peek()[0] == "operator":
-            return self._comparison(self._path(kind, text))
+            path = [_unquoted(kind, text)] if kind == "string" else text.split(".")
+            return self._comparison(path)
         if self._at < len(self._tokens) and self._peek() == ("mark", "(") and kind == "word":
             raise unanswered(f"the filter function {text}()", "compare fields instead")
         return _anywhere(_unquoted(kind, text))
 
-    def _path(self, kind: str, text: str) -> list[str]:
-        path = [_unquoted(kind, text)] if kind == "string" else text.strip(".").split(".")
-        if kind == "word" and text.endswith("."):  # labels."a/b"
-            more, name = self._take()
-            path += [_unquoted(more, name)]
-        return path
-
     def _comparison(self, path: list[str]) -> Test:
-        operator = self._take()[1]
+        kind, operator = self._take()
+        if kind != "operator":
+            raise self._wrong()
         if self._at >= len(self._tokens):
             raise self._wrong()
         kind, text = self._take()
@@ -165,6 +165,8 @@ class _Reader:
         return self._test(path, operator, self._value(kind, text))
 
     def _value(self, kind: str, text: str) -> str:
+        if kind == "word" and text in ("AND", "OR", "NOT"):
+            raise self._wrong()
         # A bare time has colons, which are operators elsewhere.
         while kind == "word" and re.fullmatch(r"[\d\-]+T[\d:]*", text) and self._is(":"):
             self._at += 1

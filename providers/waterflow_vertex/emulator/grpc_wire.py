@@ -13,13 +13,13 @@ from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.server import HOST
 from waterflow_vertex.emulator import errors
 from waterflow_vertex.emulator.errors import Refusal, refused_by_fault, unanswered
-from waterflow_vertex.emulator.routes import How, service
-from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
+from waterflow_vertex.emulator.routes import Call, How, service
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
 
+    from waterflow_vertex.emulator.rpcs import Rpc, Service
     from waterflow_vertex.emulator.world import World
 
 _LOG: Final = logging.getLogger(__name__)

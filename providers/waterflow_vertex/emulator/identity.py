@@ -10,17 +10,13 @@ import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl
 
 from waterflow_vertex.emulator.errors import Refusal, invalid
-from waterflow_vertex.emulator.routes import OAUTH, How, Request, Route, json_answer
+from waterflow_vertex.emulator.routes import OAUTH
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from waterflow.emulation.wire import Reply
-    from waterflow_vertex.emulator.rpcs import Call
-    from waterflow_vertex.emulator.world import World
 
 SUBMITTER: Final = "submitter"
 """How the account is called that the emulator hands out."""
@@ -37,7 +33,6 @@ MISLEADING: Final = (
 LIFE: Final = 3599
 """Seconds that a token is taken for."""
 _ISSUER: Final = "https://accounts.google.com"
-_JWT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 @dataclass(frozen=True)
@@ -223,51 +218,6 @@ def _decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-# --- its routes -----------------------------------------------------------------------------------
-
-
-def _token(world: World, request: Request, call: Call) -> Reply:
-    """Issue a token for what an account's key has signed."""
-    del call
-    kind = request.headers.get("content-type", "")
-    text = request.body.decode("utf-8", "replace")
-    form = dict(parse_qsl(text)) if "json" not in kind else request.json
-    if form.get("grant_type") != _JWT:
-        raise Refusal(
-            "INVALID_ARGUMENT",
-            "Waterflow's emulator of Google Cloud signs in service accounts by their keys "
-            f"({_JWT}): nobody can be asked for a password here.",
-            reason="unsupported_grant_type",
-        )
-    caller, claims = world.identities.exchanged(str(form.get("assertion", "")))
-    if claims.get("target_audience"):
-        audience = str(claims["target_audience"])
-        return json_answer({"id_token": world.identities.identity(caller, audience)})
-    return json_answer(world.identities.issue(caller, str(claims.get("scope", ""))))
-
-
-def _token_info(world: World, request: Request, call: Call) -> Reply:
-    del call
-    form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
-    text = request.argument("access_token") or form.get("access_token", "")
-    held = world.identities.token(text)
-    if held is None:
-        raise Refusal("INVALID_ARGUMENT", "Invalid Value", reason="invalid_token")
-    number = subject(held.caller)
-    return json_answer(
-        {
-            "azp": number,
-            "aud": number,
-            "scope": held.scope,
-            "exp": str(int(held.end)),
-            "expires_in": str(int(held.end - time.time())),
-            "email": held.caller,
-            "email_verified": "true",
-            "access_type": "online",
-        }
-    )
-
-
 def required(value: Any, name: str) -> str:
     """Return a member of a body that must be a text.
 
@@ -277,10 +227,3 @@ def required(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise invalid(f"{name} is required.", **{name: "is required"})
     return value
-
-
-ROUTES: Final = [
-    Route("POST", OAUTH, "/token", "token", _token, How.RUN, open=True),
-    Route("GET", OAUTH, "/tokeninfo", "tokeninfo", _token_info, How.STATE, open=True),
-    Route("POST", OAUTH, "/tokeninfo", "tokeninfo", _token_info, How.STATE, open=True),
-]  # fmt: skip

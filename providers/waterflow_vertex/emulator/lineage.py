@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow_vertex.emulator import sdk
 from waterflow_vertex.emulator.documents import listed
 from waterflow_vertex.emulator.errors import invalid, missing
-from waterflow_vertex.emulator.routes import VERTEX, How
-from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
+from waterflow_vertex.emulator.routes import VERTEX, Call, How
+from waterflow_vertex.emulator.rpcs import Rpc, Service
 
 if TYPE_CHECKING:
     from waterflow_vertex.emulator.world import World

@@ -2,101 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_vertex.emulator import filters, sdk
 from waterflow_vertex.emulator.documents import cut
 from waterflow_vertex.emulator.errors import invalid, unanswered
-from waterflow_vertex.emulator.routes import LOGGING, How
-from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
+from waterflow_vertex.emulator.routes import LOGGING, Call, How
+from waterflow_vertex.emulator.rpcs import Rpc, Service
 
 if TYPE_CHECKING:
     from waterflow_vertex.emulator.world import World
 
 _TYPES: Final = f"{sdk.LOGGING}.types.logging"
 _ENTRY: Final = f"{sdk.LOGGING}.types.log_entry"
-_MOST: Final = 200_000
-"""Entries that are kept; the oldest go first."""
 _USUAL_PAGE: Final = 50
 _LARGEST_PAGE: Final = 1000
-
-
-class Logs:
-    """The part that has the log entries: message and JSON of each, in the order of their coming."""
-
-    def __init__(self) -> None:
-        self._entries: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
-
-    def add(self, entries: list[dict[str, Any]]) -> None:
-        """Keep entries, as their JSON has them.
-
-        An entry with the log, time and insertId of another is the same one.
-        """
-        with self._lock:
-            self._entries += entries
-            if len(self._entries) > _MOST:
-                del self._entries[:-_MOST]
-
-    def find(
-        self, test: filters.Test, resources: set[str], *, newest: bool
-    ) -> list[dict[str, Any]]:
-        """Return entries in the order of their times.
-
-        Args:
-            test: Which.
-            resources: `projects/ID` of those to look at.
-            newest: Whether the latest comes first.
-        """
-        with self._lock:
-            held = list(self._entries)
-        unique: dict[tuple[str, str, str], dict[str, Any]] = {}
-        for one in held:
-            if one["logName"].partition("/logs/")[0] in resources and test(one):
-                unique.setdefault((one["logName"], one["timestamp"], one["insertId"]), one)
-        return sorted(
-            unique.values(), key=lambda one: (one["timestamp"], one["insertId"]), reverse=newest
-        )
-
-    def names(self, resources: set[str]) -> list[str]:
-        """Return the names of the logs of projects."""
-        with self._lock:
-            names = {one["logName"] for one in self._entries}
-        return sorted(name for name in names if name.partition("/logs/")[0] in resources)
-
-    def remove(self, name: str) -> None:
-        """Remove all entries of a log."""
-        with self._lock:
-            self._entries = [one for one in self._entries if one["logName"] != name]
-
-    def snapshot(self) -> list[dict[str, Any]]:
-        """Return all entries as JSON."""
-        return self._entries
-
-    def restore(self, saved: list[dict[str, Any]]) -> None:
-        """Take the entries of a snapshot."""
-        self._entries = list(saved)
-
-
-def entry(name: str, moment: str, text: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return an entry as its JSON has it.
-
-    Args:
-        name: Its log: `projects/P/logs/L`.
-        moment: Its time, as text.
-        text: Its payload.
-        more: Its other members.
-    """
-    return {
-        "logName": name,
-        "insertId": uuid.uuid4().hex[:20],
-        "timestamp": moment,
-        "receiveTimestamp": moment,
-        "jsonPayload": text,
-        **more,
-    }
 
 
 # --- its methods ----------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """The metadata server: what a job learns of its project, and the tokens of its service account.
 
-Jobs find it at GCE_METADATA_HOST, an address on loopback whose path says whose account it is.
+Jobs find it at GCE_METADATA_HOST, an address on loopback whose path says whose account it is; and
+at its own name past the door, to which they say the same. Others are told that there is none.
 """
 
 from __future__ import annotations
 
+import base64
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.emulation.wire import Reply
@@ -15,7 +18,7 @@ from waterflow_vertex.emulator.routes import METADATA, How, Request, Route, json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from waterflow_vertex.emulator.rpcs import Call
+    from waterflow_vertex.emulator.routes import Call
     from waterflow_vertex.emulator.world import World
 
 _FLAVOR: Final = ("Metadata-Flavor", "Google")
@@ -57,7 +60,9 @@ def variables(world: World, account: str, project: str, location: str) -> dict[s
     """Return the variables by which Google's libraries find the metadata server in a job."""
     host = world.endpoint.partition("://")[2]
     key = world.parts["keepers"].admit(account, project, location)
+    door = world.site.access.get("HTTP_PROXY", "").replace("://", f"://{key}:@", 1)
     return {
+        **({"HTTP_PROXY": door, "http_proxy": door} if door else {}),
         "GCE_METADATA_HOST": f"{host}{_PREFIX}{key}",
         "GCE_METADATA_ROOT": f"{host}{_PREFIX}{key}",
         "GCE_METADATA_IP": f"{host}{_PREFIX}{key}",
@@ -135,7 +140,21 @@ def _account(
             raise Refusal("NOT_FOUND", f"There is no metadata at {other}.", headers=(_FLAVOR,))
 
 
-_V1: Final = f"{_PREFIX}{{key}}/computeMetadata/v1"
+def _by_name(handler: Any, world: World, request: Request, call: Call, *names: str) -> Reply:
+    """Answer at the server's own name, by what the caller has said to the door."""
+    kind, _, coded = request.headers.get("proxy-authorization", "").partition(" ")
+    try:
+        key = base64.b64decode(coded).decode().partition(":")[0] if kind == "Basic" else ""
+    except ValueError:
+        key = ""
+    if not key:
+        text = "There is no metadata server on this machine: it is no machine of Google Cloud's."
+        raise Refusal("NOT_FOUND", text)
+    return handler(world, request, call, key, *names)
+
+
+_OWN: Final = "/computeMetadata/v1"
+_V1: Final = f"{_PREFIX}{{key}}{_OWN}"
 ROUTES: Final = [
     Route("GET", METADATA, f"{_PREFIX}{{key}}", "metadata.root", _root, How.STATE, open=True),
     Route("GET", METADATA, f"{_V1}/instance/service-accounts/{{name}}", "metadata.account",
@@ -143,4 +162,11 @@ ROUTES: Final = [
     Route("GET", METADATA, f"{_V1}/instance/service-accounts/{{name}}/{{path}}",
           "metadata.account", _account, How.RUN, open=True),
     Route("GET", METADATA, f"{_V1}/{{path=**}}", "metadata.get", _value, How.STATE, open=True),
+    Route("GET", METADATA, "/", "metadata.root", partial(_by_name, _root), How.STATE, open=True),
+    Route("GET", METADATA, f"{_OWN}/instance/service-accounts/{{name}}", "metadata.account",
+          partial(_by_name, _account), How.STATE, open=True),
+    Route("GET", METADATA, f"{_OWN}/instance/service-accounts/{{name}}/{{path}}",
+          "metadata.account", partial(_by_name, _account), How.RUN, open=True),
+    Route("GET", METADATA, f"{_OWN}/{{path=**}}", "metadata.get", partial(_by_name, _value),
+          How.STATE, open=True),
 ]  # fmt: skip

@@ -11,8 +11,8 @@ from waterflow_vertex.emulator.custom_jobs import new_number
 from waterflow_vertex.emulator.documents import listed
 from waterflow_vertex.emulator.errors import invalid, missing, unready
 from waterflow_vertex.emulator.pipeline_jobs import check_labels
-from waterflow_vertex.emulator.routes import VERTEX, How
-from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
+from waterflow_vertex.emulator.routes import VERTEX, Call, How
+from waterflow_vertex.emulator.rpcs import Rpc, Service
 
 if TYPE_CHECKING:
     from waterflow_vertex.emulator.world import World

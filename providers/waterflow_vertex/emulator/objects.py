@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from waterflow.emulation.wire import Reply
-    from waterflow_vertex.emulator.rpcs import Call
+    from waterflow_vertex.emulator.routes import Call
     from waterflow_vertex.emulator.world import World
 
 _B: Final = "/storage/v1/b"
@@ -302,10 +302,10 @@ def _list(world: World, request: Request, call: Call, bucket: str) -> Reply:
     del call
     held = world.buckets.get(bucket)
     prefix, delimiter = request.argument("prefix"), request.argument("delimiter")
-    if request.argument("softDeleted") == "true":
+    if request.argument("softDeleted").lower() == "true":
         raise unanswered("soft-deleted objects", "use object versions")
     blobs = list(world.buckets.list(held, prefix))
-    if request.argument("versions") == "true":
+    if request.argument("versions").lower() == "true":
         blobs += [one for one in held.archived if one.name.startswith(prefix)]
         blobs.sort(key=lambda one: (one.name, one.generation))
     entries = grouped(

@@ -19,8 +19,8 @@ from waterflow_vertex.emulator.custom_jobs import account_of
 from waterflow_vertex.emulator.details import described
 from waterflow_vertex.emulator.documents import listed
 from waterflow_vertex.emulator.errors import Refusal, invalid, unanswered, unready
-from waterflow_vertex.emulator.routes import VERTEX, How
-from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
+from waterflow_vertex.emulator.routes import VERTEX, Call, How
+from waterflow_vertex.emulator.rpcs import Rpc, Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

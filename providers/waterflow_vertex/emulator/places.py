@@ -12,7 +12,7 @@ from waterflow_vertex.emulator.errors import Refusal, invalid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waterflow_vertex.emulator.rpcs import Call
+    from waterflow_vertex.emulator.routes import Call
 
 _LOCATION: Final = re.compile(r"[a-z]+(-[a-z]+)+\d+|global|us|eu")
 PARENT: Final = re.compile(r"projects/([^/]+)/locations/([^/]+)")

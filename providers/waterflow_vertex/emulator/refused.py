@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_vertex.emulator import sdk
 from waterflow_vertex.emulator.errors import unanswered
-from waterflow_vertex.emulator.routes import STORAGE, VERTEX, How, Request, Route
-from waterflow_vertex.emulator.rpcs import Call, Service
+from waterflow_vertex.emulator.routes import STORAGE, VERTEX, Call, How, Request, Route
+from waterflow_vertex.emulator.rpcs import Service
 
 if TYPE_CHECKING:
     from waterflow.emulation.wire import Reply

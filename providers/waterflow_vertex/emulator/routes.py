@@ -35,7 +35,7 @@ HERE: Final = "127.0.0.1"
 """This machine: where the metadata server is."""
 HOSTS: Final = (
     VERTEX, STORAGE, LOGGING, SECRETS, PROJECTS, OAUTH, CREDENTIALS, IAM, SERVICES, QUOTAS,
-    METADATA,
+    METADATA, f"{METADATA}.",
 )  # fmt: skip
 
 _SERVICES: Final = {
@@ -93,6 +93,19 @@ class Request:
         """Return a query parameter."""
         values = self.query.get(name)
         return values[-1] if values else default
+
+
+@dataclass(frozen=True)
+class Call:
+    """Who calls, and where.
+
+    Attributes:
+        caller: The caller's e-mail address.
+        host: The host that was called; "" over gRPC, where it is not told.
+    """
+
+    caller: str
+    host: str = ""
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -197,7 +210,7 @@ def read(environ: Environ, *, body: bool = True) -> Request:
         query.setdefault(name, []).append(value)
     return Request(
         method=str(environ["REQUEST_METHOD"]),
-        host=str(environ.get("HTTP_HOST", HERE)).partition(":")[0].lower(),
+        host=str(environ.get("HTTP_HOST", HERE)).partition(":")[0].lower().rstrip("."),
         path=raw.partition("?")[0],
         query=query,
         headers=headers,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_vertex.emulator import sdk
 from waterflow_vertex.emulator.errors import invalid, unanswered
-from waterflow_vertex.emulator.routes import NAME, How, Request, Route, json_answer
+from waterflow_vertex.emulator.routes import NAME, Call, How, Request, Route, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,19 +31,6 @@ _OPERATIONS: Final = frozenset({
     "GetLocation", "ListLocations",
 })  # fmt: skip
 """Methods that every service of Vertex AI has; they have services of their own."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """Who calls, and where.
-
-    Attributes:
-        caller: The caller's e-mail address.
-        host: The host that was called; "" over gRPC, where it is not told.
-    """
-
-    caller: str
-    host: str = ""
 
 
 Answer = Callable[["World", Call, Any], Any]

@@ -18,8 +18,8 @@ from waterflow_vertex.emulator import pipeline_jobs, sdk
 from waterflow_vertex.emulator.custom_jobs import new_number
 from waterflow_vertex.emulator.documents import listed
 from waterflow_vertex.emulator.errors import invalid, unanswered, unready
-from waterflow_vertex.emulator.routes import VERTEX, How
-from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
+from waterflow_vertex.emulator.routes import VERTEX, Call, How
+from waterflow_vertex.emulator.rpcs import Rpc, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

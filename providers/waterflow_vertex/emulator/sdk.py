@@ -45,10 +45,15 @@ def light() -> None:
                   for more in ("", ".transports")]  # fmt: skip
         for name in names:
             if name not in sys.modules:
-                _stand_in(name)
+                stand_in(name)
 
 
-def _stand_in(name: str) -> None:
+def stand_in(name: str) -> None:
+    """Let a package be found without what it would load.
+
+    Args:
+        name: The package.
+    """
     head, _, tail = name.rpartition(".")
     parent = importlib.import_module(head)
     module = types.ModuleType(name)

@@ -455,12 +455,11 @@ def sums(file: Path) -> tuple[str, str, int]:
             digest.update(chunk)
             check.update(chunk)
             size += len(chunk)
-    return base64.b64encode(digest.digest()).decode(), coded(check.digest()), size
-
-
-def coded(data: bytes) -> str:
-    """Return bytes in Base64."""
-    return base64.b64encode(data).decode()
+    return (
+        base64.b64encode(digest.digest()).decode(),
+        base64.b64encode(check.digest()).decode(),
+        size,
+    )
 
 
 def _plain(name: str) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from waterflow_vertex.emulator.rpcs import Call
+    from waterflow_vertex.emulator.routes import Call
     from waterflow_vertex.emulator.storage import Blob, Bucket
     from waterflow_vertex.emulator.world import World
 

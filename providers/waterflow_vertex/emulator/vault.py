@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_vertex.emulator import sdk
 from waterflow_vertex.emulator.documents import listed
 from waterflow_vertex.emulator.errors import invalid, missing, unready
-from waterflow_vertex.emulator.routes import SECRETS, How
-from waterflow_vertex.emulator.rpcs import Call, Rpc, Service
+from waterflow_vertex.emulator.routes import SECRETS, Call, How
+from waterflow_vertex.emulator.rpcs import Rpc, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from waterflow_vertex.emulator.world import World
 
 _SERVICE: Final = f"{sdk.SECRETS}.types.service"
@@ -25,33 +22,6 @@ _LARGEST: Final = 64 * 1024
 https://cloud.google.com/secret-manager/quotas
 """
 _NAME_LENGTH: Final = 255
-
-
-class Secrets:
-    """The part that has the bytes of secrets' versions."""
-
-    def __init__(self) -> None:
-        self._data: dict[str, bytes] = {}
-
-    def put(self, name: str, data: bytes) -> None:
-        """Keep the bytes of a version."""
-        self._data[name] = data
-
-    def data(self, name: str) -> bytes:
-        """Return the bytes of a version."""
-        return self._data[name]
-
-    def forget(self, name: str) -> None:
-        """Forget the bytes of a version."""
-        self._data.pop(name, None)
-
-    def snapshot(self) -> dict[str, str]:
-        """Return all bytes as JSON."""
-        return {name: base64.b64encode(data).decode() for name, data in self._data.items()}
-
-    def restore(self, saved: Mapping[str, str]) -> None:
-        """Take the bytes of a snapshot."""
-        self._data = {name: base64.b64decode(text) for name, text in saved.items()}
 
 
 KINDS: Final = {

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from waterflow.emulation.site import Site
     from waterflow_vertex.emulator.calls import Calls
     from waterflow_vertex.emulator.documents import Documents
+    from waterflow_vertex.emulator.entries import Logs
     from waterflow_vertex.emulator.identity import Identities
-    from waterflow_vertex.emulator.logs import Logs
-    from waterflow_vertex.emulator.operations import Operations
+    from waterflow_vertex.emulator.outcomes import Operations
     from waterflow_vertex.emulator.places import Projects
+    from waterflow_vertex.emulator.secret_data import Secrets
     from waterflow_vertex.emulator.storage import Buckets
-    from waterflow_vertex.emulator.vault import Secrets
 
 
 @dataclass(kw_only=True)

@@ -23,7 +23,7 @@ from waterflow_vertex.emulator.uploads import finished
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from waterflow_vertex.emulator.rpcs import Call
+    from waterflow_vertex.emulator.routes import Call
     from waterflow_vertex.emulator.storage import Bucket
     from waterflow_vertex.emulator.world import World
 

@@ -1,0 +1,1 @@
+"""Waterflow's landing zone on Google Cloud."""
