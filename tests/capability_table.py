@@ -136,7 +136,7 @@ def _outside(name: str, provider: Provider) -> str:
     del provider
     points = metadata.entry_points(group="waterflow.stores")
     own = sorted(p.name for p in points if p.value.startswith(f"waterflow_{name}."))
-    return " ".join(f"`{one}://`" for one in own if ":" not in one) or "files, https, dvc, others'"
+    return " ".join(f"`{one}://`" for one in own if ":" not in one) or "none of its own"
 
 
 _OTHER: Final[dict[str, Callable[[str, Provider], str]]] = {
