@@ -1,7 +1,7 @@
 """What a Kubeflow Pipelines API server answers about runs, read: pure.
 
-A run's `task_details` are the nodes of its Argo workflow. A task X has a pod `X-driver`, which looks
-at conditions and at the cache, and a node `X`; of a container, that holds the pod `executor`, which
+A run's `task_details` are the nodes of its Argo workflow. A task X has a pod `X-driver`, which
+looks at conditions and at the cache, and a node `X`; a container's holds the pod `executor`, which
 is skipped where the cache has answered. A node that waits for one that has failed is skipped, and
 its driver too.
 https://github.com/kubeflow/pipelines/blob/master/backend/src/v2/compiler/argocompiler
@@ -110,7 +110,7 @@ class Nodes:
             native=name,
             status=status,
             job=f"{self._id}/{name}" if status not in (Status.SKIPPED, Status.CACHED) else "",
-            kind=JOB if status not in (Status.SKIPPED,) else "",
+            kind=JOB if status is not Status.SKIPPED else "",
             origin=self._id if status is not Status.CACHED else "",
             started=moment((ran or [node])[0].get("start_time")),
             ended=moment(node.get("end_time")) if status.final else None,

@@ -1,4 +1,4 @@
-"""What a Kubeflow Pipelines server or its bucket answers, as Waterflow's errors with a next step."""
+"""What a Kubeflow Pipelines server or its bucket answers, as Waterflow's own errors."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class KubeflowSettings(
         service_account: The Kubernetes service account of the steps' pods.
         token_env: The variable that holds a bearer token.
         token_file: The file that holds one.
-        cookie_env: The variable that holds a cookie of a session, such as "authservice_session=...".
+        cookie_env: The variable that holds the cookie of a session: "authservice_session=...".
         ca_file: The certificates that the API server's is signed by.
         secret: The Kubernetes Secret whose keys are the names of `wf.secret`.
         node_selector: Labels of the nodes that pods run on.

@@ -125,8 +125,7 @@ class KubeflowService(Service[CloudDocument]):
         self, definition: Mapping[str, Any], jobs: Mapping[str, str]
     ) -> Mapping[str, Any] | None:
         """Return a document in which former results of some steps do not stand for them."""
-        renewed = reading.renewed(_spec(definition), jobs)
-        return None if renewed is None else {**definition, "pipeline_spec": renewed}
+        return {**definition, "pipeline_spec": reading.renewed(_spec(definition), jobs)}
 
     def same_steps(self, definition: Mapping[str, Any], document: CloudDocument) -> bool:
         """Say whether an execution could go on as this document."""

@@ -48,7 +48,7 @@ class VertexProvider(CloudProvider):
             secrets=True,
             requirements=self.settings.libraries == "wheelhouse",
             resume=True,
-            content_cache=True,
+            content_cache=False,
             tracks_later=True,
             hints={"instances": f"A custom job has at most {most} machines."} | self.library_hints,
         )

@@ -72,6 +72,8 @@ class ContainerJob(Job):
         """The code of google.rpc.Code of its failure."""
         self.started_at: float | None = None
         """When its containers first began, in seconds since the epoch."""
+        self.interruptions = 0
+        """How often its machines were taken away."""
         self.hosts = hosts(work)
         self._deadline = float("inf")
         self._plan: SpotPlan | None = None
@@ -116,6 +118,7 @@ class ContainerJob(Job):
                 raise self._failed("timeout")
             if why is not End.INTERRUPTED:
                 return None
+            self.interruptions += 1
             if self._plan is not None:
                 self._plan.spend()
         raise self._failed("interrupted")
