@@ -1,5 +1,7 @@
 """The registry and endpoints by Google's own clients: records, and rules that hold for them."""
 
+import json
+
 import google.auth
 import pytest
 from google.api_core import exceptions
@@ -8,6 +10,7 @@ from google.cloud import aiplatform, aiplatform_v1
 from google.cloud import resourcemanager_v3 as manager
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waterflow_vertex.emulator.calls import Calls
 
 from tests.providers.vertex.emulated import BUCKET, HOST, PARENT, PROJECT, REGION, entered
 
@@ -97,6 +100,17 @@ def test_who_and_where_is_answered():
         client(aiplatform_v1.ModelServiceClient).list_models(
             parent=f"projects/{PROJECT}/locations/europe-west4/x"
         )
+
+
+def test_calls_are_recorded_by_the_permission_that_they_need(tmp_path):
+    calls = Calls(tmp_path / "calls")
+    submitter = f"submitter@{PROJECT}.iam.gserviceaccount.com"
+    for caller in (submitter, submitter, "jobs@p.iam.gserviceaccount.com", ""):
+        calls.note(caller, "aiplatform.pipelineJobs.create", "CreatePipelineJob", PARENT)
+    calls.note(submitter, "", "token", "/token")
+    entries = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    assert [one["principal"] for one in entries] == ["submitter", "jobs"]
+    assert {one["action"] for one in entries} == {"aiplatform.pipelineJobs.create"}
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20)
