@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.cloud.document import build_key
 from waterflow.cloud.job_tracking import JobTracking, Reach, job_tracking
 from waterflow.cloud.settings import check_steps
-from waterflow.errors import Gathering
+from waterflow.errors import Gathering, UnsupportedFeatureError
 from waterflow.runs import lineage
 from waterflow_kfp import naming, parameters, types
 from waterflow_kfp.planning import KfpPlanning
@@ -112,6 +113,7 @@ def compile_pipeline(build: Build, dialect: Dialect, profile: Profile, reach: Re
             if task.kubernetes:
                 kubernetes[naming.executor(native)] = task.kubernetes
     errors.check()
+    _check_order(scopes.root, planning)
     if scopes.imports:
         components[naming.component(naming.IMPORTER)] = _importer()
         executors[naming.executor(naming.IMPORTER)] = {
@@ -137,6 +139,29 @@ def compile_pipeline(build: Build, dialect: Dialect, profile: Profile, reach: Re
     return Compiled(
         spec=spec, kubernetes=kubernetes, control=control, planning=planning, name=name, tags=tags
     )
+
+
+def _check_order(dag: Dag, planning: KfpPlanning) -> None:
+    """Refuse tasks that wait for each other: all steps of a gate wait for what one of them needs.
+
+    Raises:
+        UnsupportedFeatureError: There are such.
+    """
+    waits = {name: task.get("dependentTasks") or () for name, task in dag.tasks.items()}
+    try:
+        TopologicalSorter(waits).prepare()
+    except CycleError as error:
+        tasks: list[str] = error.args[1]
+        step = next((s for s, task in planning.native.items() if task in tasks), tasks[0])
+        raise UnsupportedFeatureError(
+            step,
+            f"a gate with steps before and after it: {', '.join(dict.fromkeys(tasks))} would wait "
+            "for each other",
+            planning.dialect.provider,
+            "Put the steps that come after it behind a gate of their own, with the same condition.",
+        ) from None
+    for child in dag.children.values():
+        _check_order(child, planning)
 
 
 def _importer() -> dict[str, Any]:

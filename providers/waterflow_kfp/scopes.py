@@ -106,7 +106,8 @@ class Scopes:
             return conditions.constant(parameter.default)
         flow = self.parameter(name)
         dag.reach(flow, {})
-        if types.native_type(parameter) == types.PLAIN.get(parameter.type):
+        plain = types.PLAIN.get(parameter.type)
+        if not parameter.optional and types.native_type(parameter) == plain:
             return conditions.scalar(flow.channel, parameter.type)
         return conditions.optional(flow.channel, parameter.type)
 

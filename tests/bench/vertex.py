@@ -146,7 +146,7 @@ print(json.dumps({
 def vertex_compile(folder: Path) -> list[Row]:
     """Compile a chain of 1,000 steps for Vertex AI, in a process without its SDK, against 0.5 s."""
     write_profile(folder, _PROFILE)
-    return [compiling(folder, "Vertex AI", "vertex", ("google", "kfp"))]
+    return [compiling(folder, "Vertex AI", "vertex", ("google.auth", "kfp"))]
 
 
 def vertex_submit(folder: Path) -> list[Row]:

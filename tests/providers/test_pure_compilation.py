@@ -24,7 +24,8 @@ from waterflow.project.profile import Profile
 
 registering = builds.pipeline(
     builds.function("load", {"raw": spec.Input("data", spec.FromParameter("raw"))}, "dataframe"),
-    builds.function("fit", {"x": "load"}, "model", resources=spec.Resources(spot=True)),
+    builds.function("fit", {"x": "load"}, "model",
+                    resources=spec.Resources(spot=sys.argv[1] != "kubeflow")),
     builds.function("measure", {"model": "fit"}, "metrics"),
     spec.Step(name="register", run=spec.Register(), outputs={"output": spec.Output("json")},
               inputs={"model": spec.Input("model", spec.FromStep("fit", "output"))},
@@ -40,16 +41,31 @@ if sys.argv[1] == "local":
     provider = LocalProvider(Path.cwd(), profile)
 elif sys.argv[1] == "azureml":
     provider = AzureMLProvider(Path.cwd(), azureml.profile())
+elif sys.argv[1] == "vertex":
+    from waterflow_vertex.provider import VertexProvider
+
+    settings = {"project": "my-project", "bucket": "my-bucket"}
+    profile = Profile("google", "vertex", settings, builds.MLFLOW, None, "waterflow.toml")
+    provider = VertexProvider(Path.cwd(), profile)
+elif sys.argv[1] == "kubeflow":
+    from waterflow_kubeflow.provider import KubeflowProvider
+
+    settings = {"host": "https://kubeflow.example", "bucket": "s3://my-bucket"}
+    profile = Profile("cluster", "kubeflow", settings, builds.MLFLOW, None, "waterflow.toml")
+    provider = KubeflowProvider(Path.cwd(), profile)
 else:
     provider = SageMakerProvider(Path.cwd(), sagemaker.profile())
 document = provider.compile(build)
-sdks = {"azure", "boto3", "botocore", "msrest", "obstore"}
-assert sdks.isdisjoint(name.partition(".")[0] for name in sys.modules)
+sdks = {"azure", "boto3", "botocore", "grpc", "kfp", "msrest", "obstore"}
+loaded = {name.partition(".")[0] for name in sys.modules}
+# Of `google` the environment itself makes the outermost package.
+assert sdks.isdisjoint(loaded) and "google.auth" not in sys.modules
 print(json.dumps([document.content, [repr(job) for job in document.jobs], document.notes]))
 """
 HOSTILE = {
     "AZURE_CLIENT_ID": "theirs", "AZURE_SUBSCRIPTION_ID": "theirs", "AZUREML_RUN_ID": "theirs",
-    "AZUREML_ROOT_RUN_ID": "theirs",
+    "AZUREML_ROOT_RUN_ID": "theirs", "GOOGLE_CLOUD_PROJECT": "theirs",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/theirs.json", "KF_PIPELINES_ENDPOINT": "https://theirs",
     "AWS_ACCESS_KEY_ID": "AKIAHOSTILE", "AWS_DEFAULT_REGION": "mars-north-1",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_PROFILE": "nobody", "AWS_REGION": "mars-north-1",
     "HOME": "/nonexistent", "MLFLOW_EXPERIMENT_NAME": "theirs",
@@ -74,7 +90,7 @@ def compiled(provider: str, environment: dict[str, str]) -> str:
     return process.stdout
 
 
-@pytest.mark.parametrize("provider", ["local", "sagemaker", "azureml"])
+@pytest.mark.parametrize("provider", ["local", "sagemaker", "azureml", "vertex", "kubeflow"])
 def test_the_same_bytes_in_an_empty_and_in_a_hostile_environment(provider: str) -> None:
     empty = compiled(provider, {})
     assert "theirs" not in empty

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from google.protobuf import json_format
 
 from waterflow_kfp.emulator.errors import SpecError, TaskError
-from waterflow_kfp.emulator.values import checked, kind
+from waterflow_kfp.emulator.values import checked, kind, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -162,6 +162,12 @@ def completed(declared: Mapping[str, Json], values: Json) -> dict[str, Any]:
     for name, spec in declared.items():
         if name in whole and (whole[name] is not None or not spec.get("isOptional")):
             whole[name] = checked(name, whole[name], kind(spec))
+            literals = plain(spec.get("literals", []))
+            if literals and whole[name] not in literals:
+                raise TaskError(
+                    f"input parameter {name} has the value {whole[name]!r}, which is none of "
+                    f"{literals}"
+                )
         elif "defaultValue" in spec:
             whole[name] = checked(name, spec["defaultValue"], kind(spec))
         elif spec.get("isOptional"):

@@ -172,7 +172,8 @@ class Graph:
             there, value = self._parameter(one)
             if there:
                 values.parameters[name] = value
-        for name, constant in constants.items():
+        # What holds placeholders comes after what they may stand for.
+        for name, constant in sorted(constants.items(), key=lambda one: "{{" in str(one[1])):
             value = structured(constant, scope(values))
             values.parameters[name] = _part(given["parameters"][name], value)
         iterator = node.spec.get("parameterIterator") or node.spec.get("artifactIterator") or {}

@@ -464,8 +464,9 @@ def sums(file: Path) -> tuple[str, str, int]:
 
 def _plain(name: str) -> bool:
     """Return whether an object's name can be a file's."""
-    parts = name.split("/")
-    return all(part not in ("", ".", "..") and len(part.encode()) <= _PART for part in parts)
+    return all(
+        part not in ("", ".", "..") and len(part.encode()) <= _PART for part in name.split("/")
+    )
 
 
 def _seen(file: Path) -> tuple[int, int, int] | None:

@@ -672,12 +672,15 @@ def test_a_fault_of_one_attempt_is_retried(tmp_path: Path, isolation: Isolation)
     assert [str(one.state) for one in task(execution, "hit").attempts] == ["FAILED", "SUCCEEDED"]
 
 
-def test_machines_that_are_taken_away_are_had_again(tmp_path: Path, isolation: Isolation) -> None:
-    machine = Machine(tmp_path, isolation, "spot=1,spot-after=0,spot-grace=0.1")
-    script = 'echo x >> "$1"; [ $(wc -l < "$1") -gt 1 ] || sleep 60'
+def test_machines_are_taken_away_when_a_checkpoint_is_written(
+    tmp_path: Path, isolation: Isolation
+) -> None:
+    machine = Machine(tmp_path, isolation, "spot=1,spot-after=600,spot-grace=0.1")
+    script = 'mkdir -p "$1"; [ -e "$1/one" ] || { touch "$1/one"; sleep 60; }'
     custom = {"customJob": {"customJob": {"displayName": "c", "jobSpec": {
         "workerPoolSpecs": [{"replicaCount": 1, "containerSpec": {
-            "imageUri": "busybox", "command": ["sh", "-c", script, "sh", "/gcs/bucket/tries"],
+            "imageUri": "busybox", "command": ["sh", "-ec", script, "sh"],
+            "args": ["/gcs/bucket/checkpoints"],
         }}],
         "scheduling": {"strategy": "SPOT"},
     }}}}  # fmt: skip
@@ -688,6 +691,7 @@ def test_machines_that_are_taken_away_are_had_again(tmp_path: Path, isolation: I
     )
     assert execution.state == "SUCCEEDED", execution.error
     assert len(task(execution, "spot").attempts) == 1
+    assert [one.interruptions for one in machine.launcher.jobs.all()] == [1]
 
 
 class _Folders:

@@ -7,10 +7,12 @@ import base64
 import functools
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 
 from waterflow_vertex.connections import STORAGE, Google
 from waterflow_vertex.emulator import Emulator
@@ -23,10 +25,14 @@ from waterflow.errors import ConflictError
 from waterflow.testing import Refusal, Refused, RemoteCloud
 from waterflow.testing.remote_project import RemoteProject
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 REGISTRY = f"{REGION}-docker.pkg.dev/{PROJECT}/waterflow"
 IMAGE = f"{REGISTRY}/ml:3.11"
 JOBS = f"https://{REGION}-aiplatform.googleapis.com/v1/projects/{PROJECT}/locations/{REGION}"
 SECRETS = f"https://secretmanager.googleapis.com/v1/projects/{PROJECT}/secrets"
+_OBJECT = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)/o/(?P<rest>.*)", re.DOTALL)
 _REFUSALS = {
     "start": ("CreatePipelineJob", 403, "PERMISSION_DENIED",
               "Permission 'aiplatform.pipelineJobs.create' denied on resource",
@@ -72,6 +78,15 @@ class VertexCloud(RemoteCloud):
 
     def start(self, *, images=None, faults=None):
         return Emulator(images=images, faults=faults, grace=2)
+
+    def request_name(self, method: str, path: str, headers: Mapping[str, str]) -> str:
+        """Return a request by its plain path; one for what is known of an object is a HEAD."""
+        plain = unquote(path)
+        match = _OBJECT.match(plain)
+        if match is None:
+            return f"{method} {plain}"
+        looks = method == "GET" and "alt=media" not in path
+        return f"{'HEAD' if looks else method} /{match['bucket']}/{match['rest']}"
 
     def through(self, url: str) -> dict[str, str]:
         folder = Path(tempfile.mkdtemp(prefix="waterflow-door-"))

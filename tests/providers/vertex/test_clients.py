@@ -50,7 +50,7 @@ def create(pipelines, spec, name, **runtime):
     return pipelines.create_pipeline_job(parent=PARENT, pipeline_job=job, pipeline_job_id=name)
 
 
-def test_the_sdk_submits_a_pipeline_and_waits_for_it(tmp_path):
+def test_the_sdk_submits_a_pipeline_and_waits_for_it(tmp_path, monkeypatch):
     script = 'mkdir -p "$1"; echo "$0 to you" | tee "$1/said"'
     word, out = "{{$.inputs.parameters['word']}}", "{{$.outputs.artifacts['out'].path}}"
     spec = pipeline({"say": container(script, word, out)}, outputs=("say",))
@@ -62,7 +62,8 @@ def test_the_sdk_submits_a_pipeline_and_waits_for_it(tmp_path):
         labels={"suite": "clients"},
     )  # fmt: skip
     job.submit()
-    job._block_until_complete()
+    monkeypatch.setattr("google.cloud.aiplatform.pipeline_jobs._JOB_WAIT_TIME", 0.1)
+    job.wait()
     assert job.state.name == "PIPELINE_STATE_SUCCEEDED"
     task = next(one for one in job.task_details if one.task_name == "say")
     assert task.execution.metadata["input:word"] == "good"

@@ -1,11 +1,16 @@
 """The registry and endpoints by Google's own clients: records, and rules that hold for them."""
 
+import json
+
+import google.auth
 import pytest
 from google.api_core import exceptions
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import aiplatform, aiplatform_v1
 from google.cloud import resourcemanager_v3 as manager
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waterflow_vertex.emulator.calls import Calls
 
 from tests.providers.vertex.emulated import BUCKET, HOST, PARENT, PROJECT, REGION, entered
 
@@ -97,6 +102,17 @@ def test_who_and_where_is_answered():
         )
 
 
+def test_calls_are_recorded_by_the_permission_that_they_need(tmp_path):
+    calls = Calls(tmp_path / "calls")
+    submitter = f"submitter@{PROJECT}.iam.gserviceaccount.com"
+    for caller in (submitter, submitter, "jobs@p.iam.gserviceaccount.com", ""):
+        calls.note(caller, "aiplatform.pipelineJobs.create", "CreatePipelineJob", PARENT)
+    calls.note(submitter, "", "token", "/token")
+    entries = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    assert [one["principal"] for one in entries] == ["submitter", "jobs"]
+    assert {one["action"] for one in entries} == {"aiplatform.pipelineJobs.create"}
+
+
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20)
 LABELS = st.dictionaries(
     st.from_regex(r"[a-z][a-z0-9_-]{0,10}", fullmatch=True),
@@ -142,3 +158,19 @@ def metadata_client(transport):
     if transport not in CLIENTS:
         CLIENTS[transport] = client(aiplatform_v1.MetadataServiceClient, transport)
     return CLIENTS[transport]
+
+
+def test_services_and_quotas_are_answered():
+    """What `waterflow doctor` asks; Google has no client of these two in the environment."""
+    credentials, _ = google.auth.default()
+    session = AuthorizedSession(credentials)
+    names = [f"projects/{PROJECT}/services/{one}.googleapis.com" for one in ("storage", "sheets")]
+    url = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services:batchGet"
+    answer = session.get(url, params={"names": names}).json()
+    assert [one["state"] for one in answer["services"]] == ["ENABLED", "DISABLED"]
+    assert session.get(url, params={"names": ["storage"]}).status_code == 400
+    assert session.get(url).status_code == 400
+    at = f"projects/{PROJECT}/locations/global/services/aiplatform.googleapis.com/quotaInfos"
+    quota = session.get(f"https://cloudquotas.googleapis.com/v1/{at}/CustomModelTrainingCPUs")
+    assert quota.json()["quotaId"] == "CustomModelTrainingCPUs"
+    assert "dimensionsInfos" not in quota.json()

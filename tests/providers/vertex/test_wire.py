@@ -209,7 +209,8 @@ job = aiplatform.PipelineJob(
     "walled", "pipeline.json", job_id="walled", pipeline_root="gs://{BUCKET}/walled"
 )
 job.submit()  # asks Resource Manager, whose address nothing overrides
-job._block_until_complete()
+aiplatform.pipeline_jobs._JOB_WAIT_TIME = 0.1
+job.wait()
 print(job.state.name)
 print(len(list(storage.Client().list_blobs("{BUCKET}", prefix="walled/"))))
 try:
