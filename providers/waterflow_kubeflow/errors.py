@@ -80,6 +80,7 @@ _CLASSES: Final = {
 _ANSWER: Final = re.compile(
     r"<Code>(?P<code>[^<]*)</Code>(?:.*?<Message>(?P<message>[^<]*)</Message>)?", re.DOTALL
 )
+_BUCKET: Final = re.compile(r"<BucketName>(?P<bucket>[^<]+)</BucketName>")
 _STATUS: Final = re.compile(r"status code: (?P<status>\d{3})")
 
 
@@ -131,6 +132,9 @@ def object_error(operation: str, error: Exception) -> WaterflowError:
     answer, status = _ANSWER.search(text), _STATUS.search(text)
     code = answer["code"] if answer else ""
     message = (answer["message"] if answer else None) or text.rpartition(" - ")[2]
+    bucket = _BUCKET.search(text)
+    if bucket is not None:
+        message = f"{message.rstrip('.')}: {bucket['bucket']}"
     number = int(status["status"]) if status else _CLASSES.get(type(error).__name__, 0)
     kind = _BUCKET_CODES.get(code) or STATUSES.get(number)
     if kind is None:

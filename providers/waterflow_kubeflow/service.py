@@ -237,7 +237,13 @@ class KubeflowService(Service[CloudDocument]):
             "experiment_id": self.experiment,
             **self.body(definition, start.parameters),
         }
-        made = self._connections.call("CreateRun", "POST", "runs", body, again=False)
+        try:
+            made = self._connections.call("CreateRun", "POST", "runs", body, again=False)
+        except ProviderError as error:
+            begun = self._of_name(name) if error.retryable else []
+            if not begun:
+                raise
+            return str(begun[0]["run_id"])  # its reply was lost
         # The server knows no tokens: of two that were started at once, the first one goes on.
         first, *others = [str(one["run_id"]) for one in self._of_name(name)] or [made["run_id"]]
         if str(made["run_id"]) in others:
