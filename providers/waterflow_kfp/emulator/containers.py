@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     Sink = Callable[["ContainerJob", str], Write]
 
 _STAND_INS: Final = Path(__file__).parent / "stand_ins"
+_CHECKPOINT: Final = re.compile(r"(?:/|gs://)[^\s=\"']*checkpoint[^\s=\"']*")
 _PORT: Final = 2222
 """Where the containers of a custom job reach each other."""
 DEADLINE_EXCEEDED: Final = 4
@@ -77,6 +79,8 @@ class ContainerJob(Job):
         self.hosts = hosts(work)
         self._deadline = float("inf")
         self._plan: SpotPlan | None = None
+        self._checkpoints: list[Path] = []
+        self._before: tuple[tuple[str, int, int], ...] = ()
 
     # --- its life ---------------------------------------------------------------------------------
 
@@ -166,6 +170,8 @@ class ContainerJob(Job):
             for host in self.hosts:
                 work.prepare(lambda path, host=host: cluster.path(host, path))
         if self._plan is not None:
+            self._checkpoints = self._folders(cluster)
+            self._before = self._written()
             self._plan.begin()
         self.started_at = self.started_at or time.time()
         why, code = cluster.run(write=self._writer, check=self._check, grace=self.grace)
@@ -182,7 +188,37 @@ class ContainerJob(Job):
         if time.monotonic() >= self._deadline:
             return End.TIMEOUT
         plan = self._plan
-        return End.INTERRUPTED if plan and plan.due(checkpointed=False) else None
+        if plan is None:
+            return None
+        written = self._written()
+        checkpointed = bool(written) and written != self._before
+        self._before = written
+        return End.INTERRUPTED if plan.due(checkpointed=checkpointed) else None
+
+    def _written(self) -> tuple[tuple[str, int, int], ...]:
+        """Return the files of the job's checkpoints, as far as its words say where these are."""
+        found: list[tuple[str, int, int]] = []
+        for folder in self._checkpoints:
+            for file in folder.rglob("*"):
+                with contextlib.suppress(OSError):
+                    there = file.stat()
+                    found.append((str(file), there.st_mtime_ns, there.st_size))
+        return tuple(sorted(found))
+
+    def _folders(self, cluster: Cluster) -> list[Path]:
+        """Return the folders whose names in a job's words say that they hold its checkpoints.
+
+        When one is written is the moment to take a machine away: the job then loses little.
+        """
+        first = self.spec.pools[0]
+        words = [*self._command(first), *self._environment(first).values()]
+        paths = {path for word in words for path in _CHECKPOINT.findall(word)}
+        held: list[Path] = []
+        for path in sorted(paths):
+            with contextlib.suppress(ValueError):  # it is below none of its mounts
+                inside = path.replace("gs://", "/gcs/", 1)
+                held.append(cluster.path(next(iter(self.hosts)), inside))
+        return held
 
     def _writer(self, host: str) -> Write:
         return self.launcher.sink(self, host)

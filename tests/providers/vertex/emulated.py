@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,10 @@ def entered(emulator):
             patch.delenv(name, raising=False)
         for name, value in emulator.environment.items():
             patch.setenv(name, value)
+        if "google.cloud.aiplatform" in sys.modules:  # it keeps the credentials of another one
+            from google.cloud.aiplatform import initializer
+
+            initializer.global_config.__init__()
         yield emulator
 
 
