@@ -24,7 +24,7 @@ from waterflow_vertex.machines import prices
 from waterflow_vertex.translation import pools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from waterflow.project.profile import Profile
     from waterflow.provider import Build
@@ -160,7 +160,11 @@ def compile_vertex(build: Build, settings: VertexSettings, profile: Profile) -> 
         definition["encryptionSpec"] = {"kmsKeyName": settings.kms_key}
     document = VertexDocument(
         **compiled.fields,
-        notes=(prices().note(settings.region), *planning.unpinned_note()),
+        notes=(
+            prices().note(settings.region),
+            *_notes(compiled.fields["jobs"]),
+            *planning.unpinned_note(),
+        ),
         definition=definition,
         shown={native: step for step, native in planning.native.items()},
         secrets=tuple(
@@ -168,6 +172,13 @@ def compile_vertex(build: Build, settings: VertexSettings, profile: Profile) -> 
         ),
     )
     return replace(document, content=content(build, definition, document))
+
+
+def _notes(jobs: Iterable[PlannedJob]) -> list[str]:
+    """Return what holds of the machines of containers, where there are any."""
+    if all(job.kind != pools.CONTAINER for job in jobs):
+        return []
+    return ["for a container Vertex AI finds a machine that fits; shown is the cheapest that does"]
 
 
 def label(text: str) -> str:

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests import capability_table
 from tests.cli.conftest import write
+from waterflow.provider import discovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,3 +29,16 @@ def test_python_and_yaml_give_one_document(
     python, yaml = (invoke("compile", name) for name in sorted(files))
     assert python.exit_code == 0, python.output
     assert yaml.stdout == python.stdout
+
+
+def test_the_table_of_what_providers_can_do_is_theirs() -> None:
+    built_in = {
+        name
+        for name, point in discovery.providers().items()
+        if point.value.startswith(f"waterflow_{name}.")
+    }
+    assert built_in <= set(capability_table.PROFILES) | {"sequential", "toycloud"}
+    assert capability_table.untold() == set()
+    assert capability_table.written() == capability_table.table(), (
+        "write it anew: python -m tests.capability_table"
+    )

@@ -258,7 +258,7 @@ def test_an_address_that_answers_nothing_is_named(site: Site, root: Path, state:
         pin(f"{site.url}/a.csv", root, state)
 
 
-@pytest.mark.parametrize(("uri", "library"), [("gs://b/k", "gcsfs"), ("az://c/k", "adlfs")])
+@pytest.mark.parametrize(("uri", "library"), [("gcs://b/k", "gcsfs"), ("az://c/k", "adlfs")])
 def test_a_store_whose_library_is_missing_names_it(
     root: Path, state: Path, uri: str, library: str
 ) -> None:
@@ -308,8 +308,8 @@ def test_a_package_gives_a_store_for_a_scheme(
         ConfigurationError, match=r"'shelf' is not understood; file, .*, s3, .* are"
     ):
         pin("shelf://a/b", root, state)
-    package("wf_shelf", "shelf = wf_shelf:Shelf\ngs = wf_shelf:Shelf")
-    for uri in ("shelf://a/b", "gs://a/b"):  # before fsspec's
+    package("wf_shelf", "shelf = wf_shelf:Shelf\ngcs = wf_shelf:Shelf")
+    for uri in ("shelf://a/b", "gcs://a/b"):  # before fsspec's
         pinned = pin(uri, root, state)
         assert pinned == Pinned(uri, "version:7", size=3)
         assert fetch(pinned, tmp_path / pinned.uri[:2]).read_text() == "version:7"

@@ -115,6 +115,8 @@ class OutsideData(ABC):
         try:
             yield
         except ProviderError as error:
+            if str(error).startswith(f"Data at {self.uri}: "):  # said by what is within
+                raise
             raise type(error)(
                 f"Data at {self.uri}: {error}",
                 provider=error.provider,

@@ -264,6 +264,17 @@ def _get_service(world: World, request: Request, call: Call, project: str, name:
     return json_answer(_service(held, name))
 
 
+def _some_services(world: World, request: Request, call: Call, project: str) -> Reply:
+    del call
+    held = world.projects.get(project, "serviceusage.services.get")
+    names = request.query.get("names") or []
+    pattern = re.compile(rf"projects/({re.escape(project)}|{held.number})/services/([^/]+)")
+    matches = [pattern.fullmatch(name) for name in names]
+    if not names or not all(matches):
+        raise invalid(f"'names' has to name services of 'projects/{project}'.")
+    return json_answer({"services": [_service(held, match[2]) for match in matches if match]})
+
+
 def _list_services(world: World, request: Request, call: Call, project: str) -> Reply:
     del call
     held = world.projects.get(project, "serviceusage.services.list")
@@ -293,6 +304,16 @@ def _quotas(
     return json_answer({"quotaInfos": []})
 
 
+def _quota(
+    world: World, request: Request, call: Call, project: str, location: str, name: str, quota: str
+) -> Reply:
+    """Answer a quota without values: the machines here have no limits but their own."""
+    del request, call
+    held = world.projects.get(project, "cloudquotas.quotas.get")
+    at = f"projects/{held.number}/locations/{location}/services/{name}/quotaInfos/{quota}"
+    return json_answer({"name": at, "quotaId": quota, "service": name})
+
+
 def _iam_request(name: str) -> Any:
     return partial(sdk.message, f"{sdk.IAM}.iam_policy_pb2", name)
 
@@ -314,6 +335,11 @@ ROUTES: Final = [
           How.STATE, "serviceusage.services.list"),
     Route("GET", USAGE, "/v1/projects/{project}/services/{name}", "services.get", _get_service,
           How.STATE, "serviceusage.services.get"),
+    Route("GET", USAGE, "/v1/projects/{project}/services:batchGet", "services.batchGet",
+          _some_services, How.STATE, "serviceusage.services.get"),
+    Route("GET", QUOTAS,
+          "/v1/projects/{project}/locations/{location}/services/{name}/quotaInfos/{quota}",
+          "quotaInfos.get", _quota, How.STATE, "cloudquotas.quotas.get"),
     Route("GET", QUOTAS, "/v1/projects/{project}/locations/{location}/services/{name}/quotaInfos",
           "quotaInfos.list", _quotas, How.STATE, "cloudquotas.quotas.get"),
 ]  # fmt: skip

@@ -60,7 +60,7 @@ class Place:
     def notes(self) -> tuple[str, ...]:
         """What plans say of it."""
         if not self.reasons:
-            return ("Vertex AI finds a machine that fits: the price is the cheapest one's",)
+            return ()
         spot = ["on spot machines: Google takes 60% to 91% off the price shown"] * self.spot
         return (f"a custom job: {', '.join(self.reasons)}", *spot)
 

@@ -2,8 +2,10 @@
 
 import json
 
+import google.auth
 import pytest
 from google.api_core import exceptions
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import aiplatform, aiplatform_v1
 from google.cloud import resourcemanager_v3 as manager
 from hypothesis import given, settings
@@ -156,3 +158,19 @@ def metadata_client(transport):
     if transport not in CLIENTS:
         CLIENTS[transport] = client(aiplatform_v1.MetadataServiceClient, transport)
     return CLIENTS[transport]
+
+
+def test_services_and_quotas_are_answered():
+    """What `waterflow doctor` asks; Google has no client of these two in the environment."""
+    credentials, _ = google.auth.default()
+    session = AuthorizedSession(credentials)
+    names = [f"projects/{PROJECT}/services/{one}.googleapis.com" for one in ("storage", "sheets")]
+    url = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services:batchGet"
+    answer = session.get(url, params={"names": names}).json()
+    assert [one["state"] for one in answer["services"]] == ["ENABLED", "DISABLED"]
+    assert session.get(url, params={"names": ["storage"]}).status_code == 400
+    assert session.get(url).status_code == 400
+    at = f"projects/{PROJECT}/locations/global/services/aiplatform.googleapis.com/quotaInfos"
+    quota = session.get(f"https://cloudquotas.googleapis.com/v1/{at}/CustomModelTrainingCPUs")
+    assert quota.json()["quotaId"] == "CustomModelTrainingCPUs"
+    assert "dimensionsInfos" not in quota.json()
