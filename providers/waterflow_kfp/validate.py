@@ -152,9 +152,10 @@ class _Validator:
             yield f"{where}: {error}"
 
     def _task(self, outer: Part, tasks: Part, task: Part) -> Iterator[str]:
-        component: Part | None = self._components.get((task.get("componentRef") or {}).get("name"))
+        reference = _reference(task)
+        component: Part | None = self._components.get(reference)
         if component is None:
-            yield f"component '{(task.get('componentRef') or {}).get('name')}' is none"
+            yield f"component '{reference}' is none"
             return
         for before in task.get("dependentTasks") or ():
             if before not in tasks:
@@ -181,11 +182,11 @@ class _Validator:
         source: Part | None
         if f"taskOutput{one}" in bound:
             output: Part = bound[f"taskOutput{one}"]
-            producer, name = output.get("producerTask"), output.get(f"output{one}Key")
+            producer, name = str(output.get("producerTask")), str(output.get(f"output{one}Key"))
             if producer not in tasks:
                 yield f"input '{key}' comes from task '{producer}', which is none beside it"
                 return
-            source = self._given(tasks[producer], kind, str(name))
+            source = self._given(tasks[producer], kind, name)
             if source is None:
                 yield f"input '{key}' comes from '{name}', which task '{producer}' does not give"
                 return
@@ -206,7 +207,7 @@ class _Validator:
 
     def _given(self, task: Part, kind: str, name: str) -> Part | None:
         """Return the declaration of an output of a task."""
-        component: Part = self._components.get((task.get("componentRef") or {}).get("name")) or {}
+        component: Part = self._components.get(_reference(task)) or {}
         return ((component.get("outputDefinitions") or {}).get(kind) or {}).get(name)
 
     def _collects(self, task: Part) -> bool:
@@ -246,8 +247,7 @@ class _Validator:
         """Yield whether a component contains itself, without end."""
         contains = {
             name: {
-                str((task.get("componentRef") or {}).get("name"))
-                for task in (component.get("dag") or {}).get("tasks", {}).values()
+                _reference(task) for task in (component.get("dag") or {}).get("tasks", {}).values()
             }
             for name, component in self._components.items()
         }
@@ -280,6 +280,10 @@ def _iterator(iterator: Part, inputs: Part) -> Iterator[str]:
             yield f"it iterates over '{name}', which is no list"
     elif not isinstance(_json(items.get("raw")), list):
         yield "it iterates over what is no list"
+
+
+def _reference(task: Part) -> str:
+    return str((task.get("componentRef") or {}).get("name"))
 
 
 def _producers(task: Part) -> Iterator[str]:
@@ -333,15 +337,15 @@ def _mismatch(kind: str, key: str, source: Part, declared: Part) -> Iterator[str
         yield f"input '{key}' is one artifact, and is given a list, or the other way round"
 
 
-def _fits(kind: str, value: Any) -> bool:
+def _fits(kind: str, value: object) -> bool:
     types = _TYPES.get(kind)
     if value is None or types is None:
         return True
     if isinstance(value, bool):
         return kind == "BOOLEAN"
-    if not isinstance(value, types):
-        return False
-    return kind != "NUMBER_INTEGER" or float(value).is_integer()
+    if isinstance(value, float) and kind == "NUMBER_INTEGER":
+        return value.is_integer()
+    return isinstance(value, types)
 
 
 def _json(text: Any) -> Any:

@@ -51,7 +51,6 @@ class KubeflowProvider(CloudProvider):
         return Capabilities(
             containers=True,
             gpu=True,
-            map_jobs=True,
             instances=1,
             spot=False,
             parameter_length=limits.PARAMETER.most,

@@ -39,7 +39,6 @@ class VertexProvider(CloudProvider):
         most = limits.MACHINES.most
         return Capabilities(
             containers=True,
-            map_jobs=True,
             gpu=True,
             instances=most,
             spot=True,

@@ -90,7 +90,7 @@ def compiled(provider: str, environment: dict[str, str]) -> str:
     return process.stdout
 
 
-@pytest.mark.parametrize("provider", ["local", "sagemaker", "azureml", "vertex"])
+@pytest.mark.parametrize("provider", ["local", "sagemaker", "azureml", "vertex", "kubeflow"])
 def test_the_same_bytes_in_an_empty_and_in_a_hostile_environment(provider: str) -> None:
     empty = compiled(provider, {})
     assert "theirs" not in empty

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,9 @@ class Upload:
             self.bucket.put(f"complete/wheels/{digest}", b"")
 
     def _upload_data(self, build: Build, document: CloudDocument) -> None:
-        if any(parameter.type == "data" for parameter in build.spec.parameters.values()):
+        # What a document of its own accord points there must be there, too.
+        said = f'"{document.none}"' in json.dumps(document.definition)
+        if said or any(one.type == "data" for one in build.spec.parameters.values()):
             self.bucket.put_new("none/none", b"")
         for uri, folder in document.copies.items():
             pinned = build.data[uri]

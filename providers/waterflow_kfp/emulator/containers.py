@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import stat
 import time
 import uuid
 from pathlib import Path
@@ -17,7 +18,7 @@ from waterflow.emulation.jobs import Job, JobRefusedError, JobState, JobTable, Q
 from waterflow_kfp.emulator.errors import INTERNAL, RESOURCE_EXHAUSTED, Failure, TaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from waterflow.emulation.sandbox import Lines, Write
     from waterflow.emulation.site import Site
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     Sink = Callable[["ContainerJob", str], Write]
 
 _STAND_INS: Final = Path(__file__).parent / "stand_ins"
-_CHECKPOINT: Final = re.compile(r"(?:/|gs://)[^\s=\"']*checkpoint[^\s=\"']*")
+_CHECKPOINTS: Final = re.compile(r"(?:/gcs/|gs://)[^\s'\"]*checkpoint[^\s'\",;]*")
+"""An address of checkpoints, as arguments and variables name it: AIP_CHECKPOINT_DIR."""
+_LOOK: Final = 0.2
+"""Seconds between looks at checkpoints."""
 _PORT: Final = 2222
 """Where the containers of a custom job reach each other."""
 DEADLINE_EXCEEDED: Final = 4
@@ -79,8 +83,7 @@ class ContainerJob(Job):
         self.hosts = hosts(work)
         self._deadline = float("inf")
         self._plan: SpotPlan | None = None
-        self._checkpoints: list[Path] = []
-        self._before: tuple[tuple[str, int, int], ...] = ()
+        self._checkpoints: _Checkpoints | None = None
 
     # --- its life ---------------------------------------------------------------------------------
 
@@ -170,9 +173,9 @@ class ContainerJob(Job):
             for host in self.hosts:
                 work.prepare(lambda path, host=host: cluster.path(host, path))
         if self._plan is not None:
-            self._checkpoints = self._folders(cluster)
-            self._before = self._written()
             self._plan.begin()
+            texts = [*cluster.parts[next(iter(self.hosts))].environment.values()]
+            self._checkpoints = _Checkpoints(work, [*texts, *self._command(first)])
         self.started_at = self.started_at or time.time()
         why, code = cluster.run(write=self._writer, check=self._check, grace=self.grace)
         if why is End.DONE and code:
@@ -187,38 +190,10 @@ class ContainerJob(Job):
             return End.STOPPED
         if time.monotonic() >= self._deadline:
             return End.TIMEOUT
-        plan = self._plan
-        if plan is None:
+        plan, checkpoints = self._plan, self._checkpoints
+        if plan is None or checkpoints is None:
             return None
-        written = self._written()
-        checkpointed = bool(written) and written != self._before
-        self._before = written
-        return End.INTERRUPTED if plan.due(checkpointed=checkpointed) else None
-
-    def _written(self) -> tuple[tuple[str, int, int], ...]:
-        """Return the files of the job's checkpoints, as far as its words say where these are."""
-        found: list[tuple[str, int, int]] = []
-        for folder in self._checkpoints:
-            for file in folder.rglob("*"):
-                with contextlib.suppress(OSError):
-                    there = file.stat()
-                    found.append((str(file), there.st_mtime_ns, there.st_size))
-        return tuple(sorted(found))
-
-    def _folders(self, cluster: Cluster) -> list[Path]:
-        """Return the folders whose names in a job's words say that they hold its checkpoints.
-
-        When one is written is the moment to take a machine away: the job then loses little.
-        """
-        first = self.spec.pools[0]
-        words = [*self._command(first), *self._environment(first).values()]
-        paths = {path for word in words for path in _CHECKPOINT.findall(word)}
-        held: list[Path] = []
-        for path in sorted(paths):
-            with contextlib.suppress(ValueError):  # it is below none of its mounts
-                inside = path.replace("gs://", "/gcs/", 1)
-                held.append(cluster.path(next(iter(self.hosts)), inside))
-        return held
+        return End.INTERRUPTED if plan.due(checkpointed=checkpoints.written()) else None
 
     def _writer(self, host: str) -> Write:
         return self.launcher.sink(self, host)
@@ -257,6 +232,44 @@ class ContainerJob(Job):
             "job": json.dumps(self.spec.origin.get("jobSpec", {})),
         }
         return {"CLUSTER_SPEC": json.dumps(spec)}
+
+
+class _Checkpoints:
+    """The folders of Cloud Storage in which a job keeps its checkpoints, and their files.
+
+    Args:
+        work: What the job runs.
+        texts: Its arguments and the values of its variables.
+    """
+
+    def __init__(self, work: Work, texts: Sequence[str]) -> None:
+        root = work.mounts.get("/gcs")
+        places = {one for text in texts for one in _CHECKPOINTS.findall(text)}
+        self._folders = [
+            root / place.removeprefix("/gcs/").removeprefix("gs://")
+            for place in sorted(places)
+            if root is not None
+        ]
+        self._before = self._last = self._seen()
+        self._next = 0.0
+
+    def written(self) -> bool:
+        """Return whether a checkpoint was written since the attempt began, and is whole."""
+        if not self._folders or time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + _LOOK
+        last, self._last = self._last, self._seen()
+        return self._last == last != self._before
+
+    def _seen(self) -> frozenset[tuple[str, int, int]]:
+        files = (file for folder in self._folders for file in folder.rglob("*"))
+        seen: set[tuple[str, int, int]] = set()
+        for file in files:
+            with contextlib.suppress(OSError):
+                about = file.stat()
+                if stat.S_ISREG(about.st_mode):
+                    seen.add((str(file), about.st_mtime_ns, about.st_size))
+        return frozenset(seen)
 
 
 class Launcher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -35,6 +36,7 @@ API: Final = "/apis/v2beta1/"
 _LOG: Final = re.compile(r"/apis/v1alpha1/runs/(?P<run>[^/]+)/nodes/(?P<pod>[^/]+)/log")
 _SECRET: Final = re.compile(r"/api/v1/namespaces/[^/]+/secrets/(?P<name>[^/]+)")
 _OURS: Final = ("/apis/", "/api/v1/namespaces/")
+_BODY: Final = "waterflow.body"
 _ID: Final = r"(?P<id>[^/:]+)"
 _VERSION: Final = r"(?P<version>[^/:]+)"
 
@@ -55,13 +57,14 @@ class Call:
 
     def body(self, model: str) -> dict[str, Any]:
         """Return the body, held against a model of the client's."""
-        return bodies.read(read_body(self._environ), model)
+        return bodies.read(_content(self._environ), model)
 
     def file(self) -> tuple[dict[str, str], str, bytes]:
         """Return the query, and the name and content of the file in a form."""
         from werkzeug import Request
 
-        uploaded = Request(self._environ).files.get("uploadfile")
+        form = {**self._environ, "wsgi.input": BytesIO(_content(self._environ))}
+        uploaded = Request(form).files.get("uploadfile")
         if uploaded is None:
             raise invalid("Failed to read the pipeline from file: no 'uploadfile' in the form")
         return self.query, str(uploaded.filename), uploaded.read()
@@ -138,7 +141,7 @@ class KubeflowCloud(Cloud):
         try:
             return self._routed(environ, path).send(start)
         except ServiceError as error:
-            read_body(environ)  # unread, it would break the connection
+            _content(environ)  # unread, it would break the connection
             return reply(error).send(start)
 
     def _routed(self, environ: Environ, path: str) -> Reply:
@@ -149,7 +152,7 @@ class KubeflowCloud(Cloud):
             text = self.runs.log(unquote(log["run"]), unquote(log["pod"]))
             return Reply(200, text.encode(), (("Content-Type", "text/plain; charset=utf-8"),))
         if (secret := _SECRET.fullmatch(path)) and method == "PUT":
-            body = bodies.plain(read_body(environ))
+            body = bodies.plain(_content(environ))
             return json_reply(self.secrets.put(unquote(secret["name"]), body))
         for verb, pattern, _, handler in self._routes:
             match = pattern.fullmatch(path)
@@ -226,6 +229,13 @@ class KubeflowCloud(Cloud):
             self.pipelines.delete(made["pipeline_id"])
             raise
         return made
+
+
+def _content(environ: Environ) -> bytes:
+    """Return a request's body, as often as it is asked for."""
+    if _BODY not in environ:
+        environ[_BODY] = read_body(environ)
+    return environ[_BODY]
 
 
 def _check_token(environ: Environ) -> None:

@@ -672,11 +672,15 @@ def test_a_fault_of_one_attempt_is_retried(tmp_path: Path, isolation: Isolation)
     assert [str(one.state) for one in task(execution, "hit").attempts] == ["FAILED", "SUCCEEDED"]
 
 
-def test_machines_that_are_taken_away_are_had_again(tmp_path: Path, isolation: Isolation) -> None:
-    machine = Machine(tmp_path, isolation, "spot=1,spot-after=0,spot-grace=0.1")
+def test_machines_are_taken_away_when_a_checkpoint_is_written(
+    tmp_path: Path, isolation: Isolation
+) -> None:
+    machine = Machine(tmp_path, isolation, "spot=1,spot-after=600,spot-grace=0.1")
+    script = 'mkdir -p "$1"; [ -e "$1/one" ] || { touch "$1/one"; sleep 60; }'
     custom = {"customJob": {"customJob": {"displayName": "c", "jobSpec": {
         "workerPoolSpecs": [{"replicaCount": 1, "containerSpec": {
-            "imageUri": "busybox", "command": ["true"],
+            "imageUri": "busybox", "command": ["sh", "-ec", script, "sh"],
+            "args": ["/gcs/bucket/checkpoints"],
         }}],
         "scheduling": {"strategy": "SPOT"},
     }}}}  # fmt: skip
