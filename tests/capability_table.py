@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import fields
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,16 +126,21 @@ def _schedules(name: str, provider: Provider) -> str:
     return "yes" if type(provider).schedules is not Provider.schedules else "no"
 
 
+def _points(group: str) -> dict[str, str]:
+    """Return the entry points as they are written: an environment may be older."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    return project["entry-points"][f"waterflow.{group}"]
+
+
 def _emulator(name: str, provider: Provider) -> str:
     del provider
-    names = {point.name for point in metadata.entry_points(group="waterflow.emulators")}
-    return f"`waterflow emulate {name}`" if name in names else "none needed"
+    return f"`waterflow emulate {name}`" if name in _points("emulators") else "none needed"
 
 
 def _outside(name: str, provider: Provider) -> str:
     del provider
-    points = metadata.entry_points(group="waterflow.stores")
-    own = sorted(p.name for p in points if p.value.startswith(f"waterflow_{name}."))
+    points = _points("stores").items()
+    own = sorted(scheme for scheme, value in points if value.startswith(f"waterflow_{name}."))
     return " ".join(f"`{one}://`" for one in own if ":" not in one) or "none of its own"
 
 
