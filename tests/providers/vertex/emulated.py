@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from waterflow_vertex.emulator.preparing import BUCKET, PROJECT, REGION
 
@@ -25,6 +28,19 @@ def entered(emulator):
             patch.delenv(name, raising=False)
         for name, value in emulator.environment.items():
             patch.setenv(name, value)
+        # gRPC reads once in a process whom it trusts, and there are several emulators.
+        trusted = Path(emulator.authorities).read_bytes()
+        roots = grpc.ssl_channel_credentials(trusted)
+        patch.setattr(grpc, "ssl_channel_credentials", lambda: roots)
+        patch.setattr(
+            grpc,
+            "compute_engine_channel_credentials",
+            lambda caller: grpc.composite_channel_credentials(roots, caller),
+        )
+        if "google.cloud.aiplatform" in sys.modules:  # it keeps the credentials of another one
+            from google.cloud.aiplatform import initializer
+
+            initializer.global_config.__init__()
         yield emulator
 
 

@@ -9,6 +9,7 @@ from waterflow_vertex.emulator import Emulator
 from waterflow_vertex.emulator.preparing import BUCKET, PROJECT, REGION
 
 from tests.providers.kfp import foreign
+from tests.providers.vertex.emulated import entered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Every pipeline of the table, submitted."""
     folder = tmp_path_factory.mktemp("foreign")
-    with Emulator(faults=foreign.FAULT, grace=2) as emulator, pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment.items():
-            patch.setenv(name, value)
+    with Emulator(faults=foreign.FAULT, grace=2) as emulator, entered(emulator):
         from google.cloud import aiplatform
 
         aiplatform.init(project=PROJECT, location=REGION, api_transport="rest")
