@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_kfp import naming, reading, runtime_values
@@ -70,6 +71,7 @@ class VertexService(Service[CloudDocument]):
         self._connections, self._bucket = connections, bucket
         self._documents: dict[str, Mapping[str, Any]] = {}
         self._definitions: dict[str, Mapping[str, Any]] = {}
+        self._reasons: dict[str, str | None] = {}
         self._logs = JobLogs(connections)
 
     @property
@@ -340,7 +342,22 @@ class VertexService(Service[CloudDocument]):
     def steps(self, execution: str) -> dict[str, NativeRun]:
         """Return the tasks that a job has begun, or that the cache or a condition has ended."""
         spec = _spec(self.definition(execution))
-        return dict(reading.native_runs(spec, self._tasks(execution)))
+        tasks = {name: self._explained(task) for name, task in self._tasks(execution).items()}
+        return dict(reading.native_runs(spec, tasks))
+
+    def _explained(self, task: TaskRun) -> TaskRun:
+        """Return a task that has failed with the reason that its job has left in the bucket.
+
+        Vertex AI itself says of a job's own failure with which code it has exited.
+        """
+        if task.status is not Status.FAILED or not task.folder:
+            return task
+        if task.folder not in self._reasons:
+            run, _, own = task.folder.rstrip("/").rpartition("/")
+            mark = self._bucket.get(f"{ROOT}/{run}/{own.rpartition('_')[0]}.failed.json")
+            self._reasons[task.folder] = json.loads(mark)["reason"] if mark else None
+        reason = self._reasons[task.folder]
+        return task if reason is None else replace(task, failure=reason)
 
     def _tasks(self, execution: str) -> dict[str, TaskRun]:
         return answers.task_runs(self._get(execution), self._bucket.uri(ROOT))

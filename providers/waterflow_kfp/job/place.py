@@ -6,8 +6,9 @@ what each part of `Place` means. On the command line `--at=in.NAME=PATH` is an i
 `result`, `wheels` and `checkpoint` are Waterflow's own, and `started` and `code` are no paths.
 
 A service that starts a lost job anew does so with a failed one too. Whether the user's step is
-tried again is decided in the job, by its supervisor: so a failure that is final leaves a mark where
-the next start of the same job looks before it does anything.
+tried again is decided in the job, by its supervisor: so a failure leaves a mark with its reason,
+and one that is final is met by the next start of the same job before it does anything. Where the
+service's own words for a failure say no more than an exit code, the mark says why.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ class Place:
         self._settings, self._paths = settings, paths
         self.wheels = Path(paths.get("wheels", HERE / "wheels"))
         if settings["marks"] and self._mark.is_file():
-            reason = json.loads(self._mark.read_bytes())["reason"]
-            raise LookupError(f"{reason} (it has failed for good: it is not tried again)")
+            mark = json.loads(self._mark.read_bytes())
+            if mark["final"]:
+                raise LookupError(f"{mark['reason']} (it has failed for good: not tried again)")
 
     # --- where things lie -----------------------------------------------------------------------
 
@@ -91,7 +93,7 @@ class Place:
 
     @property
     def _mark(self) -> Path:
-        """Where it is noted that this task has failed for good, whichever start it was."""
+        """Where it is noted why this task has failed, and whether for good."""
         task = Path(self._paths["result"]).parent.name.rpartition("_")[0]
         index = self._paths.get("index")
         return self._run / (f"{task}.failed.json" if index is None else f"{task}.{index}.json")
@@ -172,13 +174,13 @@ class Place:
             shutil.rmtree(self.checkpoint, ignore_errors=True)
 
     def tell(self, reason: str) -> None:
-        """Leave a message in the log, the spool where it is kept, and a mark if that is all."""
+        """Leave a message in the log, the spool where it is kept, and a mark."""
         print(f"waterflow: {reason}", file=sys.stderr)
         if self.rank:
             return
         self._leave()
-        if self._settings["marks"] and self._is_final():
-            self._mark.write_text(json.dumps({"reason": reason}))
+        if self._settings["marks"]:
+            self._mark.write_text(json.dumps({"reason": reason, "final": self._is_final()}))
 
     def _is_final(self) -> bool:
         """Say whether the step itself has failed, and was not ended from outside.
