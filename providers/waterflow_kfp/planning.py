@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from waterflow import spec
 from waterflow.cloud.control import programs_digest
 from waterflow.cloud.libraries import Libraries, Pinner
+from waterflow.cloud.naming import value_keys
 from waterflow.cloud.planning import EXECUTION, Planning, entry_name
 from waterflow.spec.job import step_document
 from waterflow.spec.references import sources
@@ -57,6 +58,11 @@ class KfpPlanning(Planning):
             encodings=encodings,
         )
         self.dialect, self.kept = dialect, kept
+        # Vertex AI has the file of an output parameter beside the folders of output artifacts.
+        self._keys = {
+            name: value_keys(keys, {*(self.steps[name].metrics or ()), *self.steps[name].outputs})
+            for name, keys in self._keys.items()
+        }
         self.names = TaskNames()
         self.native = {step.name: self.names.take(step.name) for step in build.spec.steps}
         self.gates = {gate.name: self.names.take(gate.name) for gate in build.spec.gates}

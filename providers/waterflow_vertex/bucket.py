@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.cloud.objects import CLIENT, RETRIES, Bucket
@@ -38,7 +39,8 @@ def bucket(connections: Connections) -> Bucket:
     settings = connections.settings
     uri = f"gs://{settings.bucket}/{settings.prefix}"
     # What is written over is known by its generation: Cloud Storage compares no ETags there.
-    return Bucket(lambda: _store(connections), uri, object_error, tag="version")
+    error = partial(object_error, bucket=settings.bucket)
+    return Bucket(lambda: _store(connections), uri, error, tag="version")
 
 
 def _store(connections: Connections) -> GCSStore:
@@ -57,7 +59,7 @@ def _store(connections: Connections) -> GCSStore:
     )
 
 
-def object_error(operation: str, error: Exception) -> WaterflowError:
+def object_error(operation: str, error: Exception, bucket: str = "") -> WaterflowError:
     """Return what obstore raised as one of Waterflow's errors.
 
     Its classes are few; the answer that it quotes holds Cloud Storage's code.
@@ -65,6 +67,7 @@ def object_error(operation: str, error: Exception) -> WaterflowError:
     Args:
         operation: The operation's name.
         error: What was raised.
+        bucket: The bucket's name, which Cloud Storage leaves out where there is none of that name.
     """
     cause = next((one for one in (error.__cause__, error.__context__) if one is not None), None)
     known = translation(cause, operation) if cause is not None else None
@@ -74,6 +77,8 @@ def object_error(operation: str, error: Exception) -> WaterflowError:
     answer, status = _ANSWER.search(text), _STATUS.search(text)
     code = answer["code"] if answer else ""
     message = (answer["message"] if answer else None) or text.rpartition(" - ")[2]
+    if code == "NoSuchBucket" and bucket:
+        message = f"{message.rstrip('.')}: {bucket}"
     name = type(error).__name__
     number = int(status["status"] or status["other"]) if status else _CLASSES.get(name, 0)
     return refusal(operation, number, "", code or name, message.partition("\n")[0])
