@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_kfp import naming, reading, runtime_values
+from waterflow_kfp.types import EXACT
 
 from waterflow.artifacts import canonical
 from waterflow.cloud.document import CloudDocument
@@ -16,7 +17,7 @@ from waterflow.cloud.naming import entity
 from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
 from waterflow.cloud.states import NativeRun, NativeStep, Outcome
 from waterflow.data.fingerprints import text_digest
-from waterflow.errors import ConflictError, NotFoundError, ProviderError
+from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
 from waterflow.project import progress
 from waterflow.provider.state import Status
 from waterflow.spec.quantities import show_size
@@ -88,6 +89,23 @@ class VertexService(Service[CloudDocument]):
     def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
         """Look at the project, its APIs, the bucket, the service accounts, quotas and secrets."""
         return Examination(self._connections).all(pipeline)
+
+    def check_parameters(self, document: CloudDocument, parameters: Mapping[str, str]) -> None:
+        """Refuse whole numbers that would arrive as others: they travel as JSON's numbers.
+
+        Raises:
+            ConfigurationError: There is one.
+        """
+        root = _spec(document.definition).get("root") or {}
+        declared = (root.get("inputDefinitions") or {}).get("parameters") or {}
+        for name, text in parameters.items():
+            if (declared.get(name) or {}).get("parameterType") != "NUMBER_INTEGER":
+                continue
+            if abs(int(text)) > EXACT:
+                raise ConfigurationError(
+                    f"Parameter '{name}' is {text}, which Vertex AI would round: it keeps whole "
+                    f"numbers up to {EXACT}. Give a smaller one, or declare the parameter as a str"
+                )
 
     # --- without asking -------------------------------------------------------------------------
 
