@@ -25,15 +25,11 @@ if TYPE_CHECKING:
     from waterflow_azureml.connections import Connections
 
 
-class AzureMLProvider(CloudProvider):
+class AzureMLProvider(CloudProvider[AzureMLSettings]):
     """Runs pipelines as pipeline jobs of Azure ML."""
 
     name: ClassVar[str] = "azureml"
-
-    @cached_property
-    def settings(self) -> AzureMLSettings:
-        """The profile's settings."""
-        return self.profile.convert(AzureMLSettings)
+    settings_type = AzureMLSettings
 
     @property
     def capabilities(self) -> Capabilities:

@@ -30,15 +30,11 @@ _KEY: Final = re.compile(r"[\w.\-]{1,253}", re.ASCII)
 """https://kubernetes.io/docs/concepts/configuration/secret/"""
 
 
-class KubeflowProvider(CloudProvider):
+class KubeflowProvider(CloudProvider[KubeflowSettings]):
     """Runs pipelines on a Kubeflow Pipelines API server."""
 
     name: ClassVar[str] = "kubeflow"
-
-    @cached_property
-    def settings(self) -> KubeflowSettings:
-        """The profile's settings."""
-        return self.profile.convert(KubeflowSettings)
+    settings_type = KubeflowSettings
 
     @property
     def capabilities(self) -> Capabilities:

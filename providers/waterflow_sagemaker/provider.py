@@ -29,15 +29,11 @@ PARAMETER_LENGTH: Final = 190
 """Characters of a parameter: it travels in one argument of 256 characters, beside its name."""
 
 
-class SageMakerProvider(CloudProvider):
+class SageMakerProvider(CloudProvider[SageMakerSettings]):
     """Runs pipelines as SageMaker pipelines."""
 
     name: ClassVar[str] = "sagemaker"
-
-    @cached_property
-    def settings(self) -> SageMakerSettings:
-        """The profile's settings."""
-        return self.profile.convert(SageMakerSettings)
+    settings_type = SageMakerSettings
 
     @property
     def capabilities(self) -> Capabilities:

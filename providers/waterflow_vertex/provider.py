@@ -23,15 +23,11 @@ if TYPE_CHECKING:
     from waterflow_vertex.connections import Connections
 
 
-class VertexProvider(CloudProvider):
+class VertexProvider(CloudProvider[VertexSettings]):
     """Runs pipelines as pipeline jobs of Vertex AI."""
 
     name: ClassVar[str] = "vertex"
-
-    @cached_property
-    def settings(self) -> VertexSettings:
-        """The profile's settings."""
-        return self.profile.convert(VertexSettings)
+    settings_type = VertexSettings
 
     @property
     def capabilities(self) -> Capabilities:

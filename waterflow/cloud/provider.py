@@ -6,9 +6,10 @@ import copy
 import os
 from abc import abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from waterflow.cloud.document import CloudDocument
+from waterflow.cloud.settings import CloudSettings
 from waterflow.errors import ConfigurationError
 from waterflow.project import STATE, state_folder
 from waterflow.project.leaks import refuse_address
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from waterflow.cloud.results import Results
     from waterflow.cloud.runs import Look, Runs
     from waterflow.cloud.service import Service
-    from waterflow.cloud.settings import CloudSettings
     from waterflow.cloud.starting import Starter
     from waterflow.cloud.tracking import Tracking
     from waterflow.provider import Artifact, Build, Check, Code, Document, LogLine, Sent, Submission
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
 
+S = TypeVar("S", bound=CloudSettings)
 
-class CloudProvider(Provider):
+
+class CloudProvider(Provider, Generic[S]):
     """Runs pipelines as managed jobs of a cloud.
 
     A provider of a cloud derives from it and adds its settings, its compiler and its checks.
@@ -44,10 +46,13 @@ class CloudProvider(Provider):
 
     # --- what a cloud brings --------------------------------------------------------------------
 
+    settings_type: ClassVar[type[CloudSettings]]
+    """The class of its profiles' settings."""
+
     @cached_property
-    def settings(self) -> CloudSettings:
-        """The profile's settings; each cloud's are of a class of its own."""
-        raise NotImplementedError
+    def settings(self) -> S:
+        """The profile's settings."""
+        return cast("S", self.profile.convert(self.settings_type))
 
     @abstractmethod
     def make_service(self) -> Service[Any]:

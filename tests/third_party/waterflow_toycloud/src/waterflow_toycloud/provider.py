@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from waterflow.cloud.provider import CloudProvider, own
@@ -23,15 +22,11 @@ if TYPE_CHECKING:
     from waterflow.provider.schedules import Schedules
 
 
-class ToyProvider(CloudProvider):
+class ToyProvider(CloudProvider[ToySettings]):
     """Runs pipelines on the toy cloud."""
 
     name: ClassVar[str] = "toycloud"
-
-    @cached_property
-    def settings(self) -> ToySettings:
-        """The profile's settings."""
-        return self.profile.convert(ToySettings)
+    settings_type = ToySettings
 
     @property
     def capabilities(self) -> Capabilities:
