@@ -19,4 +19,4 @@ def job_files(others: Mapping[str, Path]) -> Mapping[str, bytes]:
     Args:
         others: Name -> what a service's jobs need beside those that all do.
     """
-    return job_programs(_JOB / "place.py", {"gather.py": _JOB / "gather.py", **others})
+    return job_programs(_JOB / "place.py", others)

@@ -98,13 +98,11 @@ class Layout:
     def is_step(self, place: Place) -> bool:
         """Say whether a task is a step of the spec."""
         executor = self.executor(place)
-        if not executor or "importer" in executor:
-            return False
-        return place.outer is None or "parameterIterator" not in place.outer.task
+        return bool(executor) and "importer" not in executor
 
     def gate(self, place: Place) -> tuple[str, str, bool | None] | None:
         """Return the gate that a DAG belongs to: native name, gate, and side; None for no gate."""
-        if "dag" not in self.component(place) or "parameterIterator" in place.task:
+        if "dag" not in self.component(place):
             return None
         shown = str(place.task["taskInfo"]["name"])
         if not self.is_side(place):
@@ -145,13 +143,6 @@ class Layout:
                 several.setdefault(base, []).extend(steps)
             elif steps:
                 yield steps
-        items = self._places.get(naming.items_task(place.name))
-        if items is not None:
-            for kind in ("artifacts", "parameters"):
-                inputs: Mapping[str, Any] = (items.task.get("inputs") or {}).get(kind) or {}
-                for value in inputs.values():
-                    if steps := self.source(items, kind, value).steps:
-                        yield steps
         for group in several.values():
             yield tuple(dict.fromkeys(group))
 

@@ -16,12 +16,8 @@ PIPELINE: Final = f"{OWN}_pipeline"
 """The pipeline's parameter whose default is the pipeline's name as the user wrote it."""
 CONTROL: Final = f"{OWN}_control"
 WHEELS: Final = f"{OWN}_wheels"
-INDEX: Final = f"{OWN}_index"
-"""The parameter that tells a job of a map which item is its."""
 STARTED: Final = f"{OWN}_started"
 """The parameter that tells a step that registers a model when the run began."""
-COUNT: Final = f"{OWN}_items"
-"""The output parameter that lists the numbers of a map's items."""
 THEN: Final = "then"
 OTHERWISE: Final = "otherwise"
 TASK: Final = 63
@@ -35,7 +31,7 @@ class TaskNames:
     """Gives out names of tasks: lower-case letters, digits and hyphens, none twice."""
 
     def __init__(self) -> None:
-        # Sides of gates and parts of maps are called after what they belong to.
+        # Sides of gates are called after what they belong to.
         self._names = Names(TASK - len(OTHERWISE) - 1)
 
     def take(self, text: str) -> str:
@@ -61,16 +57,6 @@ def executor(task: str) -> str:
 def side_task(gate: str, *, then: bool) -> str:
     """Return the name of the task that holds one side of a gate."""
     return f"{gate}-{THEN if then else OTHERWISE}"
-
-
-def items_task(step: str) -> str:
-    """Return the name of the task that holds the jobs of a map."""
-    return f"{step}-items"
-
-
-def item_task(step: str) -> str:
-    """Return the name of the task that is one job of a map, for one item."""
-    return f"{step}-item"
 
 
 def input_path(name: str) -> str:

@@ -83,7 +83,7 @@ def native_runs(spec: Mapping[str, Any], runs: Mapping[str, NativeRun]) -> dict[
             if outcome is not None:
                 result[native] = outcome
             continue
-        run = _of_map(native, runs)
+        run = runs.get(native)
         closed = any(
             one is not None and one.status is Status.SKIPPED
             for one in (runs.get(dag) for dag in layout.around(native))
@@ -112,21 +112,6 @@ def _outcome(gate: str, runs: Mapping[str, NativeRun]) -> NativeRun | None:
             outcome=then if taken else not then,
         )  # fmt: skip
     return None
-
-
-def _of_map(native: str, runs: Mapping[str, NativeRun]) -> NativeRun | None:
-    """Return a step's run; of one that runs a job an item, that of all its jobs."""
-    run, items = runs.get(native), runs.get(naming.items_task(native))
-    if items is None or (run is not None and run.status is not Status.SKIPPED):
-        if run is None or items is None or items.started is None:
-            return run
-        return replace(run, started=items.started)
-    if items.status in (Status.SUCCEEDED, Status.CACHED):
-        return replace(items, native=native, status=Status.RUNNING, ended=None)
-    one = runs.get(naming.item_task(native))
-    if items.status is Status.FAILED and one is not None and one.failure:
-        return replace(items, native=native, failure=one.failure, job=one.job, kind=one.kind)
-    return replace(items, native=native)
 
 
 def _lacks(step: NativeStep, runs: Mapping[str, NativeRun]) -> bool:
@@ -293,10 +278,9 @@ def renewed(spec: Mapping[str, Any], jobs: Mapping[str, str]) -> dict[str, Any]:
                 arguments.append(f"{RENEWED}{mark}")
             return {**container, "args": arguments}
 
-        for one in (task, naming.item_task(task)):
-            label = naming.executor(one)
-            if label in executors:
-                executors[label] = _with_containers(executors[label], marked)
+        label = naming.executor(task)
+        if label in executors:
+            executors[label] = _with_containers(executors[label], marked)
     return {**spec, "deploymentSpec": {**spec["deploymentSpec"], "executors": executors}}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from waterflow import spec
 
-ParameterType = Literal["NUMBER_DOUBLE", "NUMBER_INTEGER", "STRING", "BOOLEAN", "LIST"]
+ParameterType = Literal["NUMBER_DOUBLE", "NUMBER_INTEGER", "STRING", "BOOLEAN"]
 
 EXACT: Final = 2**53
 """Whole numbers up to this one are exact in JSON's numbers, which parameters travel as."""

@@ -95,8 +95,7 @@ class Place:
     def _mark(self) -> Path:
         """Where it is noted why this task has failed, and whether for good."""
         task = Path(self._paths["result"]).parent.name.rpartition("_")[0]
-        index = self._paths.get("index")
-        return self._run / (f"{task}.failed.json" if index is None else f"{task}.{index}.json")
+        return self._run / f"{task}.failed.json"
 
     @property
     def checkpoint(self) -> Path | None:
