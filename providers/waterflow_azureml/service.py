@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.artifacts import canonical
 from waterflow.cloud.document import CloudDocument
+from waterflow.cloud.documents import Documents
 from waterflow.cloud.naming import entity
 from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
 from waterflow.cloud.states import NativeRun, NativeStep, Outcome
-from waterflow.data.fingerprints import text_digest
 from waterflow.errors import ConflictError, NotFoundError, ProviderError
 from waterflow.project import progress
 from waterflow.provider.state import Status
@@ -73,7 +72,7 @@ class AzureMLService(Service[CloudDocument]):
 
     def __init__(self, connections: Connections, bucket: Bucket) -> None:
         self._connections, self._bucket = connections, bucket
-        self._documents: dict[str, Mapping[str, Any]] = {}
+        self._documents = Documents(bucket, self.provider, f"in the studio: {CONSOLE}")
         self._definitions: dict[str, Mapping[str, Any]] = {}
         self._decisions: dict[str, bool | None] = {}
 
@@ -149,13 +148,12 @@ class AzureMLService(Service[CloudDocument]):
         """Put a document into the bucket under its digest, its components registered before."""
         del newest
         definition = _forced(document.definition, not cache)
-        content = canonical(dict(definition))
-        version = text_digest(content.decode())
-        self._documents[version] = definition
-        if not self._bucket.exists(_name(version)):
+
+        def register() -> None:
             self._register(wire.wired(definition, self._connections.workspace))
-            self._bucket.put_new(_name(version), content)  # tells that the others are there
-        return Deployed(self._bucket.uri(_name(version)), version)
+
+        version = self._documents.put(definition, register)
+        return Deployed(self._bucket.uri(self._documents.name(version)), version)
 
     def _register(self, wired: wire.Wired) -> None:
         """Bring the environments and the components of a document to the workspace."""
@@ -185,17 +183,7 @@ class AzureMLService(Service[CloudDocument]):
         Raises:
             NotFoundError: It is no longer in the bucket.
         """
-        if version not in self._documents:
-            content = self._bucket.get(_name(version))
-            if content is None:
-                raise NotFoundError(
-                    f"The document of the pipeline is no longer at "
-                    f"{self._bucket.uri(_name(version))}. Look at its run in the studio: {CONSOLE}",
-                    provider=self.provider,
-                    operation="read document",
-                )
-            self._documents[version] = json.loads(content)
-        return self._documents[version]
+        return self._documents.get(version)
 
     # --- starting -------------------------------------------------------------------------------
 
@@ -429,10 +417,6 @@ class AzureMLService(Service[CloudDocument]):
         target = f"{settings.prefix}/{folder}/"
         AzureStore(pinned.uri).copy(pinned, settings.account, settings.container, target)
         return True
-
-
-def _name(version: str) -> str:
-    return f"documents/{version}.json"
 
 
 def _is_literal(value: Mapping[str, Any] | None) -> bool:

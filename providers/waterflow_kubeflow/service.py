@@ -8,14 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow_kfp import reading, runtime_values
+from waterflow_kfp.service import ROOT, SpecService
 
-from waterflow.artifacts import canonical
-from waterflow.cloud.document import CloudDocument
 from waterflow.cloud.fingerprint import Side, same
 from waterflow.cloud.naming import entity
-from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
-from waterflow.cloud.states import NativeRun, NativeStep, Outcome
-from waterflow.data.fingerprints import text_digest
+from waterflow.cloud.service import Listed, Start
+from waterflow.cloud.states import NativeRun, Outcome
 from waterflow.errors import ConflictError, NotFoundError, ProviderError
 from waterflow.provider.state import Status
 from waterflow_kubeflow import answers
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
     from waterflow.provider import Check
     from waterflow_kubeflow.connections import Connections
 
-ROOT: Final = "runs"
-"""The folder below the profile's prefix where jobs have their outputs."""
 _NAME: Final = 60
 _DIGEST: Final = 12
 _LOOKED_AT: Final = 20
@@ -42,7 +38,7 @@ _LOOKED_AT: Final = 20
 _DONE: Final = (Status.SUCCEEDED, Status.CACHED)
 
 
-class KubeflowService(Service[CloudDocument]):
+class KubeflowService(SpecService):
     """Kubeflow Pipelines, for one profile; an execution is named by its run's id.
 
     Args:
@@ -53,10 +49,11 @@ class KubeflowService(Service[CloudDocument]):
     provider = "kubeflow"
     title = "Kubeflow Pipelines"
     job_names = "________-____-____-____-____________/%"
+    SPEC = "pipeline_spec"
 
     def __init__(self, connections: Connections, bucket: Bucket) -> None:
-        self._connections, self._bucket = connections, bucket
-        self._documents: dict[str, Mapping[str, Any]] = {}
+        super().__init__(bucket, f"in the UI: {connections.ui}/#/runs")
+        self._connections = connections
         self._definitions: dict[str, Mapping[str, Any]] = {}
         self._folders: dict[str, str] = {}
         self._ended: dict[str, Mapping[str, Any]] = {}
@@ -75,10 +72,6 @@ class KubeflowService(Service[CloudDocument]):
         return Examination(self._connections).all(pipeline)
 
     # --- without asking -------------------------------------------------------------------------
-
-    def short_id(self, execution: str) -> str:
-        """Return the id by which jobs know their execution: its own."""
-        return execution
 
     def link(self, execution: str) -> str:
         """Return the page of a run in the UI."""
@@ -105,81 +98,9 @@ class KubeflowService(Service[CloudDocument]):
             self._folders[run.job] = f"{above}/{folder}/"
         return self._folders[run.job]
 
-    def spool(self, run: NativeRun) -> str:
-        """Return what the names begin with of its spool: it has an output of its own."""
-        return f"{self.outputs(run)}{reading.RESULT}/"
-
-    def origin(self, definition: Mapping[str, Any]) -> Origin | None:
-        """Return what a document says of its origin."""
-        return reading.origin(_spec(definition))
-
-    def natives(self, definition: Mapping[str, Any]) -> dict[str, NativeStep]:
-        """Return the steps of a document by native name."""
-        return reading.natives(_spec(definition))
-
-    def fingerprints(self, definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
-        """Return what the cache knows the steps of a document by."""
-        return reading.fingerprints(_spec(definition))
-
-    def renewed(
-        self, definition: Mapping[str, Any], jobs: Mapping[str, str]
-    ) -> Mapping[str, Any] | None:
-        """Return a document in which former results of some steps do not stand for them."""
-        return {**definition, "pipeline_spec": reading.renewed(_spec(definition), jobs)}
-
-    def same_steps(self, definition: Mapping[str, Any], document: CloudDocument) -> bool:
-        """Say whether an execution could go on as this document."""
-        return reading.same_steps(_spec(definition), _spec(document.definition))
-
-    def declared(self, definition: Mapping[str, Any]) -> Mapping[str, str | None]:
-        """Return the texts of the defaults of a document's parameters."""
-        return reading.declared(_spec(definition))
-
-    # --- deploying ------------------------------------------------------------------------------
-
     def connect(self) -> None:
         """Make what several threads use."""
         self._connections.connect()
-
-    def newest(self, pipeline: str) -> str | None:
-        """Return nothing: a document is no version of anything here."""
-        del pipeline
-
-    def deploy(self, document: CloudDocument, newest: str | None, *, cache: bool) -> Deployed:
-        """Put a document into the bucket under its digest."""
-        del newest
-        definition: Mapping[str, Any] = document.definition
-        if not cache:
-            definition = {**definition, "pipeline_spec": reading.uncached(_spec(definition))}
-        content = canonical(dict(definition))
-        version = text_digest(content.decode())
-        self._documents[version] = definition
-        self._bucket.put_new(_name(version), content)
-        return Deployed(self._bucket.uri(_name(version)), version)
-
-    def deployed(self, pipeline: str) -> Mapping[str, Any] | None:
-        """Return the document of the newest run of a pipeline."""
-        listed = next(self.executions(pipeline), None)
-        return None if listed is None else self.definition(listed.execution)
-
-    def document(self, version: str) -> Mapping[str, Any]:
-        """Return a document that was deployed.
-
-        Raises:
-            NotFoundError: It is no longer in the bucket.
-        """
-        if version not in self._documents:
-            content = self._bucket.get(_name(version))
-            if content is None:
-                raise NotFoundError(
-                    f"The document of the pipeline is no longer at "
-                    f"{self._bucket.uri(_name(version))}. Look at its run in the UI: "
-                    f"{self._connections.ui}/#/runs",
-                    provider=self.provider,
-                    operation="read document",
-                )
-            self._documents[version] = json.loads(content)
-        return self._documents[version]
 
     # --- starting -------------------------------------------------------------------------------
 
@@ -213,17 +134,6 @@ class KubeflowService(Service[CloudDocument]):
     def _namespaced(self) -> dict[str, str]:
         namespace = self._connections.settings.namespace
         return {"namespace": namespace} if namespace else {}
-
-    def start(self, start: Start) -> str:
-        """Start a run, once for each token: its name is made of the run's id."""
-        return self._start(start, self.document(start.version))
-
-    def resume(self, execution: str, start: Start) -> str:
-        """Start a new run: what was done is answered by the cache."""
-        del execution
-        definition = self.document(start.version)
-        cached = {**definition, "pipeline_spec": reading.cached(_spec(definition))}
-        return self._start(start, cached)
 
     def _start(self, start: Start, definition: Mapping[str, Any]) -> str:
         name = self.display_name(start.run)
@@ -259,11 +169,11 @@ class KubeflowService(Service[CloudDocument]):
         """
         settings = self._connections.settings
         platforms = (definition.get("platform_spec") or {}).get("platforms")
-        spec: Any = dict(definition) if platforms else _spec(definition)
+        spec: Any = dict(definition) if platforms else self.spec_of(definition)
         body: dict[str, Any] = {
             "pipeline_spec": spec,
             "runtime_config": {
-                "parameters": runtime_values.typed(_spec(definition), parameters),
+                "parameters": runtime_values.typed(self.spec_of(definition), parameters),
                 "pipeline_root": settings.root,
             },
         }
@@ -324,7 +234,7 @@ class KubeflowService(Service[CloudDocument]):
             if origin is None or self._bucket.name(origin.build) is None:
                 continue
             self._definitions[str(run["run_id"])] = definition
-            if pipeline in (None, reading.name(_spec(definition))):
+            if pipeline in (None, reading.name(self.spec_of(definition))):
                 yield _listed(run)
 
     def sibling(self, execution: str, short_id: str) -> Listed:
@@ -346,13 +256,13 @@ class KubeflowService(Service[CloudDocument]):
 
     def _pipeline(self, execution: str) -> str:
         definition = self.definition(execution)
-        return reading.name(_spec(definition)) if definition else "none"
+        return reading.name(self.spec_of(definition)) if definition else "none"
 
     def parameters(self, execution: str) -> dict[str, str]:
         """Return the texts of a run's parameters."""
         run = self.get(execution)
         values = (run.get("runtime_config") or {}).get("parameters") or {}
-        return runtime_values.texts(_spec(_definition(run) or {"root": {}}), values)
+        return runtime_values.texts(self.spec_of(_definition(run) or {"root": {}}), values)
 
     # --- watching -------------------------------------------------------------------------------
 
@@ -364,10 +274,10 @@ class KubeflowService(Service[CloudDocument]):
         runs = self._tasks(execution)
         if any(run.status is Status.CACHED for run in runs.values()):
             runs = self._with_origins(execution, runs)
-        return dict(reading.native_runs(_spec(definition), runs))
+        return dict(reading.native_runs(self.spec_of(definition), runs))
 
     def _tasks(self, execution: str) -> dict[str, NativeRun]:
-        names = reading.tasks(_spec(self.definition(execution)))
+        names = reading.tasks(self.spec_of(self.definition(execution)))
         nodes = answers.Nodes(self.get(execution))
         return cast("dict[str, NativeRun]", nodes.runs(list(names)))
 
@@ -475,14 +385,6 @@ def named(name: str) -> str:
     """Return a filter for what has a display name, as the API takes it."""
     predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
     return json.dumps({"predicates": [predicate]})
-
-
-def _name(version: str) -> str:
-    return f"documents/{version}.json"
-
-
-def _spec(definition: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(definition.get("pipeline_spec") or definition)
 
 
 def _definition(run: Mapping[str, Any]) -> dict[str, Any]:

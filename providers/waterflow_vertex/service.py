@@ -8,15 +8,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow_kfp import naming, reading, runtime_values
+from waterflow_kfp import reading, runtime_values
+from waterflow_kfp.service import ROOT, SpecService
 from waterflow_kfp.types import EXACT
 
-from waterflow.artifacts import canonical
-from waterflow.cloud.document import CloudDocument
 from waterflow.cloud.naming import entity
-from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
-from waterflow.cloud.states import NativeRun, NativeStep, Outcome
-from waterflow.data.fingerprints import text_digest
+from waterflow.cloud.service import Listed, Start
+from waterflow.cloud.states import NativeRun, Outcome
 from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
 from waterflow.project import progress
 from waterflow.provider.state import Status
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from waterflow import spec
-    from waterflow.cloud.fingerprint import Fingerprint
+    from waterflow.cloud.document import CloudDocument
     from waterflow.cloud.objects import Bucket
     from waterflow.data import Pinned
     from waterflow.provider import Check
@@ -42,13 +40,10 @@ RUN: Final = "waterflow-run"
 DOCUMENT: Final = "waterflow-document"
 PLACE: Final = "waterflow-place"
 """Labels of a pipeline job that are noted at its start, outside of its document."""
-ROOT: Final = "runs"
-"""The folder below the profile's prefix where jobs have their outputs."""
 LABEL: Final = 63
 """Characters of a label's value: https://cloud.google.com/vertex-ai/docs/general/labels"""
 _ESCAPED: Final = {"_": "__", ".": "_1"}
 _PLAIN: Final = {text: sign for sign, text in _ESCAPED.items()}
-_DIGEST: Final = 40
 _NAME: Final = 60
 """Characters of a run's id in its job's id, which may have 128."""
 _PAGE: Final = 100
@@ -56,7 +51,7 @@ _LISTED: Final = "name,displayName,labels,createTime"
 """What is read of listed jobs, of which each may have a document of a megabyte."""
 
 
-class VertexService(Service[CloudDocument]):
+class VertexService(SpecService):
     """Vertex AI, for one profile; an execution is named by its pipeline job's id.
 
     Args:
@@ -67,10 +62,12 @@ class VertexService(Service[CloudDocument]):
     provider = "vertex"
     title = "Vertex AI"
     job_names = "pipelineJobs/%/tasks/%"
+    SPEC, DIGITS = "pipelineSpec", 40
 
     def __init__(self, connections: Connections, bucket: Bucket) -> None:
-        self._connections, self._bucket = connections, bucket
-        self._documents: dict[str, Mapping[str, Any]] = {}
+        project = connections.settings.project
+        super().__init__(bucket, f"in the console: {CONSOLE}/pipelines?project={project}")
+        self._connections = connections
         self._definitions: dict[str, Mapping[str, Any]] = {}
         self._reasons: dict[str, str | None] = {}
         self._logs = JobLogs(connections)
@@ -96,7 +93,7 @@ class VertexService(Service[CloudDocument]):
         Raises:
             ConfigurationError: There is one.
         """
-        root = _spec(document.definition).get("root") or {}
+        root = self.spec_of(document.definition).get("root") or {}
         declared = (root.get("inputDefinitions") or {}).get("parameters") or {}
         for name, text in parameters.items():
             if (declared.get(name) or {}).get("parameterType") != "NUMBER_INTEGER":
@@ -108,10 +105,6 @@ class VertexService(Service[CloudDocument]):
                 )
 
     # --- without asking -------------------------------------------------------------------------
-
-    def short_id(self, execution: str) -> str:
-        """Return the id by which jobs know their execution: its own."""
-        return execution
 
     def link(self, execution: str) -> str:
         """Return the page of a pipeline job in the console."""
@@ -139,86 +132,9 @@ class VertexService(Service[CloudDocument]):
         folder = run.folder if isinstance(run, TaskRun) else ""
         return f"{ROOT}/{folder}"
 
-    def spool(self, run: NativeRun) -> str:
-        """Return what the names begin with of its spool: it has an output of its own."""
-        return f"{self.outputs(run)}{naming.RESULT}/"
-
-    def origin(self, definition: Mapping[str, Any]) -> Origin | None:
-        """Return what a document says of its origin."""
-        return reading.origin(_spec(definition)) if definition else None
-
-    def natives(self, definition: Mapping[str, Any]) -> dict[str, NativeStep]:
-        """Return the steps of a document by native name."""
-        return reading.natives(_spec(definition))
-
-    def fingerprints(self, definition: Mapping[str, Any]) -> dict[str, Fingerprint]:
-        """Return what the cache of Vertex AI knows the steps of a document by."""
-        return reading.fingerprints(_spec(definition))
-
-    def renewed(
-        self, definition: Mapping[str, Any], jobs: Mapping[str, str]
-    ) -> Mapping[str, Any] | None:
-        """Return a document in which former results of some steps do not stand for them."""
-        return {**definition, "pipelineSpec": reading.renewed(_spec(definition), jobs)}
-
-    def same_steps(self, definition: Mapping[str, Any], document: CloudDocument) -> bool:
-        """Say whether an execution could go on as this document."""
-        return reading.same_steps(_spec(definition), _spec(document.definition))
-
-    def declared(self, definition: Mapping[str, Any]) -> Mapping[str, str | None]:
-        """Return the texts of the defaults of a document's parameters."""
-        return reading.declared(_spec(definition))
-
-    # --- deploying ------------------------------------------------------------------------------
-
     def connect(self) -> None:
         """Make what several threads use."""
         self._connections.connect()
-
-    def newest(self, pipeline: str) -> str | None:
-        """Return nothing: a document is no version of anything here."""
-        del pipeline
-
-    def deploy(self, document: CloudDocument, newest: str | None, *, cache: bool) -> Deployed:
-        """Put a document into the bucket under its digest."""
-        del newest
-        definition = document.definition
-        if not cache:
-            definition = {**definition, "pipelineSpec": reading.uncached(_spec(definition))}
-        version = self._put(definition)
-        return Deployed(self._bucket.uri(_name(version)), version)
-
-    def _put(self, definition: Mapping[str, Any]) -> str:
-        content = canonical(dict(definition))
-        version = text_digest(content.decode())[:_DIGEST]
-        if version not in self._documents:
-            self._bucket.put_new(_name(version), content)
-            self._documents[version] = definition
-        return version
-
-    def deployed(self, pipeline: str) -> Mapping[str, Any] | None:
-        """Return the document of the newest job of a pipeline."""
-        listed = next(self.executions(pipeline), None)
-        return None if listed is None else self.definition(listed.execution)
-
-    def document(self, version: str) -> Mapping[str, Any]:
-        """Return a document that was deployed.
-
-        Raises:
-            NotFoundError: It is no longer in the bucket.
-        """
-        if version not in self._documents:
-            content = self._bucket.get(_name(version))
-            if content is None:
-                raise NotFoundError(
-                    f"The document of the pipeline is no longer at "
-                    f"{self._bucket.uri(_name(version))}. Look at its run in the console: "
-                    f"{CONSOLE}/pipelines?project={self._connections.settings.project}",
-                    provider=self.provider,
-                    operation="read document",
-                )
-            self._documents[version] = json.loads(content)
-        return self._documents[version]
 
     # --- starting -------------------------------------------------------------------------------
 
@@ -230,17 +146,6 @@ class VertexService(Service[CloudDocument]):
         digest = hashlib.sha256(self._bucket.uri(run_id).encode()).hexdigest()[:12]
         name = entity(run_id.lower(), _NAME)
         return f"{name if name[0].isalpha() else f'run-{name}'}-{digest}"
-
-    def start(self, start: Start) -> str:
-        """Start a pipeline job, once for each run: its id is made of the run's."""
-        return self._start(start, self.document(start.version))
-
-    def resume(self, execution: str, start: Start) -> str:
-        """Start a new pipeline job: what was done is answered by the cache of Vertex AI."""
-        del execution
-        definition = self.document(start.version)
-        cached = reading.cached(_spec(definition))
-        return self._start(start, {**definition, "pipelineSpec": cached})
 
     def _start(self, start: Start, definition: Mapping[str, Any]) -> str:
         name = self.job_id(start.run)
@@ -271,7 +176,7 @@ class VertexService(Service[CloudDocument]):
             version: What `deploy` returned.
             run_id: The run; None for those of a schedule.
         """
-        values = runtime_values.typed(_spec(definition), parameters)
+        values = runtime_values.typed(self.spec_of(definition), parameters)
         labels = {DOCUMENT: version, PLACE: self.place}
         if run_id is not None:
             labels |= run_labels(run_id)
@@ -359,7 +264,7 @@ class VertexService(Service[CloudDocument]):
 
     def steps(self, execution: str) -> dict[str, NativeRun]:
         """Return the tasks that a job has begun, or that the cache or a condition has ended."""
-        spec = _spec(self.definition(execution))
+        spec = self.spec_of(self.definition(execution))
         tasks = {name: self._explained(task) for name, task in self._tasks(execution).items()}
         return dict(reading.native_runs(spec, tasks))
 
@@ -455,14 +360,6 @@ def run_of(labels: Mapping[str, str]) -> str | None:
     names = [RUN, *(f"{RUN}-{number}" for number in range(1, len(labels)))]
     text = "".join(labels.get(name, "") for name in names)
     return re.sub("_(.)", lambda match: _PLAIN.get(match[0]) or match[1].upper(), text)
-
-
-def _spec(definition: Mapping[str, Any]) -> Mapping[str, Any]:
-    return definition["pipelineSpec"]
-
-
-def _name(version: str) -> str:
-    return f"documents/{version}.json"
 
 
 def _listed(job: Mapping[str, Any]) -> Listed:

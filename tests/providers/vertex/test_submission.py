@@ -95,6 +95,10 @@ def service():
     return VertexService(Connections(SETTINGS), Bucket(MemoryStore, "gs://b/w", _raised))
 
 
+def deployed(service):
+    return service.deploy(SimpleNamespace(definition=DEFINITION), None, cache=True).version
+
+
 def _raised(operation, error):
     raise error
 
@@ -120,7 +124,7 @@ def told(requests, message):
 
 
 def test_a_start_is_the_vendors_create_request(heard, service):
-    version = service._put(DEFINITION)
+    version = deployed(service)
     name = service.job_id("R.1_a")
     path = f"/v1/{PARENT}/pipelineJobs/{name}"
     heard.answers["GET", path] = 404, {"error": {"code": 404, "status": "NOT_FOUND"}}
@@ -177,7 +181,7 @@ def schedules(service):
 
 
 def test_schedules_are_made_changed_paused_and_deleted_as_the_vendor_does(heard, service):
-    version = service._put(DEFINITION)
+    version = deployed(service)
     job = service.job(DEFINITION, TEXTS, version, None)
     wish = schedules(service).wish("w-fraud", CRON, job)
     kept = {**wish, "name": f"{PARENT}/schedules/7", "state": "ACTIVE"}
