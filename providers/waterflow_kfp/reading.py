@@ -151,11 +151,19 @@ def fingerprints(spec: Mapping[str, Any]) -> dict[str, Fingerprint]:
     return prints
 
 
+_APART: Final = ("executorLabel", "inputDefinitions")
+
+
 def _fingerprint(layout: Layout, place: Place) -> Fingerprint:
     cached = bool((place.task.get("cachingOptions") or {}).get("enableCache"))
     component = layout.component(place)
+    # A parameter's type is its value's, and a value that a number cannot hold travels as text.
+    taken: Mapping[str, Any] = component.get("inputDefinitions") or {}
     part = {
-        "component": {key: component[key] for key in component if key != "executorLabel"},
+        "component": {
+            **{key: one for key, one in component.items() if key not in _APART},
+            "inputArtifacts": taken.get("artifacts") or {},
+        },
         "executor": layout.executor(place),
         "artifacts": _expressions(layout, place, "artifacts"),
         "parameters": _expressions(layout, place, "parameters"),

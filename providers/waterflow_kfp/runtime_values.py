@@ -2,11 +2,59 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
+from waterflow_kfp.types import EXACT
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+
+def exact(spec: Mapping[str, Any], texts: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return a PipelineSpec that takes a run's values as they are.
+
+    Services keep parameters as JSON's numbers, which are doubles. What would arrive as another
+    number travels as text, to jobs and to conditions: those get texts of numbers from either.
+
+    Args:
+        spec: The PipelineSpec.
+        texts: Parameter -> its text.
+    """
+    types = _types(spec)
+    names = [name for name, text in texts.items() if not _holds(types.get(name, ""), text)]
+    if not names:
+        return spec
+    changed: dict[str, Any] = copy.deepcopy(dict(spec))
+    for name in names:
+        declared = changed["root"]["inputDefinitions"]["parameters"][name]
+        if "defaultValue" in declared:
+            declared["defaultValue"] = json.dumps(declared["defaultValue"])
+        declared["parameterType"] = "STRING"
+    _hand_on(changed, changed["root"], names)
+    return changed
+
+
+def _hand_on(spec: Mapping[str, Any], dag: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Let the tasks of a DAG take some of its parameters as texts."""
+    texts = set(names)
+    for task in dag["dag"]["tasks"].values():
+        component = spec["components"][task["componentRef"]["name"]]
+        bound: Mapping[str, Any] = (task.get("inputs") or {}).get("parameters") or {}
+        keys = [key for key, one in bound.items() if one.get("componentInputParameter") in texts]
+        for key in keys:
+            component["inputDefinitions"]["parameters"][key]["parameterType"] = "STRING"
+        if keys and "dag" in component:
+            _hand_on(spec, component, keys)
+
+
+def _holds(kind: str, text: str) -> bool:
+    """Say whether a parameter of a type holds a value as it is."""
+    if kind == "NUMBER_INTEGER":
+        return abs(int(text)) <= EXACT
+    return kind != "NUMBER_DOUBLE" or math.isfinite(float(text))
 
 
 def typed(spec: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from waterflow.cloud.document import CloudDocument
 from waterflow.cloud.documents import Documents
 from waterflow.cloud.service import Deployed, Origin, Service, Start
-from waterflow_kfp import naming, reading
+from waterflow_kfp import naming, reading, runtime_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,6 +122,17 @@ class SpecService(Service[CloudDocument]):
         definition = self.document(start.version)
         cached = reading.cached(self.spec_of(definition))
         return self._start(start, self._with(definition, cached))
+
+    def exact(
+        self, definition: Mapping[str, Any], parameters: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """Return a document that takes a start's parameters as they are.
+
+        Args:
+            definition: The document.
+            parameters: The native parameters' texts.
+        """
+        return self._with(definition, runtime_values.exact(self.spec_of(definition), parameters))
 
     @abstractmethod
     def _start(self, start: Start, definition: Mapping[str, Any]) -> str:

@@ -168,6 +168,7 @@ class KubeflowService(SpecService):
             parameters: The native parameters' texts.
         """
         settings = self._connections.settings
+        definition = self.exact(definition, parameters)
         platforms = (definition.get("platform_spec") or {}).get("platforms")
         spec: Any = dict(definition) if platforms else self.spec_of(definition)
         body: dict[str, Any] = {

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_kfp import reading, runtime_values
 from waterflow_kfp.service import ROOT, SpecService
-from waterflow_kfp.types import EXACT
 
 from waterflow.cloud.naming import entity
 from waterflow.cloud.service import Listed, Start
 from waterflow.cloud.states import NativeRun, Outcome
-from waterflow.errors import ConfigurationError, ConflictError, NotFoundError, ProviderError
+from waterflow.errors import ConflictError, NotFoundError, ProviderError
 from waterflow.project import progress
 from waterflow.provider.state import Status
 from waterflow.spec.quantities import show_size
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from waterflow import spec
-    from waterflow.cloud.document import CloudDocument
     from waterflow.cloud.objects import Bucket
     from waterflow.data import Pinned
     from waterflow.provider import Check
@@ -86,23 +84,6 @@ class VertexService(SpecService):
     def examine(self, pipeline: spec.Pipeline | None) -> Iterator[Check]:
         """Look at the project, its APIs, the bucket, the service accounts, quotas and secrets."""
         return Examination(self._connections).all(pipeline)
-
-    def check_parameters(self, document: CloudDocument, parameters: Mapping[str, str]) -> None:
-        """Refuse whole numbers that would arrive as others: they travel as JSON's numbers.
-
-        Raises:
-            ConfigurationError: There is one.
-        """
-        root = self.spec_of(document.definition).get("root") or {}
-        declared = (root.get("inputDefinitions") or {}).get("parameters") or {}
-        for name, text in parameters.items():
-            if (declared.get(name) or {}).get("parameterType") != "NUMBER_INTEGER":
-                continue
-            if abs(int(text)) > EXACT:
-                raise ConfigurationError(
-                    f"Parameter '{name}' is {text}, which Vertex AI would round: it keeps whole "
-                    f"numbers up to {EXACT}. Give a smaller one, or declare the parameter as a str"
-                )
 
     # --- without asking -------------------------------------------------------------------------
 
@@ -176,6 +157,7 @@ class VertexService(SpecService):
             version: What `deploy` returned.
             run_id: The run; None for those of a schedule.
         """
+        definition = self.exact(definition, parameters)
         values = runtime_values.typed(self.spec_of(definition), parameters)
         labels = {DOCUMENT: version, PLACE: self.place}
         if run_id is not None:
