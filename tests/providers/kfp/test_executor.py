@@ -1,16 +1,13 @@
-"""The executor runs pipelines that are written by hand: each rule by jobs of the shell."""
+"""Graphs and their failures: the executor's rules, by jobs of the shell."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from waterflow_kfp.emulator.execution import LOST, restored
-from waterflow_kfp.emulator.layouts import KubeflowLayout
 
 from tests.providers.kfp.running import (
     ROOT,
@@ -23,126 +20,11 @@ from tests.providers.kfp.running import (
     outer,
     output,
     parameters,
-    pipeline,
     sh,
     states,
     task,
-    walls,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from waterflow.emulation.isolation import Isolation
-
-_OUT = "{{$.outputs.parameters['out'].output_file}}"
-_IN = "{{$.inputs.parameters['x']}}"
-_DATA = "{{$.outputs.artifacts['data'].path}}"
-
-# One component of each kind; what they do is in the executors below.
-_COMPONENTS: dict[str, Any] = {
-    "say": {
-        "executorLabel": "say",
-        "inputDefinitions": parameters(x="STRING"),
-        "outputDefinitions": parameters(out="STRING"),
-    },
-    "list": {"executorLabel": "list", "outputDefinitions": parameters(out="LIST")},
-    "double": {
-        "executorLabel": "double",
-        "inputDefinitions": parameters(x="NUMBER_INTEGER"),
-        "outputDefinitions": parameters(out="NUMBER_INTEGER"),
-    },
-    "show": {
-        "executorLabel": "show",
-        "inputDefinitions": parameters(x="LIST"),
-        "outputDefinitions": parameters(out="STRING"),
-    },
-    "write": {
-        "executorLabel": "write",
-        "inputDefinitions": parameters(x="STRING"),
-        "outputDefinitions": {"artifacts": {"data": artifact()}},
-    },
-    "read": {
-        "executorLabel": "read",
-        "inputDefinitions": {"artifacts": {"data": artifact()}},
-        "outputDefinitions": parameters(out="STRING"),
-    },
-    "read-all": {
-        "executorLabel": "read-all",
-        "inputDefinitions": {"artifacts": {"data": artifact(isArtifactList=True)}},
-        "outputDefinitions": parameters(out="STRING"),
-    },
-    "fail": {"executorLabel": "fail"},
-    "sleep": {"executorLabel": "sleep"},
-    "status": {
-        "executorLabel": "status",
-        "inputDefinitions": parameters(x="TASK_FINAL_STATUS"),
-        "outputDefinitions": parameters(out="STRUCT"),
-    },
-}
-_READ_ALL = """
-import json, sys
-uris = [one["uri"] for one in json.loads(sys.argv[1])]
-open(sys.argv[2], "w").write(" ".join(open(uri.replace("gs:/", "/gcs")).read() for uri in uris))
-"""
-_EXECUTORS: dict[str, Any] = {
-    "say": sh('printf %s "$1" > "$2"', _IN, _OUT),
-    "list": sh('printf "[1, 2, 3]" > "$1"', _OUT),
-    "double": sh('printf %s $(($1 * 2)) > "$2"', _IN, _OUT),
-    "show": sh('printf %s "$1" > "$2"', _IN, _OUT),
-    "write": sh('printf %s "$1" > "$2"', _IN, _DATA),
-    "read": sh('cat "$1" > "$2"', "{{$.inputs.artifacts['data'].path}}", _OUT),
-    "read-all": {
-        "container": {
-            "image": "python",
-            "command": ["python3", "-c", _READ_ALL],
-            "args": ["{{$.inputs.artifacts['data'].value}}", _OUT],
-        }
-    },
-    "fail": sh("exit 3"),
-    "sleep": sh("trap 'echo bye; exit 1' TERM; echo up; sleep 60 & wait"),
-    "status": sh('printf %s "$1" > "$2"', _IN, _OUT),
-}
-
-
-def _pipeline(
-    tasks: dict[str, Any],
-    components: dict[str, Any] | None = None,
-    executors: dict[str, Any] | None = None,
-    **root: Any,
-) -> dict[str, Any]:
-    return pipeline(
-        tasks, {**_COMPONENTS, **(components or {})}, {**_EXECUTORS, **(executors or {})}, **root
-    )
-
-
-def _dag(tasks: dict[str, Any], **more: Any) -> dict[str, Any]:
-    outputs = more.pop("outputs", None)
-    dag: dict[str, Any] = {"tasks": tasks}
-    if outputs:
-        dag["outputs"] = outputs
-    return {"dag": dag, **more}
-
-
-def _from(subtask: str, key: str = "out") -> dict[str, Any]:
-    return {"producerSubtask": subtask, "outputParameterKey": key}
-
-
-def _value(execution: Any, name: str) -> Any:
-    return task(execution, name).outputs.parameters["out"]
-
-
-@pytest.fixture(scope="module")
-def isolation() -> Isolation:
-    """How this machine walls jobs in."""
-    return walls()
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) -> Machine:
-    """An executor without faults."""
-    return Machine(tmp_path_factory.mktemp("kfp"), isolation)
-
+from tests.providers.kfp.shell import OUT, dag, out_of, shell_pipeline, value_of
 
 # --- graphs ---------------------------------------------------------------------------------------
 
@@ -150,7 +32,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) -> M
 def test_tasks_are_given_what_others_have_made(machine: Machine) -> None:
     text = "{{$.pipeline_job_name}}:{{$.inputs.parameters['n']}}"
     execution = machine.run(
-        _pipeline(
+        shell_pipeline(
             {
                 "first": call("say", {"x": constant(text), "n": outer("n")}),
                 "second": call("write", {"x": output("first")}),
@@ -162,7 +44,7 @@ def test_tasks_are_given_what_others_have_made(machine: Machine) -> None:
         )
     )  # fmt: skip
     assert execution.state == "SUCCEEDED", execution.error
-    assert _value(execution, "third") == f"{execution.name}:7"
+    assert out_of(execution, "third") == f"{execution.name}:7"
     second = task(execution, "second")
     (data,) = second.outputs.artifacts["data"]
     assert data.uri == f"{ROOT}/123/{execution.name}/second_{second.id}/data"
@@ -180,16 +62,16 @@ def test_a_loop_iterates_and_what_it_made_is_collected(machine: Machine) -> None
             "artifacts": {"files": artifact(isArtifactList=True)},
         },
     }
-    inner = _dag(
+    inner = dag(
         {"twice": call("double", {"x": outer("n")})},
         inputDefinitions=parameters(n="NUMBER_INTEGER"),
         outputDefinitions=parameters(all="LIST"),
-        outputs={"parameters": {"all": {"valueFromParameter": _from("twice")}}},
+        outputs={"parameters": {"all": {"valueFromParameter": value_of("twice")}}},
     )
     part = {"componentInputParameter": "item", "parameterExpressionSelector": ""}
     a = {**part, "parameterExpressionSelector": 'parseJson(string_value)["a"]'}
     b = {**part, "parameterExpressionSelector": 'parseJson(string_value)["b"]'}
-    loop = _dag(
+    loop = dag(
         {
             "double": call("double", {"x": a}),
             "write": call("write", {"x": a}),
@@ -200,8 +82,8 @@ def test_a_loop_iterates_and_what_it_made_is_collected(machine: Machine) -> None
         },
         outputs={
             "parameters": {
-                "doubled": {"valueFromParameter": _from("double")},
-                "nested": {"valueFromParameter": _from("inner", "all")},
+                "doubled": {"valueFromParameter": value_of("double")},
+                "nested": {"valueFromParameter": value_of("inner", "all")},
             },
             "artifacts": {"files": {"artifactSelectors": [
                 {"producerSubtask": "write", "outputArtifactKey": "data"}
@@ -211,7 +93,7 @@ def test_a_loop_iterates_and_what_it_made_is_collected(machine: Machine) -> None
     )  # fmt: skip
     raw = json.dumps([{"a": 1, "b": [1, 2]}, {"a": 3, "b": []}, {"a": 5, "b": [7]}])
     execution = machine.run(
-        _pipeline(
+        shell_pipeline(
             {
                 "loop": call(
                     "comp-loop", parameterIterator={"itemInput": "item", "items": {"raw": raw}},
@@ -229,7 +111,7 @@ def test_a_loop_iterates_and_what_it_made_is_collected(machine: Machine) -> None
         )
     )  # fmt: skip
     assert execution.state == "SUCCEEDED", execution.error
-    shown = {name: _value(execution, name) for name in ("doubled", "nested", "files", "none")}
+    shown = {name: out_of(execution, name) for name in ("doubled", "nested", "files", "none")}
     assert shown == {
         "doubled": "[2, 6, 10]", "nested": "[[2, 4], [], [14]]", "files": "1 3 5", "none": "[]",
     }  # fmt: skip
@@ -243,7 +125,7 @@ def test_a_loop_iterates_and_what_it_made_is_collected(machine: Machine) -> None
 
 
 def test_a_loop_goes_over_a_list_of_artifacts(machine: Machine) -> None:
-    many = _dag(
+    many = dag(
         {"write": call("write", {"x": outer("n")})},
         inputDefinitions=parameters(n="STRING"),
         outputDefinitions={"artifacts": {"files": artifact(isArtifactList=True)}},
@@ -251,14 +133,14 @@ def test_a_loop_goes_over_a_list_of_artifacts(machine: Machine) -> None:
             {"producerSubtask": "write", "outputArtifactKey": "data"}
         ]}}},
     )  # fmt: skip
-    each = _dag(
+    each = dag(
         {"read": call("read", None, {"data": {"componentInputArtifact": "file"}})},
         inputDefinitions={"artifacts": {"file": artifact()}},
         outputDefinitions=parameters(texts="LIST"),
-        outputs={"parameters": {"texts": {"valueFromParameter": _from("read")}}},
+        outputs={"parameters": {"texts": {"valueFromParameter": value_of("read")}}},
     )
     execution = machine.run(
-        _pipeline(
+        shell_pipeline(
             {
                 "many": call(
                     "comp-many",
@@ -285,12 +167,12 @@ def test_one_of_several_branches_is_taken(
 ) -> None:
     def branch(text: str) -> dict[str, Any]:
         given = {"x": constant(text)}
-        return _dag(
+        return dag(
             {"say": call("say", given), "write": call("write", given)},
             inputDefinitions=parameters(coin="STRING"),
             outputDefinitions={**parameters(out="STRING"), "artifacts": {"data": artifact()}},
             outputs={
-                "parameters": {"out": {"valueFromParameter": _from("say")}},
+                "parameters": {"out": {"valueFromParameter": value_of("say")}},
                 "artifacts": {"data": {"artifactSelectors": [
                     {"producerSubtask": "write", "outputArtifactKey": "data"}
                 ]}},
@@ -301,13 +183,13 @@ def test_one_of_several_branches_is_taken(
         full = f"inputs.parameter_values['coin'] == '{condition}'"
         return call(component, {"coin": outer("coin")}, triggerPolicy={"condition": full})
 
-    branches = _dag(
+    branches = dag(
         {"then": when("comp-one", "heads"), "else": when("comp-two", "tails")},
         inputDefinitions=parameters(coin="STRING"),
         outputDefinitions={**parameters(out="STRING"), "artifacts": {"data": artifact()}},
         outputs={
             "parameters": {"out": {"valueFromOneof": {"parameterSelectors": [
-                _from("then"), _from("else")
+                value_of("then"), value_of("else")
             ]}}},
             "artifacts": {"data": {"artifactSelectors": [
                 {"producerSubtask": one, "outputArtifactKey": "data"} for one in ("then", "else")
@@ -315,7 +197,7 @@ def test_one_of_several_branches_is_taken(
         },
     )  # fmt: skip
     execution = machine.run(
-        _pipeline(
+        shell_pipeline(
             {
                 "branches": call("comp-branches", {"coin": outer("coin")}),
                 "after": call("say", {"x": output("branches")}),
@@ -335,12 +217,12 @@ def test_one_of_several_branches_is_taken(
         assert "input parameter x is required" in str(task(execution, "after").error)
         return
     assert execution.state == "SUCCEEDED", execution.error
-    assert (_value(execution, "after"), _value(execution, "file")) == (expected, expected)
+    assert (out_of(execution, "after"), out_of(execution, "file")) == (expected, expected)
 
 
 def test_what_follows_an_untriggered_task_is_not_triggered(machine: Machine) -> None:
     execution = machine.run(
-        _pipeline(
+        shell_pipeline(
             {
                 "never": call(
                     "say", {"x": constant("a")},
@@ -366,9 +248,9 @@ def test_what_follows_an_untriggered_task_is_not_triggered(machine: Machine) -> 
 def test_a_failure_ends_the_run_as_its_policy_says(
     machine: Machine, policy: str, other: str
 ) -> None:
-    guarded = _dag({"bad": call("fail"), "good": call("say", {"x": constant("1")})})
+    guarded = dag({"bad": call("fail"), "good": call("say", {"x": constant("1")})})
     execution = machine.run(
-        _pipeline(
+        shell_pipeline(
             {
                 "guarded": call("comp-guarded"),
                 "after": call("say", {"x": constant("2")}, dependentTasks=["guarded"]),
@@ -391,7 +273,7 @@ def test_a_failure_ends_the_run_as_its_policy_says(
     assert "The failed tasks are: [guarded]" in execution.error.message
     there = states(execution)
     assert (there["bad"], there["after"], there["slow"]) == ("FAILED", "NOT_TRIGGERED", other)
-    status = _value(execution, "exit")
+    status = out_of(execution, "exit")
     assert (status["state"], status["pipelineTaskName"]) == ("FAILED", "guarded")
     assert status["pipelineJobResourceName"] == execution.name
     assert "[bad]" in status["error"]["message"]
@@ -416,7 +298,7 @@ def test_a_task_is_tried_again_after_its_back_off(machine: Machine) -> None:
             machine.clock.advance(1000)
 
     execution = machine.run(
-        _pipeline(
+        shell_pipeline(
             {"flaky": call("flaky", retryPolicy={
                 "maxRetryCount": 3, "backoffDuration": "300s", "backoffFactor": 2.0,
                 "backoffMaxDuration": "900s",
@@ -434,7 +316,7 @@ def test_a_task_is_tried_again_after_its_back_off(machine: Machine) -> None:
 
 
 def test_retries_end(machine: Machine) -> None:
-    execution = machine.run(_pipeline({"bad": call("fail", retryPolicy={"maxRetryCount": 2})}))
+    execution = machine.run(shell_pipeline({"bad": call("fail", retryPolicy={"maxRetryCount": 2})}))
     assert execution.state == "FAILED"
     assert len(task(execution, "bad").attempts) == 3
 
@@ -449,8 +331,10 @@ def test_retries_end(machine: Machine) -> None:
 )
 def test_outputs_that_are_wrong_fail_the_task(machine: Machine, written: str, reason: str) -> None:
     component = {"executorLabel": "odd", "outputDefinitions": parameters(out="NUMBER_INTEGER")}
-    executor = sh(written or "true", _OUT, "{{$.outputs.output_file}}")
-    execution = machine.run(_pipeline({"odd": call("odd")}, {"odd": component}, {"odd": executor}))
+    executor = sh(written or "true", OUT, "{{$.outputs.output_file}}")
+    execution = machine.run(
+        shell_pipeline({"odd": call("odd")}, {"odd": component}, {"odd": executor})
+    )
     assert execution.state == "FAILED"
     error = task(execution, "odd").error
     assert error is not None
@@ -460,13 +344,13 @@ def test_outputs_that_are_wrong_fail_the_task(machine: Machine, written: str, re
 def test_cancelling_ends_what_runs_and_begins_nothing(machine: Machine) -> None:
     running = Reached("sleep", "RUNNING")
     execution = machine.begin(
-        _pipeline(
+        shell_pipeline(
             {
                 "inner": call("comp-inner"),
                 "after": call("say", {"x": constant("1")}, dependentTasks=["inner"]),
                 "waits": call("fail", retryPolicy={"maxRetryCount": 1, "backoffDuration": "900s"}),
             },
-            {"comp-inner": _dag({"sleep": call("sleep")})},
+            {"comp-inner": dag({"sleep": call("sleep")})},
         ),
         on_change=running,
     )
@@ -484,285 +368,3 @@ def test_cancelling_ends_what_runs_and_begins_nothing(machine: Machine) -> None:
     assert not execution.cancel()
     moves = [str(one.state) for one in task(execution, "sleep").history]
     assert moves == ["PENDING", "RUNNING", "CANCELLING", "CANCELLED"]
-
-
-# --- artifacts, caching ---------------------------------------------------------------------------
-
-
-def test_a_job_accounts_for_its_outputs(machine: Machine) -> None:
-    account = {
-        "parameterValues": {"out": 3},
-        "artifacts": {"data": {"artifacts": [
-            {"uri": "gs://bucket/elsewhere", "metadata": {"rows": 2.0}}
-        ]}},
-    }  # fmt: skip
-    component = {
-        "executorLabel": "account",
-        "outputDefinitions": {
-            **parameters(out="NUMBER_INTEGER"),
-            "artifacts": {"data": artifact()},
-        },
-    }
-    execution = machine.run(
-        _pipeline(
-            {"made": call("account"), "read": call("read", None, {"data": made("made")})},
-            {"account": component},
-            {"account": sh(
-                'printf %s "$1" > "$2"; printf moved > /gcs/bucket/elsewhere',
-                json.dumps(account), "{{$.outputs.output_file}}",
-            )},
-        )
-    )  # fmt: skip
-    assert execution.state == "SUCCEEDED", execution.error
-    outputs = task(execution, "made").outputs
-    assert outputs.parameters == {"out": 3}
-    (data,) = outputs.artifacts["data"]
-    assert (data.uri, data.metadata) == ("gs://bucket/elsewhere", {"rows": 2})
-    assert _value(execution, "read") == "moved"
-
-
-@pytest.mark.parametrize("reimport", [False, True])
-def test_an_import_finds_its_artifact_again(machine: Machine, reimport: bool) -> None:
-    (machine.gcs / "bucket" / "given").write_text("given")
-    component = {
-        "executorLabel": "importer",
-        "inputDefinitions": parameters(uri="STRING", by="STRING"),
-        "outputDefinitions": {"artifacts": {"data": artifact()}},
-    }
-    executor = {"importer": {
-        "artifactUri": {"runtimeParameter": "uri"},
-        "typeSchema": {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"},
-        "metadata": {"by": "{{$.inputs.parameters['by']}}"},
-        "reimport": reimport,
-    }}  # fmt: skip
-    inputs = {"uri": constant("gs://bucket/given"), "by": constant(f"me-{reimport}")}
-    cached = {"cachingOptions": {"enableCache": True}}
-    spec = _pipeline(
-        {
-            "data": call("importer", inputs),
-            "read": call("read", None, {"data": made("data")}, **cached),
-        },
-        {"importer": component},
-        {"importer": executor},
-    )
-    first, second = machine.run(spec), machine.run(spec)
-    assert (first.state, second.state) == ("SUCCEEDED", "SUCCEEDED"), first.error
-    one, other = (task(run, "data").outputs.artifacts["data"][0] for run in (first, second))
-    assert one.metadata == {"by": f"me-{reimport}"}
-    assert (one.name == other.name) is not reimport
-    # What is the same artifact is the same input: only then an earlier result stands.
-    assert states(second)["read"] == ("SUCCEEDED" if reimport else "SKIPPED")
-    assert _value(second, "read") == "given"
-
-
-def test_an_earlier_result_stands_for_the_same_work(machine: Machine) -> None:
-    cached = {"cachingOptions": {"enableCache": True}}
-
-    def spec(text: str, **options: Any) -> dict[str, Any]:
-        more = {"cachingOptions": {"enableCache": True, **options}}
-        return _pipeline(
-            {
-                "write": call("write", {"x": constant(text)}, **more),
-                "read": call("read", None, {"data": made("write")}, **cached),
-            }
-        )
-
-    first = machine.run(spec("kept"))
-    again, other = machine.run(spec("kept")), machine.run(spec("other"))
-    off = machine.run(spec("kept"), caching=False)
-    assert states(first) == {"write": "SUCCEEDED", "read": "SUCCEEDED"}
-    assert states(again) == {"write": "SKIPPED", "read": "SKIPPED"}
-    assert states(other) == states(off) == states(first)
-    assert task(again, "write").cached_from == task(first, "write").id
-    assert task(again, "write").outputs == task(first, "write").outputs
-    assert not task(again, "write").attempts
-    # A key of one's own stands for the container, not for the inputs.
-    keyed = spec("keyed", cacheKey="v1")
-    assert states(machine.run(keyed))["write"] == "SUCCEEDED"
-    keyed["deploymentSpec"]["executors"]["write"] = sh("echo changed; exit 1")
-    assert states(machine.run(keyed))["write"] == "SKIPPED"
-
-
-def test_a_run_is_the_same_after_it_was_kept(machine: Machine) -> None:
-    execution = machine.run(
-        _pipeline({"write": call("write", {"x": constant("a")}), "bad": call("fail")})
-    )
-    saved = json.loads(json.dumps(execution.snapshot()))
-    assert restored(saved, 0.0) == execution.tasks
-    saved[1]["state"] = "RUNNING"
-    lost = restored(saved, 5.0)[1]
-    assert (lost.state, lost.error and lost.error.message, lost.ended) == ("FAILED", LOST, 5.0)
-    machine.catalogue.restore(json.loads(json.dumps(machine.catalogue.snapshot())))
-    machine.cache.restore(json.loads(json.dumps(machine.cache.snapshot())))
-    (data,) = task(execution, "write").outputs.artifacts["data"]
-    assert machine.catalogue.get(data.name) == data
-
-
-# --- jobs -----------------------------------------------------------------------------------------
-
-
-def test_a_custom_jobs_containers_know_each_other(machine: Machine) -> None:
-    def pool(script: str, replicas: int) -> dict[str, Any]:
-        return {"replicaCount": str(replicas), "containerSpec": {
-            "imageUri": "busybox", "command": ["sh", "-ec", script, "sh"], "args": [_OUT],
-        }}  # fmt: skip
-
-    custom = {"customJob": {"customJob": {"displayName": "c", "jobSpec": {"workerPoolSpecs": [
-        pool('printf %s "$CLUSTER_SPEC" > "$1"', 1),
-        pool("sleep 60", 2),
-    ]}}}}  # fmt: skip
-    component = {"executorLabel": "custom", "outputDefinitions": parameters(out="STRUCT")}
-    execution = machine.run(
-        _pipeline({"many": call("custom")}, {"custom": component}, {"custom": custom})
-    )
-    assert execution.state == "SUCCEEDED", task(execution, "many").error
-    spec = _value(execution, "many")
-    assert {name: len(hosts) for name, hosts in spec["cluster"].items()} == {
-        "workerpool0": 1, "workerpool1": 2,
-    }  # fmt: skip
-    assert spec["task"] == {"type": "workerpool0", "index": 0}
-    assert task(execution, "many").kind == "custom_job"
-
-
-def test_a_custom_jobs_time_is_limited(machine: Machine) -> None:
-    custom = {"customJob": {"customJob": {"displayName": "c", "jobSpec": {
-        "workerPoolSpecs": [{"replicaCount": 1, "containerSpec": {
-            "imageUri": "busybox", "command": ["sleep", "60"],
-        }}],
-        "scheduling": {"timeout": "0.3s"},
-    }}}}  # fmt: skip
-    execution = machine.run(
-        _pipeline(
-            {"long": call("custom")}, {"custom": {"executorLabel": "custom"}}, {"custom": custom}
-        )
-    )
-    error = task(execution, "long").error
-    assert error is not None
-    assert (error.code, "timeout of 0.3 seconds" in error.message) == (4, True)
-
-
-@pytest.mark.parametrize(
-    ("fault", "code", "words"),
-    [
-        ("capacity=hit*:9", 8, "no capacity"),
-        ("limit=hit*:9", 8, "quota"),
-        ("image=hit*:9", 9, "image busybox cannot be pulled"),
-        ("internal=hit*:9", 13, "internal error"),
-        ("fail=hit*", 9, "asked for this failure"),
-    ],
-)
-def test_faults_hit_tasks_by_their_names(
-    tmp_path: Path, isolation: Isolation, fault: str, code: int, words: str
-) -> None:
-    machine = Machine(tmp_path, isolation, fault)
-    execution = machine.run(
-        _pipeline({one: call("say", {"x": constant("1")}) for one in ("hit_me", "other")})
-    )
-    assert states(execution) == {"hit_me": "FAILED", "other": "SUCCEEDED"}
-    error = task(execution, "hit_me").error
-    assert error is not None
-    assert (error.code, words in error.message) == (code, True), error
-
-
-def test_a_fault_of_one_attempt_is_retried(tmp_path: Path, isolation: Isolation) -> None:
-    machine = Machine(tmp_path, isolation, "internal=hit:1")
-    retried = {"retryPolicy": {"maxRetryCount": 1}}
-    execution = machine.run(_pipeline({"hit": call("say", {"x": constant("1")}, **retried)}))
-    assert execution.state == "SUCCEEDED", execution.error
-    assert [str(one.state) for one in task(execution, "hit").attempts] == ["FAILED", "SUCCEEDED"]
-
-
-def test_machines_are_taken_away_when_a_checkpoint_is_written(
-    tmp_path: Path, isolation: Isolation
-) -> None:
-    machine = Machine(tmp_path, isolation, "spot=1,spot-after=600,spot-grace=0.1")
-    script = 'mkdir -p "$1"; [ -e "$1/one" ] || { touch "$1/one"; sleep 60; }'
-    custom = {"customJob": {"customJob": {"displayName": "c", "jobSpec": {
-        "workerPoolSpecs": [{"replicaCount": 1, "containerSpec": {
-            "imageUri": "busybox", "command": ["sh", "-ec", script, "sh"],
-            "args": ["/gcs/bucket/checkpoints"],
-        }}],
-        "scheduling": {"strategy": "SPOT"},
-    }}}}  # fmt: skip
-    execution = machine.run(
-        _pipeline(
-            {"spot": call("custom")}, {"custom": {"executorLabel": "custom"}}, {"custom": custom}
-        )
-    )
-    assert execution.state == "SUCCEEDED", execution.error
-    assert len(task(execution, "spot").attempts) == 1
-    assert [one.interruptions for one in machine.launcher.jobs.all()] == [1]
-
-
-class _Folders:
-    """A store that is a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def _place(self, uri: str) -> Path:
-        return self._folder / uri.replace("://", "/")
-
-    def bring(self, uri: str, target: Path) -> bool:
-        """Copy a file or a folder from an address."""
-        place = self._place(uri)
-        if place.is_dir():
-            shutil.copytree(place, target, dirs_exist_ok=True)
-        elif place.exists():
-            shutil.copyfile(place, target)
-        return place.exists()
-
-    def take(self, source: Path, uri: str) -> None:
-        """Copy a file or a folder to an address."""
-        place = self._place(uri)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, place, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source, place)
-
-
-def test_kubeflow_brings_inputs_and_takes_outputs(machine: Machine, tmp_path: Path) -> None:
-    store = _Folders(tmp_path)
-    component = {
-        "executorLabel": "absent",
-        "outputDefinitions": {"artifacts": {"artifact": artifact()}},
-    }
-    missing = {"importer": {"artifactUri": {"constant": "gs://nobody/there"},
-                            "typeSchema": {"schemaTitle": "system.Dataset"}}}  # fmt: skip
-    execution = machine.run(
-        _pipeline(
-            {
-                "write": call("write", {"x": constant("via s3")}),
-                "folder": call("folder"),
-                "read": call("read", None, {"data": made("write")}),
-                "see": call("see", None, {"data": made("folder")}),
-                "absent": call("absent"),
-                "lost": call("read", None, {"data": made("absent", "artifact")}),
-            },
-            {
-                "absent": component,
-                "folder": {
-                    **_COMPONENTS["write"],
-                    "executorLabel": "folder",
-                    "inputDefinitions": {},
-                },
-                "see": {**_COMPONENTS["read"], "executorLabel": "see"},
-            },
-            {
-                "absent": missing,
-                "folder": sh('mkdir "$1"; echo in > "$1/file"; ls /tmp/kfp_outputs', _DATA),
-                "see": sh('cat "$1/file" > "$2"', "{{$.inputs.artifacts['data'].path}}", _OUT),
-            },
-        ),
-        layout=KubeflowLayout("minio://mlpipeline/v2", "tested", "run-uuid", store),
-    )
-    there = states(execution)
-    assert (there.pop("lost"), set(there.values())) == ("FAILED", {"SUCCEEDED"}), [
-        str(one.error) for one in execution.tasks
-    ]
-    assert "there is nothing at gs://nobody/there" in str(task(execution, "lost").error)
-    assert (_value(execution, "read"), _value(execution, "see")) == ("via s3", "in\n")
-    write = task(execution, "write")
-    (data,) = write.outputs.artifacts["data"]
-    assert data.uri == f"minio://mlpipeline/v2/tested/run-uuid/write/{write.execution}/data"
