@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from waterflow.emulation.clock import written
 from waterflow.emulation.paging import page
 from waterflow_vertex.emulator import preconditions
+from waterflow_vertex.emulator.blobs import OCTETS, Blob, Bucket
 from waterflow_vertex.emulator.errors import Refusal, unanswered
 from waterflow_vertex.emulator.ranges import served
 from waterflow_vertex.emulator.routes import STORAGE, How, Request, Route, json_answer
-from waterflow_vertex.emulator.storage import OCTETS, Blob, Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

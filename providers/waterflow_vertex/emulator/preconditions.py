@@ -9,8 +9,8 @@ from waterflow_vertex.emulator.errors import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from waterflow_vertex.emulator.blobs import Blob
     from waterflow_vertex.emulator.routes import Request
-    from waterflow_vertex.emulator.storage import Blob
 
 _JSON: Final = {
     "match": "ifGenerationMatch", "not": "ifGenerationNotMatch",

@@ -7,14 +7,14 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
 from waterflow.emulation.wire import Reply
+from waterflow_vertex.emulator.blobs import OCTETS
 from waterflow_vertex.emulator.errors import Refusal
-from waterflow_vertex.emulator.storage import OCTETS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from waterflow_vertex.emulator.blobs import Blob
     from waterflow_vertex.emulator.routes import Request
-    from waterflow_vertex.emulator.storage import Blob
 
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
 _NAMES: Final = {

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import os
 import shutil
 import stat
 import threading
 import uuid
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow_vertex.emulator.blobs import OCTETS, Blob, Bucket, blob, check_name, sums
 from waterflow_vertex.emulator.errors import Refusal
 
 if TYPE_CHECKING:
@@ -21,79 +20,8 @@ if TYPE_CHECKING:
 
     from waterflow.emulation.clock import Clock
 
-_LONGEST: Final = 1024
-"""Bytes of the longest object name."""
 _PART: Final = 255
 """Bytes of the longest name of a file."""
-_CHUNK: Final = 1 << 20
-OCTETS: Final = "application/octet-stream"
-
-
-@dataclass(frozen=True)
-class Blob:
-    """One generation of an object.
-
-    Attributes:
-        name: The object's name.
-        generation: Its generation.
-        metageneration: How often its metadata were changed, and one.
-        size: Its size in bytes.
-        md5: Its digest, in Base64; "" for composed objects.
-        crc32c: Its checksum, in Base64.
-        created: When it was made, in seconds since the epoch.
-        updated: When its metadata were changed.
-        about: What clients say of it: `contentType`, `metadata`, `kmsKeyName`.
-        parts: Of how many objects it was composed; 0 for none.
-        deleted: When it stopped being the live one; None while it is.
-        seen: What the file of the live one looked like; None for one that is no file there.
-    """
-
-    name: str
-    generation: int
-    metageneration: int
-    size: int
-    md5: str
-    crc32c: str
-    created: float
-    updated: float
-    about: dict[str, Any] = field(default_factory=dict[str, Any])
-    parts: int = 0
-    deleted: float | None = None
-    seen: tuple[int, int, int] | None = None
-
-    @property
-    def etag(self) -> str:
-        """What tells it from all others of its name."""
-        return base64.b64encode(f"{self.generation}/{self.metageneration}".encode()).decode()
-
-
-@dataclass
-class Bucket:
-    """A bucket.
-
-    Attributes:
-        name: Its name.
-        project: The number of its project.
-        created: When it was made, in seconds since the epoch.
-        about: What clients say of it: `location`, `versioning`, `labels`.
-        metageneration: How often it was changed, and one.
-        live: Name -> the live generation.
-        archived: All others that are kept.
-    """
-
-    name: str
-    project: str
-    created: float
-    about: dict[str, Any]
-    metageneration: int = 1
-    updated: float = 0.0
-    live: dict[str, Blob] = field(default_factory=dict[str, Blob])
-    archived: list[Blob] = field(default_factory=list[Blob])
-
-    @property
-    def versioned(self) -> bool:
-        """Whether generations are kept that are not live any more."""
-        return bool((self.about.get("versioning") or {}).get("enabled"))
 
 
 class Buckets:
@@ -408,8 +336,8 @@ class Buckets:
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take the buckets of a snapshot."""
         for name, one in saved.items():
-            live = {key: _blob(value) for key, value in one["live"].items()}
-            archived = [_blob(value) for value in one["archived"]]
+            live = {key: blob(value) for key, value in one["live"].items()}
+            archived = [blob(value) for value in one["archived"]]
             whole: dict[str, Any] = {**one, "live": live, "archived": archived}
             self._buckets[name] = Bucket(**whole)
             numbers = [blob.generation for blob in (*live.values(), *archived)]
@@ -426,40 +354,6 @@ class Buckets:
             for file in folder.iterdir():
                 if file.name not in numbers:
                     file.unlink(missing_ok=True)
-
-
-def check_name(name: str) -> None:
-    """Refuse what is no object's name.
-
-    https://cloud.google.com/storage/docs/objects#naming
-
-    Raises:
-        Refusal: It is none.
-    """
-    try:
-        length = len(name.encode())
-    except UnicodeEncodeError:
-        length = 0
-    if not 1 <= length <= _LONGEST or set(name) & {"\n", "\r", "\0"} or name in (".", ".."):
-        text = f"Invalid object name: {name[:80]!r}"
-        raise Refusal("INVALID_ARGUMENT", text, reason="invalid")
-
-
-def sums(file: Path) -> tuple[str, str, int]:
-    """Return a file's MD5 and CRC32C, in Base64, and its size."""
-    import google_crc32c
-
-    digest, check, size = hashlib.md5(usedforsecurity=False), google_crc32c.Checksum(), 0
-    with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-            check.update(chunk)
-            size += len(chunk)
-    return (
-        base64.b64encode(digest.digest()).decode(),
-        base64.b64encode(check.digest()).decode(),
-        size,
-    )
 
 
 def _plain(name: str) -> bool:
@@ -494,9 +388,3 @@ def _files(folder: Path, prefix: str) -> Iterator[str]:
             yield from _files(folder / entry.name, f"{prefix}{entry.name}/")
         elif entry.is_file(follow_symlinks=False):
             yield f"{prefix}{entry.name}"
-
-
-def _blob(saved: dict[str, Any]) -> Blob:
-    seen = saved["seen"]
-    whole: dict[str, Any] = {**saved, "seen": None if seen is None else tuple(seen)}
-    return Blob(**whole)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.emulation.wire import Reply
 from waterflow_vertex.emulator import preconditions
+from waterflow_vertex.emulator.blobs import OCTETS, check_name, sums
 from waterflow_vertex.emulator.errors import Refusal
 from waterflow_vertex.emulator.objects import described, object_about
 from waterflow_vertex.emulator.routes import (
@@ -20,14 +21,13 @@ from waterflow_vertex.emulator.routes import (
     json_answer,
     json_object,
 )
-from waterflow_vertex.emulator.storage import OCTETS, check_name, sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from waterflow_vertex.emulator.blobs import Blob, Bucket
     from waterflow_vertex.emulator.routes import Call
-    from waterflow_vertex.emulator.storage import Blob, Bucket
     from waterflow_vertex.emulator.world import World
 
 _PATH: Final = "/upload/storage/v1/b/{bucket}/o"

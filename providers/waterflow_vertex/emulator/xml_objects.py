@@ -14,17 +14,17 @@ from waterflow.emulation.clock import written
 from waterflow.emulation.paging import page
 from waterflow.emulation.wire import Reply
 from waterflow_vertex.emulator import preconditions, ranges
+from waterflow_vertex.emulator.blobs import OCTETS, Blob, check_name
 from waterflow_vertex.emulator.errors import Refusal
 from waterflow_vertex.emulator.objects import grouped
 from waterflow_vertex.emulator.routes import STORAGE, How, Request, Route
-from waterflow_vertex.emulator.storage import OCTETS, Blob, check_name
 from waterflow_vertex.emulator.uploads import finished
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from waterflow_vertex.emulator.blobs import Bucket
     from waterflow_vertex.emulator.routes import Call
-    from waterflow_vertex.emulator.storage import Bucket
     from waterflow_vertex.emulator.world import World
 
 _LARGEST_PAGE: Final = 1000
