@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from waterflow_kfp.sessions import TIMEOUT, patient
+
 from waterflow.cloud.errors import raised_as
 from waterflow.errors import AuthenticationError, MissingDependencyError
 from waterflow_kubeflow.errors import PROVIDER, answered, translation
@@ -30,9 +32,6 @@ MOUNTED: Final = "/var/run/secrets/kubeflow/pipelines/token"
 https://www.kubeflow.org/docs/components/pipelines/user-guides/core-functions/connect-api/"""
 API: Final = "apis/v2beta1"
 _LOGS: Final = "apis/v1alpha1"
-_TIMEOUT: Final = (10, 60)
-"""Seconds until a connection, and between two pieces of an answer."""
-_TRIES: Final = 10
 _PASSING: Final = (408, 429, 502, 503, 504)
 _PAGE: Final = 100
 _AT_ONCE: Final = 8
@@ -195,7 +194,7 @@ class Connections:
                 params=dict(query) if query else None,
                 json=body,
                 headers={"Accept": "application/json", **headers},
-                timeout=_TIMEOUT,
+                timeout=TIMEOUT,
                 allow_redirects=False,
             )
             status = response.status_code
@@ -219,24 +218,9 @@ class Connections:
                 "The Kubeflow provider",
                 'pip install "waterflow[kubeflow]"',
             ) from None
-        from requests.adapters import HTTPAdapter
-        from urllib3.util import Retry
-
-        retries = Retry(
-            total=_TRIES,
-            read=_TRIES if again else 0,
-            # What was refused before it was looked at may always be sent again.
-            status_forcelist=_PASSING if again else (429, 503),
-            allowed_methods=None,
-            backoff_factor=0.25,
-            backoff_max=30,
-            backoff_jitter=0.2,
-            raise_on_status=False,
+        session = patient(
+            Session(), again=again, passing=_PASSING, refused=(429, 503), at_once=_AT_ONCE
         )
-        session = Session()
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retries, pool_maxsize=_AT_ONCE))
-        session.headers["User-Agent"] = "waterflow"
         if self.settings.ca_file is not None:
             session.verify = str(Path(self.settings.ca_file).expanduser())
         return session

@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from waterflow_kfp.sessions import TIMEOUT, patient
+
 from waterflow.errors import MissingDependencyError
 from waterflow_vertex.errors import answered, translated
 
@@ -28,9 +30,6 @@ EMAIL_SCOPE: Final = "https://www.googleapis.com/auth/userinfo.email"
 
 STORAGE: Final = "https://storage.googleapis.com"
 LOGGING: Final = "https://logging.googleapis.com"
-_TIMEOUT: Final = (10, 60)
-"""Seconds until a connection, and between two pieces of an answer."""
-_TRIES: Final = 10
 _PASSING: Final = (408, 429, 500, 502, 503, 504)
 _BROKEN: Final = 4
 _AT_ONCE: Final = 16
@@ -177,7 +176,7 @@ class Google:
                 json=body,
                 data=content,
                 headers={"Accept": "application/json", **(headers or {})},
-                timeout=_TIMEOUT,
+                timeout=TIMEOUT,
                 stream=stream,
             )
             refusal = response.content if response.status_code >= 400 else None
@@ -250,29 +249,13 @@ class Google:
         credentials = self.credentials
         from google.auth.transport.requests import AuthorizedSession, Request
         from requests import Session
-        from requests.adapters import HTTPAdapter
-        from urllib3.util import Retry
 
-        def mounted(session: Session, *, again: bool) -> Session:
-            retries = Retry(
-                total=_TRIES,
-                read=_TRIES if again else 0,
-                # What was refused before it was looked at may always be sent again.
-                status_forcelist=_PASSING if again else (429,),
-                allowed_methods=None,
-                backoff_factor=0.25,
-                backoff_max=30,
-                backoff_jitter=0.2,
-                raise_on_status=False,
-            )
-            adapter = HTTPAdapter(max_retries=retries, pool_maxsize=_AT_ONCE)
-            session.mount("https://", adapter)
-            session.headers["User-Agent"] = "waterflow"
-            return session
+        def made(session: Session, *, again: bool) -> Session:
+            return patient(session, again=again, passing=_PASSING, refused=(429,), at_once=_AT_ONCE)
 
         # What asks for tokens goes by a session of its own: that one bears none.
-        asking = Request(mounted(Session(), again=True))
-        return mounted(AuthorizedSession(credentials, auth_request=asking), again=again)
+        asking = Request(made(Session(), again=True))
+        return made(AuthorizedSession(credentials, auth_request=asking), again=again)
 
 
 class Connections(Google):
