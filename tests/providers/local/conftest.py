@@ -14,6 +14,7 @@ import pytest
 from waterflow.provider import discovery
 from waterflow.provider.state import Status
 from waterflow.runs import submit as submitting
+from waterflow_local.folders import Lock, State
 
 SOURCE = Path(__file__).with_name("local_pipelines.py")
 MARK = "WATERFLOW_TEST_MARK"
@@ -71,7 +72,8 @@ class Project:
     def finish(self, run, seconds=300.0):
         def ended():
             state = run.state
-            return state if state.status.final and not state.sending else None
+            over = state.status.final and not state.sending
+            return state if over and not Lock(State(self.state).run(run.id).lock).held() else None
 
         return until(ended, seconds, f"the end of {run.id}")
 
