@@ -21,6 +21,13 @@ _LAUNCHING: Final = (
     "waterflow.language.pipeline", "waterflow.artifacts.plain", "waterflow.artifacts.tables",
     "waterflow.artifacts.models", "waterflow.artifacts.files", "waterflow.runtime.fan",
 )  # fmt: skip
+_COMMANDS: Final = (
+    "waterflow.cli.warmed", "waterflow.cli.verbs.run", "waterflow.cli.targets",
+    "waterflow.cli.outcome", "waterflow.cli.watch", "waterflow.cli.progress",
+    "waterflow.runs.submit", "waterflow.runs.changes", "waterflow.runs.lineage",
+    "waterflow_local.client", "waterflow_local.provider", "rich.live", "rich.table",
+)  # fmt: skip
+"""What `waterflow run` needs besides, which is forked from what the steps are."""
 _DEFAULT: Final = "Default"
 """The experiment that MLflow makes in every store of its own."""
 _SENDING: Final = ("waterflow.tracking.writer", "waterflow.tracking.replay")
@@ -33,7 +40,7 @@ def steps(modules: Iterable[str], folders: Iterable[str]) -> dict[str, Any]:
         modules: The libraries that the steps import.
         folders: From where nothing may be imported.
     """
-    return _stock(_LAUNCHING, modules, folders)
+    return _stock((*_LAUNCHING, *_COMMANDS), modules, folders)
 
 
 def registry(

@@ -155,7 +155,9 @@ print(json.dumps([parent.data.tags, [step.data.tags for step in steps]]))
     assert tags["mlflow.user"] == user
     assert (tags["mlflow.source.name"], tags["mlflow.source.type"]) == ("pipeline.py", "LOCAL")
     assert tags["mlflow.source.git.commit"] == tags["waterflow.git_commit"] == commit
-    assert tags["waterflow.command"] == "waterflow run . --run-id changed --no-cache --wait-tracking"
+    assert (
+        tags["waterflow.command"] == "waterflow run . --run-id changed --no-cache --wait-tracking"
+    )
     assert len(steps) == 2
     for step in steps:
         assert step["mlflow.user"] == user

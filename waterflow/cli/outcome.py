@@ -96,7 +96,13 @@ def finish(
     if (line := _next(run, state, command)) is not None:
         click.echo(f"  {line}")
     click.echo(f"  look at it: {next_command(root, 'waterflow', 'ui')}")
-    if wait_tracking or not state.sending:
+    return _code(_tell_tracking(run, state, wait=wait_tracking))
+
+
+def _tell_tracking(run: Run, state: RunState, *, wait: bool) -> RunState:
+    """Tell what MLflow has not got yet, and return the state then."""
+    root = run.provider.root
+    if wait or not state.sending:
         state = settle(run, state)
     if state.sending and state.unsent:
         rest = show_count(state.unsent, "tracking event")
@@ -106,7 +112,7 @@ def finish(
             f"  MLflow has not got {state.unsent} of its tracking events yet; nothing is lost. "
             f"Send them: {next_command(root, 'waterflow', 'sync')}"
         )
-    return _code(state)
+    return state
 
 
 def _several(names: list[str]) -> str:

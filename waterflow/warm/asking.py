@@ -70,7 +70,12 @@ class Helper:
         self._variables = variables
 
     def fork(
-        self, name: str, document: dict[str, Any], environment: Mapping[str, str], files: list[int]
+        self,
+        name: str,
+        document: dict[str, Any],
+        environment: Mapping[str, str],
+        files: list[int],
+        kind: int = socket.SOCK_STREAM,
     ) -> socket.socket | None:
         """Ask for a fork, and return the end of a socket to it; None where the helper is gone.
 
@@ -78,11 +83,13 @@ class Helper:
 
         Args:
             name: What it is for, to be shown.
-            document: Its stock, role, and how far it steps back.
+            document: What it is to go on as (`call`), how far it steps back (`nice`), and what it
+                is to have imported: a `stock`, or whatever there is `like` another purpose's.
             environment: Its environment.
             files: Its log, and what else it is given.
+            kind: Of the socket.
         """
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         request = wire.packed(document | {"process": likeness.described(environment)})
         try:
             wire.send(
@@ -133,6 +140,20 @@ def helper(
         connection = wire.connect(place, _PATIENCE) or _started(place, idle, own)
     except OSError:  # a file system without sockets or locks
         return None
+    return None if connection is None else Helper(connection, variables)
+
+
+def living(state: Path, variables: Mapping[str, str]) -> Helper | None:
+    """Return a connection to the helper that fits this process, if it is there.
+
+    Args:
+        state: The project's state folder.
+        variables: The environment.
+    """
+    if seconds(1.0, variables) <= 0 or not folder(state, variables).is_dir():
+        return None
+    place = folder(state, variables) / f"{identity.key(state.parent, variables)}.sock"
+    connection = wire.connect(place, _PATIENCE) if place.exists() else None
     return None if connection is None else Helper(connection, variables)
 
 

@@ -42,8 +42,10 @@ def hold(orders: socket.socket, stock: dict[str, Any], loaded: Loaded) -> NoRetu
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with the helper
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how its forks have ended
+    before = dict(os.environ)
     with contextlib.suppress(Exception):  # who is forked imports it again, and tells its own log
         _named(stock["prepare"])(stock)
+    brought = {name: v for name, v in os.environ.items() if before.get(name) != v}
     loaded.note()
     gc.collect()
     gc.freeze()
@@ -56,7 +58,7 @@ def hold(orders: socket.socket, stock: dict[str, Any], loaded: Loaded) -> NoRetu
         if loaded.stale():
             os._exit(STALE)
         if os.fork() == 0:
-            _be(orders, files)
+            _be(orders, files, brought)
         for file in files:
             os.close(file)
 
@@ -66,7 +68,7 @@ def _named(name: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
-def _be(orders: socket.socket, files: list[int]) -> NoReturn:
+def _be(orders: socket.socket, files: list[int], brought: dict[str, str]) -> NoReturn:
     """Go on, in the fork, as what the request asks for."""
     code = 1
     try:
@@ -74,6 +76,9 @@ def _be(orders: socket.socket, files: list[int]) -> NoReturn:
         document = wire.unpacked(request)
         os.close(request)
         orders.close()
+        if "like" in document:  # a library that sets variables would have done so there, too
+            variables = document["process"]["environment"]
+            document["process"]["environment"] = brought | variables
         likeness.assume(document["process"], log, document["nice"])
         os.close(log)
         with socket.socket(fileno=connection) as asker:

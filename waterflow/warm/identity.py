@@ -32,6 +32,12 @@ _SESSION: Final = re.compile(
 _RUNS: Final = re.compile(r"WATERFLOW_\w*|MLFLOW_TRACKING_\w*")
 """Variables that are a run's own: its secrets, where it is tracked and as whom."""
 
+_BROUGHT: Final = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
+"""What scikit-learn sets by itself: who has imported it starts processes with these.
+
+https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/__init__.py
+"""
+
 _TICK: Final = 20_000_000
 """Nanoseconds by which the stamps of files may be behind the clock: the kernel's last tick."""
 _LIMITS: Final = ("cgroup", "oom_score_adj", "timens_offsets")
@@ -47,7 +53,9 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in variables.items()
-        if not _SESSION.fullmatch(name) and not _RUNS.fullmatch(name)
+        if not _SESSION.fullmatch(name)
+        and not _RUNS.fullmatch(name)
+        and _BROUGHT.get(name) != value
     }
     if entries := python_path(kept):
         kept["PYTHONPATH"] = os.pathsep.join(entries)

@@ -175,15 +175,21 @@ class Helper:
 
     def _fork(self, message: dict[str, Any], files: list[int]) -> None:
         """Pass a request on; who asked sees its connection close where that cannot be done."""
-        stock = wire.unpacked(files[0])["stock"]
-        name = json.dumps(stock, sort_keys=True)
+        document = wire.unpacked(files[0])
+        if "like" in document:
+            like = [n for n, held in self._holders.items() if held.name == document["like"]]
+            if not like:
+                return
+            name = max(like, key=lambda held: self._holders[held].used)
+        else:
+            name = json.dumps(document["stock"], sort_keys=True)
         if name in self._refused:
             return
         one = self._holders.get(name)
         if one is None:
             while len(self._holders) >= _HOLDERS:
                 self._drop(min(self._holders, key=lambda held: self._holders[held].used))
-            one = self._holders[name] = self._start(stock, str(message["for"]), files)
+            one = self._holders[name] = self._start(document["stock"], str(message["for"]), files)
         one.used, one.forks = self.clock(), one.forks + 1
         try:
             wire.send(one.orders, {"do": "fork"}, files)

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from waterflow_local.folders import Lock, State
 
 from waterflow.provider import discovery
 from waterflow.provider.state import Status
 from waterflow.runs import submit as submitting
-from waterflow_local.folders import Lock, State
 
 SOURCE = Path(__file__).with_name("local_pipelines.py")
 MARK = "WATERFLOW_TEST_MARK"
