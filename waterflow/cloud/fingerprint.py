@@ -23,19 +23,19 @@ class NativeExpression:
         parameters: Parameters whose values are part of it.
         places: Native steps of which the addresses of outputs are part of it; every job writes to
             a place of its own.
-        choice: Native steps in their order: the address of an output of the first that is not
-            skipped is part of it.
         contents: Native steps of which contents of outputs are part of it; those of two jobs may
             be equal.
         opaque: Whether more is part of it, such as what the execution is called.
+        choice: Native steps in their order: the address of an output of the first that is not
+            skipped is part of it.
     """
 
     text: str
     parameters: frozenset[str] = frozenset()
     places: frozenset[str] = frozenset()
-    choice: tuple[str, ...] = ()
     contents: frozenset[str] = frozenset()
     opaque: bool = False
+    choice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
