@@ -127,11 +127,11 @@ def be(asker: socket.socket, document: dict[str, Any], *streams: int) -> None:
         document: The command line, and the import path of that process.
         streams: Its standard input, output and error.
     """
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
+    from waterflow.warm import likeness
+
+    likeness.renew_streams(*streams)
+    for stream in streams:
         os.close(stream)
-    sys.stdout.reconfigure(line_buffering=os.isatty(1))  # pyright: ignore[reportAttributeAccessIssue]
-    sys.stderr.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
     sys.argv[:] = document["words"]
     sys.path[:] = document["path"]
     sys.path_importer_cache.clear()

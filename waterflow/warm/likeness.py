@@ -54,17 +54,34 @@ def assume(description: Mapping[str, Any], log: int, nice: int) -> None:
             signal.signal(one, signal.SIG_IGN if one.name in ignored else signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+        renew_streams(nothing.fileno(), log, log)
     os.umask(description["umask"])
     os.chdir(description["folder"])
     variables: dict[str, str] = description["environment"]
     for name in os.environ.keys() - variables.keys():
         del os.environ[name]
     os.environ.update(variables)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=False)  # pyright: ignore[reportAttributeAccessIssue]
     if nice:
         os.nice(nice)
     signal.pthread_sigmask(signal.SIG_SETMASK, description["blocked"])
+
+
+def renew_streams(*files: int) -> None:
+    """Let standard input, output and error be these files, as Python itself opens them.
+
+    The streams that there were are of other files: whether one can seek in them is remembered.
+    """
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        before = getattr(sys, f"__{name}__")
+        stream = open(  # noqa: SIM115 - a descriptor, for the process's whole life
+            number,
+            "w" if number else "r",
+            encoding=before.encoding,
+            errors=before.errors,
+            buffering=1 if number == 2 or os.isatty(number) else -1,
+            closefd=False,
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
