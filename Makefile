@@ -37,7 +37,8 @@ test: $(READY) $(TOOLS)/awscli/.ready test-infra ## Run the tests
 define record
 	rm -f .calls
 	WATERFLOW_EMULATOR_CALLS=$(CURDIR)/.calls $(BIN)/pytest -n 3 --dist loadscope \
-	  tests/conformance/test_$(2).py $(wildcard tests/providers/$(2)/test_remote.py)
+	  tests/conformance/test_$(2).py \
+	  $(wildcard $(foreach each,remote doctor,tests/providers/$(2)/test_$(each).py))
 	$(BIN)/python -m tests.infra.record $(1) .calls
 	rm -f .calls
 endef
