@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from waterflow.cli import options
+from waterflow.cli import completions, options
 
 if TYPE_CHECKING:
     from waterflow.provider import Provider
@@ -18,7 +18,7 @@ _COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "bright_red")
 
 @click.command("logs")
 @options.run(required=False)
-@click.option("--step", metavar="STEP", help="Only this step.")
+@click.option("--step", metavar="STEP", shell_complete=completions.steps, help="Only this step.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @options.profile
 @options.as_json
