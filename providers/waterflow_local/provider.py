@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from functools import cached_property
@@ -177,7 +178,16 @@ class LocalProvider(Provider):
         """Return what the project's cache holds."""
         return self._client.cache_size()
 
-    def clear_cache(self, older_than: float | None) -> tuple[int, int]:
+    def clear_cache(
+        self, older_than: float | None, *, pipeline: str | None = None, step: str | None = None
+    ) -> tuple[int, int]:
         """Forget cached results, and remove artifacts that nothing names any more."""
+        from waterflow_local.store import Selection
+
         state_folder(self.root)
-        return self._client.clear_cache(older_than)
+        age = math.inf if older_than is None else older_than
+        return self._client.clear_cache(Selection(age, pipeline, step))
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove what is kept of a run that has ended."""
+        self._client.delete(run_id)

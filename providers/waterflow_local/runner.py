@@ -341,7 +341,7 @@ class Runner:
         result = attempt.collect(seconds)
         # What ran inline came from the live tree, which the key knows nothing of.
         if step.job.cache and not self.submitted.inline:
-            self.store.put(step.key, result, step.basis)
+            self.store.put(step.key, result, step.basis, self.document.pipeline)
             self._note_latest(step.name, step.job, step.key)
         return result
 

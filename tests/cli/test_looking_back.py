@@ -176,3 +176,94 @@ def test_bash_itself_completes_after_a_colon(history: Path, ask: Callable[..., R
         env=os.environ | {"COMP_WORDBREAKS": ":="},
     )
     assert done.stdout == "tiny\n", done.stderr
+
+
+# --- deleting -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call the command line within a copy of that project; --force: its MLflow is not there."""
+    shutil.copytree(history, tmp_path / "own", symlinks=True)
+    monkeypatch.chdir(tmp_path / "own")
+    return lambda *words: CliRunner().invoke(cli, words)
+
+
+def listed(own: Callable[..., Result]) -> list[str]:
+    return [one["run"] for one in json.loads(own("runs", "--json").stdout)]
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    {
+        ("a",): ["c", "b"],
+        ("a", "c", "a"): ["b"],
+        ("--keep", "1", "-y"): ["c"],
+        ("--keep", "0", "-y"): [],
+        ("--older-than", "1h", "-y"): ["c", "b", "a"],
+        ("--older-than", "0.01s", "--keep", "2", "-y"): ["c", "b"],
+        ("--keep", "0", "--pipeline", "other", "-y"): ["c", "b", "a"],
+        ("--keep", "0", "--dry-run"): ["c", "b", "a"],
+    }.items(),
+)
+def test_runs_are_deleted_by_name_age_and_number(
+    words: tuple[str, ...], left: list[str], own: Callable[..., Result]
+) -> None:
+    chosen = {"a", "b", "c"} - set(left)
+    answer = json.loads(own("runs", "delete", *words, "--force", "--json").stdout)
+    assert set(answer["deleted"]) == chosen
+    assert listed(own) == left
+
+
+def test_what_nothing_names_any_more_goes_with_its_run(own: Callable[..., Result]) -> None:
+    before = json.loads(own("cache", "info", "--json").stdout)
+    kept = json.loads(own("runs", "delete", "a", "--force", "--json").stdout)
+    assert kept["removed"] == 0, "a cached result still names it"
+    own("cache", "clear")
+    answer = json.loads(own("runs", "delete", "--keep", "0", "-y", "--force", "--json").stdout)
+    assert answer["removed"] == 3  # of "b" and "c"; those of "a" went with the cache
+    after = json.loads(own("cache", "info", "--json").stdout)
+    assert (before["artifacts"], after["artifacts"], after["size"]) == (5, 0, 0)
+    assert own("code", "b").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ((), "Name the RUNs"),
+        (("a", "--keep", "1"), "Name the RUNs"),
+        (("nosuch",), "There is no run 'nosuch'"),
+        (("a",), "waterflow sync a"),
+        (("--older-than", "long", "-y"), "--older-than"),
+    ],
+)
+def test_what_cannot_be_deleted_is_named_and_stays(
+    words: tuple[str, ...], named: str, own: Callable[..., Result]
+) -> None:
+    result = own("runs", "delete", *words)
+    assert result.exit_code != 0
+    assert named in result.stderr
+    assert listed(own) == ["c", "b", "a"]
+
+
+def test_a_choice_is_shown_and_asked_for(own: Callable[..., Result]) -> None:
+    refused = own("runs", "delete", "--keep", "1", "--force")
+    assert refused.exit_code == 1
+    assert "Delete 2 runs?" in refused.stderr
+    assert [line.split()[0] for line in refused.stdout.splitlines()] == ["run", "b", "a"]
+    assert listed(own) == ["c", "b", "a"]
+
+
+def test_results_are_forgotten_by_pipeline_and_step(own: Callable[..., Result]) -> None:
+    def held() -> dict[tuple[str, str], int]:
+        steps = json.loads(own("cache", "info", "--json").stdout)["steps"]
+        return {(one["pipeline"], one["step"]): one["results"] for one in steps}
+
+    assert held() == {("tiny", "one"): 3, ("tiny", "two"): 2}
+    assert json.loads(own("cache", "clear", "--step", "two", "--json").stdout)["forgotten"] == 2
+    assert held() == {("tiny", "one"): 3}
+    slip = own("cache", "clear", "--pipeline", "tinny")
+    assert (slip.exit_code, "'tinny'" in slip.stderr) == (2, True)
+    assert held() == {("tiny", "one"): 3}
+    assert own("cache", "clear", "--pipeline", "tiny").exit_code == 0
+    assert held() == {}

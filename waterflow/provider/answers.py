@@ -134,6 +134,23 @@ class Sent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CachedStep:
+    """What a cache holds of one step.
+
+    Attributes:
+        pipeline: The pipeline whose run made the results; "" where that is not known.
+        step: The step.
+        results: Its results that may stand for it.
+        size: Bytes of the artifacts that they name.
+    """
+
+    pipeline: str
+    step: str
+    results: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CacheSize:
     """What a cache holds.
 
@@ -142,12 +159,14 @@ class CacheSize:
         results: Step results that may stand for a step.
         artifacts: Artifacts, those of runs included.
         size: The artifacts' bytes.
+        steps: The results by pipeline and step.
     """
 
     place: str
     results: int
     artifacts: int
     size: int
+    steps: tuple[CachedStep, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
