@@ -29,6 +29,7 @@ from waterflow_local.document import (
 from waterflow_local.folders import Lock, RunFolder, State, put_aside, read_json
 from waterflow_local.foretelling import foretell
 from waterflow_local.journal import Reader, finished
+from waterflow_local.log_files import LogFile
 from waterflow_local.starting import Starter, reap
 from waterflow_local.store import Selection, Store, Stored
 
@@ -176,15 +177,14 @@ class Client:
                 provider="local",
                 operation="read logs",
             )
-        offsets: dict[Path, int] = {}
+        readers: dict[Path, LogFile] = {}
         while True:
             over = state.status.final
             for name in [step] if step else state.steps:
                 for attempt in range(1, state.steps[name].attempt + 1):
                     log = folder.log(name, attempt)
-                    lines, offsets[log] = _lines(log, offsets.get(log, 0), whole=over)
-                    for line in lines:
-                        yield LogLine(step=name, text=line)
+                    reader = readers.setdefault(log, LogFile(name, log))
+                    yield from reader.fresh(whole=over, updates=follow and not over)
             if over or not follow:
                 return
             time.sleep(_POLL)
@@ -313,18 +313,6 @@ class Client:
         finally:
             lock.release()
         self._readers.pop(run_id, None)
-
-
-def _lines(path: Path, offset: int, *, whole: bool) -> tuple[list[str], int]:
-    """Return the lines after an offset and the new offset; a line still being written waits."""
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            text = file.read()
-    except FileNotFoundError:
-        return [], offset
-    end = len(text) if whole else text.rfind(b"\n") + 1
-    return text[:end].decode(errors="replace").splitlines(), offset + end
 
 
 def unsent(folder: RunFolder) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
+from waterflow.cli.log_lines import LogLines
 from waterflow.cli.output import COLOURS, show_seconds, show_time, step_seconds
+from waterflow.errors import WaterflowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,14 +103,17 @@ def settle(run: Run, state: RunState) -> RunState:
     return state
 
 
-def best_view(run: Run, *, quiet: bool, terminal: bool | None = None) -> View:
+def best_view(run: Run, *, quiet: bool, terminal: bool | None = None, logs: bool = False) -> View:
     """Return the view that fits: a table on a terminal, lines elsewhere.
 
     Args:
         run: The run.
         quiet: Standard output is for JSON: lines go to standard error.
         terminal: Whether this is a terminal; looked up when None.
+        logs: Whether what the steps print is shown too.
     """
+    if logs:
+        return WithLogs(run, err=quiet)
     if quiet:
         return Lines(err=True)
     if sys.stdout.isatty() if terminal is None else terminal:
@@ -135,7 +141,10 @@ class Lines:
             self._seen[name] = (step.status, step.attempt)
         for moment, name, text in sorted(changes, key=lambda change: change[0]):
             when = show_time(moment, "%H:%M:%S")
-            click.echo(f"{when}  {name.ljust(width)}  {text}", err=self._err)
+            self._say(f"{when}  {name.ljust(width)}  {text}")
+
+    def _say(self, line: str) -> None:
+        click.echo(line, err=self._err)
 
     def _changes(self, step: StepState) -> Iterator[tuple[int, str]]:
         """Yield the moments and words of a step's changes, those between two looks included."""
@@ -153,6 +162,54 @@ class Lines:
 
     def close(self) -> None:
         """Leave the lines as they are."""
+
+
+class WithLogs(Lines):
+    """One line a change, and between them what the steps print, as it comes.
+
+    Args:
+        run: The run.
+        err: Whether lines go to standard error.
+    """
+
+    def __init__(self, run: Run, *, err: bool = False) -> None:
+        super().__init__(err=err)
+        self._run = run
+        self._logs: LogLines | None = None
+        self._reader = threading.Thread(target=self._read, name=f"logs-{run.id}", daemon=True)
+
+    def show(self, state: RunState) -> None:
+        """Print what has changed; the first state begins the logs."""
+        begins = self._logs is None
+        if begins:
+            self._logs = LogLines(state.steps, times=True, live=True, err=self._err)
+        super().show(state)
+        if begins:
+            self._reader.start()
+
+    def _say(self, line: str) -> None:
+        if self._logs is not None:
+            self._logs.say(line)
+
+    def _read(self) -> None:
+        from waterflow.provider.discovery import open_provider
+
+        own = self._run.provider
+        # One of its own: what a provider remembers of a run is for one reader.
+        provider = open_provider(own.root, own.profile.name)
+        try:
+            for line in provider.logs(self._run.id, None, follow=True):
+                if self._logs is not None:
+                    self._logs.show(line)
+        except WaterflowError as error:
+            self._say(f"The logs cannot be shown: {error}")
+
+    def close(self) -> None:
+        """Show the last lines: the run has ended, or nobody waits for it any more."""
+        if self._reader.is_alive() and sys.exc_info()[0] is None:
+            self._reader.join()
+        if self._logs is not None:
+            self._logs.close()
 
 
 def running(step: StepState) -> str:

@@ -20,13 +20,26 @@ class LogLine:
 
     Attributes:
         step: The step's name.
-        text: The line, without its end.
+        text: The line, without its end, as a terminal shows it: what a carriage return has written
+            over is not in it.
         time: Milliseconds since the epoch, where the provider knows.
+        update: Whether the line is still being written, as a progress bar is: the next one of its
+            step takes its place. Only logs that are followed have such lines.
     """
 
     step: str
     text: str
     time: int | None = None
+    update: bool = False
+
+
+def overwritten(text: str) -> str:
+    """Return what a terminal shows of a line in which carriage returns begin it anew.
+
+    Args:
+        text: The line, without the line feed that ends it.
+    """
+    return text.rstrip("\r").rpartition("\r")[2]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from waterflow.cli import options
 @options.profile
 @options.submission
 @click.option("--inline", is_flag=True, help="All steps in this process, for a debugger.")
+@click.option("--logs", is_flag=True, help="Show what the steps print, as they print it.")
 @options.as_json
 @click.pass_context
 def command(
@@ -27,6 +28,7 @@ def command(
     resume: str | None,
     inline: bool,
     run_id: str | None,
+    logs: bool,
     as_json: bool,
 ) -> None:
     """Run the pipeline in TARGET and watch it.
@@ -58,7 +60,7 @@ def command(
             root=source.root,
         )
     try:
-        state = watch(run, best_view(run, quiet=as_json))
+        state = watch(run, best_view(run, quiet=as_json, logs=logs and not inline))
     except KeyboardInterrupt:
         click.echo("Cancelling; waiting for the steps to end.", err=True)
         state = stop(run)
