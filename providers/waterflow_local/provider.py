@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from waterflow.project import STATE, state_folder
+from waterflow.project import state_folder, state_path
 from waterflow.provider import Capabilities, Check, Provider
 from waterflow.provider.capabilities import check_capabilities
 from waterflow_local.compiler import compile_local
@@ -86,7 +86,7 @@ class LocalProvider(Provider):
         from waterflow_local.client import Client
 
         # Not made here: who only looks at runs need not be able to write.
-        state = State(self.root / STATE)
+        state = State(state_path(self.root))
         return Client(self.root, state, self.settings, self.profile.name)
 
     def compile(self, build: Build) -> Document:

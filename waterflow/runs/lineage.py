@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
-from waterflow.project import STATE
+from waterflow.project import state_path
 from waterflow.provider import TrackingTarget
 from waterflow.tracking.managed import need_plugin
 from waterflow.tracking.store import resolve_uri
@@ -34,7 +34,7 @@ def tracking_target(pipeline: spec.Pipeline, profile: Profile, root: Path) -> Tr
     Raises:
         ConfigurationError: The tracking URI is none that MLflow takes.
     """
-    uri = resolve_uri(profile.tracking_uri, os.environ, root / STATE)
+    uri = resolve_uri(profile.tracking_uri, os.environ, state_path(root))
     return TrackingTarget(uri=uri, experiment=profile.experiment or pipeline.name)
 
 
