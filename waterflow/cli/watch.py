@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
-from waterflow.cli.log_lines import LogLines
 from waterflow.cli.output import COLOURS, show_seconds, show_time, step_seconds
-from waterflow.errors import WaterflowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +110,8 @@ def best_view(run: Run, *, quiet: bool, terminal: bool | None = None, logs: bool
         logs: Whether what the steps print is shown too.
     """
     if logs:
+        from waterflow.cli.log_view import WithLogs
+
         return WithLogs(run, err=quiet)
     if quiet:
         return Lines(err=True)
@@ -134,14 +133,14 @@ class Lines:
 
     def show(self, state: RunState) -> None:
         """Print what has changed, oldest first."""
-        width = max((len(name) for name in state.steps), default=0)
+        titles = _titles(state)
         changes: list[tuple[int, str, str]] = []
         for name, step in state.steps.items():
             changes += ((moment, name, text) for moment, text in self._changes(step))
             self._seen[name] = (step.status, step.attempt)
         for moment, name, text in sorted(changes, key=lambda change: change[0]):
             when = show_time(moment, "%H:%M:%S")
-            self._say(f"{when}  {name.ljust(width)}  {text}")
+            self._say(f"{when}  {titles[name]}  {text}")
 
     def _say(self, line: str) -> None:
         click.echo(line, err=self._err)
@@ -164,52 +163,15 @@ class Lines:
         """Leave the lines as they are."""
 
 
-class WithLogs(Lines):
-    """One line a change, and between them what the steps print, as it comes.
-
-    Args:
-        run: The run.
-        err: Whether lines go to standard error.
-    """
-
-    def __init__(self, run: Run, *, err: bool = False) -> None:
-        super().__init__(err=err)
-        self._run = run
-        self._logs: LogLines | None = None
-        self._reader = threading.Thread(target=self._read, name=f"logs-{run.id}", daemon=True)
-
-    def show(self, state: RunState) -> None:
-        """Print what has changed; the first state begins the logs."""
-        begins = self._logs is None
-        if begins:
-            self._logs = LogLines(state.steps, times=True, live=True, err=self._err)
-        super().show(state)
-        if begins:
-            self._reader.start()
-
-    def _say(self, line: str) -> None:
-        if self._logs is not None:
-            self._logs.say(line)
-
-    def _read(self) -> None:
-        from waterflow.provider.discovery import open_provider
-
-        own = self._run.provider
-        # One of its own: what a provider remembers of a run is for one reader.
-        provider = open_provider(own.root, own.profile.name)
-        try:
-            for line in provider.logs(self._run.id, None, follow=True):
-                if self._logs is not None:
-                    self._logs.show(line)
-        except WaterflowError as error:
-            self._say(f"The logs cannot be shown: {error}")
-
-    def close(self) -> None:
-        """Show the last lines: the run has ended, or nobody waits for it any more."""
-        if self._reader.is_alive() and sys.exc_info()[0] is None:
-            self._reader.join()
-        if self._logs is not None:
-            self._logs.close()
+def _titles(state: RunState) -> dict[str, str]:
+    """Return each step's name and what its call was given, in two columns."""
+    several = any(step.label for step in state.steps.values())
+    rows = [(one.name, one.label or "") if several else (one.name,) for one in state.steps.values()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return {
+        row[0]: "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    }
 
 
 def running(step: StepState) -> str:
@@ -273,7 +235,8 @@ class Table:
         grid = Grid(
             title=self._title, title_justify="left", title_style="bold", box=None, pad_edge=False
         )
-        for name in ("step", "state", "attempt", "time", ""):
+        labelled = self._state is not None and any(s.label for s in self._state.steps.values())
+        for name in ("step", *(["call"] * labelled), "state", "attempt", "time", ""):
             grid.add_column(name, justify="right" if name in ("attempt", "time") else "left")
         if self._state is None:
             return grid
@@ -284,6 +247,7 @@ class Table:
             status = str(step.status)
             grid.add_row(
                 step.name,
+                *([step.label or ""] * labelled),
                 Text(status, style=COLOURS.get(status, "dim")),
                 str(step.attempt) if step.attempt > 1 else "",
                 "" if status in ("cached", "skipped") else show_seconds(step_seconds(step, now)),
