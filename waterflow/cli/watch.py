@@ -100,19 +100,14 @@ def settle(run: Run, state: RunState) -> RunState:
     return state
 
 
-def best_view(run: Run, *, quiet: bool, terminal: bool | None = None, logs: bool = False) -> View:
+def best_view(run: Run, *, quiet: bool, terminal: bool | None = None) -> View:
     """Return the view that fits: a table on a terminal, lines elsewhere.
 
     Args:
         run: The run.
         quiet: Standard output is for JSON: lines go to standard error.
         terminal: Whether this is a terminal; looked up when None.
-        logs: Whether what the steps print is shown too.
     """
-    if logs:
-        from waterflow.cli.log_view import WithLogs
-
-        return WithLogs(run, err=quiet)
     if quiet:
         return Lines(err=True)
     if sys.stdout.isatty() if terminal is None else terminal:

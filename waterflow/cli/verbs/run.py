@@ -41,6 +41,7 @@ def command(
     waterflow run pipelines/fraud_detection -p trees=300
     """  # noqa: D301 - click's mark for lines to keep
     from waterflow.cli import progress
+    from waterflow.cli.log_view import WithLogs
     from waterflow.cli.outcome import Command, finish
     from waterflow.cli.targets import load
     from waterflow.cli.watch import best_view, stop, watch
@@ -62,7 +63,8 @@ def command(
             root=source.root,
         )
     try:
-        state = watch(run, best_view(run, quiet=as_json, logs=logs and not inline))
+        view = WithLogs(run, err=as_json) if logs and not inline else best_view(run, quiet=as_json)
+        state = watch(run, view)
     except KeyboardInterrupt:
         click.echo("Cancelling; waiting for the steps to end.", err=True)
         state = stop(run)
