@@ -14,6 +14,9 @@ ROLES = {
 """Who calls, as the emulator knows them -> their roles: whoever runs the suites keeps schedules."""
 _BY_VERTEX = "Vertex AI does it in the account's name: a job for each step, and lineage"
 _MOUNTED = "Cloud Storage's mount at /gcs does it, which is a folder in the emulator's jobs"
+_SCHEDULES = (
+    "`waterflow schedule` asks it; test_submission.py holds the request, without an emulator"
+)
 _CLOUD_RUN = "MLflow on Cloud Run: the recorded suites track to a server of MLflow's own"
 BY_VERTEX = (
     *(f"aiplatform.artifacts.{verb}" for verb in ("create", "get", "list", "update")),
@@ -29,11 +32,15 @@ BY_VERTEX = (
 )  # fmt: skip
 NEVER_CALLED = {
     adapter.SUBMITTER: {
+        **{
+            f"aiplatform.schedules.{verb}": _SCHEDULES
+            for verb in ("get", "pause", "resume", "update")
+        },
         "aiplatform.customJobs.get": "the console's page of a job, to which messages link",
         "iam.serviceAccounts.getOpenIdToken": _CLOUD_RUN,
         "run.routes.invoke": _CLOUD_RUN,
-        "serviceusage.services.list": "doctor asks for several services at once; whether that takes "
-        "this permission or services.get alone was not measured",
+        "serviceusage.services.list": "doctor asks for several services at once; whether that "
+        "takes this permission or services.get alone was not measured",
     },
     adapter.JOBS: {
         **dict.fromkeys(BY_VERTEX, _BY_VERTEX),
