@@ -20,7 +20,18 @@ from waterflow.errors import (
     ProviderError,
     UnknownNameError,
 )
-from waterflow.provider import RUN_ID, Artifact, CacheSize, Code, LogLine, Sent
+from waterflow.provider import (
+    RUN_ID,
+    Artifact,
+    CacheSize,
+    Code,
+    Lineage,
+    LogLine,
+    Measurement,
+    Sent,
+)
+from waterflow.provider.state import Status
+from waterflow.tracking.spool import read
 from waterflow.tracking.writer import Tail
 from waterflow_local.document import (
     LocalDocument,
@@ -259,6 +270,27 @@ class Client:
                 operation="read code",
             )
         return Code.of(digests, folders, read_submitted(folder).tags)
+
+    def lineage(self, run_id: str) -> Lineage:
+        """Return where a run comes from."""
+        folder = self._known(run_id)
+        submitted = read_submitted(folder)
+        files: dict[str, str] = {}
+        for name in submitted.files.values():
+            with contextlib.suppress(FileNotFoundError):
+                files[name] = (folder.folder / name).read_text(encoding="utf-8", errors="replace")
+        return Lineage(tags=submitted.tags, files=files, experiment=submitted.tracking.experiment)
+
+    def measurements(self, run_id: str) -> list[Measurement]:
+        """Return the values of metrics that a run's steps have logged."""
+        folder = self._known(run_id)
+        return [
+            one
+            for name, step in self.status(run_id).steps.items()
+            if step.attempt and step.status is not Status.CACHED
+            for spool in (folder.attempt(name, step.attempt) / "spool.jsonl",)
+            for one in Measurement.of(name, (event for event, _ in read(spool)))
+        ]
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""

@@ -30,7 +30,18 @@ if TYPE_CHECKING:
     from waterflow.cloud.service import Service
     from waterflow.cloud.starting import Starter
     from waterflow.cloud.tracking import Tracking
-    from waterflow.provider import Artifact, Build, Check, Code, Document, LogLine, Sent, Submission
+    from waterflow.provider import (
+        Artifact,
+        Build,
+        Check,
+        Code,
+        Document,
+        Lineage,
+        LogLine,
+        Measurement,
+        Sent,
+        Submission,
+    )
     from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
@@ -243,6 +254,21 @@ class CloudProvider(Provider, Generic[S]):
         pipeline = own(document).pipeline
         deployed = self.profile_runs.deployed(pipeline)
         return None if deployed is None else (f"the deployed pipeline {pipeline}", deployed)
+
+    def lineage(self, run_id: str) -> Lineage:
+        """Return where a run comes from."""
+        return self.profile_runs.lineage(run_id)
+
+    def measurements(self, run_id: str) -> Iterator[Measurement]:
+        """Return the values of metrics that a run's steps have logged."""
+        return self._results.measurements(run_id)
+
+    def billed(self, run_id: str) -> Mapping[str, float]:
+        """Return the machine time that the cloud bills for steps, where it says so."""
+        look = self.profile_runs.look(run_id)
+        billed = self.service.billed([run for run in look.steps.values() if run.job])
+        steps = {run.native: look.execution.step_of(run) for run in look.steps.values()}
+        return {step.name: billed[name] for name, step in steps.items() if step and name in billed}
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""
