@@ -51,6 +51,9 @@ stroke-linejoin:round}
 .card{fill:var(--card);stroke:var(--rim);stroke-width:1.2}
 .chip{fill:var(--chip)}.gate{fill:var(--gatefill);stroke:var(--gate);stroke-width:1.3}
 .store{fill:var(--datafill);stroke:var(--data);stroke-width:1.2}
+"""
+
+_STATES: Final = """\
 .m{font-size:11px;font-weight:600;fill:var(--state)}.s .card{stroke:var(--state)}
 .s{--state:#5d687c}.s.succeeded{--state:#1a7f4b}.s.cached{--state:#0b7285}.s.failed{--state:#c2332b}
 .s.running{--state:#96600a}.s.cancelled{--state:#8e3fae}
@@ -58,6 +61,7 @@ stroke-linejoin:round}
 .s.cached{--state:#5cc9da}.s.failed{--state:#ff8d83}.s.running{--state:#f0b145}
 .s.cancelled{--state:#d79bef}}
 """
+"""What colours the steps of a run."""
 
 _SIGNS: Final = {
     "succeeded": "\u2713", "cached": "\u21ba", "failed": "\u2715", "running": "\u25b8",
@@ -118,7 +122,7 @@ def to_svg(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total_width} {total_height}" '
         f'width="{total_width}" height="{total_height}" role="img" '
         f'aria-label="{_attribute(f"Pipeline {pipeline.name}")}">\n'
-        f"<style>{_STYLE}</style>\n"
+        f"<style>{_STYLE}{_STATES if marks is not None else ''}</style>\n"
         f'<rect x="0.5" y="0.5" width="{_n(inner + 2 * _MARGIN - 1)}" '
         f'height="{_n(high + 2 * _MARGIN + _HEAD - 1)}" rx="14" '
         'style="fill:var(--panel);stroke:var(--rim)"/>\n'
