@@ -184,7 +184,7 @@ def _size(box: Box, touching: int) -> tuple[float, float]:
     lines = _lines(box)
     text = max(
         _width(_cut(box.title, 44), _TITLE) * 1.15,
-        *(_width(_cut(line, 48), _SMALL) for _, line in lines),
+        *(_width(_cut(line, 48), _SMALL) * (1.15 if kind == "m" else 1) for kind, line in lines),
         0.0,
     )
     rows = _chip_rows(box)

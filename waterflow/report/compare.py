@@ -43,7 +43,8 @@ def _steps(
     """Yield the steps of one function that return metrics, with the constants they were given."""
     steps = {step.name: step for step in pipeline.steps}
     groups: dict[tuple[str, str], list[tuple[spec.Step, dict[str, Any]]]] = {}
-    for one in made:
+    order = {step.name: number for number, step in enumerate(pipeline.steps)}
+    for one in sorted(made, key=lambda one: order.get(one.step, 0)):
         value, step = values.get((one.step, one.output)), steps.get(one.step)
         if one.type != "metrics" or not isinstance(value, dict) or step is None:
             continue

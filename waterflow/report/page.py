@@ -95,18 +95,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Any] = dict(
-        base64=_base64,
-        css=css,
-        figure_name=_figure_name,
-        iso=_iso,
-        length_of_time=length_of_time,
-        moment=moment,
-        money=money,
-        sign=sign,
-        size=show_size,
-        web=_is_web,
-    )
+    filters: dict[str, Any] = {
+        "base64": _base64,
+        "css": css,
+        "figure_name": _figure_name,
+        "iso": _iso,
+        "length_of_time": length_of_time,
+        "moment": moment,
+        "money": money,
+        "sign": sign,
+        "size": show_size,
+        "web": _is_web,
+    }
     environment.filters.update(filters)
     return environment
 

@@ -32,11 +32,12 @@ def rows(report: Report) -> list[dict[str, Any]]:
     for step in report.steps:
         families.setdefault(step.family, []).append(step)
     drawn: list[dict[str, Any]] = []
-    for name, members in families.items():
+    for step in report.steps:
+        members = families[step.family]
         if len(members) < _ALIKE:
-            drawn += [_row(step, report, start, span) for step in members]
-        else:
-            drawn.append(_family(name, members, report, start, span, len(drawn)))
+            drawn.append(_row(step, report, start, span))
+        elif step is members[0]:
+            drawn.append(_family(members, report, start, span, len(drawn)))
     return drawn
 
 
@@ -55,10 +56,14 @@ def ticks(report: Report) -> list[dict[str, str]]:
     count = int(span / 1000 / every)
     marks = ((number, number * every * 1000 / span * 100) for number in range(count + 1))
     return [
-        {"left": f"{left:.2f}", "text": length_of_time(number * every) if number else "0 s"}
+        {"left": f"{left:.2f}", "text": _tick(number * every)}
         for number, left in marks
         if left < 94
     ]
+
+
+def _tick(seconds: float) -> str:
+    return f"{seconds:g}s" if seconds < 60 else length_of_time(seconds)
 
 
 def _round(seconds: float) -> float:
@@ -105,7 +110,7 @@ def _row(step: Step, report: Report, start: int, span: int) -> dict[str, Any]:
 
 
 def _family(
-    name: str, members: list[Step], report: Report, start: int, span: int, number: int
+    members: list[Step], report: Report, start: int, span: int, number: int
 ) -> dict[str, Any]:
     lanes = _lanes(members, report.now)
     count = max(lanes.values(), default=0) + 1
@@ -121,7 +126,7 @@ def _family(
     times = [took for step in members if (took := seconds(step, report.now)) is not None]
     return {
         "id": number,
-        "name": name,
+        "name": members[0].family,
         "members": [_row(step, report, start, span) for step in members],
         "css": mark.status,
         "text": mark.text,
