@@ -136,7 +136,8 @@ def _tell_failure(run: Run, root: Path, step: StepState, *, logged: bool) -> Non
     if not logged and step.detail:  # it was printed here when it happened
         click.echo(f"\n{click.style(f'{step.name} failed', fg='red', bold=True)}, as told above")
         return
-    head = click.style(f"{step.name} failed{attempts}:", fg="red", bold=True)
+    call = f" [{step.label}]" if step.label else ""
+    head = click.style(f"{step.name}{call} failed{attempts}:", fg="red", bold=True)
     error, text = step.error or "", step.detail or ""
     if not text:
         with contextlib.suppress(Exception):

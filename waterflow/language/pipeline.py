@@ -26,8 +26,10 @@ from waterflow.language.values import ParameterSymbol, definition_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from typing import Unpack
 
     from waterflow import spec
+    from waterflow.language.option_types import RegisterOptions
     from waterflow.language.parameters import Declared
     from waterflow.runs.run import Run
 
@@ -434,7 +436,7 @@ def register(
     example: object = None,
     metrics: object = None,
     alias: str | None = None,
-    **options: Any,
+    **options: Unpack[RegisterOptions],
 ) -> dict[str, Any]:
     """Add a step that makes a model a new version in MLflow's registry.
 

@@ -46,6 +46,8 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
         job: The native job's id.
         url: Where to look at it.
         why: Why it ran, and no earlier result stood for it, where that is known.
+        label: What its call was given, `train(c=0.1)`, where a step is called several times with
+            different constants.
     """
 
     name: str
@@ -60,6 +62,7 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
     job: str | None = None
     url: str | None = None
     why: tuple[str, ...] = ()
+    label: str | None = None
 
     def move(self, status: Status) -> None:
         """Take another status; a final one is never left."""

@@ -35,6 +35,7 @@ class Step(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: The step.
+        label: What its call was given, `train(c=0.1)`; its name where there is no more to say.
         family: What it has in common with the steps that run the same: the function's name.
         status: What it is.
         attempt: The attempt under way or last made; 0 before the first.
@@ -57,6 +58,7 @@ class Step(Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    label: str
     family: str
     status: Status
     attempt: int = 0

@@ -177,6 +177,7 @@ class Gathering:
         log, omitted = self._log(state, missing)
         return Step(
             name=state.name,
+            label=hiding.text(state.label or state.name),
             family=family(step) if step is not None else state.name,
             status=state.status,
             attempt=state.attempt,

@@ -54,13 +54,26 @@ class Run:
         return self.provider.status(self.id)
 
     def explain(self, state: RunState) -> None:
-        """Note in a state of the run why its steps ran, where the provider does not say so itself.
+        """Note in a state of the run what the provider does not say itself of its steps.
+
+        That is why they ran, and what calls of one step are told apart by.
 
         Args:
             state: The state; where the provider cannot be asked, it stays as it is.
         """
         with contextlib.suppress(ProviderError):
+            for name, label in self._labels.items():
+                if name in state.steps:
+                    state.steps[name].label = label
+        with contextlib.suppress(ProviderError):
             self._reasons.note(state)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        from waterflow.spec.labels import labels
+
+        pipeline = self.provider.run_spec(self.id)
+        return {} if pipeline is None else labels(pipeline)
 
     @cached_property
     def _reasons(self) -> Reasons:
