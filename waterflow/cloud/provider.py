@@ -170,7 +170,18 @@ class CloudProvider(Provider, Generic[S]):
         state = self._state_folder
         uri = resolve_uri(self.profile.tracking_uri, os.environ, state)
         need_plugin(uri)
-        return Tracking(self.profile_runs, self._events, uri, self.profile.experiment, state)
+        return Tracking(
+            self.profile_runs, self._events, uri, self.profile.experiment, state, self._page
+        )
+
+    def _page(self, run_id: str) -> str:
+        """Return the page of a run that has ended."""
+        from waterflow.report import Gathering, page
+        from waterflow.runs.run import Run
+
+        state = self._refined(self.profile_runs.look(run_id), unsent=False)
+        Run(run_id, self).explain(state)
+        return page(Gathering(self, run_id).report(state))
 
     # --- the contract ---------------------------------------------------------------------------
 
@@ -208,12 +219,12 @@ class CloudProvider(Provider, Generic[S]):
                 state.steps[step.name].origin = self.profile_runs.origin(look.execution, run)
         return state
 
-    def _refined(self, look: Look) -> RunState:
-        """Return a run's state with what its steps and its tracking tell."""
+    def _refined(self, look: Look, *, unsent: bool = True) -> RunState:
+        """Return a run's state with what its steps and, where it is asked for, tracking tell."""
         state = copy.deepcopy(look.state)
         self._results.refine(look, state, self._logs)
         state.tracking_uri = self._tracking.destination(look.execution)[0]
-        if state.status.final:
+        if unsent and state.status.final:
             state.unsent = self._tracking.left(look)
         return state
 

@@ -74,7 +74,7 @@ def page(report: Report, *, live: bool = False) -> str:
         + max(0, len(report.logged) - _CARDS),
         comparisons=[_compared(one) for one in report.comparisons],
         left_out=[one for one in report.figures if one.png is None],
-        sections=list(_sections(report, bool(failures), bool(graph))),
+        sections=list(_sections(report, bool(failures), bool(graph), bool(cards or report.logged))),
     )
     # A log may hold what no UTF-8 file can: half a surrogate pair.
     return html.encode("utf-8", "replace").decode()
@@ -161,12 +161,14 @@ def marks(report: Report) -> dict[str, Mark]:
     return known
 
 
-def _sections(report: Report, failed: bool, drawn: bool) -> Iterable[tuple[str, str]]:
+def _sections(
+    report: Report, failed: bool, drawn: bool, measured: bool
+) -> Iterable[tuple[str, str]]:
     for shown, name, title in (
         (failed, "failures", "Failures"),
         (drawn, "graph", "Graph"),
         (True, "steps", "Steps"),
-        (report.metrics or report.logged, "metrics", "Metrics"),
+        (measured, "metrics", "Metrics"),
         (report.comparisons, "candidates", "Side by side"),
         (report.figures, "figures", "Figures"),
         (report.tables, "tables", "Tables"),
