@@ -279,10 +279,10 @@ class Gathering:
 
 def _tail(lines: list[str]) -> tuple[str, ...]:
     """Return the end of a log as it is shown: without colours, a progress bar as it was last."""
+    texts = (_ESCAPES.sub("", line).rstrip("\r").rpartition("\r")[2] for line in lines[-_TAIL:])
     kept: list[str] = []
     room = _CHARACTERS
-    for line in reversed(lines[-_TAIL:]):
-        text = hiding.text(_ESCAPES.sub("", line).rstrip("\r").rpartition("\r")[2][:_LINE])
+    for text in reversed(hiding.text("\n".join(line[:_LINE] for line in texts)).split("\n")):
         room -= len(text) + 1
         if room < 0:
             break

@@ -11,6 +11,12 @@ from waterflow.project import leaks
 
 HIDDEN: Final = "(hidden)"
 _LOGIN: Final = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
+_KEY: Final = re.compile(
+    r"(?:-----BEGIN [A-Z ]*PRIVATE KEY-----|\A).*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL
+)
+"""A private key, be it that its beginning is cut off."""
+_NUMBER: Final = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?%?", re.IGNORECASE)
+"""What logs count: `tokens: 4096` is no secret."""
 _ASSIGNED: Final = re.compile(
     r"""(?P<key>[A-Za-z_][\w.-]*)(?P<is>["']?\s*[=:]\s*["']?)(?P<value>[^\s"',;]+)"""
 )
@@ -36,20 +42,23 @@ def value(name: str, shown: str) -> str:
 
 
 def text(shown: str) -> str:
-    """Return free text, such as a line of a log, without what looks like a secret in it."""
+    """Return free text, such as a log, without what looks like a secret in it.
+
+    Args:
+        shown: The text; all lines of it, as a key may have several.
+    """
+    shown = _KEY.sub(HIDDEN, shown.encode(errors="replace").decode())
     if leaks.in_content("", shown.encode()) is not None:
         shown = "\n".join(
             HIDDEN if leaks.in_content("", line.encode()) is not None else line
             for line in shown.split("\n")
         )
-        if leaks.in_content("", shown.encode()) is not None:  # one of several lines
-            return HIDDEN
     shown = _LOGIN.sub(HIDDEN, shown)
     return _ASSIGNED.sub(_assigned, shown)
 
 
 def _assigned(match: re.Match[str]) -> str:
-    if leaks.in_setting(match["key"], match["value"]) is None:
+    if _NUMBER.fullmatch(match["value"]) or leaks.in_setting(match["key"], match["value"]) is None:
         return match[0]
     return f"{match['key']}{match['is']}{HIDDEN}"
 
@@ -59,5 +68,7 @@ def address(uri: str | None) -> str | None:
     if uri is None or "://" not in uri:
         return uri
     parts = urlsplit(uri)
+    if "@" not in parts.netloc and not parts.query:
+        return uri
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", parts.fragment))
