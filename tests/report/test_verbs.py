@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +17,6 @@ from waterflow.cli import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from click.testing import Result
 
@@ -25,7 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("report")
     (root / "waterflow.toml").write_text('[profiles.local]\nprovider = "local"\nsend = "later"\n')
     (root / "shown.py").write_text(PIPELINE)
-    path, before = list(sys.path), os.getcwd()
+    path, before = list(sys.path), Path.cwd()
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith(("WATERFLOW_", "MLFLOW_"))]:
             patch.delenv(name)
@@ -57,7 +59,7 @@ def pages(project: Path) -> dict[str, str]:
 
 
 GOOD = {
-    "the condition with its values": 'score[&#34;auc&#34;] (0.9) &gt;= least (0.95)',
+    "the condition with its values": "score[&#34;auc&#34;] (0.9) &gt;= least (0.95)",
     "its answer": '<strong class="answer false">false</strong>',
     "why a step was skipped": "is false</dd>",
     "why a step ran": "no earlier result",
@@ -110,6 +112,8 @@ def test_the_latest_run_is_written_beside_the_caller(
     done = invoke("report")
     assert (done.exit_code, done.output) == (0, "waterflow-report-bad.html\n")
     assert (project / "waterflow-report-bad.html").read_text().startswith("<!doctype html>")
+    told = json.loads(invoke("report", "good", "-o", "x.html", "--json").output)
+    assert told == {"run": "good", "status": "succeeded", "file": "x.html"}
 
 
 MISTAKES: dict[str, tuple[tuple[str, ...], int, str]] = {
@@ -145,8 +149,8 @@ def test_a_graph_without_a_target_is_the_latest_runs(invoke: Callable[..., Resul
 
 def test_a_notebook_shows_graphs_and_runs(project: Path) -> None:
     import waterflow as wf
-    from shown import shown  # pyright: ignore[reportMissingImports]
 
+    shown: Any = importlib.import_module("shown").shown
     assert "data:image/svg+xml;base64," in shown._repr_html_()
     assert "data:image/svg+xml;base64," in shown(rows=9)._repr_html_()
     run = wf.open_run("good", root=project)

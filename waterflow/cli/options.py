@@ -38,7 +38,8 @@ def _runs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[
     return []
 
 
-def _files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer files."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
@@ -46,7 +47,7 @@ def _files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 
 def target(function: F) -> F:
     """Add the argument TARGET."""
-    return click.argument("target", metavar="TARGET", shell_complete=_files)(function)
+    return click.argument("target", metavar="TARGET", shell_complete=files)(function)
 
 
 def parameters(function: F) -> F:

@@ -3,6 +3,7 @@
 from waterflow.graph.conditions import closing_text, condition_text
 from waterflow.graph.marks import together
 from waterflow.graph.mermaid import to_mermaid
+from waterflow.graph.notebook import to_html
 from waterflow.graph.picture import Mark
 from waterflow.graph.svg import to_svg
 from waterflow.graph.terminal import to_terminal
@@ -11,6 +12,7 @@ __all__ = [
     "Mark",
     "closing_text",
     "condition_text",
+    "to_html",
     "to_mermaid",
     "to_svg",
     "to_terminal",

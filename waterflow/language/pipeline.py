@@ -133,6 +133,16 @@ class Pipeline(Generic[P]):
                 self.location,
             )
 
+    def _repr_html_(self) -> str | None:
+        """Return the graph, for a notebook; None where only parameters make one."""
+        try:
+            call = self.with_arguments({})
+        except DefinitionError:
+            return None
+        from waterflow.graph import to_html
+
+        return to_html(call.spec)
+
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"
 
@@ -252,6 +262,12 @@ class Call:
         return submit(
             self, profile=profile, run_id=run_id, cache=cache, resume=resume, inline=inline
         )
+
+    def _repr_html_(self) -> str:
+        """Return the graph, for a notebook."""
+        from waterflow.graph import to_html
+
+        return to_html(self.spec)
 
     def __repr__(self) -> str:
         return f"<pipeline {self.pipeline.name} with {self.parameters}>"

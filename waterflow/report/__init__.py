@@ -2,6 +2,7 @@
 
 from waterflow.report.data import Report
 from waterflow.report.gather import Gathering
+from waterflow.report.marking import marks
 from waterflow.report.page import page
 
-__all__ = ["Gathering", "Report", "page"]
+__all__ = ["Gathering", "Report", "marks", "page"]

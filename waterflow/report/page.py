@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow.graph import Mark, to_svg
 from waterflow.provider.state import Status
 from waterflow.report import timeline
+from waterflow.report.marking import marks
 from waterflow.report.results import number
 from waterflow.report.words import css, length_of_time, moment, money, sign
 from waterflow.spec.quantities import show_size
@@ -139,26 +140,13 @@ def _text(name: str) -> str:
 def _graph(report: Report) -> tuple[str, str]:
     if report.pipeline is None or not report.pipeline.steps:
         return "", "0"
-    svg = to_svg(report.pipeline, marks(report), within_page=True)
-    width = svg.partition('" width="')[2].partition('"')[0]
-    return svg, width
-
-
-def marks(report: Report) -> dict[str, Mark]:
-    """Return what a report tells of each step, for the picture of its pipeline."""
-    from urllib.parse import quote
-
-    known: dict[str, Mark] = {}
-    for step in report.steps:
-        took = timeline.seconds(step, report.now)
-        text = f"{step.status} in {length_of_time(took)}" if took is not None else str(step.status)
-        if step.status is Status.CACHED:
-            text = str(step.status)
-        known[step.name] = Mark(css(step.status), text, f"#step-{quote(step.name)}")
+    known = marks(report.steps, report.now, links=True)
     for one in report.conditions:
         if one.answer is not None:
             known[f"gate:{one.name}"] = Mark("decided", f"{one.answer}".lower(), "#conditions")
-    return known
+    svg = to_svg(report.pipeline, known, within_page=True)
+    width = svg.partition('" width="')[2].partition('"')[0]
+    return svg, width
 
 
 def _sections(

@@ -12,6 +12,7 @@ from waterflow.report.words import css, length_of_time
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from waterflow.provider.state import StepState
     from waterflow.report.data import Report, Step
 
 _FLAT: Final = 60
@@ -41,7 +42,7 @@ def rows(report: Report) -> list[dict[str, Any]]:
     return drawn
 
 
-def seconds(step: Step, now: int) -> float | None:
+def seconds(step: Step | StepState, now: int) -> float | None:
     """Return how long a step took, or has taken until now."""
     end = step.ended if step.status.final else now
     if step.started is None or end is None:
