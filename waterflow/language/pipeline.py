@@ -242,6 +242,7 @@ class Call:
         cache: bool = True,
         resume: str | None = None,
         inline: bool = False,
+        keep_going: bool = False,
     ) -> Run:
         """Start a run and return at once.
 
@@ -251,6 +252,8 @@ class Call:
             cache: Whether earlier results may stand for steps.
             resume: A failed run to go on from.
             inline: Run all steps in this process, for a debugger, and return when they have ended.
+            keep_going: After a failure what needs nothing of the failed step must run all the same;
+                the run has failed then, too. A provider that starts nothing new refuses it.
 
         Raises:
             ConfigurationError: The profile, its provider or the project is set up wrongly.
@@ -260,7 +263,13 @@ class Call:
         from waterflow.runs.submit import submit
 
         return submit(
-            self, profile=profile, run_id=run_id, cache=cache, resume=resume, inline=inline
+            self,
+            profile=profile,
+            run_id=run_id,
+            cache=cache,
+            resume=resume,
+            inline=inline,
+            keep_going=keep_going,
         )
 
     def _repr_html_(self) -> str:

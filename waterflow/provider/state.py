@@ -41,7 +41,8 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
         ended: Milliseconds since the epoch.
         error: Why it failed.
         detail: The user's own traceback, when there is one.
-        reason: Why it was skipped: the condition that keeps it from running, with its values.
+        reason: Why it was skipped: the condition that keeps it from running, with its values; or
+            why it did not run: which step failed that it needs.
         origin: For a cached one the run that did the work, where that is known.
         job: The native job's id.
         url: Where to look at it.

@@ -274,6 +274,7 @@ def _lacks(can: Capabilities) -> Iterable[str]:
         (can.requirements, _with_hint(can, "requirements", "requirements of a step's own")),
         (can.inline, "--inline"),
         (can.resume, "--resume"),
+        (can.keep_going, _with_hint(can, "keep_going", "--keep-going")),
         (can.content_cache, "cached results for equal inputs that were made anew"),
     ):
         if not there:
