@@ -8,6 +8,7 @@
     let one = null;
     try { one = $(decodeURIComponent(location.hash.slice(1))); } catch { return; }
     if (!one) return;
+    if (one.closest("[hidden]")) { $("filter").value = $("filter-state").value = ""; filter(); }
     for (let box = one; box; box = box.parentElement) if (box.tagName === "DETAILS") box.open = true;
     const summary = one.tagName === "DETAILS" && one.querySelector("summary");
     if (summary) { one.scrollIntoView({ block: "center" }); summary.focus({ preventScroll: true }); }
