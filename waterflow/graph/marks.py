@@ -25,7 +25,7 @@ def marked(picture: Picture, marks: Mapping[str, Mark]) -> Picture:
         marks: Step -> what a run made of it; gates by "gate:NAME".
     """
     boxes = {name: replace(box, mark=_mark(box, marks)) for name, box in picture.boxes.items()}
-    return Picture(boxes, picture.edges)
+    return replace(picture, boxes=boxes)
 
 
 def _mark(box: Box, marks: Mapping[str, Mark]) -> Mark | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from waterflow.cli import options
+from waterflow.cli import completions, options
 
 if TYPE_CHECKING:
     from waterflow import spec
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 @click.command("graph")
-@click.argument("target", metavar="[TARGET|RUN]", required=False, shell_complete=options.files)
+@click.argument(
+    "target", metavar="[TARGET|RUN]", required=False, shell_complete=completions.targets
+)
 @options.parameters
 @click.option(
     "--format",
