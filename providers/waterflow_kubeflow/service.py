@@ -43,6 +43,8 @@ _DIGEST: Final = 12
 _LOOKED_AT: Final = 20
 """Earlier runs of a pipeline among which the one is searched whose result the cache has taken."""
 _DONE: Final = (Status.SUCCEEDED, Status.CACHED)
+_EQUALS: Final = 1
+"""https://github.com/kubeflow/pipelines/blob/master/backend/api/v2beta1/filter.proto"""
 _SAID: Final = "waterflow: "
 """How the lines begin that a job itself has to say, the last of which is why it has failed."""
 _NEXT: Final = f"{_SAID}attempt "
@@ -446,7 +448,7 @@ class KubeflowService(SpecService):
 
 def named(name: str) -> str:
     """Return a filter for what has a display name, as the API takes it."""
-    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+    predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
     return json.dumps({"predicates": [predicate]})
 
 
