@@ -54,6 +54,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "`requirements=`": ("requirements",),
     "`--inline`, for a debugger": ("inline",),
     "`--resume`": ("resume",),
+    "`--keep-going` after a failure": ("keep_going",),
     "cached where equal inputs were made anew": ("content_cache",),
     "characters of a parameter, at most": ("parameter_length",),
     "a run needs no process on your machine": ("tracks_later",),

@@ -46,6 +46,7 @@ class AzureMLProvider(CloudProvider[AzureMLSettings]):
             secrets=True,
             requirements=self.settings.libraries == "wheelhouse",
             resume=True,
+            keep_going=True,
             content_cache=False,
             tracks_later=True,
             hints={"instances": hint} | self.library_hints,

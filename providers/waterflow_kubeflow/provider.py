@@ -43,6 +43,8 @@ class KubeflowProvider(CloudProvider[KubeflowSettings]):
             "instances": "A step of Kubeflow Pipelines is one pod.",
             "spot": "Nodes are the cluster's: choose those that may be taken away by node_selector "
             "and tolerations.",
+            "keep_going": "Argo, on which it runs, starts nothing new once a step has failed: "
+            "mend the step, and go on with --resume.",
         }
         return Capabilities(
             containers=True,

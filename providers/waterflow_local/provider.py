@@ -66,6 +66,7 @@ class LocalProvider(Provider):
             requirements=True,
             inline=True,
             resume=True,
+            keep_going=True,
             hints={
                 "containers": (
                     "Name a folder whose programs stand for the image: "

@@ -51,6 +51,7 @@ class SageMakerProvider(CloudProvider[SageMakerSettings]):
             secrets=True,
             requirements=self.settings.libraries == "wheelhouse",
             resume=True,
+            keep_going=True,
             content_cache=False,
             tracks_later=True,
             hints={"instances": hint} | self.library_hints,

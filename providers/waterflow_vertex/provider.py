@@ -44,6 +44,7 @@ class VertexProvider(CloudProvider[VertexSettings]):
             secrets=True,
             requirements=self.settings.libraries == "wheelhouse",
             resume=True,
+            keep_going=True,
             content_cache=False,
             tracks_later=True,
             hints={"instances": f"A custom job has at most {most} machines."} | self.library_hints,

@@ -61,3 +61,17 @@ def test_what_did_not_run_is_counted_and_not_told(capsys: pytest.CaptureFixture[
     Lines().show(ended)
     assert printed(capsys) == ["a  cached", "b  skipped"]
     assert counts(ended) == "1 cached, 1 skipped, 1 not run"
+
+
+def test_calls_of_one_step_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    Lines().show(
+        state(
+            load=step("load", Status.CACHED),
+            train=step("train", Status.RUNNING, 1, started=T0, label="train(c=0.1)"),
+            **{"train-2": step("train-2", Status.SKIPPED, ended=T0 + 1, label="train(c=1)")},
+        )
+    )
+    assert printed(capsys)[:2] == [
+        "train    train(c=0.1)  running",
+        "train-2  train(c=1)    skipped",
+    ]

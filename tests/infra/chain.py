@@ -82,6 +82,11 @@ def waterflow(*words, text=None):
     return json.loads(done.stdout)
 
 
+def calls(file, skipped=0):
+    """Return the calls that an emulator has recorded, without the first ones."""
+    return [json.loads(line) for line in file.read_text().splitlines()[skipped:]]
+
+
 def use(outputs, examined, start):
     """Type what infra/README.md says, from the import on; return doctor's checks, plan and run.
 

@@ -1,6 +1,5 @@
 """Azure's landing zone from `pulumi up` to a run: its profile is all that the run is told."""
 
-import json
 import sys
 
 from waterflow_azureml.connections import AUTHORIZATION, Azure
@@ -52,11 +51,6 @@ class Subscription:
         return self.pages(f"{self.group}/providers/Microsoft.MachineLearningServices/workspaces")
 
 
-def calls(file, skipped=0):
-    """Return the calls that an emulator has recorded, without the first ones."""
-    return [json.loads(line) for line in file.read_text().splitlines()[skipped:]]
-
-
 def test_a_stack_s_profile_is_all_that_a_run_needs(server, tmp_path, monkeypatch):
     settings = {
         "subscription": SUBSCRIPTION,
@@ -75,7 +69,7 @@ def test_a_stack_s_profile_is_all_that_a_run_needs(server, tmp_path, monkeypatch
             outputs, profile = zone["outputs"], zone["outputs"]["profile"]["settings"]
             assert subscription.names() == zone["names"], "what the stack made, and nothing else"
             assert all(zone["names"].values())
-            deployers = len(calls(record))
+            deployers = len(chain.calls(record))
             examined = {
                 *EXAMINED,
                 f"identity {profile['identity']}",
@@ -85,7 +79,7 @@ def test_a_stack_s_profile_is_all_that_a_run_needs(server, tmp_path, monkeypatch
             with chain.project(tmp_path / "shop", {}):
                 checks, plan, run = chain.use(outputs, examined, runs)
             assert profile["account"] in checks["datastore"]["found"]
-            called = calls(record, deployers)
+            called = chain.calls(record, deployers)
             look(subscription, outputs, plan, run)
             hold(subscription, profile, called)
             assert subscription.names() == zone["names"], "the run needed nothing else"

@@ -12,9 +12,15 @@ from pathlib import Path
 from standin import Stack
 from standin.carriers.aws import AwsCarrier
 from standin.carriers.azure import AzureCarrier
+from standin.carriers.gcp import GcpCarrier
 
 INFRA = Path(__file__).parents[2] / "infra"
-PACKAGES = {"aws": "aws", "azure": "azure-native"}
+PACKAGES = {"aws": "aws", "azure": "azure-native", "gcp": "gcp"}
+CARRIERS = {
+    "aws": lambda order: AwsCarrier(order["endpoint"], order["config"]["region"]),
+    "azure": lambda _: AzureCarrier(),
+    "gcp": lambda _: GcpCarrier(),
+}
 NAMES = {
     "aws": {
         "bucket": "bucket",
@@ -35,6 +41,7 @@ NAMES = {
         "RoleAssignment": "name",
         "Compute": "name",
     },
+    "gcp": {"Bucket": "name", "Account": "email", "IAMCustomRole": "name", "Secret": "secretId"},
 }
 """Cloud -> type -> the output by which the cloud lists it."""
 
@@ -42,15 +49,12 @@ NAMES = {
 def main() -> None:
     order = json.loads(sys.stdin.readline())
     cloud, config = order["cloud"], order["config"]
-    carrier = (
-        AzureCarrier() if cloud == "azure" else AwsCarrier(order["endpoint"], config["region"])
-    )
-    carriers = {PACKAGES[cloud]: carrier}
+    carriers = {PACKAGES[cloud]: CARRIERS[cloud](order)}
     with Stack(INFRA / cloud, config, stack="dev", carriers=carriers) as stack:
         zone = stack.up().require()
         names: dict[str, list[str]] = {kind: [] for kind in NAMES[cloud]}
         for one in zone.resources:
-            # aws:s3/bucket:Bucket, azure-native:storage:StorageAccount
+            # aws:s3/bucket:Bucket, gcp:storage/bucket:Bucket, azure-native:storage:StorageAccount
             package, module, kind = [*one.type.split(":"), "", ""][:3]
             kind = module.rpartition("/")[2] if cloud == "aws" else kind
             if package == PACKAGES[cloud] and kind in names:

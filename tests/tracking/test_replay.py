@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,32 @@ def test_a_run_becomes_a_parent_and_a_child_per_attempt(
     }  # fmt: skip
     assert sorted(second["metrics"]["auc"]) == [(0.5, T0 + 9, 0), (0.75, T0 + 500, 1)]
     assert parent["tags"]["waterflow.skipped.skipped"] == "true"
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (2, 4)])
+def test_runs_of_calls_have_their_labels(
+    cuts: tuple[int, ...], uri: str, state: Path, client: MlflowClient, tmp_path: Path
+) -> None:
+    run = Run("e1")
+    run.start(tags={"waterflow.labels": '{"train-2": "train(c=0.3)"}'})
+    run.step("train-2", 1, auc=0.5)
+    run.step("train-2", 2, auc=0.6)
+    # This one was made by its job, before who sends the rest has said what it is called.
+    Replayer(uri, "exp").apply([], tmp_path)
+    parent = client.create_run(
+        experiment_id(client, "exp", None), tags=parent_tags("e1"), run_name="e1"
+    )
+    client.create_run(
+        parent.info.experiment_id,
+        tags=child_tags("e1", "train-2", 1, parent.info.run_id),
+        run_name="train-2",
+    )
+    for begin, end in pairwise([0, *cuts, len(run.events)]):
+        make(uri, state).apply(run.events[begin:end], tmp_path)
+    assert set(by_name(client)) == {"e1", "train(c=0.3)", "train(c=0.3) (attempt 2)"}
+    sent = find_child(client, parent.info.experiment_id, "e1", "train-2", 1)
+    assert sent is not None
+    assert sent.data.metrics == {"auc": 0.5}
 
 
 @pytest.mark.parametrize("cuts", [(), (1,), (3, 8), tuple(range(1, 13))])

@@ -76,6 +76,9 @@ def fraud(raw: list[float], min_auc: float = 0.9) -> None:
     assert_type(wf.map(split, [first, second]), Any)
     assert_type(wf.container(name="c", image="i", command=["x"]), ContainerOutputs)
     assert_type(train.options(cpu=8)(first), Fitted)
+    assert_type(train.options(after=[model], gpu="nvidia-t4", secrets={})(first), Fitted)
+    assert_type(train.named("small")(first, trees=3), Fitted)
+    assert_type(wf.map(square.named("squares"), [1, 2]), list[int])
     assert_type(train.function(first, 3), Fitted)
     assert_type(wf.secret("x").name, str)
 

@@ -77,7 +77,7 @@ def as_json(function: F) -> F:
 
 
 def submission(function: F) -> F:
-    """Add the ways in which a run may start: `--no-cache`, `--resume` and `--run-id`."""
+    """Add the ways in which a run may start: `--no-cache`, `--resume` and others."""
     for option in (
         click.option(
             "--run-id", metavar="ID", help="An id of your own; the same id gives one run."
@@ -87,6 +87,11 @@ def submission(function: F) -> F:
             metavar="RUN",
             shell_complete=_runs,
             help="Go on from this failed run: finished steps stand.",
+        ),
+        click.option(
+            "--keep-going",
+            is_flag=True,
+            help="After a failure, run what needs nothing of the failed step, or refuse to start.",
         ),
         click.option(
             "--no-cache", is_flag=True, help="Run every step, whatever earlier runs have made."

@@ -26,6 +26,8 @@ TAIL: Final = 20
 """Lines of a failed step's log that are shown when it left no traceback."""
 _LARGEST: Final = 10_000
 """Bytes of metrics above which they are not shown."""
+_NAMED: Final = 5
+"""Steps that are named before the rest is counted."""
 _CODES: Final = {"failed": 1, "cancelled": 130}
 _MODEL: Final = ("name", "uri", "version")
 
@@ -68,6 +70,13 @@ def finish(run: Run, state: RunState, command: Command, *, as_json: bool) -> int
     for step in state.steps.values():
         if str(step.status) == "failed":
             _tell_failure(run, root, step, logged=not command.inline)
+    run.explain(state)
+    reasons: dict[str, list[str]] = {}
+    for step in state.steps.values():
+        if str(step.status) == "not run" and step.reason:
+            reasons.setdefault(step.reason, []).append(step.name)
+    for reason, names in reasons.items():
+        click.echo(f"\n{_several(names)} did not run: {reason}")
     colour = {"succeeded": "green", "failed": "red"}.get(str(state.status), "magenta")
     totals = f"{show_count(len(state.steps), 'step')}, {counts(state)}"
     seconds = show_seconds(state.seconds)
@@ -90,6 +99,12 @@ def finish(run: Run, state: RunState, command: Command, *, as_json: bool) -> int
             f"Send them: {next_command(root, 'waterflow', 'sync')}"
         )
     return _code(state)
+
+
+def _several(names: list[str]) -> str:
+    """Return names in a row, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _code(state: RunState) -> int:
@@ -136,7 +151,8 @@ def _tell_failure(run: Run, root: Path, step: StepState, *, logged: bool) -> Non
     if not logged and step.detail:  # it was printed here when it happened
         click.echo(f"\n{click.style(f'{step.name} failed', fg='red', bold=True)}, as told above")
         return
-    head = click.style(f"{step.name} failed{attempts}:", fg="red", bold=True)
+    call = f" [{step.label}]" if step.label else ""
+    head = click.style(f"{step.name}{call} failed{attempts}:", fg="red", bold=True)
     error, text = step.error or "", step.detail or ""
     if not text:
         with contextlib.suppress(Exception):

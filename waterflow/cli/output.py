@@ -148,6 +148,7 @@ def run_document(state: RunState) -> dict[str, Any]:
         "steps": [
             {
                 "name": step.name,
+                "label": step.label or step.name,
                 "status": str(step.status),
                 "attempt": step.attempt,
                 "started": step.started,

@@ -128,14 +128,14 @@ class Lines:
 
     def show(self, state: RunState) -> None:
         """Print what has changed, oldest first."""
-        width = max((len(name) for name in state.steps), default=0)
+        titles = _titles(state)
         changes: list[tuple[int, str, str]] = []
         for name, step in state.steps.items():
             changes += ((moment, name, text) for moment, text in self._changes(step))
             self._seen[name] = (step.status, step.attempt)
         for moment, name, text in sorted(changes, key=lambda change: change[0]):
             when = show_time(moment, "%H:%M:%S")
-            click.echo(f"{when}  {name.ljust(width)}  {text}", err=self._err)
+            click.echo(f"{when}  {titles[name]}  {text}", err=self._err)
 
     def _changes(self, step: StepState) -> Iterator[tuple[int, str]]:
         """Yield the moments and words of a step's changes, those between two looks included."""
@@ -153,6 +153,17 @@ class Lines:
 
     def close(self) -> None:
         """Leave the lines as they are."""
+
+
+def _titles(state: RunState) -> dict[str, str]:
+    """Return each step's name and what its call was given, in two columns."""
+    several = any(step.label for step in state.steps.values())
+    rows = [(one.name, one.label or "") if several else (one.name,) for one in state.steps.values()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return {
+        row[0]: "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    }
 
 
 def running(step: StepState) -> str:
@@ -216,7 +227,8 @@ class Table:
         grid = Grid(
             title=self._title, title_justify="left", title_style="bold", box=None, pad_edge=False
         )
-        for name in ("step", "state", "attempt", "time", ""):
+        labelled = self._state is not None and any(s.label for s in self._state.steps.values())
+        for name in ("step", *(["call"] * labelled), "state", "attempt", "time", ""):
             grid.add_column(name, justify="right" if name in ("attempt", "time") else "left")
         if self._state is None:
             return grid
@@ -227,6 +239,7 @@ class Table:
             status = str(step.status)
             grid.add_row(
                 step.name,
+                *([step.label or ""] * labelled),
                 Text(status, style=COLOURS.get(status, "dim")),
                 str(step.attempt) if step.attempt > 1 else "",
                 "" if status in ("cached", "skipped") else show_seconds(step_seconds(step, now)),

@@ -74,7 +74,9 @@ class Events:
             name=execution.run,
             pipeline=execution.pipeline,
             parameters=self._runs.parameters(execution),
-            tags=(record.tags if record is not None else build.tags) | links,
+            tags=(record.tags if record is not None else build.tags)
+            | lineage.call_tags(execution.spec)
+            | links,
             files={name: name for name in (*files, *kept) if (folder / name).exists()},
             datasets=[
                 {

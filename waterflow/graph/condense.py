@@ -69,7 +69,8 @@ def _box(name: str, boxes: list[Box]) -> Box:
     families = Counter(box.family for box in boxes if box.kind not in ("first", "data"))
     steps = [box for box in boxes if box.kind not in ("gate", "first", "data")]
     if len(families) == 1 and len(kinds) == 1:
-        return Box(name, "group", f"{boxes[0].title} \u00d7 {len(boxes)}", hint=_names(boxes))
+        title = boxes[0].title.partition("(")[0]  # of calls that are told apart by what they take
+        return Box(name, "group", f"{title} \u00d7 {len(boxes)}", hint=_names(boxes))
     most = [f"{_short(family)} \u00d7 {count}" for family, count in families.most_common(_NAMED)]
     more = len(families) - len(most)
     detail = ", ".join(most) + (f" and {more} more" if more > 0 else "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from waterflow import spec
 from waterflow.graph.conditions import condition_text, output_label, source_text
+from waterflow.spec.labels import labels
 from waterflow.spec.quantities import show_duration, show_size
 from waterflow.spec.references import operands
 
@@ -67,6 +68,7 @@ class _Drawing:
     def __init__(self, pipeline: spec.Pipeline) -> None:
         self.pipeline = pipeline
         self.gates = {gate.name: gate for gate in pipeline.gates}
+        self.calls = labels(pipeline)
         self.boxes: dict[str, Box] = {}
         self.labels: dict[tuple[str, str, Line], dict[str, None]] = {}
         self.chains: dict[spec.Branch | None, frozenset[spec.Branch]] = {None: frozenset()}
@@ -107,12 +109,18 @@ class _Drawing:
         self.boxes[box] = Box(
             box,
             _kind(step),
-            step.name,
-            _detail(step),
+            self.calls.get(step.name, step.name),
+            self._detail(step),
             tuple(chips),
             _hint(step),
             _family(step) + side,
         )
+
+    def _detail(self, step: spec.Step) -> str:
+        """Return the quieter line; where the title is a label, with the step's own name."""
+        label, detail = self.calls.get(step.name, step.name), _detail(step)
+        named = label.partition("(")[0] == step.name
+        return " · ".join(part for part in ("" if named else step.name, detail) if part)
 
     def _input(self, box: str, name: str, source: spec.Source) -> Iterator[str]:
         """Draw the edges of one input; yield the parameters that it takes."""

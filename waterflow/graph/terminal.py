@@ -10,6 +10,7 @@ from waterflow import spec
 from waterflow.graph.conditions import condition_text, reference_text, source_text
 from waterflow.graph.layout import ranks
 from waterflow.graph.picture import draw
+from waterflow.spec.labels import labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,14 @@ class _Item:
 
     stage: int
     element: spec.Step | spec.Gate
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """What stands on each side of a gate, and what calls of one step are told apart by."""
+
+    items: dict[spec.Branch | None, list[_Item]]
+    calls: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,11 @@ def _rows(pipeline: spec.Pipeline) -> Iterator[_Row]:
     for items in inside.values():
         # Gates last: what hangs below one would part the others of its stage.
         items.sort(key=lambda item: (item.stage, isinstance(item.element, spec.Gate)))
-    yield from _level(inside, None, "")
+    yield from _level(_Inside(inside, labels(pipeline)), None, "")
 
 
-def _level(
-    inside: dict[spec.Branch | None, list[_Item]], branch: spec.Branch | None, indent: str
-) -> Iterator[_Row]:
-    items = inside.get(branch, [])
+def _level(inside: _Inside, branch: spec.Branch | None, indent: str) -> Iterator[_Row]:
+    items = inside.items.get(branch, [])
     at = 0
     while at < len(items):
         stage = items[at].stage
@@ -115,16 +122,13 @@ def _level(
                 yield _Row(shown, f"{indent}{mark} if {condition_text(element.condition)}", "")
                 yield from _sides(inside, element, indent + ("│ " if mark in "┬├" else "  "))
             else:
-                yield from _steps(group, shown, f"{indent}{mark} ")
+                yield from _steps(inside.calls, group, shown, f"{indent}{mark} ")
         at = end
 
 
-def _sides(
-    inside: dict[spec.Branch | None, list[_Item]], gate: spec.Gate, indent: str
-) -> Iterator[_Row]:
-    sides = [
-        side for side in (spec.Branch(gate.name), spec.Branch(gate.name, False)) if side in inside
-    ]
+def _sides(inside: _Inside, gate: spec.Gate, indent: str) -> Iterator[_Row]:
+    both = spec.Branch(gate.name), spec.Branch(gate.name, False)
+    sides = [side for side in both if side in inside.items]
     for side in sides:
         last = side is sides[-1]
         word = "then" if side.then else "otherwise"
@@ -151,10 +155,12 @@ def _bracket(turn: int, count: int) -> str:
     return "┬" if turn == 0 else "└" if turn == count - 1 else "├"
 
 
-def _steps(group: list[_Item], stage: str, start: str) -> Iterator[_Row]:
+def _steps(calls: dict[str, str], group: list[_Item], stage: str, start: str) -> Iterator[_Row]:
     steps = [item.element for item in group if isinstance(item.element, spec.Step)]
     if len(steps) == 1:
-        yield _Row(stage, start + steps[0].name, _arrow(steps[0]))
+        name = steps[0].name
+        right = f"{calls.get(name, '')}  {_arrow(steps[0])}".strip()
+        yield _Row(stage, start + name, right)
     else:
         yield _Row(
             stage,

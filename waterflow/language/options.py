@@ -164,7 +164,7 @@ KIND: Final = (
 """What whoever still writes `kind` is told."""
 
 
-def make_options(base: Options, changes: dict[str, Any]) -> Options:
+def make_options(base: Options, changes: Mapping[str, Any]) -> Options:
     """Return options with changes, checked.
 
     Raises:

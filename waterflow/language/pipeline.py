@@ -26,8 +26,10 @@ from waterflow.language.values import ParameterSymbol, definition_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from typing import Unpack
 
     from waterflow import spec
+    from waterflow.language.option_types import RegisterOptions
     from waterflow.language.parameters import Declared
     from waterflow.runs.run import Run
 
@@ -230,6 +232,7 @@ class Call:
         cache: bool = True,
         resume: str | None = None,
         inline: bool = False,
+        keep_going: bool = False,
     ) -> Run:
         """Start a run and return at once.
 
@@ -239,6 +242,8 @@ class Call:
             cache: Whether earlier results may stand for steps.
             resume: A failed run to go on from.
             inline: Run all steps in this process, for a debugger, and return when they have ended.
+            keep_going: After a failure what needs nothing of the failed step must run all the same;
+                the run has failed then, too. A provider that starts nothing new refuses it.
 
         Raises:
             ConfigurationError: The profile, its provider or the project is set up wrongly.
@@ -248,7 +253,13 @@ class Call:
         from waterflow.runs.submit import submit
 
         return submit(
-            self, profile=profile, run_id=run_id, cache=cache, resume=resume, inline=inline
+            self,
+            profile=profile,
+            run_id=run_id,
+            cache=cache,
+            resume=resume,
+            inline=inline,
+            keep_going=keep_going,
         )
 
     def __repr__(self) -> str:
@@ -434,7 +445,7 @@ def register(
     example: object = None,
     metrics: object = None,
     alias: str | None = None,
-    **options: Any,
+    **options: Unpack[RegisterOptions],
 ) -> dict[str, Any]:
     """Add a step that makes a model a new version in MLflow's registry.
 

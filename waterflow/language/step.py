@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from waterflow.errors import DefinitionError
@@ -22,7 +23,9 @@ from waterflow.language.values import definition_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Unpack
 
+    from waterflow.language.option_types import ContainerOptions, StepOptions
     from waterflow.language.types import Secret
 
 P = ParamSpec("P")
@@ -52,16 +55,33 @@ class Step(Generic[P, R]):
             return self.function(*args, **kwargs)
         return cast("R", trace.call(self, args, kwargs))
 
-    def options(self, **changes: Any) -> Step[P, R]:
+    def options(self, **changes: Unpack[StepOptions]) -> Step[P, R]:
         """Return the same step with other options.
 
         Args:
-            changes: Any keyword of `@wf.step`, and `name`.
+            changes: Any keyword of `@wf.step`, and `after`: what earlier calls returned, to run
+                behind them where no value comes from them.
 
         Raises:
             DefinitionError: An unknown option, or a value that it cannot have.
         """
         return Step(self.function, make_options(self.settings, changes))
+
+    def named(self, name: str) -> Step[P, R]:
+        """Return the same step with a name for its call: `train.named("small")(data)`.
+
+        The name is the step's in the graph, in `waterflow status`, in MLflow and in
+        `run.artifact("small")`; without one, further calls of a step are numbered.
+
+        Args:
+            name: Up to 63 letters, digits, `_` and `-`, beginning with a letter or `_`; no other
+                step of the pipeline may have it.
+
+        Raises:
+            DefinitionError: It cannot name a step.
+        """
+        check_name(name, "step")
+        return Step(self.function, replace(self.settings, name=name))
 
     @functools.cached_property
     def signature(self) -> Signature:
@@ -203,7 +223,7 @@ def container(
     inputs: Mapping[str, object] | None = None,
     outputs: Sequence[str] = (),
     parameters: Mapping[str, object] | None = None,
-    **options: Any,
+    **options: Unpack[ContainerOptions],
 ) -> ContainerOutputs:
     """Add any program in an image to the pipeline that is being traced.
 

@@ -140,16 +140,18 @@ class Provider(ABC):
         """Refuse ways of starting a run that the provider does not have.
 
         Raises:
-            UnsupportedFeatureError: It can neither run inline nor resume.
+            UnsupportedFeatureError: It can neither run inline nor resume, or starts nothing new
+                after a failure.
         """
-        for requested, supported, feature in (
-            (submission.inline, self.capabilities.inline, "--inline"),
-            (submission.resume, self.capabilities.resume, "--resume"),
+        can = self.capabilities
+        for requested, supported, feature, name in (
+            (submission.inline, can.inline, "--inline", "inline"),
+            (submission.resume, can.resume, "--resume", "resume"),
+            (submission.keep_going, can.keep_going, "--keep-going", "keep_going"),
         ):
             if requested and not supported:
-                raise UnsupportedFeatureError(
-                    "(all)", feature, self.name, "Leave it out, or use the local profile."
-                )
+                instead = can.hints.get(name, "Leave it out, or use the local profile.")
+                raise UnsupportedFeatureError("(all)", feature, self.name, instead)
 
     # --- what only some providers have -----------------------------------------------------------
 

@@ -150,6 +150,7 @@ class Submission:
         cache: Whether earlier results may stand for steps.
         resume: A failed run to go on from.
         inline: Run in this process.
+        keep_going: What needs nothing of a failed step must run all the same.
         attached: The caller watches: where runs live on this machine, they end with it.
         fresh: The id was made for this submission: no earlier one under it need be looked for.
         tags: Where it comes from: who starts it, and how. They are of this submission alone, so
@@ -162,6 +163,7 @@ class Submission:
     cache: bool = True
     resume: str | None = None
     inline: bool = False
+    keep_going: bool = False
     attached: bool = False
     fresh: bool = False
     tags: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -31,6 +31,7 @@ class Capabilities:
         requirements: Requirements of a step's own.
         inline: Running all steps in the caller's process, for a debugger.
         resume: Going on from a failed run.
+        keep_going: What needs nothing of a failed step still starts after it.
         content_cache: A step whose inputs are equal to an earlier one's is answered by the cache,
             also where they were made anew; otherwise only where they are the very same artifacts.
         tracks_later: No process stays beside a run: whoever waits for it sends its tracking.
@@ -50,6 +51,7 @@ class Capabilities:
     requirements: bool = False
     inline: bool = False
     resume: bool = False
+    keep_going: bool = False
     content_cache: bool = True
     tracks_later: bool = False
     hints: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -41,11 +41,14 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
         ended: Milliseconds since the epoch.
         error: Why it failed.
         detail: The user's own traceback, when there is one.
-        reason: Why it was skipped: the condition that keeps it from running, with its values.
+        reason: Why it was skipped: the condition that keeps it from running, with its values; or
+            why it did not run: which step failed that it needs.
         origin: For a cached one the run that did the work, where that is known.
         job: The native job's id.
         url: Where to look at it.
         why: Why it ran, and no earlier result stood for it, where that is known.
+        label: What its call was given, `train(c=0.1)`, where a step is called several times with
+            different constants.
     """
 
     name: str
@@ -60,6 +63,7 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
     job: str | None = None
     url: str | None = None
     why: tuple[str, ...] = ()
+    label: str | None = None
 
     def move(self, status: Status) -> None:
         """Take another status; a final one is never left."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow import spec
 from waterflow.project import STATE
 from waterflow.provider import TrackingTarget
+from waterflow.spec.labels import labels
 from waterflow.tracking.managed import need_plugin
+from waterflow.tracking.names import LABELS, TAG_LIMIT
 from waterflow.tracking.store import resolve_uri
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ def tracking_record(
     return {
         "uri": build.tracking.uri,
         "experiment": build.tracking.experiment,
-        "tags": tags(build, document.provider, profile.name) | dict(submission.tags),
+        "tags": tags(build, document.provider, profile.name)
+        | call_tags(build.spec)
+        | dict(submission.tags),
         "files": {
             "spec.json": spec.encode(build.spec).decode(),
             "graph.svg": to_svg(build.spec),
@@ -89,6 +93,21 @@ def tags(build: Build, provider: str, profile: str) -> dict[str, str]:
         version = pinned.sha256 or pinned.version or "unpinned"
         lineage[f"waterflow.data.{_tag_part(uri)}"] = version
     return lineage
+
+
+def call_tags(pipeline: spec.Pipeline) -> dict[str, str]:
+    """Return, as a tag, what calls of one step are told apart by: their runs are called so.
+
+    It is no part of a document: it follows from the spec. Of more than a tag holds, what comes
+    first is in it.
+    """
+    room, kept = TAG_LIMIT - len("{}"), dict[str, str]()
+    for name, label in labels(pipeline).items():
+        room -= len(json.dumps({name: label}))
+        if room < 0:
+            break
+        kept[name] = label
+    return {LABELS: json.dumps(kept)} if kept else {}
 
 
 def code(build: Build) -> dict[str, str]:

@@ -26,6 +26,7 @@ from waterflow.provider.state import Status
 from waterflow.runs.changes import Change, compare, compare_bases, step_reasons
 from waterflow.runs.submit import Call, assemble
 from waterflow.runs.why import never
+from waterflow.spec.labels import labels
 from waterflow.spec.references import upstream
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class PlannedStep(Struct, kw_only=True, frozen=True):
 
     Attributes:
         name: The step.
+        label: What its call is given, `train(c=0.1)`, where a step is called several times with
+            different constants.
         kind: The provider's kind of job; None when the provider refuses the pipeline.
         machine: The machine type; None when the provider refuses the pipeline.
         price_per_hour: US dollars; None when the machine costs nothing extra.
@@ -71,6 +74,7 @@ class PlannedStep(Struct, kw_only=True, frozen=True):
     """
 
     name: str
+    label: str | None = None
     kind: str | None = None
     machine: str | None = None
     price_per_hour: float | None = None
@@ -171,6 +175,7 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
     basis = RunBasis.of(build, provider.profile.name, _values(build.spec, call.parameters))
     expected = _explained(expected, past, build.spec, basis)
     steps: list[PlannedStep] = []
+    calls = labels(build.spec)
     durations: dict[str, float] = {}
     full: list[float | None] = []
     for step in build.spec.steps:
@@ -181,7 +186,7 @@ def make_plan(call: Call, root: Path, profile: str | None = None) -> Plan:
             seconds = 0.0
         if seconds is not None:
             durations[step.name] = seconds
-        steps.append(_planned(step, job, seconds, expected[step.name]))
+        steps.append(_planned(step, calls.get(step.name), job, seconds, expected[step.name]))
     last = past.definition
     return Plan(
         pipeline=build.spec.name,
@@ -269,6 +274,7 @@ def _lacks(can: Capabilities) -> Iterable[str]:
         (can.requirements, _with_hint(can, "requirements", "requirements of a step's own")),
         (can.inline, "--inline"),
         (can.resume, "--resume"),
+        (can.keep_going, _with_hint(can, "keep_going", "--keep-going")),
         (can.content_cache, "cached results for equal inputs that were made anew"),
     ):
         if not there:
@@ -281,11 +287,16 @@ def _with_hint(can: Capabilities, name: str, feature: str) -> str:
 
 
 def _planned(
-    step: spec.Step, job: PlannedJob | None, seconds: float | None, expected: Expectation
+    step: spec.Step,
+    label: str | None,
+    job: PlannedJob | None,
+    seconds: float | None,
+    expected: Expectation,
 ) -> PlannedStep:
     when = step.branch and (step.branch.gate if step.branch.then else f"not {step.branch.gate}")
     return PlannedStep(
         name=step.name,
+        label=label,
         kind=job.kind if job else None,
         machine=job.machine if job else None,
         price_per_hour=job.price if job else None,

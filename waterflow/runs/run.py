@@ -23,6 +23,7 @@ from waterflow.provider.state import RunState, Status
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from waterflow import spec
     from waterflow.provider import Artifact, LogLine, Provider
     from waterflow.runs.changes import Reasons
 
@@ -54,13 +55,34 @@ class Run:
         return self.provider.status(self.id)
 
     def explain(self, state: RunState) -> None:
-        """Note in a state of the run why its steps ran, where the provider does not say so itself.
+        """Note in a state of the run what the provider does not say itself of its steps.
+
+        That is why they ran or did not, and what calls of one step are told apart by.
 
         Args:
             state: The state; where the provider cannot be asked, it stays as it is.
         """
         with contextlib.suppress(ProviderError):
+            for name, label in self._labels.items():
+                if name in state.steps:
+                    state.steps[name].label = label
+        with contextlib.suppress(ProviderError):
+            if state.status.final and self._spec is not None:
+                from waterflow.runs.why import note_not_run
+
+                note_not_run(state, self._spec)
+        with contextlib.suppress(ProviderError):
             self._reasons.note(state)
+
+    @cached_property
+    def _spec(self) -> spec.Pipeline | None:
+        return self.provider.run_spec(self.id)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        from waterflow.spec.labels import labels
+
+        return {} if self._spec is None else labels(self._spec)
 
     @cached_property
     def _reasons(self) -> Reasons:

@@ -356,6 +356,7 @@ def submit(
     cache: bool = True,
     resume: str | None = None,
     inline: bool = False,
+    keep_going: bool = False,
     attached: bool = False,
     root: Path | None = None,
 ) -> Run:
@@ -368,6 +369,7 @@ def submit(
         cache: Whether earlier results may stand for steps.
         resume: A failed run to go on from.
         inline: Run all steps in this process.
+        keep_going: After a failure what needs nothing of the failed step must run all the same.
         attached: The caller watches: a run on this machine ends with it.
         root: The project's folder; found from the pipeline's file when None.
 
@@ -397,6 +399,7 @@ def submit(
         cache=cache,
         resume=resume,
         inline=inline,
+        keep_going=keep_going,
         attached=attached,
         fresh=run_id is None,
         tags=origin(build, call.source, sys.argv) | differences,

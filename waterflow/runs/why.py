@@ -1,4 +1,4 @@
-"""Why a step runs: what differs from the earlier result of it, in words."""
+"""Why a step runs, or did not: what differs from the earlier result of it, in words."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
+from waterflow.provider.state import Status
 from waterflow.runs.cache import Basis
 from waterflow.spec.parameters import to_text
+from waterflow.spec.references import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from waterflow.provider.state import RunState
 
 NO_RESULT: Final = "no earlier result"
 LOST: Final = "the earlier result is no longer whole"
@@ -44,6 +48,30 @@ def never(step: spec.Step) -> str | None:
     if not step.outputs:
         return "never cached: it has no outputs"
     return "never cached: cache=False"
+
+
+def note_not_run(state: RunState, pipeline: spec.Pipeline) -> None:
+    """Note in a final state of a run why steps did not run.
+
+    Args:
+        state: The state; reasons that the provider has given stay.
+        pipeline: The run's spec.
+    """
+    steps = state.steps
+    failed = [name for name, one in steps.items() if one.status is Status.FAILED]
+    lost: dict[str, tuple[str, ...]] = {name: (name,) for name in failed}
+    for step in pipeline.steps:
+        one = steps.get(step.name)
+        if one is None or one.status is not Status.NOT_RUN:
+            continue
+        before = (lost.get(name, ()) for name in sorted(upstream(pipeline, step)))
+        lost[step.name] = causes = tuple(dict.fromkeys(name for names in before for name in names))
+        if one.reason is None and causes:
+            one.reason = f"it needs {', '.join(causes)}, which failed"
+        elif one.reason is None and state.status is Status.CANCELLED:
+            one.reason = "the run was cancelled"
+        elif one.reason is None and failed:
+            one.reason = f"{failed[0]} failed before it could start"
 
 
 def is_difference(reason: str) -> bool:

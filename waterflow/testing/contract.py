@@ -261,13 +261,14 @@ class Contract(Language):
         assert caught.value.feature
         assert caught.value.alternative
 
-    @pytest.mark.parametrize("what", ["inline", "resume"])
+    @pytest.mark.parametrize("what", ["inline", "resume", "keep_going"])
     def test_ways_of_starting_that_are_not_there_are_refused(self, world: World, what: str) -> None:
         how = Submission(
             run_id="never",
             parameters={},
             inline=what == "inline",
             resume="another" if what == "resume" else None,
+            keep_going=what == "keep_going",
         )
         if getattr(world.capabilities, what):
             world.provider.check_submission(how)

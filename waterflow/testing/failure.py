@@ -129,18 +129,22 @@ class Failure:
         world.finish(run)
         parent, children = world.tracked(run)
         assert parent.info.status == "FAILED"
-        assert {key: child.info.status for key, child in children.items()} == {
-            ("say", 1): "FINISHED",
-            ("breaks", 1): "FAILED",
-            ("breaks", 2): "FAILED",
-            ("aside", 1): "FINISHED",
-            ("later", 1): "FINISHED",
-        }
+        others = {("aside", 1): "FINISHED", ("later", 1): "FINISHED"}
+        expected = {("say", 1): "FINISHED", ("breaks", 1): "FAILED", ("breaks", 2): "FAILED"}
+        statuses = {key: child.info.status for key, child in children.items()}
+        if not world.capabilities.keep_going:  # how far they came, is a matter of time
+            others = {key: status for key, status in others.items() if key in statuses}
+        assert statuses == expected | others
 
     def test_what_does_not_need_a_failed_step_runs_all_the_same(self, world: World) -> None:
         run = world.start("fails", "fails")
         state = world.finish(run)
         assert state.status is Status.FAILED
+        run.explain(state)
+        if world.provider.run_spec(run.id) is not None:
+            assert state.steps["after"].reason == "it needs breaks, which failed"
+        if not world.capabilities.keep_going:  # how far the others came, is a matter of time
+            return
         assert state.steps["aside"].status.good
         assert state.steps["later"].status.good
         assert run.artifact("later").load() == "aside"

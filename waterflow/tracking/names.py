@@ -7,6 +7,9 @@ import posixpath
 import re
 from typing import Final
 
+LABELS: Final = "waterflow.labels"
+"""Tag of an execution's run: step -> what its call was given, as JSON."""
+
 PARAM_LIMIT: Final = 6000
 """Characters in a parameter's value."""
 

@@ -9,6 +9,7 @@ from waterflow.errors import TrackingError
 from waterflow.tracking.client import (
     ATTEMPT,
     KIND,
+    NAME,
     NESTED_RUN,
     STEP,
     UnreachableError,
@@ -24,7 +25,7 @@ from waterflow.tracking.client import (
 )
 from waterflow.tracking.client import EXECUTION as EXECUTION_TAG
 from waterflow.tracking.locks import locked
-from waterflow.tracking.names import valid_key
+from waterflow.tracking.names import LABELS, valid_key
 from waterflow.tracking.sink import METRICS, TAGS, Pending, Sink
 from waterflow.tracking.spool import NESTED
 from waterflow.tracking.waits import short_waits
@@ -96,6 +97,7 @@ class Replayer:
         self._pending: dict[_Key, Pending] = {}
         self._parents: dict[str, str] = {}
         self._who: dict[str, dict[str, str]] = {}
+        self._labels: dict[str, dict[str, str]] = {}
         self._known: dict[_Key, str] = {}
         self._newest: tuple[int, int] = (0, 0)
         self._origins: dict[str, dict[_Key, str]] = {}
@@ -156,6 +158,7 @@ class Replayer:
         pending.tags |= {"waterflow.pipeline": str(event.get("pipeline", ""))}
         pending.tags |= _texts(event.get("tags"))
         self._who[execution] = _who(pending.tags)
+        self._labels[execution] = json.loads(pending.tags.get(LABELS, "{}"))
         self._add_params(pending, event.get("parameters"))
         for name, path in (event.get("files") or {}).items():
             pending.files.append((folder / path, name))
@@ -171,6 +174,10 @@ class Replayer:
     def _step_start(self, event: Event, _: Path) -> None:
         pending = self._run(event)
         pending.start = event["time"]
+        if label := self._labels.get(event["execution"], {}).get(event["step"]):
+            # As a tag too: a job that has made its run itself did not know the label.
+            pending.name = child_name(label, self._key(event)[2])
+            pending.tags[NAME] = pending.name
         pending.tags |= _texts(event.get("tags"))
         # A register step needs the run before its first event here arrives, and makes it itself.
         pending.search = pending.search or pending.tags.get(KIND) == "register"
@@ -335,6 +342,7 @@ class Replayer:
             else:
                 run_id = run.info.run_id
                 self._who.setdefault(execution, _who(run.data.tags))
+                self._labels.setdefault(execution, json.loads(run.data.tags.get(LABELS, "{}")))
                 self._known |= self._children(execution)
         self._parents[execution] = pending.run_id = run_id
         return run_id
@@ -416,13 +424,18 @@ class Replayer:
         tags = child_tags(execution, step, attempt, parent)
         pending.tags = self._who.get(execution, {}) | pending.tags
         client, experiment = self._client()
-        if not pending.search:
-            return self._sink().create(experiment, pending, tags)
-        with locked(self._lease):
-            run = find_child(client, experiment, execution, step, attempt)
-            if run is not None:
-                return run.info.run_id
-            return self._sink().create(experiment, pending, tags)
+        if pending.search:
+            with locked(self._lease):
+                run = find_child(client, experiment, execution, step, attempt)
+                if run is not None:
+                    return run.info.run_id
+                return self._create(experiment, pending, tags)
+        return self._create(experiment, pending, tags)
+
+    def _create(self, experiment: str, pending: Pending, tags: dict[str, str]) -> str:
+        """Make a step's run; MLflow takes no name that differs between argument and tag."""
+        pending.name = pending.tags.pop(NAME, pending.name)
+        return self._sink().create(experiment, pending, tags)
 
     def _nested(self, key: _Key, pending: Pending) -> str:
         """Return the run of one that a step has started within its own, found or made."""

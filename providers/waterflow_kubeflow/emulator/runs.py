@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow_kfp.emulator.caching import Cache, Catalogue
 from waterflow_kfp.emulator.containers import Launcher
 from waterflow_kfp.emulator.errors import SpecError
-from waterflow_kfp.emulator.execution import Execution, restored
+from waterflow_kfp.emulator.execution import FAIL_FAST, Execution, restored
 from waterflow_kfp.emulator.layouts import KubeflowLayout
 from waterflow_kfp.emulator.records import State
 
@@ -209,6 +209,9 @@ class Runs:
                 parameters=config.get("parameters") or {},
                 cache=self._cache,
                 platform=platform,
+                # Argo's rule: the workflows that the server makes leave `failFast` as it is, true.
+                # github.com/kubeflow/pipelines: backend/src/v2/compiler/argocompiler/dag.go
+                failure_policy=FAIL_FAST,
                 scheduled=scheduled,
             )
         except SpecError as error:

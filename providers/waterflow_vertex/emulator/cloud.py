@@ -11,6 +11,7 @@ from waterflow.emulation.clock import Clock
 from waterflow.emulation.errors import ServiceError
 from waterflow.emulation.service import Cloud
 from waterflow_vertex.emulator import (
+    accounts,
     admin,
     custom_jobs,
     endpoints,
@@ -24,6 +25,7 @@ from waterflow_vertex.emulator import (
     pipeline_jobs,
     preparing,
     refused,
+    roles,
     routes,
     schedules,
     token_routes,
@@ -67,7 +69,9 @@ SERVICES: Final[tuple[Service, ...]] = tuple(
     for service in module.SERVICES
 )  # fmt: skip
 """The services whose methods are answered, over HTTP and gRPC."""
-MODULES: Final = (admin, token_routes, metadata, objects, uploads, refused, xml_objects)
+MODULES: Final = (
+    admin, accounts, roles, token_routes, metadata, objects, uploads, refused, xml_objects,
+)  # fmt: skip
 """The modules whose ROUTES are answered over HTTP; the first route that fits answers."""
 
 

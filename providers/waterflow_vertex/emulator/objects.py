@@ -224,6 +224,7 @@ def _delete_bucket(world: World, request: Request, call: Call, bucket: str) -> R
     held = world.buckets.get(bucket)
     _checked(held, request)
     world.buckets.remove(held)
+    world.projects.policies.pop(f"buckets/{held.name}", None)
     return json_answer(None, 204)
 
 

@@ -49,16 +49,19 @@ class Projects:
 
     def __init__(self) -> None:
         self._held: dict[str, Project] = {}
-        self._accounts: set[str] = set()
+        self._accounts: dict[str, dict[str, str]] = {}
+        self._services: dict[str, set[str]] = {}
         self.policies: dict[str, dict[str, Any]] = {}
         """Resource -> its IAM policy."""
+        self.roles: dict[str, dict[str, Any]] = {}
+        """Custom roles by name -> what is said of each, and whether it is deleted."""
 
     def make(self, identity: str, moment: float) -> Project:
         """Make a project, with the accounts that each has."""
         digest = int(hashlib.sha256(identity.encode()).hexdigest(), 16)
         project = Project(identity, str(10**11 + digest % (9 * 10**11)), moment)
         self._held[identity] = project
-        self._accounts.add(project.usual_account)
+        self.add_account(project.usual_account)
         return project
 
     def all(self) -> list[Project]:
@@ -136,16 +139,41 @@ class Projects:
         """Return a service account; None where there is none."""
         return email if email in self._accounts else None
 
-    def add_account(self, email: str) -> None:
-        """Make a service account."""
-        self._accounts.add(email)
+    def about(self, email: str) -> dict[str, str]:
+        """Return what is said of a service account: its `displayName` and `description`."""
+        return self._accounts.get(email, {})
+
+    def add_account(self, email: str, about: Mapping[str, str] | None = None) -> None:
+        """Make a service account, or change what is said of one.
+
+        Args:
+            email: Its e-mail address.
+            about: What is said of it; None to leave it as it is.
+        """
+        self._accounts[email] = dict(self.about(email) if about is None else about)
+
+    def remove_account(self, email: str) -> None:
+        """Remove a service account, and who may act as it."""
+        self._accounts.pop(email, None)
+        self.policies.pop(f"serviceAccounts/{email}", None)
+
+    def services(self, project: Project) -> set[str]:
+        """Return the services that are enabled in a project, without googleapis.com."""
+        return set(self._services.get(project.id, USUAL_SERVICES))
+
+    def enable(self, project: Project, service: str, *, on: bool) -> None:
+        """Enable a service in a project, or disable it."""
+        held = self.services(project)
+        self._services[project.id] = held | {service} if on else held - {service}
 
     def snapshot(self) -> dict[str, Any]:
         """Return all projects as JSON."""
         return {
             "projects": {one.id: one.created for one in self.all()},
-            "accounts": sorted(self._accounts),
+            "accounts": self._accounts,
+            "services": {name: sorted(ones) for name, ones in self._services.items()},
             "policies": self.policies,
+            "roles": self.roles,
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -153,4 +181,6 @@ class Projects:
         for identity, created in saved["projects"].items():
             self.make(identity, created)
         self._accounts.update(saved["accounts"])
+        self._services = {name: set(ones) for name, ones in saved.get("services", {}).items()}
         self.policies = dict(saved["policies"])
+        self.roles = dict(saved.get("roles", {}))

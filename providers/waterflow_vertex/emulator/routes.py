@@ -174,6 +174,19 @@ class Route:
         return re.compile("".join(parts) + "/?")
 
 
+def verb(
+    host: str,
+    path: str,
+    word: str,
+    operation: str,
+    handler: Handler,
+    how: How,
+    permission: str = "",
+) -> Route:
+    """Return the route of a custom method: `POST {path}:{word}`."""
+    return Route("POST", host, f"{path}:{word}", operation, handler, how, permission)
+
+
 def _segments(template: str) -> str:
     """Return the expression of a template: `projects/*/locations/*`."""
     return "/".join(

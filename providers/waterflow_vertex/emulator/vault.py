@@ -105,6 +105,7 @@ def _delete(world: World, call: Call, request: Any) -> Any:
         world.documents.remove("secret version", version.name)
         world.secrets.forget(version.name)
     world.documents.remove("secret", name)
+    world.projects.policies.pop(name, None)
     return sdk.message("google.protobuf.empty_pb2", "Empty")()
 
 

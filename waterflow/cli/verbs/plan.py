@@ -53,10 +53,11 @@ def _show(plan: Plan, permissions: bool) -> None:
 
     click.echo(f"{plan.pipeline} on profile {plan.profile} (provider {plan.provider})")
     output.table(
-        ("step", "job", "machine", "$/hour", "time", "cost", "cache", "options"),
+        ("step", "call", "job", "machine", "$/hour", "time", "cost", "cache", "options"),
         [
             (
                 step.name,
+                step.label or "",
                 step.kind or "",
                 step.machine or "",
                 "" if step.price_per_hour is None else f"{step.price_per_hour:.4g}",

@@ -43,10 +43,11 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         click.echo(f"  {state.url}")
     now = int(time.time() * 1000)
     output.table(
-        ("step", "state", "attempt", "time", "why", "error"),
+        ("step", "call", "state", "attempt", "time", "why", "error"),
         [
             (
                 step.name,
+                step.label or "",
                 str(step.status),
                 str(step.attempt) if step.attempt else "",
                 output.show_seconds(output.step_seconds(step, now)),

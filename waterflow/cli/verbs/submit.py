@@ -18,6 +18,7 @@ def command(
     parameters: tuple[str, ...],
     profile: str | None,
     no_cache: bool,
+    keep_going: bool,
     resume: str | None,
     run_id: str | None,
     as_json: bool,
@@ -38,6 +39,7 @@ def command(
             run_id=run_id,
             cache=not no_cache,
             resume=resume,
+            keep_going=keep_going,
             root=source.root,
         )
     if as_json:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import ssl
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from standin.carriers.rest import PATIENCE, Rest
 from standin.clouds.azure_native import FACTS
 from standin.provider import ProviderError
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 MANAGEMENT = "https://management.azure.com"
 ENVELOPE = {"location", "tags", "sku", "kind", "identity", "managedBy"}
 """What stands beside a resource's `properties`."""
-PATIENCE = 60.0
-"""Seconds that an operation may take."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +90,7 @@ class AzureCarrier:
     leave: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        variables = self.environment
-        context = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
-        proxy = urllib.request.ProxyHandler({"https": variables["HTTPS_PROXY"]})
-        self._opener = urllib.request.build_opener(
-            proxy, urllib.request.HTTPSHandler(context=context)
-        )
+        self._rest = Rest(self.environment)
         self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self._token = ""
 
@@ -167,14 +160,7 @@ class AzureCarrier:
     def _once(
         self, method: str, url: str, body: dict[str, Any] | None
     ) -> tuple[dict[str, Any], Mapping[str, str]]:
-        request = urllib.request.Request(url, method=method)  # noqa: S310 Azure's own addresses
-        request.add_header("Authorization", f"Bearer {self._bearer()}")
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
-        with self._opener.open(request, timeout=PATIENCE) as reply:
-            text = reply.read()
-            return (json.loads(text) if text else {}), reply.headers
+        return self._rest.send(method, url, self._bearer(), body)
 
     def _bearer(self) -> str:
         if not self._token:

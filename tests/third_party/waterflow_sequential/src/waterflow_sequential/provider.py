@@ -54,7 +54,7 @@ class SequentialProvider(Provider):
     @property
     def capabilities(self) -> Capabilities:
         """What it can do: less than the local provider."""
-        return Capabilities(timeouts=True, secrets=True, spot=True)
+        return Capabilities(timeouts=True, secrets=True, spot=True, keep_going=True)
 
     @property
     def folder(self) -> Path:

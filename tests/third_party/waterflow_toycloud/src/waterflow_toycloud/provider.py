@@ -38,6 +38,7 @@ class ToyProvider(CloudProvider[ToySettings]):
             timeouts=True,
             requirements=self.settings.libraries == "wheelhouse",
             resume=True,
+            keep_going=True,
             content_cache=False,
             tracks_later=True,
         )
