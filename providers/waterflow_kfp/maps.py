@@ -75,7 +75,8 @@ class _Tasks:
         """Return what gives the numbers of the items, or of how many the definition knows."""
         assert isinstance(self._step.run, spec.Function)  # noqa: S101 - only functions are mapped
         over = str(self._step.run.over)
-        source = as_given(self._planning, self._step).inputs[over].source
+        # A first of several is one input to a job, and yet no step's own output.
+        source = self._planning.list_of(self._planning.without_static(self._step))
         if self._planning.is_counted(source):
             assert isinstance(source, spec.FromStep)  # noqa: S101 - none else is counted
             return self._scopes.value(source.step, naming.count(source.output))
