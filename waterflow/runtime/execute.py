@@ -255,7 +255,8 @@ class _Attempt:
         work, over = self.file.work, self.file.work.over
         maps = Map(self.file, self.scratch, self._named, self._write)
         if work.part == GATHER:
-            return maps.gathered(self.arguments, self.job.inputs[contract.ITEMS], self.spool)
+            self.arguments.refuse_skipped()
+            return maps.gathered(self.job.inputs[contract.ITEMS], self.spool)
         if work.part == COUNT:
             self.count = self.arguments.length(str(over), self.file.arguments[str(over)])
             return {}

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from waterflow.runtime.arguments import Arguments
     from waterflow.tracking.spool import Spool
 
     Named = Callable[[Any], dict[str, Any]]
@@ -107,19 +106,16 @@ class Map:
             raise failure
         return folders
 
-    def gathered(self, arguments: Arguments, items: Path, spool: Spool) -> dict[str, Path]:
+    def gathered(self, items: Path, spool: Spool) -> dict[str, Path]:
         """Return the step's outputs, made of what the items' jobs have made.
 
         Args:
-            arguments: What tells whether a step before this one was skipped.
             items: The folder with a folder for each item.
             spool: Where the items' events go.
 
         Raises:
             Failure: What an item has made is not whole.
-            Skipped: A step before this one was skipped.
         """
-        arguments.refuse_skipped()
         made = [items / str(index) for index in range(sum(1 for _ in items.iterdir()))]
         folders = self._folders()
         try:
