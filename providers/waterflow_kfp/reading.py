@@ -210,6 +210,8 @@ def _expression(layout: Layout, place: Place, kind: str, bound: Mapping[str, Any
     """Return what an input is bound to, as far as it is known before a run."""
     source = layout.source(place, kind, bound)
     text = json.dumps(source.text, sort_keys=True)
+    if kind == "artifacts" and len(source.steps) > 1:  # of a branch that was taken, whichever
+        return NativeExpression(text, choice=source.steps)
     steps = frozenset(source.steps)
     if source.parameter is not None:
         return NativeExpression(text, parameters=frozenset({source.parameter}))

@@ -6,6 +6,7 @@ dozen calls, whose requests are held against that client's own by a test.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -32,6 +33,8 @@ MOUNTED: Final = "/var/run/secrets/kubeflow/pipelines/token"
 https://www.kubeflow.org/docs/components/pipelines/user-guides/core-functions/connect-api/"""
 API: Final = "apis/v2beta1"
 _LOGS: Final = "apis/v1alpha1"
+_LOG_ERROR: Final = b'{"error_message":'
+"""How the error begins that the API server writes after what it could read of a log."""
 _PASSING: Final = (408, 429, 502, 503, 504)
 _PAGE: Final = 100
 _AT_ONCE: Final = 8
@@ -165,7 +168,8 @@ class Connections:
         """Return what a pod's main container has printed; None where the server has it no more.
 
         It reads the pod while there is one, then the archive of logs where the cluster keeps one.
-        The route is the one of the UI: https://github.com/kubeflow/pipelines backend/src/apiserver.
+        An error follows what could be read, after a status of 200 that was sent before it. See
+        https://github.com/kubeflow/pipelines/blob/master/backend/src/apiserver/server/run_log_server.go
 
         Args:
             run: The run's id.
@@ -173,7 +177,13 @@ class Connections:
         """
         address = f"{self.host}/{_LOGS}/runs/{quote(run)}/nodes/{quote(pod)}/log"
         response = self._send("ReadRunLog", "GET", address, passed=(400, 404, 500))
-        return response.content if response.status_code < 400 else None
+        if response.status_code >= 400:
+            return None
+        content = bytes(response.content)
+        end = content.rfind(_LOG_ERROR)
+        if end < 0 or not _is_error(content[end:]):
+            return content
+        return content[:end] or None
 
     def _send(
         self,
@@ -224,6 +234,14 @@ class Connections:
         if self.settings.ca_file is not None:
             session.verify = str(Path(self.settings.ca_file).expanduser())
         return session
+
+
+def _is_error(text: bytes) -> bool:
+    try:
+        answer: Any = json.loads(text)
+    except ValueError:
+        return False
+    return {*answer} == {"error_message", "error_details"}
 
 
 def _bearer(token: str) -> dict[str, str]:

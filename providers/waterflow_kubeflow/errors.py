@@ -24,6 +24,11 @@ AUTHENTICATION: Final = ErrorKind(
     "Give a token or a cookie that is still good: token_env, token_file or cookie_env of the "
     "profile say where it is read. See docs/kubeflow.md, Signing in",
 )
+SIGN_IN: Final = ErrorKind(
+    AuthenticationError,
+    "Sign in to the bucket's store: aws sso login, gcloud auth application-default login, or the "
+    "keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. See docs/kubeflow.md, The bucket",
+)
 PERMISSION: Final = ErrorKind(
     PermissionDeniedError,
     "Have the role kubeflow-edit in the profile's namespace, and the bucket's policy, given to who "
@@ -67,10 +72,10 @@ STATUSES: Final = {
 """Status of HTTP -> how it is told, where the body bears no code: an ingress, or an object store.
 What signs people in sends those it does not know to a page."""
 _BUCKET_CODES: Final = {
-    "AccessDenied": PERMISSION, "AuthenticationFailed": AUTHENTICATION,
-    "ContainerNotFound": NOT_FOUND, "ExpiredToken": AUTHENTICATION,
-    "InvalidAccessKeyId": AUTHENTICATION, "NoSuchBucket": NOT_FOUND, "NoSuchKey": NOT_FOUND,
-    "SignatureDoesNotMatch": AUTHENTICATION, "SlowDown": TRANSIENT,
+    "AccessDenied": PERMISSION, "AuthenticationFailed": SIGN_IN,
+    "ExpiredToken": SIGN_IN, "InvalidAccessKeyId": SIGN_IN,
+    "NoSuchBucket": NOT_FOUND, "NoSuchKey": NOT_FOUND,
+    "SignatureDoesNotMatch": SIGN_IN, "SlowDown": TRANSIENT,
 }  # fmt: skip
 _CLASSES: Final = {
     "AlreadyExistsError": 409, "FileNotFoundError": 404, "NotFoundError": 404,
@@ -80,7 +85,6 @@ _CLASSES: Final = {
 _ANSWER: Final = re.compile(
     r"<Code>(?P<code>[^<]*)</Code>(?:.*?<Message>(?P<message>[^<]*)</Message>)?", re.DOTALL
 )
-_BUCKET: Final = re.compile(r"<BucketName>(?P<bucket>[^<]+)</BucketName>")
 _STATUS: Final = re.compile(r"status code: (?P<status>\d{3})")
 
 
@@ -121,22 +125,38 @@ def translation(error: BaseException, operation: str) -> ProviderError | None:
     )
 
 
-def object_error(operation: str, error: Exception) -> WaterflowError:
+def google_error(operation: str, error: BaseException | None) -> WaterflowError | None:
+    """Return what google-auth raised as one of Waterflow's errors; None for another's error."""
+    if error is None or not type(error).__module__.startswith("google.auth."):
+        return None
+    return as_error(
+        SIGN_IN,
+        provider=PROVIDER,
+        operation=operation,
+        code=type(error).__name__,
+        message=str(error).partition("\n")[0].partition(". To set up")[0],
+    )
+
+
+def object_error(operation: str, error: Exception, bucket: str = "") -> WaterflowError:
     """Return what obstore raised as one of Waterflow's errors.
 
     Args:
         operation: The operation's name.
         error: What was raised.
+        bucket: The bucket's name, which a store may leave out where there is none of that name.
     """
+    for cause in (error.__cause__, error.__context__):
+        if (refusal := google_error(operation, cause)) is not None:
+            return refusal
     text = str(error).partition("\n\nDebug source:")[0]
     answer, status = _ANSWER.search(text), _STATUS.search(text)
     code = answer["code"] if answer else ""
     message = (answer["message"] if answer else None) or text.rpartition(" - ")[2]
-    bucket = _BUCKET.search(text)
-    if bucket is not None:
-        message = f"{message.rstrip('.')}: {bucket['bucket']}"
+    if code == "NoSuchBucket" and bucket and bucket not in message:
+        message = f"{message.rstrip('.')}: {bucket}"
     number = int(status["status"]) if status else _CLASSES.get(type(error).__name__, 0)
-    kind = _BUCKET_CODES.get(code) or STATUSES.get(number)
+    kind = _BUCKET_CODES.get(code) or (SIGN_IN if number == 401 else STATUSES.get(number))
     if kind is None:
         kind = CONNECTION if not number else TRANSIENT if number >= 500 else REFUSED
     return as_error(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from msgspec import Struct, field
 
 from waterflow.cloud import settings
 
 _BUCKET: Final = re.compile(
-    r"(?P<scheme>s3|gs)://(?P<bucket>[a-z0-9][a-z0-9._\-]{1,61}[a-z0-9])"
-    r"|abfss://(?P<container>[a-z0-9][a-z0-9\-]{1,61}[a-z0-9])"
-    r"@(?P<account>[a-z0-9]{3,24})\.dfs\.core\.windows\.net"
+    r"(?P<scheme>s3|minio|gs)://(?P<bucket>[a-z0-9][a-z0-9._\-]{1,61}[a-z0-9])"
 )
+"""The stores that Kubeflow's pods open.
+https://github.com/kubeflow/pipelines/blob/master/backend/src/v2/objectstore/config.go"""
+_AZURE: Final = re.compile(r"(abfss?|wasbs?|azblob)://|https://[^/]*\.(blob|dfs)\.")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?")
 """https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names"""
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9.\-]{0,251}[a-z0-9])?")
@@ -85,7 +86,8 @@ class KubeflowSettings(
         ui: The address of the UI, where it is another one.
         namespace: The Kubernetes namespace; "" where Kubeflow Pipelines serves one user only.
         experiment: The experiment of Kubeflow's that runs are in.
-        bucket: "s3://BUCKET", "gs://BUCKET" or "abfss://CONTAINER@ACCOUNT.dfs.core.windows.net".
+        bucket: "s3://BUCKET", "gs://BUCKET", or "minio://BUCKET" for the store that Kubeflow
+            itself has come with.
         endpoint: The address of an S3 service that is not AWS', such as MinIO's, as it is reached
             from here; the variable AWS_ENDPOINT_URL_S3 goes before.
         region: The region of an S3 bucket.
@@ -157,17 +159,23 @@ class KubeflowSettings(
         return settings.of_step(self.steps, StepSettings(), pipeline, step)
 
 
-def place(bucket: str) -> dict[str, Any]:
-    """Return the parts of a bucket's address: scheme and bucket, or container and account."""
+def place(bucket: str) -> dict[str, str]:
+    """Return the parts of a bucket's address, scheme and bucket; nothing of what is none."""
     match = _BUCKET.fullmatch(bucket)
     return match.groupdict() if match else {}
 
 
 def _check_place(profile: KubeflowSettings) -> None:
+    if _AZURE.match(profile.bucket):
+        raise ValueError(
+            f'bucket = "{profile.bucket}" cannot be kept: the pods of Kubeflow Pipelines open S3, '
+            'Cloud Storage and MinIO alone. Write "minio://BUCKET" for the store that it has come '
+            "with; data in Azure is read from where it is all the same"
+        )
     if not place(profile.bucket):
         raise ValueError(
             f'bucket = "{profile.bucket}" is no bucket: write "s3://BUCKET", "gs://BUCKET" or '
-            '"abfss://CONTAINER@ACCOUNT.dfs.core.windows.net", and what follows it as prefix'
+            '"minio://BUCKET", and what follows it as prefix'
         )
     for name in ("host", "ui", "endpoint"):
         value = getattr(profile, name)
@@ -176,7 +184,7 @@ def _check_place(profile: KubeflowSettings) -> None:
                 f'{name} = "{value}" is no address: write it as https://HOST, without a user or a '
                 "password"
             )
-    if profile.endpoint is not None and not profile.bucket.startswith("s3://"):
+    if profile.endpoint is not None and profile.bucket.startswith("gs://"):
         raise ValueError("endpoint is of S3 services only, such as MinIO: leave it out")
 
 

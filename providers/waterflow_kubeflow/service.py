@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow_kfp import reading, runtime_values
 from waterflow_kfp.service import ROOT, SpecService
 
-from waterflow.cloud.fingerprint import Side, same
+from waterflow.cloud.fingerprint import SKIPPED, Side, same
 from waterflow.cloud.naming import entity
+from waterflow.cloud.outside import CopyingStore
 from waterflow.cloud.service import Listed, Start
 from waterflow.cloud.states import NativeRun, Outcome
+from waterflow.data.stores import scheme_of, store
 from waterflow.errors import ConflictError, NotFoundError, ProviderError
+from waterflow.project import progress
 from waterflow.provider.state import Status
+from waterflow.spec.quantities import show_size
 from waterflow_kubeflow import answers
 from waterflow_kubeflow.answers import TaskRun
+from waterflow_kubeflow.bucket import endpoint_of
 from waterflow_kubeflow.examining import Examination
+from waterflow_kubeflow.profile import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,6 +43,13 @@ _DIGEST: Final = 12
 _LOOKED_AT: Final = 20
 """Earlier runs of a pipeline among which the one is searched whose result the cache has taken."""
 _DONE: Final = (Status.SUCCEEDED, Status.CACHED)
+_SAID: Final = "waterflow: "
+"""How the lines begin that a job itself has to say, the last of which is why it has failed."""
+_NEXT: Final = f"{_SAID}attempt "
+_KEPT_LOG: Final = "executor-logs"
+"""The object in which the launcher leaves what a pod has printed."""
+_WITHIN: Final = {"s3": ("s3", "s3a"), "minio": ("s3", "s3a"), "gs": ("gs",)}
+"""Scheme of a bucket -> those of data that may be in the same store."""
 
 
 class KubeflowService(SpecService):
@@ -58,6 +72,7 @@ class KubeflowService(SpecService):
         self._folders: dict[str, str] = {}
         self._ended: dict[str, Mapping[str, Any]] = {}
         self._experiment: str | None = None
+        self._reasons: dict[str, str | None] = {}
 
     # --- examining ------------------------------------------------------------------------------
 
@@ -275,7 +290,22 @@ class KubeflowService(SpecService):
         runs = self._tasks(execution)
         if any(run.status is Status.CACHED for run in runs.values()):
             runs = self._with_origins(execution, runs)
+        runs = {name: self._reasoned(run) for name, run in runs.items()}
         return dict(reading.native_runs(self.spec_of(definition), runs))
+
+    def _reasoned(self, run: NativeRun) -> NativeRun:
+        """Return a task that has failed with the reason that its job has printed last.
+
+        The server itself says of a job's own failure with which code it has exited.
+        """
+        if run.status is not Status.FAILED or not run.job:
+            return run
+        if run.job not in self._reasons:
+            with suppress(ProviderError):
+                said = [text for _, text in self.log(run, {}) if text.startswith(_SAID)]
+                known = bool(said) and not said[-1].startswith(_NEXT)
+                self._reasons[run.job] = said[-1].removeprefix(_SAID) if known else None
+        return replace(run, failure=self._reasons.get(run.job) or run.failure)
 
     def _tasks(self, execution: str) -> dict[str, NativeRun]:
         names = reading.tasks(self.spec_of(self.definition(execution)))
@@ -305,8 +335,7 @@ class KubeflowService(SpecService):
             if run.status is Status.CACHED and name in prints:
                 run = self._origin_of(run, prints[name], side, formers)
             resolved[name] = run
-            if run.status in _DONE and run.job:
-                jobs[name] = run.job
+            jobs |= _jobs({name: run})
         return resolved
 
     def _origin_of(
@@ -322,10 +351,10 @@ class KubeflowService(SpecService):
             if other is None or other.status is not Status.SUCCEEDED:
                 continue
             old = self.fingerprints(self.definition(execution)).get(run.native)
-            if old is None:
+            if old is None or old.lifetime is None:  # what ran without the cache is none of it
                 continue
             resolved = self.steps(execution)
-            theirs = {n: one.job for n, one in resolved.items() if one.status in _DONE and one.job}
+            theirs = _jobs(resolved)
             answer = same(
                 fingerprint.part, side, old.part, Side(dict(self.parameters(execution)), theirs)
             )
@@ -349,21 +378,32 @@ class KubeflowService(SpecService):
         )
 
     def stop(self, execution: str) -> None:
-        """Ask that a run be ended."""
-        self._connections.call("TerminateRun", "POST", f"runs/{execution}:terminate")
+        """Ask that a run be ended.
+
+        A run that is ending already is refused: its first reply was lost, or another asked first.
+        """
+        try:
+            self._connections.call("TerminateRun", "POST", f"runs/{execution}:terminate")
+        except ProviderError:
+            now = self.outcome(execution)
+            if not (now.stopping or now.status.final):
+                raise
 
     def log(
         self, run: NativeRun, cursor: dict[str, str], *, first_machine: bool = False
     ) -> Iterator[tuple[int, str]]:
         """Yield the lines of a task's pods, which bear no times.
 
-        A cluster that has removed the pods, and keeps no archive of their logs, has none any more.
+        Where a cluster has removed a pod, and keeps no archive of logs, what its launcher has left
+        in the bucket stands for it.
         """
         del first_machine  # there is one machine
-        pods = run.pods if isinstance(run, TaskRun) else ()
-        for pod in pods:
+        pods: tuple[str, ...] = run.pods if isinstance(run, TaskRun) else ()
+        for number, pod in enumerate(pods):
             execution = run.job.partition("/")[0] or run.origin
             content = self._connections.log(execution, pod)
+            if content is None and run.status.final and pod not in cursor:
+                content = self._kept_log(run, number, last=number == len(pods) - 1)
             if content is None:
                 continue
             read = int(cursor.get(pod, "0"))
@@ -374,12 +414,34 @@ class KubeflowService(SpecService):
             for line in fresh.decode("utf-8", "replace").splitlines():
                 yield run.started or 0, line
 
+    def _kept_log(self, run: NativeRun, number: int, *, last: bool) -> bytes | None:
+        """Return the log of a pod that the launcher has left beside the task's outputs.
+
+        It does so unless the server is set up without, of older ones only where the pod has
+        succeeded; and it numbers them from 2.17 on, before which the last pod's was the one there
+        is. https://github.com/kubeflow/pipelines/blob/master/backend/src/v2/component/launcher_v2.go
+        """
+        kept = self._bucket.get(f"{self.outputs(run)}{_KEPT_LOG}-{number}")
+        if kept is None and last:
+            kept = self._bucket.get(f"{self.outputs(run)}{_KEPT_LOG}")
+        return kept
+
     # --- data -----------------------------------------------------------------------------------
 
     def copy(self, pinned: Pinned, folder: str) -> bool:
-        """Return False: which store the data is in, and who may copy within it, no cluster says."""
-        del pinned, folder
-        return False
+        """Copy data that is in the bucket's own store, by the store itself."""
+        settings = self._connections.settings
+        scheme = scheme_of(pinned.uri)
+        if scheme not in _WITHIN[place(settings.bucket)["scheme"]]:
+            return False
+        source = store(pinned.uri)
+        # Another is fsspec's, which knows the data as files.
+        if not isinstance(source, CopyingStore) or not source.is_at(endpoint_of(settings)):
+            return False
+        if pinned.size and pinned.size >= progress.MUCH:
+            progress.tell(f"Copying {pinned.uri}, {show_size(pinned.size)}")
+        source.copy_to(pinned, self._bucket.uri(f"{folder}/"))
+        return True
 
 
 def named(name: str) -> str:
@@ -394,6 +456,12 @@ def _definition(run: Mapping[str, Any]) -> dict[str, Any]:
     if not kept or "pipeline_spec" in kept:
         return dict(kept)
     return {"pipeline_spec": kept, "platform_spec": {}}
+
+
+def _jobs(runs: Mapping[str, NativeRun]) -> dict[str, str]:
+    """Return the job whose result each step has, or that it is skipped."""
+    jobs = {name: run.job for name, run in runs.items() if run.status in _DONE and run.job}
+    return jobs | {n: SKIPPED for n, run in runs.items() if run.status is Status.SKIPPED}
 
 
 def _noted(run: Mapping[str, Any]) -> Mapping[str, Any]:

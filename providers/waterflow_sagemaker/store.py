@@ -52,6 +52,31 @@ class S3Store(OutsideData):
         super().__init__(uri, bucket, key, s3_entry(uri))
         self._s3 = _client(uri)
 
+    def is_at(self, endpoint: str | None) -> bool:
+        """Say whether the credentials' S3 is the one at an address.
+
+        Args:
+            endpoint: The address; None for AWS' own S3.
+        """
+        own = self._s3.meta.endpoint_url.rstrip("/")
+        if endpoint is None:
+            return own.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return own == endpoint.rstrip("/")
+
+    def copy_to(self, pinned: Pinned, target: str) -> None:
+        """Bring what was pinned to another place in this S3, encrypted as its bucket has it.
+
+        Args:
+            pinned: What `pin` returned.
+            target: `s3://BUCKET/KEY/`, or with another scheme for the same.
+
+        Raises:
+            ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
+            ProviderError: S3 refuses, or cannot be reached.
+        """
+        bucket, _, prefix = target.partition("://")[2].partition("/")
+        self.copy(pinned, self._s3, bucket, prefix, {})
+
     def copy(
         self, pinned: Pinned, s3: S3Client, bucket: str, prefix: str, how: Mapping[str, Any]
     ) -> None:

@@ -63,7 +63,9 @@ class VertexDialect(Dialect):
     provider, title, schemes = PROVIDER, "Vertex AI", SCHEMES
     longest_image = limits.IMAGE.most
     depth = 3  # ROOT/PROJECT_NUMBER/JOB/TASK_ID/OUTPUT
-    retry = InfrastructureRetry(count=2)
+    # Once and soon, as a failed step is started anew too: it ends at its mark, but only when
+    # another machine has come for it.
+    retry = InfrastructureRetry(count=1, delay=10)
     secrets = True
     program_features = frozenset({"timeout"})
 

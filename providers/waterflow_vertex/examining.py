@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from waterflow.cloud.examining import looked_at, python_check
-from waterflow.errors import NotFoundError, ProviderError
+from waterflow.errors import NotFoundError, PermissionDeniedError, ProviderError
 from waterflow.provider import Check
 from waterflow_vertex.connections import STORAGE
 from waterflow_vertex.permissions import RUNNING
@@ -29,6 +29,7 @@ APIS: Final = ("aiplatform.googleapis.com", "logging.googleapis.com", "storage.g
 _VAULT: Final = "secretmanager.googleapis.com"
 ACT_AS: Final = "iam.serviceAccounts.actAs"
 CPUS: Final = "CustomModelTrainingCPUsPerProjectPerRegion"
+_PLACE: Final = "bucket's place"
 _STACK: Final = "See infra/README.md for the stack that makes it"
 
 
@@ -74,7 +75,7 @@ class Examination:
             return  # of what is in it nothing can be told
         apis = (*APIS, _VAULT) if secrets else APIS
         yield from looked_at("APIs", lambda: self._apis(apis), needed=False)
-        yield from looked_at("bucket's place", self._bucket, needed=False)
+        yield from self._bucket()
         yield from looked_at("your rights", self._rights, needed=False)
         settings = self._settings
         accounts = [settings.service_account, *(s.service_account for s in settings.steps.values())]
@@ -134,16 +135,30 @@ class Examination:
             )
         return f"enabled: {', '.join(needed)}"
 
-    def _bucket(self) -> str | Check:
+    def _bucket(self) -> Iterator[Check]:
+        """Look at the bucket itself, unless there is none: who wrote into it has told that."""
+        url = f"{STORAGE}/storage/v1/b/{self._settings.bucket}"
+        try:
+            kept = self._google.call("GetBucket", "GET", url)
+        except NotFoundError:
+            return
+        except PermissionDeniedError as error:
+            yield Check.of(_PLACE, error, "warning")
+            return
+        except ProviderError as error:
+            yield Check.of(_PLACE, error, "broken")
+            return
+        yield self._placed(kept)
+
+    def _placed(self, kept: Mapping[str, Any]) -> Check:
         """See that the bucket is where the jobs are, and encrypts as they do."""
         settings = self._settings
-        kept = self._google.call("GetBucket", "GET", f"{STORAGE}/storage/v1/b/{settings.bucket}")
         where = str(kept.get("location", "")).lower()
         wide = str(kept.get("locationType", "region")) != "region"
         name = f"gs://{settings.bucket}"
         if where and where != settings.region and not (wide and _holds(where, settings.region)):
             return Check(
-                "bucket's place",
+                _PLACE,
                 "broken",
                 f"{name} is in {where}, and the profile says {settings.region}: Vertex AI takes a "
                 "pipeline root in its own region only",
@@ -153,13 +168,13 @@ class Examination:
         key = (kept.get("encryption") or {}).get("defaultKmsKeyName")
         if settings.kms_key is not None and key != settings.kms_key:
             return Check(
-                "bucket's place",
+                _PLACE,
                 "broken",
                 f"{name} encrypts by {key or 'keys of Google'}, and the profile says "
                 f"{settings.kms_key}",
                 f"gcloud storage buckets update {name} --default-encryption-key {settings.kms_key}",
             )
-        return f"{name} in {where or settings.region}"
+        return Check(_PLACE, "ok", f"{name} in {where or settings.region}")
 
     # --- rights ---------------------------------------------------------------------------------
 
@@ -169,9 +184,18 @@ class Examination:
         return cast("list[str]", answer.get("permissions") or [])
 
     def _rights(self) -> str | Check:
-        """See what Google says who asks may do in the project."""
+        """See what Google says who asks may do in the project.
+
+        It tells everybody that of a project that is there: a refusal says that there is none.
+        https://cloud.google.com/iam/docs/testing-permissions
+        """
         project = self._settings.project
-        held = self._held(f"{RESOURCES}/{project}", RUNNING)
+        try:
+            held = self._held(f"{RESOURCES}/{project}", RUNNING)
+        except PermissionDeniedError as error:
+            finding = Check.of("your rights", error, "broken").finding
+            hint = "Correct `project` in the profile (waterflow profile show): gcloud projects list"
+            return Check("your rights", "broken", finding, f"{hint}. {_STACK}")
         missing = [one for one in RUNNING if one not in held]
         if missing:
             return Check(

@@ -136,6 +136,28 @@ class GCSStore(OutsideData):
 
     # --- copying --------------------------------------------------------------------------------
 
+    def is_at(self, endpoint: str | None) -> bool:
+        """Say whether Cloud Storage is at an address: it is Google's own.
+
+        Args:
+            endpoint: The address; None for the cloud's own service.
+        """
+        return endpoint is None
+
+    def copy_to(self, pinned: Pinned, target: str) -> None:
+        """Bring what was pinned to another place in Cloud Storage.
+
+        Args:
+            pinned: What `pin` returned.
+            target: `gs://BUCKET/NAME/`.
+
+        Raises:
+            ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
+            ProviderError: Google refuses, or cannot be reached.
+        """
+        bucket, _, prefix = target.partition("://")[2].partition("/")
+        self.copy(pinned, bucket, prefix)
+
     def copy(self, pinned: Pinned, bucket: str, prefix: str) -> None:
         """Bring what was pinned to another bucket; it passes through no other machine.
 

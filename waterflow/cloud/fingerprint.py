@@ -26,6 +26,8 @@ class NativeExpression:
         contents: Native steps of which contents of outputs are part of it; those of two jobs may
             be equal.
         opaque: Whether more is part of it, such as what the execution is called.
+        choice: Native steps in their order: the address of an output of the first that is not
+            skipped is part of it.
     """
 
     text: str
@@ -33,6 +35,7 @@ class NativeExpression:
     places: frozenset[str] = frozenset()
     contents: frozenset[str] = frozenset()
     opaque: bool = False
+    choice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,8 @@ class Fingerprint:
             jobs: Native step -> the job whose result it has, or `NEW`.
         """
         return any(
-            jobs.get(step) == NEW
+            NEW in (_chosen(expression.choice, jobs), *map(jobs.get, expression.places))
             for expression in _expressions(self.part)
-            for step in expression.places
         )
 
 
@@ -119,9 +121,21 @@ def _same_expression(expression: NativeExpression, side: Side, former: Side) -> 
             answers.append(None)
         else:
             answers.append(True if job == before else False if name in expression.places else None)
+    if expression.choice:
+        job, before = (_chosen(expression.choice, one.jobs) for one in (side, former))
+        answers.append(None if job is None or before is None else job == before)
     doubts = [answer for answer in answers if answer is not True]
     # Where more than one part differs, they may make up for each other.
     return True if not doubts else doubts[0] if len(doubts) == 1 else None
+
+
+def _chosen(steps: Iterable[str], jobs: Mapping[str, str]) -> str | None:
+    """Return the job of the first step that is not skipped; None where that is not known."""
+    for step in steps:
+        job = jobs.get(step)
+        if job != SKIPPED:
+            return job
+    return SKIPPED
 
 
 def _expressions(part: Any) -> Iterable[NativeExpression]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from waterflow.data.pinned import (
     Pinned,
@@ -54,6 +54,33 @@ class OutsideObject:
     def marks_folder(self) -> bool:
         """Whether it stands for a folder."""
         return self.key.endswith("/") and not self.size
+
+
+@runtime_checkable
+class CopyingStore(Protocol):
+    """A store whose data goes to another bucket of its own without passing through this machine."""
+
+    def is_at(self, endpoint: str | None) -> bool:
+        """Say whether it is the service at an address.
+
+        Args:
+            endpoint: The address; None for the cloud's own service.
+        """
+        ...
+
+    def copy_to(self, pinned: Pinned, target: str) -> None:
+        """Bring what was pinned to another place in this service.
+
+        Args:
+            pinned: What `pin` returned.
+            target: The address of the folder that it goes to: a scheme, a bucket and a key that
+                ends with a slash.
+
+        Raises:
+            ArtifactError: It is gone, was changed, or has keys that cannot be names of files.
+            ProviderError: The service refuses, or cannot be reached.
+        """
+        ...
 
 
 class OutsideData(ABC):

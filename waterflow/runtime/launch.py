@@ -385,7 +385,11 @@ def comparable(value: Any) -> Settings:
     if isinstance(value, bool):
         return {"number": int(value), "text": json.dumps(value)}
     if isinstance(value, (int, float)):
-        return {"number": value, "text": repr(float(value))}
+        try:
+            text = repr(float(value))
+        except OverflowError:  # a whole number beyond all that clouds compare
+            text = "inf" if value > 0 else "-inf"
+        return {"number": value, "text": text}
     return {"text": json.dumps(value, ensure_ascii=False)}
 
 

@@ -56,6 +56,8 @@ class Execution:
         caching: Whether earlier results may stand for tasks; None for what each task says.
         scheduled: When a schedule has asked for it, in seconds since the epoch; None for now.
         on_change: Called, from the run's thread, when something has changed.
+        on_job_end: Called with a task, the number of its try and its job, from the job's thread,
+            before the end is seen.
 
     Raises:
         SpecError: The document or a parameter is wrong.
@@ -79,6 +81,7 @@ class Execution:
         caching: bool | None = None,
         scheduled: float | None = None,
         on_change: Callable[[Execution], None] | None = None,
+        on_job_end: Callable[[Task, int, ContainerJob], None] | None = None,
     ) -> None:
         self.pipeline = Pipeline.parse(spec)
         self.name, self.id = name, id
@@ -86,7 +89,7 @@ class Execution:
         self._cache, self._clock, self._caching = cache, clock, caching
         self._platform = (platform or {}).get("deploymentSpec", {}).get("executors", {})
         self._fast = failure_policy == FAIL_FAST
-        self._on_change = on_change
+        self._on_change, self._on_job_end = on_change, on_job_end
         self.tasks: list[Task] = []
         """All tasks that came up, the pipeline itself first."""
         values = self.pipeline.inputs(parameters or {})
@@ -400,10 +403,12 @@ class Execution:
         leaf = Leaf(unit, executor, self._layout, self._catalogue, self._said(unit.node, record))
         platform = self._platform.get(unit.component["executorLabel"], {})
         work = leaf.work(f"{self.name}~{record.name.replace('_', '-')}", platform)
-        ready = threading.Event()
+        ready, number = threading.Event(), unit.tries - 1
 
         def ended(job: ContainerJob) -> None:
             ready.wait()
+            if self._on_job_end is not None:
+                self._on_job_end(record, number, job)
             self._events.put((unit, job, leaf))
 
         job = self._launcher.start(work, ended)

@@ -273,7 +273,7 @@ def written(value: dict[str, Any] | None, form: str) -> str:
     if form == "integer":
         return str(int(value["number"]))
     if form == "number":
-        return _finite(float(value.get("number", 0)))
+        return _finite(value.get("number", 0))
     text: str = value["text"]
     return str(json.loads(text)) if kind == "text" else text
 
@@ -293,9 +293,9 @@ def _finite(number: float) -> str:
     Raises:
         SystemExit: It is none at all, and no comparison of such a one holds.
     """
-    if math.isnan(number):
+    if isinstance(number, float) and math.isnan(number):
         sys.exit("waterflow: a value that a condition compares is NaN, which it cannot be told")
-    return repr(max(-_LARGEST, min(_LARGEST, number)))
+    return repr(float(max(-_LARGEST, min(_LARGEST, number))))
 
 
 def _is_nothing(folder: Path) -> bool:

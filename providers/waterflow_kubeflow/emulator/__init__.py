@@ -10,6 +10,7 @@
 | `runs`: POST, GET; GET, DELETE `/ID`; POST `/ID:terminate`, `:archive`, `:unarchive` | runs |
 | `recurringruns`: POST, GET; GET, DELETE `/ID`; POST `/ID:enable`, `:disable` | schedules |
 | `GET /apis/v1alpha1/runs/ID/nodes/POD/log` | what a pod has printed |
+| `PUT /api/v1/namespaces/NAMESPACE/secrets/NAME`, `DELETE .../pods/NAME` | Kubernetes' own |
 
 What is not there is refused as not implemented: retries of runs, visualizations, reports of the
 workflow controller. All other paths are the S3 of its MinIO, by moto.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 API: Final = "/apis/v2beta1/"
 _LOG: Final = re.compile(r"/apis/v1alpha1/runs/(?P<run>[^/]+)/nodes/(?P<pod>[^/]+)/log")
 _SECRET: Final = re.compile(r"/api/v1/namespaces/[^/]+/secrets/(?P<name>[^/]+)")
+_POD: Final = re.compile(r"/api/v1/namespaces/[^/]+/pods/(?P<name>[^/]+)")
 _OURS: Final = ("/apis/", "/api/v1/namespaces/")
 _BODY: Final = "waterflow.body"
 _ID: Final = r"(?P<id>[^/:]+)"
@@ -154,6 +155,8 @@ class KubeflowCloud(Cloud):
         if (secret := _SECRET.fullmatch(path)) and method == "PUT":
             body = bodies.plain(_content(environ))
             return json_reply(self.secrets.put(unquote(secret["name"]), body))
+        if (pod := _POD.fullmatch(path)) and method == "DELETE":
+            return json_reply(self.runs.remove_pod(unquote(pod["name"])))
         for verb, pattern, _, handler in self._routes:
             match = pattern.fullmatch(path)
             if match and verb == method:

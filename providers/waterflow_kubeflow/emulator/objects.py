@@ -1,4 +1,7 @@
-"""The emulator's MinIO: moto's S3 in this process, for clients by S3, for pods by the launcher."""
+"""The emulator's MinIO: moto's S3 in this process, for clients by S3, for pods by the launcher.
+
+What a run has in Cloud Storage pods read and write there.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_kfp.emulator.errors import FAILED_PRECONDITION, TaskError
+
+from waterflow_kubeflow.emulator import google_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +61,8 @@ class Objects:
         Raises:
             TaskError: The address is of another store, or of a bucket that is not there.
         """
+        if uri.startswith(google_objects.SCHEME):
+            return google_objects.bring(uri, target)
         bucket, key = self._place(uri)
         stored = self._read(bucket, key)
         if stored is not None:
@@ -80,6 +87,9 @@ class Objects:
         Raises:
             TaskError: The address is of another store, or of a bucket that is not there.
         """
+        if uri.startswith(google_objects.SCHEME):
+            google_objects.take(source, uri)
+            return
         bucket, key = self._place(uri)
         files = (
             [source] if source.is_file() else sorted(f for f in source.rglob("*") if f.is_file())
@@ -93,8 +103,7 @@ class Objects:
         match = _ADDRESS.fullmatch(uri)
         if match is None:
             raise TaskError(
-                f"failed to open bucket of {uri}: the emulator has an S3 of its own, and no other "
-                "store",
+                f'parse bucket config failed: unsupported Cloud bucket: "{uri}"',
                 FAILED_PRECONDITION,
             )
         if match["bucket"] not in self._backend.buckets:

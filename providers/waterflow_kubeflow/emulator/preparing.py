@@ -47,8 +47,8 @@ def prepare(
     """
     for wish in json.loads(wishes).values():
         parts = place(wish["bucket"])
-        if parts.get("scheme") != "s3":
-            yield f"{wish['bucket']} is not made: the emulator has S3 buckets only"
+        if parts["scheme"] == "gs":
+            yield f"{wish['bucket']} is not made: it is Cloud Storage's, wherever that is"
         elif objects.make(parts["bucket"]):
             yield f"bucket {wish['bucket']}"
         if experiments.make(wish["experiment"], wish["namespace"]):

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import tempfile
 import threading
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_kfp.emulator.caching import Cache, Catalogue
 from waterflow_kfp.emulator.containers import Launcher
-from waterflow_kfp.emulator.errors import SpecError
+from waterflow_kfp.emulator.errors import SpecError, TaskError
 from waterflow_kfp.emulator.execution import FAIL_FAST, Execution, restored
 from waterflow_kfp.emulator.layouts import KubeflowLayout
 from waterflow_kfp.emulator.records import State
 
 from waterflow.emulation.clock import written
 from waterflow_kubeflow.emulator import lists, nodes
-from waterflow_kubeflow.emulator.errors import ApiError, invalid, missing
+from waterflow_kubeflow.emulator.errors import invalid, missing
 from waterflow_kubeflow.emulator.faults import WORDS
 from waterflow_kubeflow.emulator.pipelines import documents
 from waterflow_kubeflow.emulator.preparing import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from waterflow_kfp.emulator.containers import ContainerJob
     from waterflow_kfp.emulator.records import Task
@@ -125,6 +129,7 @@ class Runs:
         self._lock = threading.RLock()
         self._by_id: dict[str, Run] = {}
         self._logs: dict[str, list[str]] = {}
+        self._removed: set[str] = set()
         self._launcher = Launcher(
             site,
             sink=self._sink,
@@ -197,12 +202,13 @@ class Runs:
         if body.get("recurring_run_id"):
             described["recurring_run_id"] = body["recurring_run_id"]
         run = Run(described)
+        layout = KubeflowLayout(root, name, number, self._objects)
         try:
             run.execution = Execution(
                 pipeline,
                 name=run.name,
                 id=number,
-                layout=KubeflowLayout(root, name, number, self._objects),
+                layout=layout,
                 launcher=self._launcher,
                 catalogue=self._catalogue,
                 clock=self._clock,
@@ -213,6 +219,7 @@ class Runs:
                 # github.com/kubeflow/pipelines: backend/src/v2/compiler/argocompiler/dag.go
                 failure_policy=FAIL_FAST,
                 scheduled=scheduled,
+                on_job_end=self._publisher(layout),
             )
         except SpecError as error:
             raise invalid(str(error)) from None
@@ -250,17 +257,40 @@ class Runs:
         )
 
     def log(self, number: str, pod: str) -> str:
-        """Return what a pod has printed.
+        """Return what a pod has printed; the server's words, after a good status, where it is gone.
 
         Raises:
-            ApiError: There is no such pod.
+            ApiError: There is no such run.
         """
         for task in self._get(number).tasks:
             for attempt in task.attempts:
                 base = f"{self._get(number).name}-{task.id}"
-                if nodes.pod_of(attempt.job, base) == pod:
-                    return "".join(f"{line}\n" for line in self._logs.get(attempt.job, []))
-        raise ApiError("NOT_FOUND", f'Failed to read logs: pods "{pod}" not found')
+                if nodes.pod_of(attempt.job, base) == pod and pod not in self._removed:
+                    return self._printed(attempt.job)
+        message = (
+            f"Failed to read logs for run {number}: InternalServerError: Failed to read logs from "
+            f'pod {pod} due to error opening log stream: pods "{pod}" not found'
+        )
+        return json.dumps({"error_message": message, "error_details": message})
+
+    def remove_pod(self, pod: str) -> dict[str, Any]:
+        """Remove a pod that has ended, as a cluster does with those of old workflows."""
+        self._removed.add(pod)
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod}}
+
+    def _printed(self, job: str) -> str:
+        return "".join(f"{line}\n" for line in self._logs.get(job, []))
+
+    def _publisher(self, layout: KubeflowLayout) -> Callable[[Task, int, ContainerJob], None]:
+        """Return what leaves the logs of ended pods beside the outputs, as launchers do."""
+
+        def publish(task: Task, number: int, job: ContainerJob) -> None:
+            with tempfile.TemporaryDirectory() as folder, contextlib.suppress(TaskError):
+                file = Path(folder, "log")
+                file.write_text(self._printed(job.id), "utf-8")
+                self._objects.take(file, layout.uri(task, f"executor-logs-{number}"))
+
+        return publish
 
     def _sink(self, job: ContainerJob, host: str) -> Write:
         del host
@@ -276,12 +306,11 @@ class Runs:
     def terminate(self, number: str) -> dict[str, Any]:
         """End a run."""
         run = self._get(number)
-        if run.execution is None or not run.execution.cancel():
-            raise ApiError(
-                "FAILED_PRECONDITION",
-                f"Failed to terminate run {number}: the run has ended already",
-            )
-        run.stopped_at = run.stopped_at or self._clock.now()
+        with self._lock:
+            ending = run.stopped_at is not None
+            if ending or run.execution is None or not run.execution.cancel():
+                raise invalid(f"Failed to terminate a run {number}. Row not found")
+            run.stopped_at = self._clock.now()
         return {}
 
     def archive(self, number: str) -> dict[str, Any]:
@@ -324,6 +353,7 @@ class Runs:
                 for run in self._by_id.values()
             ],
             "logs": self._logs,
+            "removed": sorted(self._removed),
             "catalogue": self._catalogue.snapshot(),
             "cache": self._cache.snapshot(),
         }
@@ -331,6 +361,7 @@ class Runs:
     def restore(self, saved: dict[str, Any]) -> None:
         """Take the runs of a snapshot; those that ran are lost."""
         self._logs = {job: list(lines) for job, lines in saved["logs"].items()}
+        self._removed = set(saved.get("removed", ()))
         self._catalogue.restore(saved["catalogue"])
         self._cache.restore(saved["cache"])
         for one in saved["runs"]:

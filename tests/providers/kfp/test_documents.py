@@ -128,9 +128,12 @@ def test_every_feature(cloud, snapshot):
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_examples(name, cloud):
+def test_the_examples(name, cloud, snapshot):
     own = CLOUDS[cloud]
     document = own.valid(own.compiled(own.assembled(EXAMPLES[name]())))
+    if cloud == "vertex":  # test_twins.py: but for what brings control, the other's is the same
+        assert stable(document.content) == snapshot
+    assert document.jobs == snapshot(name="jobs")
     assert set(document.control) <= set(reading.tasks(_spec(document)))
 
 
