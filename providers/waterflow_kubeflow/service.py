@@ -12,6 +12,7 @@ from waterflow_kfp import reading, runtime_values
 from waterflow_kfp.service import ROOT, SpecService
 
 from waterflow.cloud.fingerprint import SKIPPED, Side, same
+from waterflow.cloud.logs import split_lines
 from waterflow.cloud.naming import entity
 from waterflow.cloud.outside import CopyingStore
 from waterflow.cloud.service import Listed, Start
@@ -43,6 +44,8 @@ _DIGEST: Final = 12
 _LOOKED_AT: Final = 20
 """Earlier runs of a pipeline among which the one is searched whose result the cache has taken."""
 _DONE: Final = (Status.SUCCEEDED, Status.CACHED)
+_EQUALS: Final = 1
+"""https://github.com/kubeflow/pipelines/blob/master/backend/api/v2beta1/filter.proto"""
 _SAID: Final = "waterflow: "
 """How the lines begin that a job itself has to say, the last of which is why it has failed."""
 _NEXT: Final = f"{_SAID}attempt "
@@ -411,7 +414,7 @@ class KubeflowService(SpecService):
             if not run.status.final:  # the rest of its last line is yet to come
                 fresh = fresh[: fresh.rfind(b"\n") + 1]
             cursor[pod] = str(read + len(fresh))
-            for line in fresh.decode("utf-8", "replace").splitlines():
+            for line in split_lines(fresh) if fresh else ():
                 yield run.started or 0, line
 
     def _kept_log(self, run: NativeRun, number: int, *, last: bool) -> bytes | None:
@@ -446,7 +449,7 @@ class KubeflowService(SpecService):
 
 def named(name: str) -> str:
     """Return a filter for what has a display name, as the API takes it."""
-    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+    predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
     return json.dumps({"predicates": [predicate]})
 
 

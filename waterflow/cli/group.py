@@ -34,6 +34,7 @@ VERBS: Final = {
     "status": "Show a run and its steps.",
     "logs": "Print what a run's steps have written.",
     "cancel": "Stop a run.",
+    "diff": "Show what differs between two runs.",
     "artifacts": "List or fetch what a run has made.",
     "code": "Bring back the code of a run.",
     "validate": "Check a pipeline without running it.",
@@ -112,6 +113,11 @@ class LazyGroup(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command line; where it asks for JSON, what is wrong with it is JSON too."""
+        from click.shell_completion import add_completion_class
+
+        from waterflow.cli.completions import Bash
+
+        add_completion_class(Bash)
         words = list(sys.argv[1:] if args is None else args)
         ending.bear_any_text()
         if not standalone_mode or not ending.wants_json(words):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 from waterflow.cloud.document import CloudDocument
 from waterflow.cloud.settings import CloudSettings
 from waterflow.errors import ConfigurationError
-from waterflow.project import STATE, state_folder
+from waterflow.project import state_folder, state_path
 from waterflow.project.leaks import refuse_address
 from waterflow.provider import Provider
 from waterflow.provider.state import Status
@@ -108,7 +108,7 @@ class CloudProvider(Provider, Generic[S]):
         try:
             return state_folder(self.root)
         except ConfigurationError:  # who only looks at runs need not be able to write
-            return self.root / STATE
+            return state_path(self.root)
 
     @cached_property
     def _records(self) -> Records:

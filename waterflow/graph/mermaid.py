@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from waterflow.graph.picture import Box, draw
+from waterflow.graph.picture import Box, Picture, draw
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from waterflow import spec
 
 _SHAPES: Final = {
@@ -33,14 +35,24 @@ def to_mermaid(pipeline: spec.Pipeline) -> str:
     """
     picture = draw(pipeline)
     names = {box: f"{shape.kind}{at}" for at, (box, shape) in enumerate(picture.boxes.items(), 1)}
-    lines = ["flowchart TD"]
-    for box, shape in picture.boxes.items():
-        opened, closed = _SHAPES[shape.kind]
-        lines.append(f'    {names[box]}{opened}"{_text(shape)}"{closed}')
+    lines = ["flowchart TD", *_boxes(picture, names, "", "    ")]
     for edge in picture.edges:
         label = f'|"{_escape(edge.label)}"|' if edge.label else ""
         lines.append(f"    {names[edge.tail]} {_LINES[edge.line]}{label} {names[edge.head]}")
     return "\n".join(lines) + "\n"
+
+
+def _boxes(picture: Picture, names: dict[str, str], group: str, indent: str) -> Iterator[str]:
+    """Yield the boxes that stand in a frame, and the frames within it."""
+    for box, shape in picture.boxes.items():
+        if shape.group == group:
+            opened, closed = _SHAPES[shape.kind]
+            yield f'{indent}{names[box]}{opened}"{_text(shape)}"{closed}'
+    for at, frame in enumerate(picture.groups, 1):
+        if frame.within == group:
+            yield f'{indent}subgraph group{at}["{_escape(frame.title)}"]'
+            yield from _boxes(picture, names, frame.name, f"{indent}    ")
+            yield f"{indent}end"
 
 
 def _text(box: Box) -> str:

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from waterflow.graph.condense import condense
 from waterflow.graph.layout import Cell, Layout, place
-from waterflow.graph.picture import Box, Edge, draw
+from waterflow.graph.picture import Box, Edge, Picture, draw
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from waterflow import spec
 
 _MARGIN: Final = 28.0
+_FRAME: Final = 11.0
 _HEAD: Final = 46.0
 _TITLE, _SMALL, _LABEL = 14.0, 11.0, 11.0
 _CHIP_HEIGHT: Final = 18.0
@@ -75,6 +76,7 @@ def to_svg(pipeline: spec.Pipeline) -> str:
     if sizes:
         bundles = [(edge.label, edge.line) for edge in picture.edges]
         layout = place(sizes, pairs, bundles, labels)
+        body += _frames(picture, layout)
         body += _edges(list(picture.boxes.values()), list(picture.edges), layout)
         for box, cell in zip(picture.boxes.values(), layout.cells, strict=False):
             body.append(_box(box, cell, _middle(layout, cell)))
@@ -199,6 +201,39 @@ def _attribute(text: str) -> str:
 
 def _middle(layout: Layout, cell: Cell) -> float:
     return layout.tops[cell.rank] + layout.heights[cell.rank] / 2
+
+
+def _frames(picture: Picture, layout: Layout) -> list[str]:
+    """Draw a frame around each group, where no other box would come to stand in it."""
+    places = {
+        name: (
+            cell.x - cell.width / 2,
+            _middle(layout, cell) - cell.height / 2,
+            cell.x + cell.width / 2,
+            _middle(layout, cell) + cell.height / 2,
+        )
+        for name, cell in zip(picture.boxes, layout.cells, strict=False)
+    }
+    depth = {"": 0}
+    frames: list[str] = []
+    for group in picture.groups:
+        depth[group.name] = depth.get(group.within, 0) + 1
+        inside = picture.inside(group.name)
+        if not inside:
+            continue  # drawn small, boxes of several groups are one
+        room = max(_FRAME - 4.0 * (depth[group.name] - 1), 3.0)
+        left, top = (min(places[name][at] for name in inside) - room for at in (0, 1))
+        right, low = (max(places[name][at] for name in inside) + room for at in (2, 3))
+        others = (place for name, place in places.items() if name not in inside)
+        if any(x < right and left < X and y < low and top < Y for x, y, X, Y in others):
+            continue
+        frames.append(
+            f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(right - left)}" '
+            f'height="{_n(low - top)}" rx="12" '
+            'style="fill:none;stroke:var(--quiet);stroke-dasharray:5 4"/>'
+            f'<text class="l" x="{_n(left + 8)}" y="{_n(top + 4)}">{escape(group.title)}</text>'
+        )
+    return frames
 
 
 def _box(box: Box, cell: Cell, middle: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from waterflow import spec
 from waterflow.graph.conditions import condition_text, reference_text, source_text
 from waterflow.graph.layout import ranks
-from waterflow.graph.picture import draw
+from waterflow.graph.picture import draw, group_text
 from waterflow.spec.labels import labels
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def _heading(pipeline: spec.Pipeline) -> Iterator[str]:
         line += f"{text} "
     if pipeline.parameters:
         yield _cut(line.rstrip())
+    if pipeline.groups:
+        yield _cut(f"groups: {', '.join(map(group_text, pipeline.groups))}")
     yield ""
 
 

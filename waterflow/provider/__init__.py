@@ -2,6 +2,7 @@
 
 from waterflow.provider.answers import (
     Artifact,
+    CachedStep,
     CacheSize,
     Check,
     Code,
@@ -19,6 +20,7 @@ __all__ = [
     "Artifact",
     "Build",
     "CacheSize",
+    "CachedStep",
     "Capabilities",
     "Check",
     "Code",

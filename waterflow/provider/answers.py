@@ -20,13 +20,26 @@ class LogLine:
 
     Attributes:
         step: The step's name.
-        text: The line, without its end.
+        text: The line, without its end, as a terminal shows it: what a carriage return has written
+            over is not in it.
         time: Milliseconds since the epoch, where the provider knows.
+        update: Whether the line is still being written, as a progress bar is: the next one of its
+            step takes its place. Only logs that are followed have such lines.
     """
 
     step: str
     text: str
     time: int | None = None
+    update: bool = False
+
+
+def overwritten(text: str) -> str:
+    """Return what a terminal shows of a line in which carriage returns begin it anew.
+
+    Args:
+        text: The line, without the line feed that ends it.
+    """
+    return text.rstrip("\r").rpartition("\r")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +147,23 @@ class Sent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CachedStep:
+    """What a cache holds of one step.
+
+    Attributes:
+        pipeline: The pipeline whose run made the results; "" where that is not known.
+        step: The step.
+        results: Its results that may stand for it.
+        size: Bytes of the artifacts that they name.
+    """
+
+    pipeline: str
+    step: str
+    results: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CacheSize:
     """What a cache holds.
 
@@ -142,12 +172,14 @@ class CacheSize:
         results: Step results that may stand for a step.
         artifacts: Artifacts, those of runs included.
         size: The artifacts' bytes.
+        steps: The results by pipeline and step.
     """
 
     place: str
     results: int
     artifacts: int
     size: int
+    steps: tuple[CachedStep, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def assemble(call: Call, root: Path, profile: Profile, gathered: Gathering | Non
     errors = Gathering() if gathered is None else gathered
     pipeline, bundles = _with_code(call, root, errors)
     uris = _uris(pipeline, call.parameters)
-    state = project.state_folder(root) if uris else root / project.STATE
+    state = project.state_folder(root) if uris else project.state_path(root)
     pinned: dict[str, data.Pinned] = {}
     for uri in uris:
         pinned[uri] = data.Pinned(uri, None)

@@ -230,7 +230,7 @@ class Foretelling(RemoteBase):
         ]
         provider.bucket.delete(file)
         values = native_parameters(document, {"number": 1, "limit": 15, "broken": False})
-        start = Start("as scheduled", document.pipeline, version, values, "t" * 64)
+        start = Start("as-scheduled", document.pipeline, version, values, "t" * 64)
         run = provider.service.short_id(provider.service.start(start))
         state = foretold.finish(run)
         assert state.steps["make"].status is Status.CACHED

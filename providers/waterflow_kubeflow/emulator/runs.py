@@ -20,7 +20,7 @@ from waterflow_kfp.emulator.records import State
 
 from waterflow.emulation.clock import written
 from waterflow_kubeflow.emulator import lists, nodes
-from waterflow_kubeflow.emulator.errors import invalid, missing
+from waterflow_kubeflow.emulator.errors import ApiError, invalid, missing
 from waterflow_kubeflow.emulator.faults import WORDS
 from waterflow_kubeflow.emulator.pipelines import documents
 from waterflow_kubeflow.emulator.preparing import ROOT
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from waterflow_kfp.emulator.containers import ContainerJob
-    from waterflow_kfp.emulator.records import Task
+    from waterflow_kfp.emulator.records import Attempt, Task
 
     from waterflow.emulation.clock import Clock
     from waterflow.emulation.sandbox import Lines, Write
@@ -74,6 +74,14 @@ class Run:
     def name(self) -> str:
         """The name of its workflow."""
         return f"{self.body['pipeline_name']}-{self.body['run_id'][:5]}"
+
+    def pods(self) -> dict[str, Attempt]:
+        """Return the tries of its tasks, by the pods that they are."""
+        return {
+            nodes.pod_of(attempt.job, f"{self.name}-{task.id}"): attempt
+            for task in self.tasks
+            for attempt in task.attempts
+        }
 
     def describe(self) -> dict[str, Any]:
         """Return the run as the API shows it."""
@@ -262,11 +270,9 @@ class Runs:
         Raises:
             ApiError: There is no such run.
         """
-        for task in self._get(number).tasks:
-            for attempt in task.attempts:
-                base = f"{self._get(number).name}-{task.id}"
-                if nodes.pod_of(attempt.job, base) == pod and pod not in self._removed:
-                    return self._printed(attempt.job)
+        attempt = self._get(number).pods().get(pod)
+        if attempt is not None and pod not in self._removed:
+            return self._printed(attempt.job)
         message = (
             f"Failed to read logs for run {number}: InternalServerError: Failed to read logs from "
             f'pod {pod} due to error opening log stream: pods "{pod}" not found'
@@ -274,7 +280,20 @@ class Runs:
         return json.dumps({"error_message": message, "error_details": message})
 
     def remove_pod(self, pod: str) -> dict[str, Any]:
-        """Remove a pod that has ended, as a cluster does with those of old workflows."""
+        """Remove a pod that has ended, as a cluster does with those of old workflows.
+
+        Raises:
+            ApiError: There is no such pod, or it has not ended.
+        """
+        with self._lock:
+            runs = list(self._by_id.values())
+        attempt = next((one for run in runs if (one := run.pods().get(pod))), None)
+        if attempt is None or pod in self._removed:
+            raise ApiError("NOT_FOUND", f'pods "{pod}" not found')
+        if not attempt.state.final:
+            raise ApiError(
+                "UNIMPLEMENTED", f'pods "{pod}" has not ended: end its run, the emulator kills none'
+            )
         self._removed.add(pod)
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod}}
 

@@ -1,6 +1,7 @@
 """Logs of pods: from the API server, and where the cluster has removed them, from the bucket."""
 
 import pytest
+import requests
 
 from tests.providers.kubeflow.cloud import CLOUD, api, project_at
 from waterflow.provider.state import Status
@@ -54,6 +55,8 @@ def test_the_log_of_a_pod_that_is_gone_is_read_from_the_bucket(ended):
     assert len(pods(run)) == len(logs_in(project)) >= 2
     for pod in pods(run):
         api("DELETE", f"api/v1/namespaces/kubeflow/pods/{pod}")
+        with pytest.raises(requests.HTTPError, match="404"):
+            api("DELETE", f"api/v1/namespaces/kubeflow/pods/{pod}")
     assert printed(project, run) == before
     rename(project, "")  # as servers before 2.17 call it
     assert printed(project, run) == before
