@@ -97,7 +97,7 @@ def stable(content):
     seen = {}
 
     def number(match):
-        # A label's value has 63 characters at most.
+        # One that is a label lacks its last sign.
         return f"<digest {seen.setdefault(match[0][:63], len(seen) + 1)}>"
 
     def walk(part):
