@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import WaterflowError
-from waterflow.project import git, git_state, state_folder
+from waterflow.project import git, git_state, state_folder, state_path
 from waterflow.project import profile as profiles
 from waterflow.provider import Check, discovery
 from waterflow.spec.quantities import show_size
@@ -190,10 +190,10 @@ def _fork() -> Check:
 
 def _warm(root: Path) -> Check:
     """Tell of the helper that keeps libraries imported; to have none is no fault."""
-    from waterflow.project import STATE
+    from waterflow.project import state_path
     from waterflow.warm import asking
 
-    helpers = list(asking.shown(root / STATE, os.environ))
+    helpers = list(asking.shown(state_path(root), os.environ))
     if not helpers:
         return Check("helper", "ok", "none runs; a local run starts it, where the profile has it")
     shown = [
@@ -247,7 +247,7 @@ def _tracking(root: Path, chosen: Profile) -> Iterator[Check]:
     from waterflow.tracking.store import resolve_uri
 
     try:
-        uri = resolve_uri(chosen.tracking_uri, os.environ, root / ".waterflow")
+        uri = resolve_uri(chosen.tracking_uri, os.environ, state_path(root))
     except WaterflowError as error:
         yield Check("mlflow", "broken", "no usable address", str(error))
         return

@@ -41,11 +41,11 @@ def hand_over(words: Sequence[str]) -> int | None:
         return None
     if any(word in _HERE for word in words) or "_WATERFLOW_COMPLETE" in os.environ:
         return None
-    from waterflow.project import STATE, find_root
+    from waterflow.project import find_root, state_path
     from waterflow.warm import asking
 
     with contextlib.suppress(OSError):
-        helper = asking.living(find_root(_place(words[2:])) / STATE, os.environ)
+        helper = asking.living(state_path(find_root(_place(words[2:]))), os.environ)
         if helper is not None:
             with contextlib.closing(helper):
                 return _followed(helper, words)

@@ -21,6 +21,7 @@ from waterflow.cli import options
     is_flag=True,
     help="Return when MLflow has got all of the run: for a script that reads it there.",
 )
+@click.option("--logs", is_flag=True, help="Show what the steps print, as they print it.")
 @options.as_json
 @click.pass_context
 def command(
@@ -34,6 +35,7 @@ def command(
     inline: bool,
     run_id: str | None,
     wait_tracking: bool,
+    logs: bool,
     as_json: bool,
 ) -> None:
     """Run the pipeline in TARGET and watch it.
@@ -45,6 +47,7 @@ def command(
     waterflow run pipelines/fraud_detection -p trees=300
     """  # noqa: D301 - click's mark for lines to keep
     from waterflow.cli import progress
+    from waterflow.cli.log_view import WithLogs
     from waterflow.cli.outcome import Command, finish
     from waterflow.cli.targets import load
     from waterflow.cli.watch import best_view, stop, watch
@@ -66,7 +69,8 @@ def command(
             root=source.root,
         )
     try:
-        state = watch(run, best_view(run, quiet=as_json))
+        view = WithLogs(run, err=as_json) if logs and not inline else best_view(run, quiet=as_json)
+        state = watch(run, view)
     except KeyboardInterrupt:
         click.echo("Cancelling; waiting for the steps to end.", err=True)
         state = stop(run)

@@ -20,10 +20,10 @@ def command(stop: bool, as_json: bool) -> None:
     """
     from waterflow.cli.output import print_json, show_count, show_seconds, show_time, table
     from waterflow.cli.project import here
-    from waterflow.project import STATE
+    from waterflow.project import state_path
     from waterflow.warm import asking
 
-    state = here() / STATE
+    state = state_path(here())
     if stop:
         count = asking.stop(state, os.environ)
         if as_json:
