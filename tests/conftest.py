@@ -39,6 +39,15 @@ def _emulators(tmp_path_factory):
     assert not hosts, f"{len(hosts)} connections would have left this machine: {sorted(set(hosts))}"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _tidy(pytestconfig):
+    """No store keeps its files where the tests start, as MLflow's do that are told no place."""
+    folder = pytestconfig.rootpath / "mlruns"
+    before = folder.exists()
+    yield
+    assert before or not folder.exists(), f"{folder} was made by a test"
+
+
 @pytest.fixture(autouse=True)
 def _proxies():
     """Let urllib forget the proxies of its first request: an emulator's door ends with its test."""
