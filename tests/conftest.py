@@ -16,6 +16,13 @@ __all__ = ["blank_store", "server"]
 # The libraries of all clouds lie in one process: to look through them for garbage takes its time.
 gc.set_threshold(20_000, 20, 20)
 
+
+def pytest_collection_finish():
+    """Leave what all modules have imported out of each search for garbage, and of the last one."""
+    gc.collect()
+    gc.freeze()
+
+
 # How long an example takes says what else the machine does.
 settings.register_profile(
     "untimed",

@@ -259,6 +259,7 @@ class _Attempt:
             annotation: Any = hints.get(name, Any)
             whole = list[annotation] if name == over else annotation
             arguments[name] = self.arguments.load(name, argument, whole)
+        self.ending.keep_libraries()
         returned: Any = hints.get("return", Any)
         if over is not None:
             built = self._map(function, arguments, over, returned)
@@ -399,6 +400,7 @@ class _Attempt:
             }
             self._check_names(loaded)
             result = register(self.file, folder, artifacts.verify(folder), loaded)
+            self.ending.keep_libraries()
         except ArtifactError:
             raise
         except WaterflowError as error:
