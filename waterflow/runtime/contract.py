@@ -66,6 +66,7 @@ class Work:
         module: A function's module.
         name: Its name there, with dots.
         over: The argument whose items it is called for, one by one; None for one call.
+        on_error: "skip" where items that fail are left out, and told in the output `failures`.
         command: A container's command line, with its placeholders.
     """
 
@@ -73,6 +74,7 @@ class Work:
     module: str = ""
     name: str = ""
     over: str | None = None
+    on_error: str = ""
     command: tuple[str, ...] = ()
 
     @property

@@ -26,6 +26,7 @@ from waterflow.errors import (
     WaterflowError,
 )
 from waterflow.language.context import RunningStep, enter, hand_on, resolve_secret
+from waterflow.language.mapped import FAILURES, RESULTS, SKIP
 from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
 from waterflow.runtime.arguments import Arguments, Skipped
@@ -38,6 +39,7 @@ from waterflow.runtime.failure import (
     from_serializer,
     unforeseen,
 )
+from waterflow.runtime.progress import Progress
 from waterflow.tracking.lean import uncollected
 from waterflow.tracking.spool import Spool, clear_foreign_mlflow, point_mlflow_at
 
@@ -277,11 +279,12 @@ class _Attempt:
         return self._save(results, declared)
 
     def _named(self, result: Any) -> dict[str, Any]:
-        names = list(self.file.outputs)
+        skips = self.file.work.on_error == SKIP
+        names = [name for name in self.file.outputs if not (skips and name == FAILURES)]
         if not names:
             return {}
-        if names == ["output"] and not hasattr(result, "_fields"):
-            return {"output": result}
+        if names in ([SINGLE], [RESULTS]) and not hasattr(result, "_fields"):
+            return {names[0]: result}
         fields: tuple[str, ...] = getattr(result, "_fields", ())
         if sorted(fields) != sorted(names):
             raise Failure(
@@ -338,7 +341,9 @@ class _Attempt:
 
         items: list[Any] = fixed.pop(over)
         several = hasattr(returned, "_fields")
-        declared = typing.get_type_hints(returned) if several else {SINGLE: returned}
+        skips = self.file.work.on_error == SKIP
+        single = RESULTS if skips else SINGLE
+        declared = typing.get_type_hints(returned) if several else {single: returned}
         folders = {name: self.scratch / name for name in self.file.outputs}
         for folder in folders.values():
             folder.mkdir()
@@ -350,13 +355,40 @@ class _Attempt:
                 self._write(value, place, self._item_type(name, declared), declared[name])
 
         try:
-            fan.run(function, fixed, over, items, save, self.file.threads)
+            failed = fan.run(
+                function,
+                fixed,
+                over,
+                items,
+                save,
+                self.file.threads,
+                skip=skips,
+                progress=Progress.from_environment(),
+            )
+            if skips:
+                self._tell_failures(folders.pop(FAILURES), failed)
             for name, folder in folders.items():
-                self._gather(name, folder, len(items), declared)
+                _close_up(folder, len(items), failed)
+                self._gather(name, folder, len(items) - len(failed), declared)
         except ArtifactError as error:
             message = f"step '{self.job.step}': {error}"
             raise Failure(contract.BAD_OUTPUT, "ArtifactError", message) from None
-        return folders
+        return {name: self.scratch / name for name in self.file.outputs}
+
+    def _tell_failures(self, folder: Path, failed: Mapping[int, Failure]) -> None:
+        """Make the artifact that tells of the items that have failed."""
+        from waterflow.artifacts.plain import write
+
+        write(
+            folder,
+            [
+                {"item": index, "type": one.kind, "message": one.message.partition(": ")[2]}
+                for index, one in sorted(failed.items())
+            ],
+        )
+        artifacts.seal(folder, self.file.outputs[FAILURES])
+        for index, one in sorted(failed.items()):
+            print(f"left out item {index}: {one.kind}: {one.message}", file=sys.stderr)
 
     def _item_type(self, output: str, declared: Mapping[str, Any]) -> str:
         """Return the type of one item of a mapped output."""
@@ -492,3 +524,16 @@ def _allows_none(annotation: Any) -> bool:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], alone=True))
+
+
+def _close_up(folder: Path, count: int, failed: Mapping[int, Failure]) -> None:
+    """Number the items that have succeeded without gaps; what others began to write goes."""
+    number = 0
+    for index in range(count):
+        place = folder / str(index)
+        if index in failed:
+            shutil.rmtree(place, ignore_errors=True)
+            continue
+        if number != index:
+            place.rename(folder / str(number))
+        number += 1
