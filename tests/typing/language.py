@@ -76,7 +76,7 @@ def fraud(raw: list[float], min_auc: float = 0.9) -> None:
     assert_type(wf.map(split, [first, second]), Any)
     mapped = wf.map(square, [1, 2], on_error="skip", power=3)
     assert_type(mapped.results, list[int])
-    assert_type(mapped.failures[0]["message"], str)
+    assert_type(mapped.failures, list[dict[str, Any]])
     assert_type(wf.container(name="c", image="i", command=["x"]), ContainerOutputs)
     assert_type(train.options(cpu=8)(first), Fitted)
     assert_type(train.options(after=[model], gpu="nvidia-t4", secrets={})(first), Fitted)

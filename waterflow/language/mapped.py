@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from waterflow.language.values import definition_error
 
@@ -22,30 +22,17 @@ FAILURES: Final = "failures"
 """The outputs of a map that leaves out what fails: its step's one result, and the failures."""
 
 
-class ItemFailure(TypedDict):
-    """An item for which a step has failed.
-
-    Attributes:
-        item: Its number in the list, from 0.
-        type: The exception's type, "ValueError".
-        message: What it said.
-    """
-
-    item: int
-    type: str
-    message: str
-
-
 class Mapped(NamedTuple, Generic[R]):
     """What `wf.map(..., on_error="skip")` gives.
 
     Attributes:
         results: What the step returned for the other items, in their order.
-        failures: The items for which it failed, in their order.
+        failures: The items for which it failed, in their order: of each its number in the list from
+            0 (`item`), the exception's type and message (`type`, `message`).
     """
 
     results: list[R]
-    failures: list[ItemFailure]
+    failures: list[dict[str, Any]]
 
 
 def skipping(signature: Signature) -> Signature:
@@ -68,7 +55,8 @@ def _class(named: type[tuple[Any, ...]] | None) -> type[tuple[Any, ...]]:
     if named is None:
         return Mapped
     fields: tuple[str, ...] = getattr(named, "_fields", ())
-    return NamedTuple(named.__name__, [(field, Any) for field in (*fields, FAILURES)])  # pyright: ignore[reportGeneralTypeIssues]
+    make: Any = NamedTuple
+    return make(named.__name__, [(field, Any) for field in (*fields, FAILURES)])
 
 
 def check_on_error(step: Called, fan_out: str, on_error: str) -> None:
@@ -114,7 +102,7 @@ def mapped_here(
         Exception: What the step raised for the first item, where none has succeeded.
     """
     results: list[Any] = []
-    failures: list[ItemFailure] = []
+    failures: list[dict[str, Any]] = []
     first: Exception | None = None
     for number, item in enumerate(items):
         try:
@@ -128,4 +116,5 @@ def mapped_here(
     if signature.named is None:
         return Mapped(results, failures)
     columns = ([result[at] for result in results] for at in range(len(signature.outputs)))
-    return _class(signature.named)(*columns, failures)
+    whole: Any = _class(signature.named)
+    return whole(*columns, failures)
