@@ -12,7 +12,7 @@ INFRA := infra/testing infra/policy infra/aws infra/azure infra/gcp
 # Side by side, as one of them uses one core; infra/policy is read with infra/testing.
 TYPED := . infra/testing infra/aws infra/azure infra/gcp
 
-.PHONY: help demo test record-calls test-infra test-infra-cli lint bench bench-peers torch ui lock lock-infra clean
+.PHONY: help demo test record-calls test-infra test-infra-cli lint bench bench-peers browser torch ui lock lock-infra clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,16 +33,23 @@ demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from
 test: $(READY) $(TOOLS)/awscli/.ready test-infra ## Run the tests
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
+# Of a cloud and its provider: what the emulator that the suites of the provider start has recorded.
+define record
+	rm -f .calls
+	WATERFLOW_EMULATOR_CALLS=$(CURDIR)/.calls $(BIN)/pytest -n 3 --dist loadscope \
+	  tests/conformance/test_$(2).py \
+	  $(wildcard $(foreach each,remote doctor,tests/providers/$(2)/test_$(each).py))
+	$(BIN)/python -m tests.infra.record $(1) .calls
+	rm -f .calls
+endef
+
 record-calls: $(READY) ## Write anew what the suites call of the clouds, against which infra's roles are held
 	echo '[]' > tests/infra/recorded_calls.json
 	WATERFLOW_RECORD_CALLS=1 $(BIN)/pytest -n 3 --dist loadscope tests/conformance/test_sagemaker.py \
 	  tests/providers/sagemaker/test_remote.py tests/providers/sagemaker/test_doctor.py
-	rm -f .azure-calls
-	WATERFLOW_EMULATOR_CALLS=$(CURDIR)/.azure-calls $(BIN)/pytest -n 3 --dist loadscope \
-	  tests/conformance/test_azureml.py tests/providers/azureml/test_remote.py
-	$(BIN)/python -m tests.infra.azure_record .azure-calls
-	rm -f .azure-calls
-	git diff --stat tests/infra/recorded_calls.json tests/infra/recorded_azure_calls.json
+	$(call record,azure,azureml)
+	$(call record,gcp,vertex)
+	git diff --stat 'tests/infra/recorded_*.json'
 
 # In an environment of its own: it wants another botocore than boto3 does.
 $(TOOLS)/awscli/.ready: tests/providers/sagemaker/awscli.txt | $(filter $(TOOLS)/%,$(UV))
@@ -80,6 +87,10 @@ bench-peers: $(READY) ## The same chain under ZenML, Metaflow and Kedro, each in
 $(TOOLS)/torch:
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target $@.part "torch==2.13.0"
 	mv $@.part $@
+
+browser: ## Bring Chromium, for the tests of pages (Debian's; nothing where there is one)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get -qq update && \
+	  apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 torch: $(TOOLS)/torch ## Bring PyTorch, for the tests of its tensors (200 MB; CUDA's build: several GB)
 

@@ -19,7 +19,18 @@ from waterflow.errors import (
     ProviderError,
     UnknownNameError,
 )
-from waterflow.provider import RUN_ID, Artifact, CacheSize, Code, LogLine, Sent
+from waterflow.provider import (
+    RUN_ID,
+    Artifact,
+    CacheSize,
+    Code,
+    Lineage,
+    LogLine,
+    Measurement,
+    Sent,
+)
+from waterflow.provider.state import Status
+from waterflow.tracking.spool import read
 from waterflow.tracking.writer import Tail
 from waterflow_local.document import (
     LocalDocument,
@@ -63,6 +74,7 @@ class Client:
         self.root, self.state, self.settings, self.profile = root, state, settings, profile
         self.store = Store(state)
         self._readers: dict[str, Reader] = {}
+        self._made: dict[str, tuple[int, list[Artifact]]] = {}
         self._starter = Starter(root, state, settings, profile, self.store)
 
     # --- starting ------------------------------------------------------------------------------
@@ -204,11 +216,17 @@ class Client:
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Return what a run's steps have made."""
-        return [
-            self._artifact(event["step"], output, entry)
-            for event in finished(self._known(run_id))
-            for output, entry in event["outputs"].items()
-        ]
+        folder = self._known(run_id)
+        size = folder.journal.stat().st_size if folder.journal.exists() else 0
+        known = self._made.get(run_id)
+        if known is None or known[0] != size:  # who fetches many asks as often
+            made = [
+                self._artifact(event["step"], output, entry)
+                for event in finished(folder)
+                for output, entry in event["outputs"].items()
+            ]
+            known = self._made[run_id] = size, made
+        return list(known[1])
 
     def _artifact(self, step: str, output: str, entry: dict[str, Any]) -> Artifact:
         place = "" if entry["digest"] is None else self.store.place(Stored(**entry)).as_uri()
@@ -258,6 +276,27 @@ class Client:
                 operation="read code",
             )
         return Code.of(digests, folders, read_submitted(folder).tags)
+
+    def lineage(self, run_id: str) -> Lineage:
+        """Return where a run comes from."""
+        folder = self._known(run_id)
+        submitted = read_submitted(folder)
+        files: dict[str, str] = {}
+        for name in submitted.files.values():
+            with contextlib.suppress(FileNotFoundError):
+                files[name] = (folder.folder / name).read_text(encoding="utf-8", errors="replace")
+        return Lineage(tags=submitted.tags, files=files, experiment=submitted.tracking.experiment)
+
+    def measurements(self, run_id: str) -> list[Measurement]:
+        """Return the values of metrics that a run's steps have logged."""
+        folder = self._known(run_id)
+        return [
+            one
+            for name, step in self.status(run_id).steps.items()
+            if step.attempt and step.status is not Status.CACHED
+            for spool in (folder.attempt(name, step.attempt) / "spool.jsonl",)
+            for one in Measurement.of(name, (event for event, _ in read(spool)))
+        ]
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         CacheSize,
         Code,
         Document,
+        Lineage,
         LogLine,
+        Measurement,
         Sent,
         Submission,
     )
@@ -160,6 +162,14 @@ class LocalProvider(Provider):
     def code(self, run_id: str) -> Code:
         """Return the code that a run's steps were given."""
         return self._client.code(run_id)
+
+    def lineage(self, run_id: str) -> Lineage | None:
+        """Return where a run comes from."""
+        return self._client.lineage(run_id)
+
+    def measurements(self, run_id: str) -> list[Measurement]:
+        """Return the values of metrics that a run's steps have logged."""
+        return self._client.measurements(run_id)
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""

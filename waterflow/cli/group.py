@@ -32,6 +32,7 @@ VERBS: Final = {
     "submit": "Start a run and return at once.",
     "runs": "List the runs, newest first.",
     "status": "Show a run and its steps.",
+    "report": "Write a run as one page to look at.",
     "logs": "Print what a run's steps have written.",
     "cancel": "Stop a run.",
     "diff": "Show what differs between two runs.",

@@ -19,6 +19,21 @@ Line = Literal["data", "order", "condition", "then", "otherwise"]
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What a run made of a step, as a drawing shows it.
+
+    Attributes:
+        status: Its status, as one word: "not-run" for one that was never begun.
+        text: The status and how long it took, in words.
+        href: Where a click on it leads; "" for nowhere.
+    """
+
+    status: str
+    text: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True)
 class Box:
     """One thing in a drawing.
 
@@ -30,6 +45,8 @@ class Box:
         chips: The pipeline's parameters that it takes.
         hint: What a pointer over it shows.
         family: What it has in common with others that a condensed picture draws as one.
+        members: The ids of the boxes that this one stands for in a condensed picture.
+        mark: What a run made of it.
         group: The group in which it stands; "" for none.
     """
 
@@ -40,6 +57,8 @@ class Box:
     chips: tuple[str, ...] = ()
     hint: str = ""
     family: str = ""
+    members: tuple[str, ...] = ()
+    mark: Mark | None = None
     group: str = ""
 
 
@@ -144,7 +163,7 @@ class _Drawing:
             tuple(chips),
             _hint(step),
             _family(step) + side,
-            step.group or "",
+            group=step.group or "",
         )
 
     def _detail(self, step: spec.Step) -> str:

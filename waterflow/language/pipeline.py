@@ -162,6 +162,16 @@ class Pipeline(Generic[P, R]):
         check_returned(returned, self.name, self.location)
         return returned
 
+    def _repr_html_(self) -> str | None:
+        """Return the graph, for a notebook; None where only parameters make one."""
+        try:
+            call = self.with_arguments({})
+        except DefinitionError:
+            return None
+        from waterflow.graph import to_html
+
+        return to_html(call.spec)
+
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"
 
@@ -315,6 +325,12 @@ class Call:
             inline=inline,
             keep_going=keep_going,
         )
+
+    def _repr_html_(self) -> str:
+        """Return the graph, for a notebook."""
+        from waterflow.graph import to_html
+
+        return to_html(self.spec)
 
     def __repr__(self) -> str:
         return f"<pipeline {self.pipeline.name} with {self.parameters}>"

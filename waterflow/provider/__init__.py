@@ -7,15 +7,26 @@ from waterflow.provider.answers import (
     Check,
     Code,
     Limit,
+    Lineage,
     LogLine,
+    Measurement,
     Permission,
     Sent,
 )
 from waterflow.provider.base import Provider
-from waterflow.provider.build import RUN_ID, Build, Document, PlannedJob, Submission, TrackingTarget
+from waterflow.provider.build import (
+    JOBS,
+    RUN_ID,
+    Build,
+    Document,
+    PlannedJob,
+    Submission,
+    TrackingTarget,
+)
 from waterflow.provider.capabilities import Capabilities, check_capabilities, unsupported
 
 __all__ = [
+    "JOBS",
     "RUN_ID",
     "Artifact",
     "Build",
@@ -26,7 +37,9 @@ __all__ = [
     "Code",
     "Document",
     "Limit",
+    "Lineage",
     "LogLine",
+    "Measurement",
     "Permission",
     "PlannedJob",
     "Provider",

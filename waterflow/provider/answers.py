@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from waterflow.errors import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from waterflow.errors import WaterflowError
@@ -129,6 +129,53 @@ class Code:
             commit=tags.get("waterflow.git_commit"),
             dirty=None if dirty is None else dirty == "true",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """Where a run comes from, and what is kept with it.
+
+    Attributes:
+        tags: The run's tags in MLflow: who started it, with which command, from which commit.
+        files: What was kept with it at submit: name -> text.
+        experiment: MLflow's experiment.
+    """
+
+    tags: Mapping[str, str]
+    files: Mapping[str, str]
+    experiment: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One value of a metric that a step has logged.
+
+    Attributes:
+        step: The step's name.
+        key: The metric's name.
+        value: Its value.
+        at: The training step, or epoch, that it belongs to.
+    """
+
+    step: str
+    key: str
+    value: float
+    at: int = 0
+
+    @classmethod
+    def of(cls, step: str, events: Iterable[Mapping[str, Any]]) -> Iterator[Self]:
+        """Yield the values among a step's tracking events: of its last attempt.
+
+        Args:
+            step: The step.
+            events: The events, in the order in which they were written.
+        """
+        known = [event for event in events if event.get("kind") == "metric"]
+        last = max((event.get("attempt") or 0 for event in known), default=0)
+        for event in known:
+            if (event.get("attempt") or 0) == last:
+                value, at = float(event["value"]), int(event.get("at") or 0)
+                yield cls(step=step, key=str(event["key"]), value=value, at=at)
 
 
 @dataclass(frozen=True, kw_only=True)

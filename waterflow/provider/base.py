@@ -10,7 +10,7 @@ from waterflow.errors import ConfigurationError, UnsupportedFeatureError
 from waterflow.provider.capabilities import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from waterflow import spec
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
         Check,
         Code,
         Limit,
+        Lineage,
         LogLine,
+        Measurement,
         Permission,
         Sent,
     )
@@ -280,6 +282,36 @@ class Provider(ABC):
             f"Provider '{self.name}' keeps no code of run '{run_id}'. What MLflow has of it: "
             "waterflow ui"
         )
+
+    def lineage(self, run_id: str) -> Lineage | None:
+        """Return where a run comes from, and what is kept with it; None where nothing is kept.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return None
+
+    def measurements(self, run_id: str) -> Iterable[Measurement]:
+        """Return the values of metrics that a run's steps have logged so far.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return ()
+
+    def billed(self, run_id: str) -> Mapping[str, float]:
+        """Return the machine time that the service bills for steps, in seconds, where it says so.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return {}
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from; None where it is not kept.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
 from waterflow.project import state_path
-from waterflow.provider import TrackingTarget
+from waterflow.provider import JOBS, TrackingTarget
 from waterflow.spec.labels import labels
 from waterflow.tracking.managed import need_plugin
 from waterflow.tracking.names import GROUPS, LABELS, TAG_LIMIT
@@ -126,6 +126,21 @@ def code_digest(build: Build) -> str:
 
     lines = sorted(f"{name} {digest}" for name, digest in code(build).items())
     return text_digest("\n".join(lines))
+
+
+def priced(document: Document) -> dict[str, str]:
+    """Return the file that is kept with a run of what its jobs run on, and its price an hour.
+
+    Args:
+        document: The compiled pipeline.
+
+    Returns:
+        Name -> text; empty where no machine has a price.
+    """
+    if all(job.price is None for job in document.jobs):
+        return {}
+    jobs = {job.step: {"machine": job.machine, "price": job.price} for job in document.jobs}
+    return {JOBS: json.dumps(jobs, indent=2, sort_keys=True) + "\n"}
 
 
 def code_text(digests: Mapping[str, str]) -> str:

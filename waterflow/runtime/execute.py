@@ -39,7 +39,7 @@ from waterflow.runtime.failure import (
     from_serializer,
     unforeseen,
 )
-from waterflow.runtime.progress import Progress
+from waterflow.runtime.mapping import COUNT, GATHER, ITEM, Map, length, refuse_many
 from waterflow.tracking.lean import uncollected
 from waterflow.tracking.spool import Spool, clear_foreign_mlflow, point_mlflow_at
 
@@ -180,6 +180,7 @@ class _Attempt:
         self.rank = contract.rank()
         self.serializers = Context(self.file.trusted_types)
         self.arguments = Arguments(job, scratch, self.serializers)
+        self.count = 0
 
     def run(self) -> None:
         """Run the attempt.
@@ -253,17 +254,31 @@ class _Attempt:
         return getattr(function, "function", function)
 
     def _call(self) -> dict[str, Path]:
+        work, over = self.file.work, self.file.work.over
+        maps = Map(self.file, self.scratch, self._named, self._write)
+        if work.part == GATHER:
+            self.arguments.refuse_skipped()
+            return maps.gathered(self.job.inputs[contract.ITEMS], self.spool)
+        if work.part == COUNT:
+            self.count = self.arguments.length(str(over), self.file.arguments[str(over)])
+            return {}
         function = self._function()
         hints = typing.get_type_hints(function)
-        over = self.file.work.over
+        index: int | None = self.job.parameters[contract.ITEM] if work.part == ITEM else None
         arguments: dict[str, Any] = {}
         for name, argument in self.file.arguments.items():
             annotation: Any = hints.get(name, Any)
+            if name == over and index is not None:
+                arguments[name] = self.arguments.item(name, argument, annotation, index)
+                continue
             whole = list[annotation] if name == over else annotation
             arguments[name] = self.arguments.load(name, argument, whole)
         returned: Any = hints.get("return", Any)
         if over is not None:
-            built = self._map(function, arguments, over, returned)
+            if index is None:
+                built = maps.all(function, arguments, over, returned)
+            else:
+                built = maps.one(function, arguments, index, returned)
             self.ending.await_threads()
             return built
         try:
@@ -334,82 +349,6 @@ class _Attempt:
                 shutil.copyfile(picture, shown)
                 self.spool.log_artifact(shown)
 
-    def _map(
-        self, function: Callable[..., Any], fixed: dict[str, Any], over: str, returned: Any
-    ) -> dict[str, Path]:
-        from waterflow.runtime import fan
-
-        items: list[Any] = fixed.pop(over)
-        several = hasattr(returned, "_fields")
-        skips = self.file.work.on_error == SKIP
-        single = RESULTS if skips else SINGLE
-        declared = typing.get_type_hints(returned) if several else {single: returned}
-        folders = {name: self.scratch / name for name in self.file.outputs}
-        for folder in folders.values():
-            folder.mkdir()
-
-        def save(result: Any, index: int) -> None:
-            for name, value in self._named(result).items():
-                place = folders[name] / str(index)
-                place.mkdir()
-                self._write(value, place, self._item_type(name, declared), declared[name])
-
-        try:
-            failed = fan.run(
-                function,
-                fixed,
-                over,
-                items,
-                save,
-                self.file.threads,
-                skip=skips,
-                progress=Progress.from_environment(),
-            )
-            if skips:
-                self._tell_failures(folders.pop(FAILURES), failed)
-            for name, folder in folders.items():
-                _close_up(folder, len(items), failed)
-                self._gather(name, folder, len(items) - len(failed), declared)
-        except ArtifactError as error:
-            message = f"step '{self.job.step}': {error}"
-            raise Failure(contract.BAD_OUTPUT, "ArtifactError", message) from None
-        return {name: self.scratch / name for name in self.file.outputs}
-
-    def _tell_failures(self, folder: Path, failed: Mapping[int, Failure]) -> None:
-        """Make the artifact that tells of the items that have failed."""
-        from waterflow.artifacts.plain import write
-
-        write(
-            folder,
-            [
-                {"item": index, "type": one.kind, "message": one.message.partition(": ")[2]}
-                for index, one in sorted(failed.items())
-            ],
-        )
-        artifacts.seal(folder, self.file.outputs[FAILURES])
-        for index, one in sorted(failed.items()):
-            print(f"left out item {index}: {one.kind}: {one.message}", file=sys.stderr)
-
-    def _item_type(self, output: str, declared: Mapping[str, Any]) -> str:
-        """Return the type of one item of a mapped output."""
-        from waterflow.artifacts import type_name
-
-        kind = self.file.outputs[output]
-        return kind[5:-1] if kind.startswith("list[") else type_name(declared[output]) or "json"
-
-    def _gather(self, output: str, folder: Path, count: int, declared: Mapping[str, Any]) -> None:
-        """Make the artifact of a mapped output of its items' folders."""
-        from waterflow.artifacts.plain import encoded, write
-
-        kind = self.file.outputs[output]
-        if kind == "json":
-            inner = self._item_type(output, declared)
-            values = [encoded(folder / str(index), inner) for index in range(count)]
-            shutil.rmtree(folder)
-            folder.mkdir()
-            write(folder, values)
-        artifacts.seal(folder, kind)
-
     def _register(self) -> dict[str, Path]:
         try:
             from waterflow.runtime.registering import register
@@ -471,6 +410,9 @@ class _Attempt:
 
         for name, target in self.job.values.items():
             scalar = self.file.values[name]
+            if scalar.counts:
+                self._tell_count(built, scalar, target)
+                continue
             folder = built[scalar.output]
             value = plain.read(folder, self.file.outputs[scalar.output])
             if scalar.key is not None:
@@ -491,6 +433,14 @@ class _Attempt:
                 raise Failure(contract.USAGE, "UsageError", f"--output {name} is missing")
             target.mkdir(parents=True, exist_ok=True)
             artifacts.publish(folder, target)
+
+    def _tell_count(self, built: dict[str, Path], scalar: contract.Scalar, target: Path) -> None:
+        """Say of how many items a list is, each of which is to have a job of its own."""
+        if scalar.output:
+            self.count = length(built[scalar.output], self.file.outputs[scalar.output])
+        refuse_many(self.count, scalar)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(self.count))
 
     def _entry(self, value: Any, output: str, key: str) -> Any:
         from waterflow.artifacts.plain import entry
@@ -524,16 +474,3 @@ def _allows_none(annotation: Any) -> bool:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], alone=True))
-
-
-def _close_up(folder: Path, count: int, failed: Mapping[int, Failure]) -> None:
-    """Number the items that have succeeded without gaps; what others began to write goes."""
-    number = 0
-    for index in range(count):
-        place = folder / str(index)
-        if index in failed:
-            shutil.rmtree(place, ignore_errors=True)
-            continue
-        if number != index:
-            place.rename(folder / str(number))
-        number += 1
