@@ -146,9 +146,9 @@ def map_step(
     trace = current()
     if trace is None:
         free = next(name for name in step.signature.arguments if name not in fixed)
-        check_on_error(step, fan_out, on_error)
+        check_on_error(step.function.__name__, step.signature.outputs, fan_out, on_error)
         if on_error == "skip":
-            return mapped_here(step, fixed, free, over)
+            return mapped_here(step.function, step.signature, fixed, free, over)
         results = [step.function(**{**fixed, free: item}) for item in over]
         named = step.signature.named
         if named is None:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 from waterflow.language.values import definition_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from waterflow.language.signature import Signature
-    from waterflow.language.trace import Called
 
 R = TypeVar("R")
 
@@ -59,11 +58,12 @@ def _class(named: type[tuple[Any, ...]] | None) -> type[tuple[Any, ...]]:
     return make(named.__name__, [(field, Any) for field in (*fields, FAILURES)])
 
 
-def check_on_error(step: Called, fan_out: str, on_error: str) -> None:
+def check_on_error(name: str, outputs: Collection[str], fan_out: str, on_error: str) -> None:
     """Refuse what a map cannot do about items that fail.
 
     Args:
-        step: The step.
+        name: The step's name.
+        outputs: The names of its outputs.
         fan_out: Where the items run.
         on_error: "fail" or "skip".
 
@@ -75,7 +75,6 @@ def check_on_error(step: Called, fan_out: str, on_error: str) -> None:
         raise definition_error(f'on_error={on_error!r} is neither "fail" nor "skip".')
     if on_error == "fail":
         return
-    name, outputs = step.function.__name__, step.signature.outputs
     if fan_out == "jobs":
         raise definition_error(
             f'wf.map over step "{name}": on_error="skip" keeps what succeeded within one job. With '
@@ -88,12 +87,17 @@ def check_on_error(step: Called, fan_out: str, on_error: str) -> None:
 
 
 def mapped_here(
-    step: Called, fixed: Mapping[str, object], over: str, items: Iterable[object]
+    function: Callable[..., Any],
+    signature: Signature,
+    fixed: Mapping[str, object],
+    over: str,
+    items: Iterable[object],
 ) -> Any:
     """Return what a map outside a pipeline gives, whose items may fail.
 
     Args:
-        step: The step.
+        function: The step's function.
+        signature: Its interface.
         fixed: The arguments that stay the same.
         over: The argument that takes an item.
         items: The items.
@@ -106,13 +110,12 @@ def mapped_here(
     first: Exception | None = None
     for number, item in enumerate(items):
         try:
-            results.append(step.function(**{**fixed, over: item}))
+            results.append(function(**{**fixed, over: item}))
         except Exception as error:  # noqa: BLE001 - whatever the step raises
             first = first or error
             failures.append({"item": number, "type": type(error).__name__, "message": str(error)})
     if first is not None and not results:
         raise first
-    signature = step.signature
     if signature.named is None:
         return Mapped(results, failures)
     columns = ([result[at] for result in results] for at in range(len(signature.outputs)))

@@ -183,7 +183,7 @@ class Trace(Wiring):
         from waterflow import spec
 
         signature = step.signature
-        check_on_error(step, fan_out, on_error)
+        check_on_error(step.function.__name__, signature.outputs, fan_out, on_error)
         free = [a for a in signature.arguments if a not in fixed]
         if not free:
             raise definition_error(
