@@ -273,6 +273,7 @@ class _Attempt:
                 continue
             whole = list[annotation] if name == over else annotation
             arguments[name] = self.arguments.load(name, argument, whole)
+        self.ending.keep_libraries()
         returned: Any = hints.get("return", Any)
         if over is not None:
             if index is None:
@@ -370,6 +371,7 @@ class _Attempt:
             }
             self._check_names(loaded)
             result = register(self.file, folder, artifacts.verify(folder), loaded)
+            self.ending.keep_libraries()
         except ArtifactError:
             raise
         except WaterflowError as error:
