@@ -16,6 +16,9 @@ __all__ = ["blank_store", "server"]
 # The libraries of all clouds lie in one process: to look through them for garbage takes its time.
 gc.set_threshold(20_000, 20, 20)
 
+# Each test has a project of its own: a helper for each would stay for ten minutes.
+os.environ.setdefault("CI", "true")
+
 
 def pytest_collection_finish():
     """Leave what all modules have imported out of each search for garbage, and of the last one."""

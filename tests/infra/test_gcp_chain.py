@@ -98,7 +98,7 @@ def test_a_stack_s_profile_is_all_that_a_run_needs(server, tmp_path, monkeypatch
     with Emulator(grace=2) as emulator, CLOUD.pointing(emulator):
         project = Project()
         monkeypatch.setenv("GOOGLE_OAUTH_ACCESS_TOKEN", project.google.token())
-        with chain.landing_zone("gcp", settings) as zone:
+        with chain.landing_zone("gcp", settings, steady=True) as zone:
             outputs, profile = zone["outputs"], zone["outputs"]["profile"]["settings"]
             assert project.new() == zone["names"], "what the stack made, and nothing else"
             assert all(zone["names"].values())
