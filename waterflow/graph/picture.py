@@ -163,7 +163,7 @@ class _Drawing:
             tuple(chips),
             _hint(step),
             _family(step) + side,
-            step.group or "",
+            group=step.group or "",
         )
 
     def _detail(self, step: spec.Step) -> str:
