@@ -75,6 +75,7 @@ class KubeflowService(SpecService):
         self._ended: dict[str, Mapping[str, Any]] = {}
         self._experiment: str | None = None
         self._reasons: dict[str, str | None] = {}
+        self._resolved: dict[str, dict[str, NativeRun]] = {}
 
     # --- examining ------------------------------------------------------------------------------
 
@@ -289,9 +290,15 @@ class KubeflowService(SpecService):
         definition = self.definition(execution)
         if not definition:
             return {}
-        runs = self._tasks(execution)
-        if any(run.status is Status.CACHED for run in runs.values()):
-            runs = self._with_origins(execution, runs)
+        runs = self._resolved.get(execution)
+        if runs is None:
+            self.get(execution)
+            ended = execution in self._ended  # nothing more becomes of it
+            runs = self._tasks(execution)
+            if any(run.status is Status.CACHED for run in runs.values()):
+                runs = self._with_origins(execution, runs)
+            if ended:
+                self._resolved[execution] = runs
         runs = {name: self._reasoned(run) for name, run in runs.items()}
         return dict(reading.native_runs(self.spec_of(definition), runs))
 
