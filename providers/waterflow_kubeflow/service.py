@@ -292,12 +292,10 @@ class KubeflowService(SpecService):
             return {}
         runs = self._resolved.get(execution)
         if runs is None:
-            self.get(execution)
-            ended = execution in self._ended  # nothing more becomes of it
-            runs = self._tasks(execution)
+            runs = self._tasks(execution, now := self.get(execution))
             if any(run.status is Status.CACHED for run in runs.values()):
                 runs = self._with_origins(execution, runs)
-            if ended:
+            if now is self._ended.get(execution):  # nothing more becomes of it
                 self._resolved[execution] = runs
         runs = {name: self._reasoned(run) for name, run in runs.items()}
         return dict(reading.native_runs(self.spec_of(definition), runs))
@@ -316,9 +314,10 @@ class KubeflowService(SpecService):
                 self._reasons[run.job] = said[-1].removeprefix(_SAID) if known else None
         return replace(run, failure=self._reasons.get(run.job) or run.failure)
 
-    def _tasks(self, execution: str) -> dict[str, NativeRun]:
+    def _tasks(self, execution: str, run: Mapping[str, Any] | None = None) -> dict[str, NativeRun]:
+        """Return the tasks that a run has begun, as it was seen, or as it is now."""
         names = reading.tasks(self.spec_of(self.definition(execution)))
-        nodes = answers.Nodes(self.get(execution))
+        nodes = answers.Nodes(run or self.get(execution))
         return cast("dict[str, NativeRun]", nodes.runs(list(names)))
 
     def _with_origins(self, execution: str, runs: dict[str, NativeRun]) -> dict[str, NativeRun]:
