@@ -12,7 +12,7 @@ INFRA := infra/testing infra/policy infra/aws infra/azure infra/gcp
 # Side by side, as one of them uses one core; infra/policy is read with infra/testing.
 TYPED := . infra/testing infra/aws infra/azure infra/gcp
 
-.PHONY: help demo test record-calls test-infra test-infra-cli lint bench bench-peers torch ui lock lock-infra clean
+.PHONY: help demo test record-calls test-infra test-infra-cli lint bench bench-peers browser torch ui lock lock-infra clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -80,6 +80,10 @@ bench-peers: $(READY) ## The same chain under ZenML, Metaflow and Kedro, each in
 $(TOOLS)/torch:
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target $@.part "torch==2.13.0"
 	mv $@.part $@
+
+browser: ## Bring Chromium, for the tests of pages (Debian's; nothing where there is one)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get -qq update && \
+	  apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 torch: $(TOOLS)/torch ## Bring PyTorch, for the tests of its tensors (200 MB; CUDA's build: several GB)
 

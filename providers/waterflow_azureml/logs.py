@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from waterflow.cloud.logs import split_lines
 from waterflow.cloud.states import milliseconds
 from waterflow.errors import NotFoundError
 from waterflow_azureml.connections import STORAGE_SCOPE
@@ -87,5 +88,5 @@ def _file(
     cursor[key] = str(start + len(content))
     changed = response.headers.get("Last-Modified")
     moment = (milliseconds(parsedate_to_datetime(changed)) or 0) if changed else 0
-    for line in content.decode("utf-8", "replace").splitlines():
+    for line in split_lines(content):
         yield moment, line

@@ -12,6 +12,7 @@ from waterflow_kfp import reading, runtime_values
 from waterflow_kfp.service import ROOT, SpecService
 
 from waterflow.cloud.fingerprint import SKIPPED, Side, same
+from waterflow.cloud.logs import split_lines
 from waterflow.cloud.naming import entity
 from waterflow.cloud.outside import CopyingStore
 from waterflow.cloud.service import Listed, Start
@@ -419,7 +420,7 @@ class KubeflowService(SpecService):
             if not run.status.final:  # the rest of its last line is yet to come
                 fresh = fresh[: fresh.rfind(b"\n") + 1]
             cursor[pod] = str(read + len(fresh))
-            for line in fresh.decode("utf-8", "replace").splitlines():
+            for line in split_lines(fresh) if fresh else ():
                 yield run.started or 0, line
 
     def _kept_log(self, run: NativeRun, number: int, *, last: bool) -> bytes | None:

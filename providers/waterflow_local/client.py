@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import signal
 import time
@@ -20,18 +19,30 @@ from waterflow.errors import (
     ProviderError,
     UnknownNameError,
 )
-from waterflow.provider import RUN_ID, Artifact, CacheSize, Code, LogLine, Sent
+from waterflow.provider import (
+    RUN_ID,
+    Artifact,
+    CacheSize,
+    Code,
+    Lineage,
+    LogLine,
+    Measurement,
+    Sent,
+)
+from waterflow.provider.state import Status
+from waterflow.tracking.spool import read
 from waterflow.tracking.writer import Tail
 from waterflow_local.document import (
     LocalDocument,
     read_document,
     read_submitted,
 )
-from waterflow_local.folders import Lock, RunFolder, State, read_json
+from waterflow_local.folders import Lock, RunFolder, State, put_aside, read_json
 from waterflow_local.foretelling import foretell
 from waterflow_local.journal import Reader, finished
+from waterflow_local.log_files import LogFile
 from waterflow_local.starting import Starter, reap
-from waterflow_local.store import Store, Stored
+from waterflow_local.store import Selection, Store, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,6 +74,7 @@ class Client:
         self.root, self.state, self.settings, self.profile = root, state, settings, profile
         self.store = Store(state)
         self._readers: dict[str, Reader] = {}
+        self._made: dict[str, tuple[int, list[Artifact]]] = {}
         self._starter = Starter(root, state, settings, profile, self.store)
 
     # --- starting ------------------------------------------------------------------------------
@@ -177,15 +189,14 @@ class Client:
                 provider="local",
                 operation="read logs",
             )
-        offsets: dict[Path, int] = {}
+        readers: dict[Path, LogFile] = {}
         while True:
             over = state.status.final
             for name in [step] if step else state.steps:
                 for attempt in range(1, state.steps[name].attempt + 1):
                     log = folder.log(name, attempt)
-                    lines, offsets[log] = _lines(log, offsets.get(log, 0), whole=over)
-                    for line in lines:
-                        yield LogLine(step=name, text=line)
+                    reader = readers.setdefault(log, LogFile(name, log))
+                    yield from reader.fresh(whole=over, updates=follow and not over)
             if over or not follow:
                 return
             time.sleep(_POLL)
@@ -205,11 +216,17 @@ class Client:
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Return what a run's steps have made."""
-        return [
-            self._artifact(event["step"], output, entry)
-            for event in finished(self._known(run_id))
-            for output, entry in event["outputs"].items()
-        ]
+        folder = self._known(run_id)
+        size = folder.journal.stat().st_size if folder.journal.exists() else 0
+        known = self._made.get(run_id)
+        if known is None or known[0] != size:  # who fetches many asks as often
+            made = [
+                self._artifact(event["step"], output, entry)
+                for event in finished(folder)
+                for output, entry in event["outputs"].items()
+            ]
+            known = self._made[run_id] = size, made
+        return list(known[1])
 
     def _artifact(self, step: str, output: str, entry: dict[str, Any]) -> Artifact:
         place = "" if entry["digest"] is None else self.store.place(Stored(**entry)).as_uri()
@@ -260,6 +277,27 @@ class Client:
             )
         return Code.of(digests, folders, read_submitted(folder).tags)
 
+    def lineage(self, run_id: str) -> Lineage:
+        """Return where a run comes from."""
+        folder = self._known(run_id)
+        submitted = read_submitted(folder)
+        files: dict[str, str] = {}
+        for name in submitted.files.values():
+            with contextlib.suppress(FileNotFoundError):
+                files[name] = (folder.folder / name).read_text(encoding="utf-8", errors="replace")
+        return Lineage(tags=submitted.tags, files=files, experiment=submitted.tracking.experiment)
+
+    def measurements(self, run_id: str) -> list[Measurement]:
+        """Return the values of metrics that a run's steps have logged."""
+        folder = self._known(run_id)
+        return [
+            one
+            for name, step in self.status(run_id).steps.items()
+            if step.attempt and step.status is not Status.CACHED
+            for spool in (folder.attempt(name, step.attempt) / "spool.jsonl",)
+            for one in Measurement.of(name, (event for event, _ in read(spool)))
+        ]
+
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""
         return read_submitted(self._known(run_id)).basis
@@ -281,23 +319,39 @@ class Client:
     def cache_size(self) -> CacheSize:
         """Return what the project's cache holds."""
         results, count, size = self.store.size()
-        return CacheSize(place=str(self.state.folder), results=results, artifacts=count, size=size)
+        return CacheSize(
+            place=str(self.state.folder),
+            results=results,
+            artifacts=count,
+            size=size,
+            steps=self.store.steps(),
+        )
 
-    def clear_cache(self, older_than: float | None) -> tuple[int, int]:
+    def clear_cache(self, outdated: Selection) -> tuple[int, int]:
         """Forget results and remove artifacts that nothing names."""
-        return prune(self.state, math.inf if older_than is None else older_than)
+        return prune(self.state, outdated)
 
+    def delete(self, run_id: str) -> None:
+        """Remove a run's folder.
 
-def _lines(path: Path, offset: int, *, whole: bool) -> tuple[list[str], int]:
-    """Return the lines after an offset and the new offset; a line still being written waits."""
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            text = file.read()
-    except FileNotFoundError:
-        return [], offset
-    end = len(text) if whole else text.rfind(b"\n") + 1
-    return text[:end].decode(errors="replace").splitlines(), offset + end
+        Raises:
+            ConflictError: The run is still under way, or its tracking is.
+            UnknownNameError: There is no such run.
+        """
+        folder = self._known(run_id)
+        lock = Lock(folder.lock)
+        if not self.status(run_id).status.final or not lock.take():
+            raise ConflictError(
+                f"Run '{run_id}' is still under way. Wait for it, or stop it: "
+                f"waterflow cancel {run_id}",
+                provider="local",
+                operation="delete run",
+            )
+        try:
+            put_aside(folder.folder, self.state.runs)
+        finally:
+            lock.release()
+        self._readers.pop(run_id, None)
 
 
 def unsent(folder: RunFolder) -> int:
@@ -305,12 +359,12 @@ def unsent(folder: RunFolder) -> int:
     return Tail(folder.folder).left()
 
 
-def prune(state: State, older_than: float) -> tuple[int, int]:
-    """Forget cached results and remove artifacts that no run and no result names.
+def prune(state: State, outdated: Selection) -> tuple[int, int]:
+    """Forget cached results and remove artifacts and code that no run and no result names.
 
     Args:
         state: The project's state.
-        older_than: Seconds.
+        outdated: The results to forget.
 
     Raises:
         ProviderError: A run is under way.
@@ -326,11 +380,16 @@ def prune(state: State, older_than: float) -> tuple[int, int]:
         store = Store(state)
         store.sweep()
         in_use: set[str] = set()
+        bundles: set[str] = set()
         for folder in map(RunFolder, state.runs.glob("[!.]*")):
             with contextlib.suppress(OSError, ValueError, KeyError):  # no run, or a broken one
                 for event in finished(folder):
                     in_use.update(e["digest"] for e in event["outputs"].values() if e["digest"])
                 in_use.update(data.digest for data in read_submitted(folder).data.values())
-        return store.prune(older_than, in_use)
+                bundles.update(job.bundle or "" for job in read_document(folder).jobs.values())
+        for bundle in state.bundles.glob("[!.]*"):
+            if bundle.name not in bundles:
+                put_aside(bundle, state.bundles)
+        return store.prune(outdated, in_use)
     finally:
         lock.release()

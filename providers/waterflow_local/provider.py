@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from waterflow.project import STATE, state_folder
+from waterflow.project import state_folder, state_path
 from waterflow.provider import Capabilities, Check, Provider
 from waterflow.provider.capabilities import check_capabilities
 from waterflow_local.compiler import compile_local
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
         CacheSize,
         Code,
         Document,
+        Lineage,
         LogLine,
+        Measurement,
         Sent,
         Submission,
     )
@@ -86,7 +89,7 @@ class LocalProvider(Provider):
         from waterflow_local.client import Client
 
         # Not made here: who only looks at runs need not be able to write.
-        state = State(self.root / STATE)
+        state = State(state_path(self.root))
         return Client(self.root, state, self.settings, self.profile.name)
 
     def compile(self, build: Build) -> Document:
@@ -160,6 +163,14 @@ class LocalProvider(Provider):
         """Return the code that a run's steps were given."""
         return self._client.code(run_id)
 
+    def lineage(self, run_id: str) -> Lineage | None:
+        """Return where a run comes from."""
+        return self._client.lineage(run_id)
+
+    def measurements(self, run_id: str) -> list[Measurement]:
+        """Return the values of metrics that a run's steps have logged."""
+        return self._client.measurements(run_id)
+
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""
         return self._client.run_basis(run_id)
@@ -178,7 +189,16 @@ class LocalProvider(Provider):
         """Return what the project's cache holds."""
         return self._client.cache_size()
 
-    def clear_cache(self, older_than: float | None) -> tuple[int, int]:
+    def clear_cache(
+        self, older_than: float | None, *, pipeline: str | None = None, step: str | None = None
+    ) -> tuple[int, int]:
         """Forget cached results, and remove artifacts that nothing names any more."""
+        from waterflow_local.store import Selection
+
         state_folder(self.root)
-        return self._client.clear_cache(older_than)
+        age = math.inf if older_than is None else older_than
+        return self._client.clear_cache(Selection(age, pipeline, step))
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove what is kept of a run that has ended."""
+        self._client.delete(run_id)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow.errors import LocalStorageError, WaterflowError
 from waterflow.runs.why import NO_CACHE
 from waterflow.runtime import contract
-from waterflow_local import forkserver
+from waterflow_local import forkserver, log_times
 from waterflow_local.attempt import Attempt, StepRun
 from waterflow_local.compiler import REGISTRY, STEPS
 from waterflow_local.decisions import Decisions, Known, Outcome, why_it_runs
@@ -321,7 +321,8 @@ class Runner:
                 why=list(step.why),
             )
             began = time.monotonic()
-            code = await self.launch.run(attempt.request(), step.job.file.timeout)
+            async with log_times.kept(self.folder.log(step.name, attempt.number)):
+                code = await self.launch.run(attempt.request(), step.job.file.timeout)
             return attempt.ended(code), time.monotonic() - began
 
     def _tidy(self, attempt: Attempt) -> None:
@@ -341,7 +342,7 @@ class Runner:
         result = attempt.collect(seconds)
         # What ran inline came from the live tree, which the key knows nothing of.
         if step.job.cache and not self.submitted.inline:
-            self.store.put(step.key, result, step.basis)
+            self.store.put(step.key, result, step.basis, self.document.pipeline)
             self._note_latest(step.name, step.job, step.key)
         return result
 

@@ -142,6 +142,7 @@ class Starter:
                 "uri": tracking["uri"],
                 "experiment": tracking["experiment"],
                 "state": str(self.state.folder),
+                "closing": "waterflow_local.reporting:write",
             },
         )
         stored = {uri: self._bring(pinned) for uri, pinned in build.data.items()}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
 from waterflow.errors import ArtifactError
+from waterflow.provider import CachedStep
 from waterflow.runs.cache import Basis
 from waterflow_local.folders import (
     State,
@@ -54,6 +55,35 @@ class Result:
     origin: dict[str, Any]
     metrics: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which cached results are meant.
+
+    Attributes:
+        age: Seconds; only results older than this.
+        pipeline: Only those that runs of this pipeline made.
+        step: Only those of steps with this name.
+    """
+
+    age: float
+    pipeline: str | None = None
+    step: str | None = None
+
+    @property
+    def all(self) -> bool:
+        """Whether it takes every result."""
+        return self.age <= 0 and self.pipeline is None and self.step is None
+
+    def takes(self, entry: dict[str, Any]) -> bool:
+        """Say whether a result's record is one of them."""
+        pipeline, step = _made_by(entry)
+        return (
+            entry["created"] < (time.time() - self.age) * 1000
+            and self.pipeline in (None, pipeline)
+            and self.step in (None, step)
+        )
 
 
 _FIELDS: Final = frozenset({"outputs", "values", "origin", "metrics", "seconds", "created"})
@@ -131,9 +161,10 @@ class Store:
             put_aside(self.place(artifact), self.state.artifacts)
         return altered
 
-    def put(self, key: str, result: Result, basis: Basis | None = None) -> None:
-        """Keep a result under its key, with what made the key."""
-        kept = {} if basis is None else {"basis": basis.to_json()}
+    def put(self, key: str, result: Result, basis: Basis | None = None, pipeline: str = "") -> None:
+        """Keep a result under its key, with what made the key and the pipeline that it is of."""
+        kept: dict[str, Any] = {"pipeline": pipeline}
+        kept |= {} if basis is None else {"basis": basis.to_json()}
         created = int(time.time() * 1000)
         write_json(self._entry(key), {**asdict(result), "created": created, **kept})
 
@@ -220,23 +251,35 @@ class Store:
                         total += (Path(parent) / name).stat().st_size
         return entries, count, total
 
-    def prune(self, older_than: float, in_use: set[str]) -> tuple[int, int]:
+    def steps(self) -> tuple[CachedStep, ...]:
+        """Return what it holds of each step, by pipeline and step."""
+        held: dict[tuple[str, str], tuple[int, int]] = {}
+        for path in self.state.cache.glob("[!.]*/*.json"):
+            if (entry := _record(path)) is not None:
+                results, size = held.get(_made_by(entry), (0, 0))
+                size += sum(output["size"] for output in entry["outputs"].values())
+                held[_made_by(entry)] = results + 1, size
+        return tuple(
+            CachedStep(pipeline=pipeline, step=step, results=results, size=size)
+            for (pipeline, step), (results, size) in sorted(held.items())
+        )
+
+    def prune(self, outdated: Selection, in_use: set[str]) -> tuple[int, int]:
         """Forget results and remove artifacts that nothing names any more.
 
         Args:
-            older_than: Seconds; younger results stay. With 0 outside data is verified too, and
+            outdated: The results to forget. Where it takes all, outside data is verified too, and
                 brought anew when it was altered.
             in_use: Digests of artifacts that runs still name.
 
         Returns:
             The number of results forgotten and of artifacts removed.
         """
-        limit = (time.time() - older_than) * 1000
         named = set(in_use)
         forgotten = removed = 0
         for path in self.state.cache.glob("[!.]*/*.json"):
             entry = _record(path)
-            if entry is None or entry["created"] < limit:
+            if entry is None or outdated.takes(entry):
                 path.unlink(missing_ok=True)
                 forgotten += 1
             else:
@@ -247,7 +290,7 @@ class Store:
             except (OSError, ValueError, TypeError):
                 path.unlink(missing_ok=True)
                 continue
-            if older_than <= 0 and self.heal([known]):
+            if outdated.all and self.heal([known]):
                 path.unlink(missing_ok=True)
             else:
                 named.add(known.digest)
@@ -274,6 +317,11 @@ def _record(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return entry if complete else None
+
+
+def _made_by(entry: dict[str, Any]) -> tuple[str, str]:
+    """Return the pipeline and the step that made a result; "" where its record does not say."""
+    return str(entry.get("pipeline", "")), str(entry["origin"].get("step", ""))
 
 
 def _digests(entry: dict[str, Any]) -> set[str]:

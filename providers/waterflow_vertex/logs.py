@@ -71,7 +71,7 @@ class JobLogs:
             latest[name] = time
             if name in seen:
                 continue
-            for line in _text(entry).splitlines() or [""]:
+            for line in _text(entry).removesuffix("\n").split("\n"):
                 yield moment(time) or 0, line
         cursor[key] = json.dumps(_kept(latest, whole=run.status.final))
 

@@ -287,6 +287,8 @@ def test_a_new_project_runs_and_tests_itself(tmp_path: Path) -> None:
         check=False,
     )
     assert "2 passed" in tests.stdout, tests.stdout
+    runs = json.loads(waterflow("runs", "--json", cwd=root).stdout)
+    assert len(runs) == 1, "those of the tests are none of the project's"
     ui_shows_runs_and_leaves_no_process(root)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -105,7 +106,8 @@ def test_runs_of_calls_have_their_labels(
     cuts: tuple[int, ...], uri: str, state: Path, client: MlflowClient, tmp_path: Path
 ) -> None:
     run = Run("e1")
-    run.start(tags={"waterflow.labels": '{"train-2": "train(c=0.3)"}'})
+    tags = {"waterflow.labels": {"train-2": "train(c=0.3)"}, "waterflow.groups": {"train-2": "g"}}
+    run.start(tags={name: json.dumps(texts) for name, texts in tags.items()})
     run.step("train-2", 1, auc=0.5)
     run.step("train-2", 2, auc=0.6)
     # This one was made by its job, before who sends the rest has said what it is called.
@@ -123,7 +125,7 @@ def test_runs_of_calls_have_their_labels(
     assert set(by_name(client)) == {"e1", "train(c=0.3)", "train(c=0.3) (attempt 2)"}
     sent = find_child(client, parent.info.experiment_id, "e1", "train-2", 1)
     assert sent is not None
-    assert sent.data.metrics == {"auc": 0.5}
+    assert (sent.data.metrics, sent.data.tags["waterflow.group"]) == ({"auc": 0.5}, "g")
 
 
 @pytest.mark.parametrize("cuts", [(), (1,), (3, 8), tuple(range(1, 13))])

@@ -134,6 +134,8 @@ def test_a_run_names_its_commit_code_lock_and_data(world: World, port: int, serv
     assert tags["waterflow.lock_digest"] == build.lock.sha256
     lock = client.download_artifacts(parent.info.run_id, "requirements.lock", str(world.root))
     assert hashlib.sha256(Path(lock).read_bytes()).hexdigest() == build.lock.sha256
+    page = client.download_artifacts(parent.info.run_id, "report.html", str(world.root))
+    assert commit in Path(page).read_text(encoding="utf-8")
     code = {name: bundle.digest for name, bundle in build.bundles.items()}
     listed = client.download_artifacts(parent.info.run_id, "code.json", str(world.root))
     assert json.loads(Path(listed).read_text()) == code

@@ -83,6 +83,18 @@ def fraud(raw: list[float], min_auc: float = 0.9) -> None:
     assert_type(wf.secret("x").name, str)
 
 
+@wf.pipeline
+def prepare(raw: list[float], share: float = 0.5) -> Split:
+    return split(raw, share)
+
+
+@wf.pipeline
+def nests(raw: list[float]) -> None:
+    assert_type(prepare(raw), Any)
+    assert_type(prepare.named("first")(raw, share=0.2), Split)
+    assert_type(bare.named("second")(3), None)
+
+
 @wf.serializer
 class Graph:
     """Keeps itself."""
@@ -113,4 +125,5 @@ assert_type(
 assert_type(square(3), int)
 assert_type(fraud([1.0], min_auc=0.5), Call)
 assert_type(bare(3, folds=5), Call)
-_checked: Pipeline[...] = fraud
+assert_type(nests([1.0]), Call)
+_checked: Pipeline[..., None] = fraud

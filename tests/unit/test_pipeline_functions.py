@@ -70,14 +70,15 @@ def test_a_pipeline_s_options_are_checked(options: dict[str, Any], said: str) ->
     assert "test_pipeline_functions.py:" in str(caught.value.location)
 
 
-def test_a_pipeline_returns_nothing() -> None:
+def test_a_pipeline_returns_what_its_steps_have_made() -> None:
     def example() -> Any:  # here
-        return steps.add(1)
+        steps.add(1)
+        return {"of the step": steps.add(1), "of none": 3}
 
     assert refusal(example).endswith(
-        ": Pipeline 'example' returns <output 'output' of step 'add'>, but a pipeline returns "
-        'nothing: what its steps return is kept, and run.artifact("step") gives it. Leave the '
-        "`return` out."
+        ": Pipeline 'example' returns 3, but a pipeline returns outputs of its steps, for the "
+        'pipeline that calls it, or nothing: the outputs are kept, and run.artifact("step") '
+        "gives them."
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from waterflow.errors import ConfigurationError
-from waterflow.project import find_root, git_state, state_folder
+from waterflow.project import find_root, git_state, state_folder, state_path
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -46,6 +46,25 @@ def test_the_state_folder_hides_itself_from_git(tmp_path: Path) -> None:
     (folder / "something").touch()
     assert state_folder(tmp_path) == folder == tmp_path / ".waterflow"
     assert git(tmp_path, "status", "--porcelain") == ""
+
+
+def test_the_state_may_be_outside_of_the_project_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    for named, place in (
+        ("", root / ".waterflow"),
+        (str(root / ".waterflow"), root / ".waterflow"),
+        (str(tmp_path / "else" / "where"), tmp_path / "else" / "where"),
+    ):
+        monkeypatch.setenv("WATERFLOW_STATE", named)
+        assert state_folder(root) == state_path(root) == place
+        assert place.is_dir()
+    monkeypatch.setenv("WATERFLOW_STATE", str(root / "state"))
+    with pytest.raises(ConfigurationError, match="within the project"):
+        state_folder(root)
+    assert not (root / "state").exists()
 
 
 def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -358,7 +358,7 @@ def wrong_register() -> None:
 
 
 def wrong_nesting() -> None:
-    inner()  # here
+    inner.with_arguments({})  # here
 
 
 @wf.pipeline
@@ -426,7 +426,7 @@ WRONG = {
     "container_twice": "'x' is both an input and a parameter",
     "container_output": "has no output 'result'; it has: out.",
     "register": "argument 'model' takes model, but gets",
-    "nesting": "Pipelines do not nest",
+    "nesting": "made ready to run inside another pipeline. Call it instead",
 }
 
 

@@ -10,17 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.artifacts import (
-    annotations,
-    containers,
-    files,
-    fitting,
-    models,
-    own,
-    plain,
-    tables,
-    tensors,
-)
+from waterflow.artifacts import annotations, fitting, own, plain
 from waterflow.artifacts.base import Context, Serializer
 from waterflow.errors import ArtifactError, ConfigurationError
 
@@ -70,11 +60,20 @@ _READERS: Final = {
     "tensors.safetensors": "tensors",
 }  # fmt: skip
 
-_BUILT_IN: Final[dict[str, Serializer]] = {
-    serializer.name: serializer
-    for serializer in (
-        *(plain.PlainSerializer(name) for name in plain.NAMES),
-        plain.MetricsSerializer(),
+
+@functools.cache
+def _scalars() -> dict[str, Serializer]:
+    """Return the serializers of plain data by type name, which most steps have and no other."""
+    names = (*(plain.PlainSerializer(name) for name in plain.NAMES), plain.MetricsSerializer())
+    return {serializer.name: serializer for serializer in names}
+
+
+@functools.cache
+def _built_in() -> dict[str, Serializer]:
+    """Return Waterflow's own serializers by type name; who takes a class first, has it."""
+    from waterflow.artifacts import files, models, tables, tensors
+
+    serializers: tuple[Serializer, ...] = (
         tables.DataFrameSerializer(),
         tables.SeriesSerializer(),
         tables.IndexSerializer(),
@@ -95,7 +94,7 @@ _BUILT_IN: Final[dict[str, Serializer]] = {
         files.BytesSerializer(),
         AnySerializer(),
     )
-}
+    return _scalars() | {serializer.name: serializer for serializer in serializers}
 
 
 def by_name(name: str) -> Serializer:
@@ -108,8 +107,10 @@ def by_name(name: str) -> Serializer:
     Raises:
         ArtifactError: There is none of that name.
     """
-    if serializer := _BUILT_IN.get(name):
+    if serializer := _scalars().get(name) or _built_in().get(name):
         return serializer
+    from waterflow.artifacts import containers
+
     for kind in (containers.ListSerializer, containers.DictSerializer):
         if name.startswith(f"{kind.word}[") and name.endswith("]"):
             return kind(by_name(name[5:-1]))
@@ -117,7 +118,7 @@ def by_name(name: str) -> Serializer:
         return own.by_name(name)
     if serializer := extensions().get(name):
         return serializer
-    known = ", ".join([*_BUILT_IN, "list[T]", "dict[T]", *extensions()])
+    known = ", ".join([*_built_in(), "list[T]", "dict[T]", *extensions()])
     raise ArtifactError(
         f"There is no artifact type '{name}'. Known: {known}. A type of another package comes with "
         "that package: install it."
@@ -148,7 +149,7 @@ def extensions() -> dict[str, Serializer]:
             raise ConfigurationError(f"{origin} is not a class derived from Serializer.")
         serializer: Serializer = kind()
         name = serializer.name
-        if name in _BUILT_IN or name in serializers or name == "data":
+        if name in _built_in() or name in serializers or name == "data":
             raise ConfigurationError(f"{origin} takes the name '{name}', which is taken.")
         serializers[name] = serializer
     return serializers
@@ -172,7 +173,7 @@ def type_name(annotation: object) -> str | None:
     if origin is typing.Literal:
         return _joined([type_name(type(value)) for value in typing.get_args(annotation)])
     if _is_state(origin, typing.get_args(annotation)):
-        return tensors.StateSerializer.name
+        return _STATE
     kind = origin or annotation
     if not isinstance(kind, type):
         return "any" if isinstance(annotation, typing.TypeVar) else None
@@ -184,9 +185,10 @@ def type_name(annotation: object) -> str | None:
 def _is_state(origin: object, arguments: tuple[Any, ...]) -> bool:
     """Say whether an annotation is a dict of tensors by name: one file, and not a folder each."""
     named = len(arguments) == 2 and arguments[0] is str
-    return named and origin in _STATES and type_name(arguments[1]) == tensors.TensorSerializer.name
+    return named and origin in _STATES and type_name(arguments[1]) == _TENSOR
 
 
+_TENSOR, _STATE = "tensor", "tensors"
 _STATES: Final[tuple[object, ...]] = (dict, Mapping, OrderedDict)
 
 
@@ -198,7 +200,7 @@ def _class_name(kind: type) -> str | None:
     if typing.is_typeddict(kind) or annotations.is_named_tuple(kind):
         return _record_name(kind)
     atom = annotations.is_atom(kind)
-    for serializer in () if atom else _BUILT_IN.values():
+    for serializer in () if atom else _built_in().values():
         if serializer.classes and serializer.accepts(kind):
             return serializer.name
     for serializer in extensions().values():

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import WaterflowError
-from waterflow.project import git, git_state, state_folder
+from waterflow.project import git, git_state, state_folder, state_path
 from waterflow.project import profile as profiles
 from waterflow.provider import Check, discovery
 from waterflow.spec.quantities import show_size
@@ -223,7 +223,7 @@ def _tracking(root: Path, chosen: Profile) -> Iterator[Check]:
     from waterflow.tracking.store import resolve_uri
 
     try:
-        uri = resolve_uri(chosen.tracking_uri, os.environ, root / ".waterflow")
+        uri = resolve_uri(chosen.tracking_uri, os.environ, state_path(root))
     except WaterflowError as error:
         yield Check("mlflow", "broken", "no usable address", str(error))
         return

@@ -83,9 +83,9 @@ def storage_fault(error: Exception) -> WaterflowError | None:
     place = str(Path.cwd())
     with contextlib.suppress(Exception):
         from waterflow.cli.project import here
-        from waterflow.project import STATE
+        from waterflow.project import state_path
 
-        place = str(here() / STATE)
+        place = str(state_path(here()))
     return LocalStorageError.of(error, place)
 
 

@@ -32,8 +32,10 @@ VERBS: Final = {
     "submit": "Start a run and return at once.",
     "runs": "List the runs, newest first.",
     "status": "Show a run and its steps.",
+    "report": "Write a run as one page to look at.",
     "logs": "Print what a run's steps have written.",
     "cancel": "Stop a run.",
+    "diff": "Show what differs between two runs.",
     "artifacts": "List or fetch what a run has made.",
     "code": "Bring back the code of a run.",
     "validate": "Check a pipeline without running it.",
@@ -112,6 +114,11 @@ class LazyGroup(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command line; where it asks for JSON, what is wrong with it is JSON too."""
+        from click.shell_completion import add_completion_class
+
+        from waterflow.cli.completions import Bash
+
+        add_completion_class(Bash)
         words = list(sys.argv[1:] if args is None else args)
         ending.bear_any_text()
         if not standalone_mode or not ending.wants_json(words):

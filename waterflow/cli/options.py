@@ -1,52 +1,22 @@
-"""Arguments and options that several verbs share, with their shell completion."""
+"""Arguments and options that several verbs share."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from waterflow.cli import completions
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from click.shell_completion import CompletionItem
-
 F = TypeVar("F", bound="Callable[..., Any]")
-
-MOST = 50
-"""Run ids offered as completions."""
-
-
-def _profiles(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    with contextlib.suppress(Exception):
-        from waterflow.cli.project import here
-        from waterflow.project.profile import list_profiles
-
-        return [one.name for one in list_profiles(here()) if one.name.startswith(incomplete)]
-    return []
-
-
-def _runs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    with contextlib.suppress(Exception):
-        from itertools import islice
-
-        from waterflow.cli.project import open_here
-
-        states = islice(open_here(ctx.params.get("profile")).runs(), MOST)
-        return [state.run for state in states if state.run.startswith(incomplete)]
-    return []
-
-
-def _files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem
-
-    return [CompletionItem(incomplete, type="file")]
 
 
 def target(function: F) -> F:
     """Add the argument TARGET."""
-    return click.argument("target", metavar="TARGET", shell_complete=_files)(function)
+    return click.argument("target", metavar="TARGET", shell_complete=completions.targets)(function)
 
 
 def parameters(function: F) -> F:
@@ -57,6 +27,7 @@ def parameters(function: F) -> F:
         "parameters",
         multiple=True,
         metavar="NAME=VALUE",
+        shell_complete=completions.parameters,
         help="A parameter of the pipeline; may be given several times.",
     )(function)
 
@@ -66,7 +37,7 @@ def profile(function: F) -> F:
     return click.option(
         "--profile",
         metavar="NAME",
-        shell_complete=_profiles,
+        shell_complete=completions.profiles,
         help="The profile to use; by default the project's own.",
     )(function)
 
@@ -85,7 +56,7 @@ def submission(function: F) -> F:
         click.option(
             "--resume",
             metavar="RUN",
-            shell_complete=_runs,
+            shell_complete=completions.run_ids,
             help="Go on from this failed run: finished steps stand.",
         ),
         click.option(
@@ -104,7 +75,9 @@ def submission(function: F) -> F:
 def run(*, required: bool) -> Callable[[F], F]:
     """Add the argument RUN."""
     metavar = "RUN" if required else "[RUN]"
-    return click.argument("run", metavar=metavar, required=required, shell_complete=_runs)
+    return click.argument(
+        "run", metavar=metavar, required=required, shell_complete=completions.run_ids
+    )
 
 
 def output(function: F) -> F:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from waterflow.provider.state import RunState, StepState
+    from waterflow.runs.changes import Change
 
 COLOURS: Final = {
     "succeeded": "green",
@@ -85,6 +86,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         grid.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
     Console().print(grid)
+
+
+def show_changes(changes: Sequence[Change]) -> None:
+    """Print what differs between two runs, a line each."""
+    for change in changes:
+        sign = {"added": "+", "removed": "-", "changed": "~"}[change.change]
+        fields = f" ({'; '.join(change.fields)})" if change.fields else ""
+        click.echo(f"  {sign} {change.what} {change.name}{fields}")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

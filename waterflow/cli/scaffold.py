@@ -17,6 +17,7 @@ FILES: Final = {
     "pytest.ini": "pytest.ini",
     "pipeline.py": "pipelines/hello/pipeline.py",
     "steps.py": "pipelines/hello/steps.py",
+    "conftest.py": "tests/conftest.py",
     "test_pipeline.py": "tests/test_pipeline.py",
 }
 """Template (with `.tmpl` after its name) -> file of the project."""

@@ -43,7 +43,7 @@ class Target:
 
     text: str
     root: Path
-    pipeline: Pipeline[Any]
+    pipeline: Pipeline[..., Any]
 
     def parameters(self) -> dict[str, spec.Parameter]:
         """Return the parameters that the pipeline declares.
@@ -284,7 +284,7 @@ def _missing(
     return MissingDependencyError(top, shown)
 
 
-def _chosen(text: str, module: ModuleType, name: str, file: Path | None) -> Pipeline[Any]:
+def _chosen(text: str, module: ModuleType, name: str, file: Path | None) -> Pipeline[..., Any]:
     shown = _short(file) if file is not None else f"Module '{module.__name__}'"
     known, pipelines = _pipelines(module)
     if not name:
@@ -306,11 +306,13 @@ def _chosen(text: str, module: ModuleType, name: str, file: Path | None) -> Pipe
     )
 
 
-def _pipelines(module: ModuleType) -> tuple[dict[str, Pipeline[Any]], dict[str, Pipeline[Any]]]:
+def _pipelines(
+    module: ModuleType,
+) -> tuple[dict[str, Pipeline[..., Any]], dict[str, Pipeline[..., Any]]]:
     """Return a module's own pipelines, or else those that it imports; and all of both."""
     from waterflow.language.pipeline import Pipeline
 
-    pipelines: dict[str, Pipeline[Any]] = {
+    pipelines: dict[str, Pipeline[..., Any]] = {
         key: value for key, value in vars(module).items() if isinstance(value, Pipeline)
     }
     own = {key: one for key, one in pipelines.items() if _module_of(one) == module.__name__}
@@ -319,7 +321,7 @@ def _pipelines(module: ModuleType) -> tuple[dict[str, Pipeline[Any]], dict[str, 
     return {key: one for key, one in known.items() if first[id(one)] == key}, pipelines
 
 
-def _module_of(pipeline: Pipeline[Any]) -> str | None:
+def _module_of(pipeline: Pipeline[..., Any]) -> str | None:
     return getattr(getattr(pipeline, "function", None), "__module__", None)
 
 

@@ -135,7 +135,10 @@ class Lines:
             self._seen[name] = (step.status, step.attempt)
         for moment, name, text in sorted(changes, key=lambda change: change[0]):
             when = show_time(moment, "%H:%M:%S")
-            click.echo(f"{when}  {titles[name]}  {text}", err=self._err)
+            self._say(f"{when}  {titles[name]}  {text}")
+
+    def _say(self, line: str) -> None:
+        click.echo(line, err=self._err)
 
     def _changes(self, step: StepState) -> Iterator[tuple[int, str]]:
         """Yield the moments and words of a step's changes, those between two looks included."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from waterflow.errors import UnknownNameError
 from waterflow.provider import LogLine
+from waterflow.provider.answers import overwritten
 from waterflow.tracking.spool import FRAME
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Logs:
                 continue
             for moment, text in self._service.log(run, cursor):
                 if FRAME not in text and self._service.shows(text):
-                    yield LogLine(step=own.name, text=text, time=moment)
+                    yield LogLine(step=own.name, text=overwritten(text), time=moment)
 
     def raw(self, run: NativeRun) -> list[str]:
         """Return all lines of a step's log, those for Waterflow too."""
@@ -78,3 +79,12 @@ class Logs:
     def printed(self, run: NativeRun) -> Iterator[tuple[int, str]]:
         """Yield what the first machine of a step has printed: milliseconds and line."""
         return self._service.log(run, {}, first_machine=True)
+
+
+def split_lines(content: bytes) -> list[str]:
+    """Return the lines of a log: a carriage return or a form feed within one ends none.
+
+    Args:
+        content: What was read of it.
+    """
+    return content.decode("utf-8", "replace").removesuffix("\n").split("\n")

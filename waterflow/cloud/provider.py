@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 from waterflow.cloud.document import CloudDocument
 from waterflow.cloud.settings import CloudSettings
 from waterflow.errors import ConfigurationError
-from waterflow.project import STATE, state_folder
+from waterflow.project import state_folder, state_path
 from waterflow.project.leaks import refuse_address
 from waterflow.provider import Provider
 from waterflow.provider.state import Status
@@ -30,7 +30,18 @@ if TYPE_CHECKING:
     from waterflow.cloud.service import Service
     from waterflow.cloud.starting import Starter
     from waterflow.cloud.tracking import Tracking
-    from waterflow.provider import Artifact, Build, Check, Code, Document, LogLine, Sent, Submission
+    from waterflow.provider import (
+        Artifact,
+        Build,
+        Check,
+        Code,
+        Document,
+        Lineage,
+        LogLine,
+        Measurement,
+        Sent,
+        Submission,
+    )
     from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
@@ -108,7 +119,7 @@ class CloudProvider(Provider, Generic[S]):
         try:
             return state_folder(self.root)
         except ConfigurationError:  # who only looks at runs need not be able to write
-            return self.root / STATE
+            return state_path(self.root)
 
     @cached_property
     def _records(self) -> Records:
@@ -159,7 +170,18 @@ class CloudProvider(Provider, Generic[S]):
         state = self._state_folder
         uri = resolve_uri(self.profile.tracking_uri, os.environ, state)
         need_plugin(uri)
-        return Tracking(self.profile_runs, self._events, uri, self.profile.experiment, state)
+        return Tracking(
+            self.profile_runs, self._events, uri, self.profile.experiment, state, self._page
+        )
+
+    def _page(self, run_id: str) -> str:
+        """Return the page of a run that has ended."""
+        from waterflow.report import Gathering, page
+        from waterflow.runs.run import Run
+
+        state = self._refined(self.profile_runs.look(run_id), unsent=False)
+        Run(run_id, self).explain(state)
+        return page(Gathering(self, run_id).report(state))
 
     # --- the contract ---------------------------------------------------------------------------
 
@@ -197,12 +219,12 @@ class CloudProvider(Provider, Generic[S]):
                 state.steps[step.name].origin = self.profile_runs.origin(look.execution, run)
         return state
 
-    def _refined(self, look: Look) -> RunState:
-        """Return a run's state with what its steps and its tracking tell."""
+    def _refined(self, look: Look, *, unsent: bool = True) -> RunState:
+        """Return a run's state with what its steps and, where it is asked for, tracking tell."""
         state = copy.deepcopy(look.state)
         self._results.refine(look, state, self._logs)
         state.tracking_uri = self._tracking.destination(look.execution)[0]
-        if state.status.final:
+        if unsent and state.status.final:
             state.unsent = self._tracking.left(look)
         return state
 
@@ -243,6 +265,21 @@ class CloudProvider(Provider, Generic[S]):
         pipeline = own(document).pipeline
         deployed = self.profile_runs.deployed(pipeline)
         return None if deployed is None else (f"the deployed pipeline {pipeline}", deployed)
+
+    def lineage(self, run_id: str) -> Lineage:
+        """Return where a run comes from."""
+        return self.profile_runs.lineage(run_id)
+
+    def measurements(self, run_id: str) -> Iterator[Measurement]:
+        """Return the values of metrics that a run's steps have logged."""
+        return self._results.measurements(run_id)
+
+    def billed(self, run_id: str) -> Mapping[str, float]:
+        """Return the machine time that the cloud bills for steps, where it says so."""
+        look = self.profile_runs.look(run_id)
+        billed = self.service.billed([run for run in look.steps.values() if run.job])
+        steps = {run.native: look.execution.step_of(run) for run in look.steps.values()}
+        return {step.name: billed[name] for name, step in steps.items() if step and name in billed}
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""

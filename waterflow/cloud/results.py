@@ -16,7 +16,7 @@ from waterflow import artifacts, spec
 from waterflow.cloud.records import bundle_name
 from waterflow.cloud.wholeness import is_whole
 from waterflow.errors import ArtifactError, NotFoundError, ProviderError, UnknownNameError
-from waterflow.provider import Artifact, Code
+from waterflow.provider import Artifact, Code, Measurement
 from waterflow.provider.state import Status
 from waterflow.spec.conditions import SKIPPED
 from waterflow.spec.references import branches, sources, upstream
@@ -212,6 +212,12 @@ class Results:
         finally:
             shutil.rmtree(building, ignore_errors=True)
         return target
+
+    def measurements(self, run_id: str) -> Iterator[Measurement]:
+        """Yield the values of metrics that the steps of a run have logged beside their outputs."""
+        for result in self._succeeded(self._runs.look(run_id)):
+            if result.run.status is not Status.CACHED:
+                yield from Measurement.of(result.step.name, self.events(result))
 
     # --- events ---------------------------------------------------------------------------------
 

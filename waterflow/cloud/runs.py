@@ -15,7 +15,7 @@ from waterflow.cloud.records import BuildRecord, Record
 from waterflow.cloud.starting import Former, Order, Starter
 from waterflow.cloud.states import conclude, run_state
 from waterflow.errors import ConflictError, NotFoundError, ProviderError, UnknownNameError
-from waterflow.provider import RUN_ID
+from waterflow.provider import RUN_ID, Lineage
 from waterflow.provider.state import RunState, Status
 
 if TYPE_CHECKING:
@@ -288,6 +288,20 @@ class Runs:
         earlier = dropwhile(lambda one: one.execution != execution.native, natives)
         former = next(islice(earlier, 1, None), None)
         return None if former is None else former.runs[0]
+
+    def lineage(self, run_id: str) -> Lineage:
+        """Return where a run comes from."""
+        execution = self.execution(run_id)
+        record, files = execution.record, {"requirements.lock": execution.build.lock}
+        for name, place in (record.files if record is not None else {}).items():
+            content = self.bucket.get(place)
+            if content is not None:
+                files[name] = content.decode(errors="replace")
+        return Lineage(
+            tags=record.tags if record is not None else execution.build.tags,
+            files=files,
+            experiment=record.tracking.get("experiment", "") if record is not None else "",
+        )
 
     def parameters(self, execution: Execution) -> dict[str, Any]:
         """Return the values of a run's parameters; those of a schedule's run as the cloud's are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from waterflow.tracking import store
 from waterflow.tracking.client import STEP, UnreachableError, call, connect, short_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from waterflow import spec
     from waterflow.cloud.events import Event, Events
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _HISTORY: Final = 500
 """Step runs that are looked at for durations."""
 _AT: Final = "@"
+REPORT: Final = "report.html"
+"""The file, among a run's artifacts, that is its page."""
 
 
 @dataclass
@@ -60,11 +63,19 @@ class Tracking:
         uri: MLflow's address now.
         experiment: The profile's experiment; None for the pipeline's name.
         state: The project's state folder.
+        page: Makes the page of a run that has ended.
     """
 
     def __init__(
-        self, runs: Runs, events: Events, uri: str, experiment: str | None, state: Path
+        self,
+        runs: Runs,
+        events: Events,
+        uri: str,
+        experiment: str | None,
+        state: Path,
+        page: Callable[[str], str],
     ) -> None:
+        self._page = page
         self._runs, self._bucket, self._events = runs, runs.bucket, events
         self.uri, self._experiment, self._state = uri, experiment, state
 
@@ -187,7 +198,15 @@ class Tracking:
         elif name == RUN_START:
             yield self._events.run_start(look, folder)
         else:
-            yield from self._events.run_end(look)
+            *others, end = self._events.run_end(look)
+            yield from others
+            # An extra: what goes wrong with it costs the run's tracking nothing.
+            with contextlib.suppress(Exception):
+                html = self._page(look.execution.run)
+                (folder / REPORT).write_text(html, encoding="utf-8")
+                page = {"kind": "artifact", "id": f"{end['id']}/page", "path": REPORT}
+                yield {**end, **page, "file": REPORT}
+            yield end
 
     def _save(self, execution: Execution, progress: Progress) -> None:
         content = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from waterflow.graph.layout import ranks
@@ -51,7 +52,9 @@ def _group(picture: Picture, key: Callable[[Box], Hashable]) -> Picture:
     boxes: dict[str, Box] = {}
     home: dict[str, str] = {}
     for number, group in enumerate(members.values()):
-        box = group[0] if len(group) == 1 else _box(f"group:{number}", group)
+        box = group[0]
+        if len(group) > 1:
+            box = replace(_box(f"group:{number}", group), members=tuple(one.id for one in group))
         boxes[box.id] = box
         home |= {member.id: box.id for member in group}
     labels: dict[tuple[str, str], Edge] = {}

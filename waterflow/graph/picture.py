@@ -19,6 +19,21 @@ Line = Literal["data", "order", "condition", "then", "otherwise"]
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What a run made of a step, as a drawing shows it.
+
+    Attributes:
+        status: Its status, as one word: "not-run" for one that was never begun.
+        text: The status and how long it took, in words.
+        href: Where a click on it leads; "" for nowhere.
+    """
+
+    status: str
+    text: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True)
 class Box:
     """One thing in a drawing.
 
@@ -30,6 +45,9 @@ class Box:
         chips: The pipeline's parameters that it takes.
         hint: What a pointer over it shows.
         family: What it has in common with others that a condensed picture draws as one.
+        members: The ids of the boxes that this one stands for in a condensed picture.
+        mark: What a run made of it.
+        group: The group in which it stands; "" for none.
     """
 
     id: str
@@ -39,6 +57,9 @@ class Box:
     chips: tuple[str, ...] = ()
     hint: str = ""
     family: str = ""
+    members: tuple[str, ...] = ()
+    mark: Mark | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,11 +73,35 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Group:
+    """A frame around boxes: the steps of one call of a pipeline.
+
+    Attributes:
+        name: Unique in the picture.
+        title: What stands on it: its name, and the pipeline's where that is another.
+        within: The frame that it stands in; "" for none.
+    """
+
+    name: str
+    title: str
+    within: str = ""
+
+
+@dataclass(frozen=True)
 class Picture:
-    """Boxes by id, and edges; tails come before heads."""
+    """Boxes by id, and edges; tails come before heads. Frames are outer before inner."""
 
     boxes: dict[str, Box]
     edges: tuple[Edge, ...]
+    groups: tuple[Group, ...] = ()
+
+    def inside(self, group: str) -> set[str]:
+        """Return the boxes that stand in a frame, and in those within it."""
+        names = {group}
+        for one in self.groups:
+            if one.within in names:
+                names.add(one.name)
+        return {box.id for box in self.boxes.values() if box.group in names}
 
 
 def draw(pipeline: spec.Pipeline) -> Picture:
@@ -83,7 +128,10 @@ class _Drawing:
             Edge(tail, head, ", ".join(label for label in labels if label), line)
             for (tail, head, line), labels in self.labels.items()
         )
-        return Picture(self.boxes, edges)
+        groups = tuple(
+            Group(one.name, group_text(one), one.within or "") for one in self.pipeline.groups or ()
+        )
+        return Picture(self.boxes, edges, groups)
 
     def _edge(self, tail: str, head: str, label: str = "", line: Line = "data") -> None:
         self.labels.setdefault((tail, head, line), {})[label] = None
@@ -91,7 +139,8 @@ class _Drawing:
     def _gate(self, gate: spec.Gate) -> None:
         box = f"gate:{gate.name}"
         text = condition_text(gate.condition)
-        self.boxes[box] = Box(box, "gate", text, hint=f"{gate.name}: {text}", family="gate")
+        hint, group = f"{gate.name}: {text}", gate.group or ""
+        self.boxes[box] = Box(box, "gate", text, hint=hint, family="gate", group=group)
         for operand in operands(gate.condition):
             if isinstance(operand, spec.FromStep):
                 self._edge(f"step:{operand.step}", box, line="condition")
@@ -114,6 +163,7 @@ class _Drawing:
             tuple(chips),
             _hint(step),
             _family(step) + side,
+            step.group or "",
         )
 
     def _detail(self, step: spec.Step) -> str:
@@ -178,6 +228,14 @@ class _Drawing:
             if branch is not None and box not in entered:
                 side: Line = "then" if branch.then else "otherwise"
                 self._edge(f"gate:{branch.gate}", box, side, side)
+
+
+def group_text(group: spec.Group) -> str:
+    """Return a group's name, and which pipeline it is a call of where the name does not say."""
+    own = group.name.removeprefix(f"{group.within}-") if group.within else group.name
+    base, _, number = own.rpartition("-")
+    numbered = base if number.isdigit() else own
+    return group.name if group.pipeline in (own, numbered) else f"{group.name} ({group.pipeline})"
 
 
 def _kind(step: spec.Step) -> Kind:

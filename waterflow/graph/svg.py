@@ -8,14 +8,16 @@ from xml.sax.saxutils import escape
 
 from waterflow.graph.condense import condense
 from waterflow.graph.layout import Cell, Layout, place
-from waterflow.graph.picture import Box, Edge, draw
+from waterflow.graph.marks import marked
+from waterflow.graph.picture import Box, Edge, Mark, Picture, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from waterflow import spec
 
 _MARGIN: Final = 28.0
+_FRAME: Final = 11.0
 _HEAD: Final = 46.0
 _TITLE, _SMALL, _LABEL = 14.0, 11.0, 11.0
 _CHIP_HEIGHT: Final = 18.0
@@ -52,8 +54,29 @@ stroke-linejoin:round}
 .store{fill:var(--datafill);stroke:var(--data);stroke-width:1.2}
 """
 
+_STATES: Final = """\
+.m{font-size:11px;font-weight:600;fill:var(--state)}.s .card{stroke:var(--state)}
+.s{--state:#5d687c}.s.succeeded{--state:#1a7f4b}.s.cached{--state:#0b7285}.s.failed{--state:#c2332b}
+.s.running{--state:#96600a}.s.cancelled{--state:#8e3fae}
+@media (prefers-color-scheme:dark){.s{--state:#a2adc0}.s.succeeded{--state:#6fd08c}
+.s.cached{--state:#5cc9da}.s.failed{--state:#ff8d83}.s.running{--state:#f0b145}
+.s.cancelled{--state:#d79bef}}
+"""
+"""What colours the steps of a run."""
 
-def to_svg(pipeline: spec.Pipeline) -> str:
+_SIGNS: Final = {
+    "succeeded": "\u2713", "cached": "\u21ba", "failed": "\u2715", "running": "\u25b8",
+    "skipped": "\u2013", "cancelled": "\u25a0", "pending": "\u00b7", "not-run": "\u00b7",
+}  # fmt: skip
+"""What stands before a state, so that colour alone tells nothing."""
+
+
+def to_svg(
+    pipeline: spec.Pipeline,
+    marks: Mapping[str, Mark] | None = None,
+    *,
+    within_page: bool = False,
+) -> str:
     """Return the picture of a pipeline as SVG.
 
     Steps are cards with the parameters they take, gates are diamonds, outside data stands above
@@ -62,8 +85,12 @@ def to_svg(pipeline: spec.Pipeline) -> str:
 
     Args:
         pipeline: The spec.
+        marks: Step -> what a run made of it: colours the picture.
+        within_page: For a page of HTML that brings its own style: without a panel and a heading.
     """
     picture = condense(draw(pipeline))
+    if marks is not None:
+        picture = marked(picture, marks)
     touching = _touching(picture.edges)
     sizes = {name: _size(box, touching[name]) for name, box in picture.boxes.items()}
     labels = [
@@ -75,10 +102,19 @@ def to_svg(pipeline: spec.Pipeline) -> str:
     if sizes:
         bundles = [(edge.label, edge.line) for edge in picture.edges]
         layout = place(sizes, pairs, bundles, labels)
+        body += _frames(picture, layout)
         body += _edges(list(picture.boxes.values()), list(picture.edges), layout)
         for box, cell in zip(picture.boxes.values(), layout.cells, strict=False):
             body.append(_box(box, cell, _middle(layout, cell)))
         wide, high = layout.width, layout.height
+    if within_page:
+        return (
+            f'<svg viewBox="-16 -16 {_n(wide + 32)} {_n(high + 32)}" width="{_n(wide + 32)}" '
+            f'height="{_n(high + 32)}" role="group" '
+            f'aria-label="{_attribute(f"Graph of pipeline {pipeline.name}")}">\n'
+            + "\n".join(body)
+            + "\n</svg>"
+        )
     about = _about(pipeline)
     heading = max(_width(pipeline.name, 17), _width(about, _SMALL + 1))
     inner = max(wide, heading)
@@ -88,7 +124,7 @@ def to_svg(pipeline: spec.Pipeline) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total_width} {total_height}" '
         f'width="{total_width}" height="{total_height}" role="img" '
         f'aria-label="{_attribute(f"Pipeline {pipeline.name}")}">\n'
-        f"<style>{_STYLE}</style>\n"
+        f"<style>{_STYLE}{_STATES if marks is not None else ''}</style>\n"
         f'<rect x="0.5" y="0.5" width="{_n(inner + 2 * _MARGIN - 1)}" '
         f'height="{_n(high + 2 * _MARGIN + _HEAD - 1)}" rx="14" '
         'style="fill:var(--panel);stroke:var(--rim)"/>\n'
@@ -147,12 +183,25 @@ def _size(box: Box, touching: int) -> tuple[float, float]:
         return (text + 14) / (1 - (7.5 * len(lines)) / (height * 0.62 + 6)), height + 10
     if box.kind == "first":
         return 52.0, 24.0
-    text = max(_width(_cut(box.title, 44), _TITLE) * 1.15, _width(_cut(box.detail, 48), _SMALL))
+    lines = _lines(box)
+    text = max(
+        _width(_cut(box.title, 44), _TITLE) * 1.15,
+        *(_width(_cut(line, 48), _SMALL) * (1.15 if kind == "m" else 1) for kind, line in lines),
+        0.0,
+    )
     rows = _chip_rows(box)
     widest = max((sum(w for _, w in row) + 6 * (len(row) - 1) for row in rows), default=0.0)
-    height = 36.0 + (17 if box.detail else 0) + ((_CHIP_HEIGHT + 5) * len(rows) + 2 if rows else 0)
+    height = 36.0 + 17 * len(lines) + ((_CHIP_HEIGHT + 5) * len(rows) + 2 if rows else 0)
     extra = 12.0 if box.kind == "data" else 0.0
     return max(text + 34 + extra, widest + 34, min(touching * 20.0, 420.0), 96.0), height
+
+
+def _lines(box: Box) -> list[tuple[str, str]]:
+    """Return the lines of a card below its title, each with its class."""
+    lines = [("d", box.detail)] if box.detail else []
+    if box.mark is not None and box.mark.text:
+        lines.append(("m", f"{_SIGNS.get(box.mark.status, '')} {box.mark.text}".strip()))
+    return lines
 
 
 def _chip_rows(box: Box) -> list[list[tuple[str, float]]]:
@@ -201,6 +250,39 @@ def _middle(layout: Layout, cell: Cell) -> float:
     return layout.tops[cell.rank] + layout.heights[cell.rank] / 2
 
 
+def _frames(picture: Picture, layout: Layout) -> list[str]:
+    """Draw a frame around each group, where no other box would come to stand in it."""
+    places = {
+        name: (
+            cell.x - cell.width / 2,
+            _middle(layout, cell) - cell.height / 2,
+            cell.x + cell.width / 2,
+            _middle(layout, cell) + cell.height / 2,
+        )
+        for name, cell in zip(picture.boxes, layout.cells, strict=False)
+    }
+    depth = {"": 0}
+    frames: list[str] = []
+    for group in picture.groups:
+        depth[group.name] = depth.get(group.within, 0) + 1
+        inside = picture.inside(group.name)
+        if not inside:
+            continue  # drawn small, boxes of several groups are one
+        room = max(_FRAME - 4.0 * (depth[group.name] - 1), 3.0)
+        left, top = (min(places[name][at] for name in inside) - room for at in (0, 1))
+        right, low = (max(places[name][at] for name in inside) + room for at in (2, 3))
+        others = (place for name, place in places.items() if name not in inside)
+        if any(x < right and left < X and y < low and top < Y for x, y, X, Y in others):
+            continue
+        frames.append(
+            f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(right - left)}" '
+            f'height="{_n(low - top)}" rx="12" '
+            'style="fill:none;stroke:var(--quiet);stroke-dasharray:5 4"/>'
+            f'<text class="l" x="{_n(left + 8)}" y="{_n(top + 4)}">{escape(group.title)}</text>'
+        )
+    return frames
+
+
 def _box(box: Box, cell: Cell, middle: float) -> str:
     x, y = cell.x - cell.width / 2, middle - cell.height / 2
     hint = f"<title>{escape(box.hint)}</title>" if box.hint else ""
@@ -215,7 +297,14 @@ def _box(box: Box, cell: Cell, middle: float) -> str:
         )
     else:
         body = _card(box, cell, x, y)
-    return f"<g>{hint}{body}</g>"
+    mark = box.mark
+    if mark is None:
+        return f"<g>{hint}{body}</g>"
+    told = f"<title>{escape(f'{box.title}: {mark.text}')}</title>" if mark.text else hint
+    if not mark.href:
+        return f'<g class="s {mark.status}">{told}{body}</g>'
+    href, label = _attribute(mark.href), _attribute(f"{box.title}: {mark.text}")
+    return f'<a class="s {mark.status}" href="{href}" aria-label="{label}">{told}{body}</a>'
 
 
 def _diamond(box: Box, cell: Cell, middle: float) -> str:
@@ -266,10 +355,10 @@ def _card(box: Box, cell: Cell, x: float, y: float) -> str:
     parts.append(
         f'<text class="t" x="{_n(left)}" y="{_n(below)}">{escape(_cut(box.title, 44))}</text>'
     )
-    if box.detail:
+    for style, line in _lines(box):
         below += 17
         parts.append(
-            f'<text class="d" x="{_n(left)}" y="{_n(below)}">{escape(_cut(box.detail, 48))}</text>'
+            f'<text class="{style}" x="{_n(left)}" y="{_n(below)}">{escape(_cut(line, 48))}</text>'
         )
     below += 8
     for row in _chip_rows(box):

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Final
 from waterflow import spec
 from waterflow.graph.conditions import condition_text, reference_text, source_text
 from waterflow.graph.layout import ranks
-from waterflow.graph.picture import draw
+from waterflow.graph.marks import together
+from waterflow.graph.picture import draw, group_text
 from waterflow.spec.labels import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from waterflow.graph.picture import Mark
 
 _WIDTH: Final = 100
 _ALIKE: Final = 6
@@ -31,10 +34,11 @@ class _Item:
 
 @dataclass(frozen=True)
 class _Inside:
-    """What stands on each side of a gate, and what calls of one step are told apart by."""
+    """What stands on each side of a gate, and what is told of each step beside its name."""
 
     items: dict[spec.Branch | None, list[_Item]]
     calls: dict[str, str]
+    marks: Mapping[str, Mark]
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class _Row:
     right: str
 
 
-def to_terminal(pipeline: spec.Pipeline) -> str:
+def to_terminal(pipeline: spec.Pipeline, marks: Mapping[str, Mark] | None = None) -> str:
     """Return the picture of a pipeline as plain text.
 
     One line a step, in the order in which they can run; those of one stage, which can run at the
@@ -53,8 +57,9 @@ def to_terminal(pipeline: spec.Pipeline) -> str:
 
     Args:
         pipeline: The spec.
+        marks: Step -> what a run made of it.
     """
-    rows = list(_rows(pipeline))
+    rows = list(_rows(pipeline, marks or {}))
     if len(rows) > _MOST_LINES:
         hidden = len(rows) - 2 * _KEPT
         middle = _Row("", f"… {hidden} more lines …", "")
@@ -84,10 +89,12 @@ def _heading(pipeline: spec.Pipeline) -> Iterator[str]:
         line += f"{text} "
     if pipeline.parameters:
         yield _cut(line.rstrip())
+    if pipeline.groups:
+        yield _cut(f"groups: {', '.join(map(group_text, pipeline.groups))}")
     yield ""
 
 
-def _rows(pipeline: spec.Pipeline) -> Iterator[_Row]:
+def _rows(pipeline: spec.Pipeline, marks: Mapping[str, Mark]) -> Iterator[_Row]:
     picture = draw(pipeline)
     edges = [(edge.tail, edge.head) for edge in picture.edges]
     # Data and junctions are no stages of their own.
@@ -102,7 +109,7 @@ def _rows(pipeline: spec.Pipeline) -> Iterator[_Row]:
     for items in inside.values():
         # Gates last: what hangs below one would part the others of its stage.
         items.sort(key=lambda item: (item.stage, isinstance(item.element, spec.Gate)))
-    yield from _level(_Inside(inside, labels(pipeline)), None, "")
+    yield from _level(_Inside(inside, labels(pipeline), marks), None, "")
 
 
 def _level(inside: _Inside, branch: spec.Branch | None, indent: str) -> Iterator[_Row]:
@@ -122,7 +129,7 @@ def _level(inside: _Inside, branch: spec.Branch | None, indent: str) -> Iterator
                 yield _Row(shown, f"{indent}{mark} if {condition_text(element.condition)}", "")
                 yield from _sides(inside, element, indent + ("│ " if mark in "┬├" else "  "))
             else:
-                yield from _steps(inside.calls, group, shown, f"{indent}{mark} ")
+                yield from _steps(inside, group, shown, f"{indent}{mark} ")
         at = end
 
 
@@ -155,17 +162,20 @@ def _bracket(turn: int, count: int) -> str:
     return "┬" if turn == 0 else "└" if turn == count - 1 else "├"
 
 
-def _steps(calls: dict[str, str], group: list[_Item], stage: str, start: str) -> Iterator[_Row]:
+def _steps(inside: _Inside, group: list[_Item], stage: str, start: str) -> Iterator[_Row]:
     steps = [item.element for item in group if isinstance(item.element, spec.Step)]
+    known = [inside.marks[step.name] for step in steps if step.name in inside.marks]
+    mark = known[0] if len(known) == 1 else together(known) if known else None
+    told = f"[{mark.text}]" if mark is not None and mark.text else ""
     if len(steps) == 1:
         name = steps[0].name
-        right = f"{calls.get(name, '')}  {_arrow(steps[0])}".strip()
-        yield _Row(stage, start + name, right)
+        parts = told, inside.calls.get(name, ""), _arrow(steps[0])
+        yield _Row(stage, start + name, "  ".join(part for part in parts if part))
     else:
         yield _Row(
             stage,
             f"{start}{steps[0].name} … {steps[-1].name} ({len(steps)} steps)",
-            _arrow(steps[0]),
+            "  ".join(part for part in (told, _arrow(steps[0])) if part),
         )
 
 

@@ -6,7 +6,18 @@ import functools
 import inspect
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Self, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Never,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from waterflow.errors import DefinitionError
 from waterflow.language.cron import check_schedule
@@ -22,7 +33,7 @@ from waterflow.language.options import (
 from waterflow.language.signature import Argument, function_location, read_arguments
 from waterflow.language.step import Step, check_plain
 from waterflow.language.trace import Called, Trace, current, require
-from waterflow.language.values import ParameterSymbol, definition_error
+from waterflow.language.values import ParameterSymbol, definition_error, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -39,10 +50,11 @@ V = TypeVar("V")
 Fields = TypeVar("Fields", bound=tuple[Any, ...])
 
 
-class Pipeline(Generic[P]):
+class Pipeline(Generic[P, R]):
     """A function whose calls of steps make a graph.
 
-    Calling it gives a `Call`: the pipeline with parameters, ready to submit.
+    Calling it gives a `Call`: the pipeline with parameters, ready to submit. Inside another
+    pipeline it adds its steps to that one, as a group, and gives what its function returns.
 
     Attributes:
         name: The pipeline's name.
@@ -52,7 +64,7 @@ class Pipeline(Generic[P]):
 
     def __init__(
         self,
-        function: Callable[P, object],
+        function: Callable[P, R],
         name: str,
         schedule: str | None,
         trusted_types: Sequence[str],
@@ -64,22 +76,49 @@ class Pipeline(Generic[P]):
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call:
-        """Return the pipeline with these parameters.
+        """Return the pipeline with these parameters; in another pipeline, what it returns.
 
         Raises:
             DefinitionError: An unknown parameter, or a value of another type.
         """
-        if current() is not None:
-            with Trace(self.name, self.source):  # refuses: pipelines do not nest
-                pass
+        values = self._bound(args, kwargs)
+        trace = current()
+        if trace is not None:
+            return cast("Call", self._nested(trace, None, values))
+        return self.with_arguments(values)
+
+    def named(self, name: str) -> Callable[P, R]:
+        """Return the pipeline to be called in another one, as a group of that name.
+
+        Args:
+            name: As of a step: no other step or group of the pipeline that calls may have it. The
+                names of the group's steps begin with it.
+
+        Raises:
+            DefinitionError: It cannot name a group.
+        """
+        check_name(name, "group of steps")
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            trace = require(f"A call of pipeline '{self.name}' with a name")
+            return self._nested(trace, name, self._bound(args, kwargs))
+
+        return call
+
+    def _nested(self, trace: Trace, name: str | None, values: Mapping[str, object]) -> Any:
+        from waterflow.language.groups import call_nested
+
+        return call_nested(self, trace, name, values)
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return what a call gives, by parameter."""
         try:
-            bound = inspect.signature(self.function).bind_partial(*args, **kwargs)
+            return inspect.signature(self.function).bind_partial(*args, **kwargs).arguments
         except TypeError as error:
             known = ", ".join(self.arguments) or "none"
             raise definition_error(
                 f"Pipeline '{self.name}': {error}. Its parameters: {known}."
             ) from None
-        return self.with_arguments(bound.arguments)
 
     def with_arguments(self, values: Mapping[str, object]) -> Call:
         """Return the pipeline with parameters given by name.
@@ -117,24 +156,52 @@ class Pipeline(Generic[P]):
         names = function.__code__.co_names if scope and function is not None else ()
         return [scope[name] for name in names if isinstance(scope.get(name), Step)]
 
-    def define(self, bindings: dict[str, Any]) -> None:
-        """Make the pipeline's calls, for the trace under way.
+    def define(self, bindings: dict[str, Any]) -> Any:
+        """Make the pipeline's calls, for the trace under way, and return what the function does.
 
         Raises:
-            DefinitionError: The function returns something.
+            DefinitionError: The function returns what no step has made.
         """
+        from waterflow.language.groups import check_returned
+
         call: Any = self.function
         returned = call(**bindings)
-        if returned is not None:
-            raise DefinitionError(
-                f"Pipeline '{self.name}' returns {returned!r:.80}, but a pipeline returns nothing: "
-                'what its steps return is kept, and run.artifact("step") gives it. Leave the '
-                "`return` out.",
-                self.location,
-            )
+        check_returned(returned, self.name, self.location)
+        return returned
+
+    def _repr_html_(self) -> str | None:
+        """Return the graph, for a notebook; None where only parameters make one."""
+        try:
+            call = self.with_arguments({})
+        except DefinitionError:
+            return None
+        from waterflow.graph import to_html
+
+        return to_html(call.spec)
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"
+
+
+if TYPE_CHECKING:
+
+    class Returning(Pipeline[P, R]):
+        """A pipeline that returns outputs: what calling it gives depends on where it is called."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+            """Return a `Call`; in another pipeline, what the function returns."""
+
+    class Decorator(Protocol):
+        """What `@wf.pipeline(...)` is: it keeps the function's own types."""
+
+        # None is an R, too: the first that fits is meant.
+        @overload
+        def __call__(  # pyright: ignore[reportOverlappingOverload]
+            self, function: Callable[P, None], /
+        ) -> Pipeline[P, None]: ...
+
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Returning[P, R]: ...
 
 
 class Call:
@@ -147,7 +214,7 @@ class Call:
         steps: Step name -> the function step behind it.
     """
 
-    def __init__(self, pipeline: Pipeline[...], values: dict[str, object]) -> None:
+    def __init__(self, pipeline: Pipeline[..., Any], values: dict[str, object]) -> None:
         from waterflow.language.parameters import check_arguments, declare
 
         self.pipeline = pipeline
@@ -161,6 +228,8 @@ class Call:
     def _trace(
         self, declared: dict[str, spec.Parameter], values: dict[str, object]
     ) -> tuple[spec.Pipeline, dict[str, Called]]:
+        from msgspec import UNSET
+
         from waterflow import artifacts, spec
         from waterflow.language.parameters import bake, static_value
         from waterflow.language.trusting import check_trusted
@@ -184,6 +253,7 @@ class Call:
                     bindings[name] = ParameterSymbol(
                         name, parameter.type, trace, arguments[name].annotation
                     )
+            trace.trusted_types = pipeline.trusted_types
             pipeline.define(bindings)
         if not trace.steps and not any_gathered():
             raise DefinitionError(f"Pipeline '{pipeline.name}' calls no step.", pipeline.location)
@@ -194,12 +264,13 @@ class Call:
             steps=tuple(trace.steps.values()),
             gates=tuple(trace.gates.values()),
             schedule=pipeline.schedule,
-            trusted_types=pipeline.trusted_types,
+            trusted_types=trace.trusted_types,
+            groups=tuple(trace.groups.values()) or UNSET,
         )
         if not any_gathered():  # what is wrong with the rest of it follows from that
             check_graph(document, artifacts)
         with tolerated():
-            check_trusted(trace.functions, pipeline.trusted_types, pipeline.location)
+            check_trusted(trace.functions, trace.trusted_types, pipeline.location)
         return document, trace.functions
 
     def _check_registering(self, declared: Declared, values: Mapping[str, object]) -> None:
@@ -262,22 +333,34 @@ class Call:
             keep_going=keep_going,
         )
 
+    def _repr_html_(self) -> str:
+        """Return the graph, for a notebook."""
+        from waterflow.graph import to_html
+
+        return to_html(self.spec)
+
     def __repr__(self) -> str:
         return f"<pipeline {self.pipeline.name} with {self.parameters}>"
 
 
 @overload
-def pipeline(function: Callable[P, object], /) -> Pipeline[P]: ...
+def pipeline(  # pyright: ignore[reportOverlappingOverload]
+    function: Callable[P, None], /
+) -> Pipeline[P, None]: ...
+
+
+@overload
+def pipeline(function: Callable[P, R], /) -> Returning[P, R]: ...
 
 
 @overload
 def pipeline(
     *, name: str | None = None, schedule: str | None = None, trusted_types: Sequence[str] = ()
-) -> Callable[[Callable[P, object]], Pipeline[P]]: ...
+) -> Decorator: ...
 
 
 def pipeline(
-    function: Callable[P, object] | None = None,
+    function: Callable[..., Any] | None = None,
     /,
     *,
     name: str | None = None,
@@ -298,7 +381,7 @@ def pipeline(
             cannot be used.
     """
 
-    def make(definition: Callable[P, object]) -> Pipeline[P]:
+    def make(definition: Callable[..., Any]) -> Pipeline[..., Any]:
         if not inspect.isfunction(definition):
             raise definition_error(f"@wf.pipeline goes on a function, not on {definition!r}.")
         chosen = name or definition.__name__
@@ -468,7 +551,7 @@ def register(
     """
     trace = require("wf.register")
     for key, value in (("name", name), ("alias", alias)):
-        check_registry_name(key, value, "wf.register")
+        check_registry_name(key, unwrapped(value), "wf.register")
     settings = make_options(Options(retries=2, retry_delay=2), {**options, "cache": False})
     arguments: dict[str, tuple[str, object]] = {
         "model": ("model", model),

@@ -7,26 +7,27 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
-from waterflow.language.constants import constant
 from waterflow.language.gathering import tolerated
-from waterflow.language.signature import NO_DEFAULT, SINGLE, Argument, Signature, show
-from waterflow.language.types import Data, as_items
+from waterflow.language.signature import NO_DEFAULT, SINGLE, Argument, Signature
+from waterflow.language.types import Data
 from waterflow.language.values import (
     DoneSymbol,
-    Expression,
     FirstSymbol,
+    GroupSymbol,
     OutputSymbol,
-    ParameterSymbol,
     Symbol,
     as_expression,
     definition_error,
+    unwrapped,
 )
+from waterflow.language.wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from functools import cached_property
     from pathlib import Path
 
@@ -68,7 +69,7 @@ class Called(Protocol):
     signature: cached_property[Signature]
 
 
-class Trace:
+class Trace(Wiring):
     """The pipeline that is being defined.
 
     Args:
@@ -77,25 +78,78 @@ class Trace:
     """
 
     def __init__(self, pipeline: str, source: Path) -> None:
+        super().__init__()
         self.pipeline, self.source = pipeline, source
         self.steps: dict[str, spec.Step] = {}
         self.gates: dict[str, spec.Gate] = {}
+        self.groups: dict[str, spec.Group] = {}
+        self.trusted_types: tuple[str, ...] = ()
         self.functions: dict[str, Called] = {}
-        self._branches: list[spec.Branch] = []
-        self._chains: dict[str, tuple[spec.Branch, ...]] = {}
+        self._groups: list[str] = []
         self._counts: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         if _CURRENT.get() is not None:
             raise definition_error(
-                f"Pipeline '{self.pipeline}' is called inside another pipeline. Pipelines do not "
-                "nest: call its steps, or put them into a plain function that both call."
+                f"Pipeline '{self.pipeline}' is made ready to run inside another pipeline. Call it "
+                f"instead, and its steps are a group of this one: {self.pipeline}(...)"
             )
         self._token = _CURRENT.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         _CURRENT.reset(self._token)
+
+    # --- groups --------------------------------------------------------------------------------
+
+    @property
+    def called(self) -> list[str]:
+        """The names of the pipelines that call each other here, the outermost first."""
+        return [self.pipeline, *(self.groups[name].pipeline for name in self._groups)]
+
+    @contextmanager
+    def group(self, pipeline: str, description: str, chosen: str | None) -> Generator[str]:
+        """Put the steps that follow into a group.
+
+        Args:
+            pipeline: The pipeline that is called.
+            description: What that is for.
+            chosen: The group's name; None for the pipeline's, numbered.
+
+        Yields:
+            The group's name.
+        """
+        from waterflow import spec
+
+        name = self._name(chosen, pipeline)
+        self.groups[name] = spec.Group(name, pipeline, description, self._group)
+        self._groups.append(name)
+        try:
+            yield name
+        finally:
+            self._groups.pop()
+
+    @property
+    def _group(self) -> str | None:
+        return self._groups[-1] if self._groups else None
+
+    def steps_in(self, group: str) -> list[str]:
+        """Return the steps of a group and of the groups within it."""
+        inside = {group}
+        for one in self.groups.values():
+            if one.within in inside:
+                inside.add(one.name)
+        return [step.name for step in self.steps.values() if step.group in inside]
+
+    def check_input(self, where: str, argument: Argument, value: object) -> None:
+        """Refuse outputs and parameters that do not fit what they are given for.
+
+        Args:
+            where: What they are given for, for the message.
+            argument: What that takes.
+            value: A symbol, or a list with symbols in it.
+        """
+        self._input(where, argument, value, named=True)
 
     # --- steps ---------------------------------------------------------------------------------
 
@@ -169,7 +223,8 @@ class Trace:
                         f"{', '.join(sorted(known[kind])) or 'nothing'}."
                     )
         bound: dict[str, spec.Input] = {}
-        for key, value in inputs.items():
+        for key, given in inputs.items():
+            value = unwrapped(given)
             with tolerated():
                 if not isinstance(value, (Symbol, Data)):
                     raise definition_error(
@@ -177,7 +232,8 @@ class Trace:
                         "into parameters={...}."
                     )
                 bound[key] = self._input(name, _loose(key), value)
-        for key, value in parameters.items():
+        for key, given in parameters.items():
+            value = unwrapped(given)
             with tolerated():
                 if key in bound:
                     raise definition_error(
@@ -197,7 +253,8 @@ class Trace:
 
         name = self._name(settings.name, "register")
         inputs: dict[str, spec.Input] = {}
-        for key, (kind, value) in arguments.items():
+        for key, (kind, given) in arguments.items():
+            value = unwrapped(given)
             with tolerated():
                 if value is not None:
                     inputs[key] = self._input(name, _loose(key, kind), value)
@@ -212,13 +269,15 @@ class Trace:
         outputs: dict[str, spec.Output],
         settings: Options,
     ) -> None:
+        from msgspec import UNSET
+
         from waterflow import spec
 
         branch = self._branches[-1] if self._branches else None
         after: list[str] = []
         for item in settings.after:
             with tolerated():
-                after.append(self._step_of(item))
+                after.extend(self._steps_of(item))
         self.steps[name] = spec.Step(
             name=name,
             run=run,
@@ -232,26 +291,60 @@ class Trace:
             after=tuple(after),
             branch=branch,
             metrics=settings.to_metrics(),
+            group=self._group or UNSET,
         )
         self._chains[name] = self._chain()
 
     def _name(self, chosen: str | None, base: str) -> str:
         with tolerated():
-            if chosen is not None and (chosen in self.steps or chosen in self.gates):
+            name = None if chosen is None else self._inside(chosen)
+            if name is not None and self._is_taken(name):
                 raise definition_error(
-                    f"Two steps of pipeline '{self.pipeline}' are called '{chosen}'. Give one of "
+                    f"Two steps of pipeline '{self.pipeline}' are called '{name}'. Give one of "
                     "them another name, or leave the name out to have them numbered."
                 )
-            if chosen is not None:
-                return chosen
+            if name is not None:
+                return name
         return self._numbered(chosen or base)
 
     def _numbered(self, base: str) -> str:
+        base = self._inside(base)
         while True:
             self._counts[base] = count = self._counts.get(base, 0) + 1
             name = base if count == 1 else f"{base}-{count}"
-            if name not in self.steps and name not in self.gates:
+            if not self._is_taken(name):
                 return name
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self.steps or name in self.gates or name in self.groups
+
+    def _inside(self, name: str) -> str:
+        """Return the name that something has in the group under way: its own behind the group's."""
+        from waterflow.language.options import NAME
+
+        if self._group is None:
+            return name
+        whole = f"{self._group}-{name}"
+        if not NAME.fullmatch(whole):
+            raise definition_error(
+                f"'{name}' in group '{self._group}' would be called '{whole}', which has more than "
+                "63 characters. Give the group a short name where the pipeline is called: "
+                f'{self.groups[self._group].pipeline}.named("a")(...)'
+            )
+        return whole
+
+    def _steps_of(self, item: object) -> list[str]:
+        if isinstance(item, GroupSymbol):
+            self._own(item)
+            steps = self.steps_in(item._group)
+            here = self._chain()
+            inner = [
+                name for name in steps if here[: len(self._chains[name])] == self._chains[name]
+            ]
+            if not inner:
+                self._visible(steps[0], repr(item))
+            return inner
+        return [self._step_of(item)]
 
     def _step_of(self, item: object) -> str:
         if isinstance(item, (OutputSymbol, DoneSymbol)):
@@ -272,166 +365,12 @@ class Trace:
             return symbols[SINGLE]
         return _named_class(signature.named)(*symbols.values())
 
-    # --- inputs --------------------------------------------------------------------------------
-
-    def _bind(
-        self,
-        name: str,
-        signature: Signature,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        over: str | None,
-    ) -> dict[str, spec.Input]:
-        from waterflow import spec
-
-        inputs: dict[str, spec.Input] = {}
-        bound: dict[str, Any] = {}
-        with tolerated():
-            try:
-                bound = signature.python.bind(*args, **kwargs).arguments
-            except TypeError as error:
-                takes = ", ".join(signature.arguments) or "nothing"
-                raise definition_error(f"Step '{name}': {error}. It takes: {takes}.") from None
-        for key, argument in signature.arguments.items():
-            value = bound.get(key, argument.default)
-            if value is NO_DEFAULT or (value is None and argument.default is None):
-                continue
-            if value is None and argument.optional:
-                inputs[key] = spec.Input(argument.type, spec.FromValue(None))
-                continue
-            with tolerated():
-                make = self._items if key == over else self._input
-                inputs[key] = make(name, argument, value)
-        return inputs
-
-    def _items(self, name: str, argument: Argument, value: object) -> spec.Input:
-        from waterflow.artifacts import is_plain
-        from waterflow.artifacts.plain import clash
-
-        if isinstance(value, Symbol):
-            scalar = is_plain(value._type) and value._type != "json"
-            listed = not scalar and not clash(value._annotation, list)
-        else:
-            listed = as_items(value) is not None
-        if not listed:
-            raise definition_error(f"Step '{name}': wf.map goes over a list, not over {value!r}.")
-        kind = "json" if is_plain(argument.type) else f"list[{argument.type}]"
-        item: Any = argument.annotation
-        items = list[item | None] if argument.optional else list[item]
-        mapped = Argument(argument.name, items, kind, NO_DEFAULT, False, (), False)
-        return self._input(name, mapped, value)
-
-    def _input(self, step: str, argument: Argument, value: object) -> spec.Input:
-        from waterflow import spec
-        from waterflow.artifacts import compatible
-        from waterflow.artifacts.plain import clash, loses_tuples
-
-        what = f"Step '{step}', argument '{argument.name}'"
-        if isinstance(value, Expression):
-            raise definition_error(f"{what}: a condition is no value. Compare inside the step.")
-        if isinstance(value, Symbol):
-            source, produced = self._symbol(value)
-            if not (
-                compatible(produced, argument.type) or (produced, argument.type) == ("data", "path")
-            ):
-                raise definition_error(
-                    f"{what} takes {argument.type}, but gets {value!r} of type {produced}."
-                )
-            if clash(value._annotation, argument.annotation):
-                raise definition_error(
-                    f"{what} takes {show(argument.annotation)}, but gets {value!r} of type "
-                    f"{show(value._annotation)}."
-                )
-            lost = isinstance(source, spec.FromParameter) and not argument.program
-            if lost and loses_tuples(value._annotation, argument.annotation):
-                raise definition_error(
-                    f"{what} takes {show(argument.annotation)}: of {value!r}, which is "
-                    f"{show(value._annotation)} and travels as JSON text, tuples would arrive as "
-                    "lists. Annotate the argument as the parameter is."
-                )
-            return spec.Input(argument.type, source)
-        if isinstance(value, Data):
-            if argument.type not in ("data", "path", "any"):
-                raise definition_error(
-                    f"{what} takes {argument.type}, but gets {value!r}. Only a step that takes "
-                    "`wf.Data` or `Path` reads outside data."
-                )
-            return spec.Input(argument.type, spec.FromData(value.uri))
-        items = as_items(value)
-        if items is not None and any(isinstance(item, Symbol) for item in items):
-            if isinstance(value, tuple) and argument.annotation is Any and not argument.program:
-                raise definition_error(
-                    f"{what}: a tuple of outputs arrives as a list. Give a list, or annotate the "
-                    "argument as what it is: tuple[...]."
-                )
-            return self._gathered(what, argument, items)
-        return spec.Input(argument.type, spec.FromValue(constant(what, argument, value)))
-
-    def _symbol(self, value: Symbol) -> tuple[Any, str]:
-        from waterflow import spec
-
-        self._own(value)
-        kind: str = value._type
-        if isinstance(value, ParameterSymbol):
-            return spec.FromParameter(value._name), kind
-        if isinstance(value, OutputSymbol):
-            self._visible(value._step, repr(value))
-            return value._reference(), kind
-        if isinstance(value, FirstSymbol):
-            options = value._options
-            return spec.FromFirst(tuple(o._reference() for o in options)), kind
-        raise definition_error(
-            f"{value!r} gives no value to pass on. To run after it, use "
-            "`.options(after=[...])` on the later step."
-        )
-
-    def _gathered(self, what: str, argument: Argument, items: list[Any]) -> spec.Input:
-        from waterflow import spec
-        from waterflow.artifacts import compatible
-        from waterflow.artifacts.plain import clash, item_annotation
-
-        if clash(list, argument.annotation):
-            raise definition_error(
-                f"{what} takes {show(argument.annotation)}, but gets a list of outputs."
-            )
-        if argument.type.startswith("list["):
-            inner = argument.type[5:-1]
-        elif argument.type in ("json", "any"):
-            inner = argument.type
-        else:
-            raise definition_error(f"{what} takes {argument.type}, but gets a list of outputs.")
-        annotation = item_annotation(argument.annotation)
-        sources: list[Any] = []
-        for at, item in enumerate(items):
-            if isinstance(item, Symbol):
-                source, produced = self._symbol(item)
-                if isinstance(source, spec.FromFirst) or not compatible(produced, inner):
-                    raise definition_error(
-                        f"{what} takes a list of {inner}, but one item is {item!r} of type "
-                        f"{produced}."
-                    )
-                if clash(item._annotation, annotation):
-                    raise definition_error(
-                        f"{what} takes {show(argument.annotation)}, but one item is {item!r} of "
-                        f"type {show(item._annotation)}."
-                    )
-            else:
-                plain = Argument(argument.name, annotation, inner, NO_DEFAULT, False, (), False)
-                source = spec.FromValue(constant(f"{what}, item {at}", plain, item))
-            sources.append(source)
-        return spec.Input(argument.type, spec.FromList(tuple(sources)))
-
-    def _own(self, value: Symbol) -> None:
-        if value._trace is not self:
-            raise definition_error(
-                f"{value!r} belongs to another pipeline's definition. Values pass between steps of "
-                "one pipeline only."
-            )
-
     # --- gates ---------------------------------------------------------------------------------
 
     def gate(self, condition: object) -> str:
         """Add a gate for a condition and return its name."""
+        from msgspec import UNSET
+
         from waterflow import spec
 
         always = spec.FromValue(True)
@@ -443,7 +382,7 @@ class Trace:
             decides = expression.condition()
         name = self._numbered("when")
         within = self._branches[-1] if self._branches else None
-        self.gates[name] = spec.Gate(name, decides, within)
+        self.gates[name] = spec.Gate(name, decides, within, self._group or UNSET)
         return name
 
     def enter(self, gate: str, then: bool) -> None:
@@ -461,17 +400,6 @@ class Trace:
     def leave(self) -> None:
         """End the innermost side of a gate."""
         self._branches.pop()
-
-    def _chain(self) -> tuple[spec.Branch, ...]:
-        return tuple(self._branches)
-
-    def _visible(self, step: str, described: str) -> None:
-        chain = self._chains[step]
-        if self._chain()[: len(chain)] != chain:
-            raise definition_error(
-                f"{described} stands behind gate '{chain[-1].gate}' and may never exist here. Use "
-                "it inside the same `with` block, or give an alternative: wf.first(a, b)."
-            )
 
     def first(self, values: tuple[object, ...]) -> FirstSymbol:
         """Return the symbol for the first output whose step was not skipped."""

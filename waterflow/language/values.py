@@ -251,7 +251,7 @@ class ParameterSymbol(Symbol):
         self._name = name
         self._annotation = annotation
 
-    def _operand(self) -> spec.FromParameter:
+    def _operand(self) -> spec.Operand:
         from waterflow import spec
 
         if self._type not in spec.SCALARS:
@@ -260,6 +260,31 @@ class ParameterSymbol(Symbol):
                 "A condition compares numbers, text and booleans.",
             )
         return spec.FromParameter(self._name)
+
+
+class ConstantSymbol(ParameterSymbol):
+    """A parameter of a pipeline that another calls, and gives a plain value for it.
+
+    In that pipeline it is a parameter like all others; where it reaches a step or a condition it
+    is the value.
+    """
+
+    def __init__(
+        self, name: str, kind: str, trace: object, annotation: object, value: object
+    ) -> None:
+        super().__init__(name, kind, trace, annotation)
+        self._value = value
+
+    def _operand(self) -> spec.Operand:
+        from waterflow import spec
+
+        super()._operand()
+        return spec.FromValue(self._value)
+
+
+def unwrapped(value: object) -> Any:
+    """Return a value, or that of a parameter which was given one."""
+    return value._value if isinstance(value, ConstantSymbol) else value
 
 
 class OutputSymbol(Symbol):
@@ -320,6 +345,14 @@ class DoneSymbol(Symbol):
     def __init__(self, step: str, trace: object) -> None:
         super().__init__("nothing", trace, f"step '{step}', which returns nothing,")
         self._step = step
+
+
+class GroupSymbol(Symbol):
+    """What a pipeline that returns nothing gives, called in another: something to stand `after`."""
+
+    def __init__(self, group: str, trace: object) -> None:
+        super().__init__("nothing", trace, f"group '{group}', which returns nothing,")
+        self._group = group
 
 
 class Expression:
@@ -430,7 +463,22 @@ def compare(left: Symbol, operator: spec.Operator, right: object) -> Expression:
         )
     if operator not in ("==", "!=") and kinds == {"boolean"}:
         raise definition_error(f"{left!r} is a boolean: compare it with == or !=.")
-    return Expression(lambda: spec.Compare(first, operator, second), symbols)
+    if isinstance(first, spec.FromValue):
+        if isinstance(second, spec.FromValue):
+            raise definition_error(
+                f"{left!r} was given the plain value {first.value!r}, so the condition is known "
+                "already. Declare the parameter as `wf.Static[...]` and use Python's own `if`, or "
+                "give it a parameter of the pipeline that calls."
+            )
+        first, operator, second = second, _TURNED[operator], first
+    compared = first
+    return Expression(lambda: spec.Compare(compared, operator, second), symbols)
+
+
+_TURNED: Final[dict[spec.Operator, spec.Operator]] = {
+    "==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<=",
+}  # fmt: skip
+"""What says the same of two scalars when they change places."""
 
 
 def _scalar_type(value: object) -> str | None:

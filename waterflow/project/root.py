@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from waterflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 STATE: Final = ".waterflow"
 """Name of the folder in which Waterflow keeps a project's state."""
+
+STATE_VARIABLE: Final = "WATERFLOW_STATE"
+"""Names a folder for the state outside of the project."""
 
 _MARKS: Final = ("waterflow.toml", "pyproject.toml", ".git")
 _GIT_TIMEOUT: Final = 20.0
@@ -57,13 +60,31 @@ def find_root(start: Path) -> Path:
     return folder
 
 
+def state_path(root: Path) -> Path:
+    """Return where a project's state is, whether it is there or not.
+
+    Args:
+        root: The project's folder.
+
+    Returns:
+        `root/.waterflow`, or the folder that WATERFLOW_STATE names: absolute.
+    """
+    named = os.environ.get(STATE_VARIABLE)
+    return Path(os.path.abspath(Path(named).expanduser())) if named else root / STATE  # noqa: PTH100 - links stay as named
+
+
 def state_folder(root: Path) -> Path:
-    """Return `root/.waterflow`, made if it is not there, with a .gitignore that hides it from git.
+    """Return a project's state folder, made if it is not there, hidden from git.
 
     Raises:
-        ConfigurationError: The folder cannot be made.
+        ConfigurationError: The folder cannot be made, or would be shipped with the code.
     """
-    folder = root / STATE
+    folder = state_path(root)
+    if folder != root / STATE and folder.is_relative_to(root.resolve()):
+        raise ConfigurationError(
+            f"{STATE_VARIABLE} is {folder}, within the project, where it would count as code. Name "
+            "a folder outside of it, or leave it out"
+        )
     ignore = folder / ".gitignore"
     try:
         folder.mkdir(parents=True, exist_ok=True)

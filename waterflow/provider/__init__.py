@@ -2,29 +2,44 @@
 
 from waterflow.provider.answers import (
     Artifact,
+    CachedStep,
     CacheSize,
     Check,
     Code,
     Limit,
+    Lineage,
     LogLine,
+    Measurement,
     Permission,
     Sent,
 )
 from waterflow.provider.base import Provider
-from waterflow.provider.build import RUN_ID, Build, Document, PlannedJob, Submission, TrackingTarget
+from waterflow.provider.build import (
+    JOBS,
+    RUN_ID,
+    Build,
+    Document,
+    PlannedJob,
+    Submission,
+    TrackingTarget,
+)
 from waterflow.provider.capabilities import Capabilities, check_capabilities, unsupported
 
 __all__ = [
+    "JOBS",
     "RUN_ID",
     "Artifact",
     "Build",
     "CacheSize",
+    "CachedStep",
     "Capabilities",
     "Check",
     "Code",
     "Document",
     "Limit",
+    "Lineage",
     "LogLine",
+    "Measurement",
     "Permission",
     "PlannedJob",
     "Provider",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from waterflow.errors import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from waterflow.errors import WaterflowError
@@ -20,13 +20,26 @@ class LogLine:
 
     Attributes:
         step: The step's name.
-        text: The line, without its end.
+        text: The line, without its end, as a terminal shows it: what a carriage return has written
+            over is not in it.
         time: Milliseconds since the epoch, where the provider knows.
+        update: Whether the line is still being written, as a progress bar is: the next one of its
+            step takes its place. Only logs that are followed have such lines.
     """
 
     step: str
     text: str
     time: int | None = None
+    update: bool = False
+
+
+def overwritten(text: str) -> str:
+    """Return what a terminal shows of a line in which carriage returns begin it anew.
+
+    Args:
+        text: The line, without the line feed that ends it.
+    """
+    return text.rstrip("\r").rpartition("\r")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +132,53 @@ class Code:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """Where a run comes from, and what is kept with it.
+
+    Attributes:
+        tags: The run's tags in MLflow: who started it, with which command, from which commit.
+        files: What was kept with it at submit: name -> text.
+        experiment: MLflow's experiment.
+    """
+
+    tags: Mapping[str, str]
+    files: Mapping[str, str]
+    experiment: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One value of a metric that a step has logged.
+
+    Attributes:
+        step: The step's name.
+        key: The metric's name.
+        value: Its value.
+        at: The training step, or epoch, that it belongs to.
+    """
+
+    step: str
+    key: str
+    value: float
+    at: int = 0
+
+    @classmethod
+    def of(cls, step: str, events: Iterable[Mapping[str, Any]]) -> Iterator[Self]:
+        """Yield the values among a step's tracking events: of its last attempt.
+
+        Args:
+            step: The step.
+            events: The events, in the order in which they were written.
+        """
+        known = [event for event in events if event.get("kind") == "metric"]
+        last = max((event.get("attempt") or 0 for event in known), default=0)
+        for event in known:
+            if (event.get("attempt") or 0) == last:
+                value, at = float(event["value"]), int(event.get("at") or 0)
+                yield cls(step=step, key=str(event["key"]), value=value, at=at)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sent:
     """What sending a run's tracking events again came to.
 
@@ -134,6 +194,23 @@ class Sent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CachedStep:
+    """What a cache holds of one step.
+
+    Attributes:
+        pipeline: The pipeline whose run made the results; "" where that is not known.
+        step: The step.
+        results: Its results that may stand for it.
+        size: Bytes of the artifacts that they name.
+    """
+
+    pipeline: str
+    step: str
+    results: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CacheSize:
     """What a cache holds.
 
@@ -142,12 +219,14 @@ class CacheSize:
         results: Step results that may stand for a step.
         artifacts: Artifacts, those of runs included.
         size: The artifacts' bytes.
+        steps: The results by pipeline and step.
     """
 
     place: str
     results: int
     artifacts: int
     size: int
+    steps: tuple[CachedStep, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from waterflow.errors import ConfigurationError, UnsupportedFeatureError
 from waterflow.provider.capabilities import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from waterflow import spec
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
         Check,
         Code,
         Limit,
+        Lineage,
         LogLine,
+        Measurement,
         Permission,
         Sent,
     )
@@ -281,6 +283,36 @@ class Provider(ABC):
             "waterflow ui"
         )
 
+    def lineage(self, run_id: str) -> Lineage | None:
+        """Return where a run comes from, and what is kept with it; None where nothing is kept.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return None
+
+    def measurements(self, run_id: str) -> Iterable[Measurement]:
+        """Return the values of metrics that a run's steps have logged so far.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return ()
+
+    def billed(self, run_id: str) -> Mapping[str, float]:
+        """Return the machine time that the service bills for steps, in seconds, where it says so.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return {}
+
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from; None where it is not kept.
 
@@ -320,11 +352,15 @@ class Provider(ABC):
         """
         raise self._no_cache()
 
-    def clear_cache(self, older_than: float | None) -> tuple[int, int]:
+    def clear_cache(
+        self, older_than: float | None, *, pipeline: str | None = None, step: str | None = None
+    ) -> tuple[int, int]:
         """Forget cached results, and remove artifacts that no run and no result names.
 
         Args:
             older_than: Seconds; younger results stay. None keeps all results.
+            pipeline: Only results that runs of this pipeline made.
+            step: Only results of steps with this name.
 
         Returns:
             The number of results forgotten and of artifacts removed.
@@ -333,8 +369,25 @@ class Provider(ABC):
             ConfigurationError: The provider keeps no cache here.
             ProviderError: It cannot be done now.
         """
-        del older_than
+        del older_than, pipeline, step
         raise self._no_cache()
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove what is kept of a run that has ended; what MLflow has of it stays.
+
+        Args:
+            run_id: The run.
+
+        Raises:
+            ConfigurationError: The service keeps its runs itself.
+            ConflictError: The run is still under way, or its tracking is.
+            UnknownNameError: There is no such run.
+        """
+        raise ConfigurationError(
+            f"Provider '{self.name}' cannot delete run '{run_id}': its service keeps runs itself, "
+            "and what they made ages by the rules of the bucket. Look at it: waterflow status "
+            f"{run_id}"
+        )
 
     def _no_cache(self) -> ConfigurationError:
         return ConfigurationError(

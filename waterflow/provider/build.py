@@ -104,6 +104,10 @@ class Build:
 _MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 
 
+JOBS: Final = "jobs.json"
+"""The file, among a run's own, with each step's machine and its price an hour in US dollars."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlannedJob:
     """What one step becomes on a provider: a row of the plan.

@@ -7,11 +7,11 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
-from waterflow.project import STATE
-from waterflow.provider import TrackingTarget
+from waterflow.project import state_path
+from waterflow.provider import JOBS, TrackingTarget
 from waterflow.spec.labels import labels
 from waterflow.tracking.managed import need_plugin
-from waterflow.tracking.names import LABELS, TAG_LIMIT
+from waterflow.tracking.names import GROUPS, LABELS, TAG_LIMIT
 from waterflow.tracking.store import resolve_uri
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def tracking_target(pipeline: spec.Pipeline, profile: Profile, root: Path) -> Tr
     Raises:
         ConfigurationError: The tracking URI is none that MLflow takes.
     """
-    uri = resolve_uri(profile.tracking_uri, os.environ, root / STATE)
+    uri = resolve_uri(profile.tracking_uri, os.environ, state_path(root))
     return TrackingTarget(uri=uri, experiment=profile.experiment or pipeline.name)
 
 
@@ -96,18 +96,23 @@ def tags(build: Build, provider: str, profile: str) -> dict[str, str]:
 
 
 def call_tags(pipeline: spec.Pipeline) -> dict[str, str]:
-    """Return, as a tag, what calls of one step are told apart by: their runs are called so.
+    """Return, as tags, what calls of one step are told apart by, and in which groups they stand.
 
-    It is no part of a document: it follows from the spec. Of more than a tag holds, what comes
-    first is in it.
+    The steps' runs are called so, and are given their groups. They are no part of a document: both
+    follow from the spec. Of more than a tag holds, what comes first is in it.
     """
-    room, kept = TAG_LIMIT - len("{}"), dict[str, str]()
-    for name, label in labels(pipeline).items():
-        room -= len(json.dumps({name: label}))
-        if room < 0:
-            break
-        kept[name] = label
-    return {LABELS: json.dumps(kept)} if kept else {}
+    groups = {step.name: step.group for step in pipeline.steps if step.group}
+    tags: dict[str, str] = {}
+    for tag, texts in ((LABELS, labels(pipeline)), (GROUPS, groups)):
+        room, kept = TAG_LIMIT - len("{}"), dict[str, str]()
+        for name, text in texts.items():
+            room -= len(json.dumps({name: text}))
+            if room < 0:
+                break
+            kept[name] = text
+        if kept:
+            tags[tag] = json.dumps(kept)
+    return tags
 
 
 def code(build: Build) -> dict[str, str]:
@@ -121,6 +126,21 @@ def code_digest(build: Build) -> str:
 
     lines = sorted(f"{name} {digest}" for name, digest in code(build).items())
     return text_digest("\n".join(lines))
+
+
+def priced(document: Document) -> dict[str, str]:
+    """Return the file that is kept with a run of what its jobs run on, and its price an hour.
+
+    Args:
+        document: The compiled pipeline.
+
+    Returns:
+        Name -> text; empty where no machine has a price.
+    """
+    if all(job.price is None for job in document.jobs):
+        return {}
+    jobs = {job.step: {"machine": job.machine, "price": job.price} for job in document.jobs}
+    return {JOBS: json.dumps(jobs, indent=2, sort_keys=True) + "\n"}
 
 
 def code_text(digests: Mapping[str, str]) -> str:

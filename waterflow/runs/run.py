@@ -215,6 +215,36 @@ class Run:
             )
         return ArtifactHandle(self, matches[0], self._trusted_types)
 
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """The metrics that steps have returned so far: "step", or "step.output", -> metrics."""
+        return {
+            _short_name(one): dict(ArtifactHandle(self, one, ()).load())
+            for one in self.artifacts()
+            if one.type == "metrics" and one.sha256 is not None
+        }
+
+    @property
+    def figures(self) -> dict[str, FigureHandle]:
+        """The pictures that steps have returned so far: "step", or "step.output", -> picture."""
+        return {
+            _short_name(one): FigureHandle(self, one, ())
+            for one in self.artifacts()
+            if one.type == "figure" and one.sha256 is not None
+        }
+
+    def _repr_html_(self) -> str:
+        """Return the run's page, for a notebook."""
+        from waterflow.runs.notebook import frame
+
+        return frame(self, self.state)
+
+    def _ipython_display_(self) -> None:
+        """Show the run in a notebook: a table that follows it, and in the end its page."""
+        from waterflow.runs.notebook import display
+
+        display(self)
+
     def __repr__(self) -> str:
         return f"<run {self.id}>"
 
@@ -246,6 +276,23 @@ class ArtifactHandle:
         from waterflow.artifacts import Context, by_name
 
         return by_name(self.info.type).load(self.path(), Any, Context(self._trusted_types))
+
+
+class FigureHandle(ArtifactHandle):
+    """A picture of a run, which a notebook shows."""
+
+    def _repr_png_(self) -> bytes:
+        """Return its bytes."""
+        return self.load().read_bytes()
+
+    def __repr__(self) -> str:
+        return f"<figure {self.info.step}.{self.info.output}>"
+
+
+def _short_name(artifact: Artifact) -> str:
+    """Return "step" for a step's only output, otherwise "step.output"."""
+    name = artifact.step
+    return name if artifact.output == "output" else f"{name}.{artifact.output}"
 
 
 def open_run(run_id: str, profile: str | None = None, root: Path | None = None) -> Run:

@@ -17,7 +17,7 @@ from waterflow.packing.code_key import CodeKey, CodeKeys
 from waterflow.packing.submits import is_notebook, note_submit
 from waterflow.packing.wheelhouse import file_contents
 from waterflow.provider import RUN_ID, Build, Submission, discovery
-from waterflow.runs.lineage import tracking_target
+from waterflow.runs.lineage import priced, tracking_target
 from waterflow.runs.origin import changes, origin
 from waterflow.spec.job import leaves
 from waterflow.spec.parameters import check_length, resolve
@@ -84,7 +84,7 @@ def assemble(call: Call, root: Path, profile: Profile, gathered: Gathering | Non
     errors = Gathering() if gathered is None else gathered
     pipeline, bundles = _with_code(call, root, errors)
     uris = _uris(pipeline, call.parameters)
-    state = project.state_folder(root) if uris else root / project.STATE
+    state = project.state_folder(root) if uris else project.state_path(root)
     pinned: dict[str, data.Pinned] = {}
     for uri in uris:
         pinned[uri] = data.Pinned(uri, None)
@@ -393,6 +393,7 @@ def submit(
     check_length(call.spec.name, parameters, limit, provider.name)
     check_document(provider, build, document)
     differences, files = changes(build)
+    files |= priced(document)
     submission = Submission(
         run_id=new_run_id(call.spec.name) if run_id is None else run_id,
         parameters=parameters,

@@ -211,8 +211,8 @@ class LaunchedStep:
         self.place.output.mkdir(parents=True, exist_ok=True)
         with tarfile.open(self.control / "bundle.tar.gz") as archive:
             archive.extractall(bundle, filter="data")
-        python = self._python()
         sys.path.insert(0, str(bundle))
+        python = self._python()
         command = [python, "-m", "waterflow.runtime", str(self._step_file())]
         for name, entry in sorted(self.settings["inputs"].items()):
             path = self._path(entry)
@@ -259,7 +259,9 @@ class LaunchedStep:
 
     def _python(self) -> str:
         """Return the Python that has the step's libraries, after installing them if need be."""
-        lacking = _lacking(self.settings["pins"])
+        from waterflow.runtime import installed
+
+        lacking = installed.lacking(self.settings["pins"])
         if not lacking:
             return sys.executable
         if not self.settings["wheels"] or not self.place.wheels.is_dir():
@@ -436,20 +438,6 @@ def _place(control: Path, settings: Settings, paths: Mapping[str, str]) -> Place
         sys.path.insert(0, str(control))
     place: Place = importlib.import_module(PLACE).Place(settings, paths)
     return place
-
-
-def _lacking(pins: list[str]) -> list[str]:
-    """Return the pins that the running Python does not meet."""
-    from importlib import metadata
-
-    def lacks(pin: str) -> bool:
-        name, exact, version = pin.partition("==")
-        try:
-            return not exact or metadata.version(name) != version
-        except metadata.PackageNotFoundError:
-            return True
-
-    return [pin for pin in pins if lacks(pin)]
 
 
 def _install(wheels: list[str]) -> str:

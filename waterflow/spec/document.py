@@ -148,11 +148,30 @@ class Gate(_Frozen, frozen=True):
         name: Unique among the pipeline's gates and steps.
         condition: What decides.
         within: The branch in which the gate itself stands, for nested gates.
+        group: The group in which it stands. Left out where it stands in none.
     """
 
     name: Name
     condition: Condition
     within: Branch | None = None
+    group: Name | UnsetType = UNSET
+
+
+class Group(_Frozen, frozen=True):
+    """Steps that one call of another pipeline has made.
+
+    Attributes:
+        name: Unique among the pipeline's groups, gates and steps; the names of its steps begin
+            with it.
+        pipeline: The name of the pipeline that was called.
+        description: What that is for.
+        within: The group in which the call stands, for nested groups.
+    """
+
+    name: Name
+    pipeline: Name
+    description: str = ""
+    within: Name | None = None
 
 
 # --- what a step runs and what it asks for -----------------------------------------------------
@@ -267,6 +286,7 @@ class Step(_Frozen, frozen=True):
         branch: The side of a gate on which it stands.
         metrics: Metrics that are read out of its log: name -> regular expression, whose one group
             is the value. Left out, not empty, where there are none.
+        group: The group in which it stands. Left out where it stands in none.
     """
 
     name: Name
@@ -281,6 +301,7 @@ class Step(_Frozen, frozen=True):
     after: tuple[Name, ...] = ()
     branch: Branch | None = None
     metrics: dict[Name, str] | UnsetType = UNSET
+    group: Name | UnsetType = UNSET
 
 
 class Parameter(_Frozen, frozen=True):
@@ -316,6 +337,8 @@ class Pipeline(_Frozen, frozen=True):
         schedule: Cron expression with five fields, in UTC.
         trusted_types: Dotted names of classes that model files may hold beyond Waterflow's own
             allow-list.
+        groups: What calls of other pipelines in it have made, outer before inner. Left out, not
+            empty, where there are none.
     """
 
     name: Name
@@ -326,6 +349,7 @@ class Pipeline(_Frozen, frozen=True):
     gates: tuple[Gate, ...] = ()
     schedule: str | None = None
     trusted_types: tuple[str, ...] = ()
+    groups: tuple[Group, ...] | UnsetType = UNSET
 
     def step(self, name: str) -> Step:
         """Return the step of that name.

@@ -46,8 +46,14 @@ def is_numbered(step: spec.Step) -> bool:
     called = _called(step)
     if called is None:
         return False
-    base, _, number = step.name.rpartition("-")
-    return called[1] in (step.name, base if number.isdigit() else step.name)
+    own = _own_name(step)
+    base, _, number = own.rpartition("-")
+    return called[1] in (own, base if number.isdigit() else own)
+
+
+def _own_name(step: spec.Step) -> str:
+    """Return a step's name without that of its group."""
+    return step.name.removeprefix(f"{step.group}-") if step.group else step.name
 
 
 def _called(step: spec.Step) -> tuple[str, str] | None:
@@ -65,11 +71,14 @@ def _of_calls(function: str, steps: list[spec.Step]) -> dict[str, str]:
         for step, one in zip(steps, constants, strict=True)
         if is_numbered(step)
     }
-    times = Counter(texts.values())
+    calls = {
+        step.name: f"{step.name.removesuffix(_own_name(step))}{function}({texts[step.name]})"
+        for step in steps
+        if texts.get(step.name)
+    }
+    times = Counter(calls.values())
     return {
-        name: f"{function if times[text] == 1 else name}({text})"
-        for name, text in texts.items()
-        if text
+        name: call if times[call] == 1 else f"{name}({texts[name]})" for name, call in calls.items()
     }
 
 

@@ -47,6 +47,7 @@ def check_graph(pipeline: spec.Pipeline, types: Types) -> None:
     for gate in pipeline.gates:
         if gate.within is not None and gate.within.gate not in gates:
             raise DefinitionError(f"Gate '{gate.name}' stands within an unknown gate.")
+    _check_groups(pipeline, {*gates, *all_steps})
     _check_nesting(gates)
     _check_gates(pipeline, all_steps)
     for step in pipeline.steps:
@@ -91,6 +92,22 @@ def _check_value(types: Types, what: str, declared: str, value: object) -> None:
     """Check a value that the spec itself holds; None is how an optional one is left out."""
     if value is not None and not types.takes(declared, value):
         raise DefinitionError(f"{what} takes {declared}, gets {value!r:.80}.")
+
+
+def _check_groups(pipeline: spec.Pipeline, others: set[str]) -> None:
+    known: set[str] = set()
+    for group in pipeline.groups or ():
+        if group.name in known | others:
+            raise DefinitionError(f"'{group.name}' names a group and something else, too.")
+        if group.within is not None and group.within not in known:
+            raise DefinitionError(f"Group '{group.name}' stands within an unknown group.")
+        known.add(group.name)
+    for what, parts in (("Step", pipeline.steps), ("Gate", pipeline.gates)):
+        for part in parts:
+            if part.group and part.group not in known:
+                raise DefinitionError(
+                    f"{what} '{part.name}' stands in the unknown group '{part.group}'."
+                )
 
 
 def _check_nesting(gates: dict[str, spec.Gate]) -> None:

@@ -18,6 +18,7 @@ from waterflow.errors import ArtifactError, UnsupportedFeatureError
 from waterflow.language.context import secret_variable
 from waterflow.provider import Submission
 from waterflow.provider.state import Status
+from waterflow.report import Gathering, page
 from waterflow.testing.language import Language
 
 if TYPE_CHECKING:
@@ -193,6 +194,25 @@ class Contract(Language):
         names = {file.path for file in client.list_artifacts(parent.info.run_id)}
         assert {"spec.json", "graph.svg", "requirements.lock"} <= names
         assert parent.data.metrics["track.curve"] == 0.5
+
+    def test_a_report_tells_the_same_of_a_run_on_every_provider(
+        self, world: World, secret: str
+    ) -> None:
+        run = self._tracked(world)[0]
+        state = world.state(run)
+        run.explain(state)
+        report = Gathering(world.provider, run.id).report(state)
+        assert report.missing == ()
+        assert {one.name: one.status for one in report.steps} == {
+            name: step.status for name, step in state.steps.items()
+        }
+        assert [one.name for one in report.models] == ["conformance"]
+        html = page(report)
+        assert all(f'id="step-{name}"' in html for name in state.steps)
+        assert secret not in html
+        for one in report.logged:
+            curve = [series.points for series in one.series if series.key == "curve"]
+            assert curve in ([], [((0, 0.0), (1, 0.25), (2, 0.5))])
 
     def test_a_model_is_registered_once_and_its_alias_moves_forward(
         self, world: World, secret: str

@@ -50,7 +50,7 @@ def until(condition: Callable[[], _T], what: str, seconds: float = 300.0) -> _T:
     while not (value := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"{what} did not come about within {seconds:g} s")
-        time.sleep(0.02)
+        time.sleep(0.1)
     return value
 
 

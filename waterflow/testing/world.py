@@ -153,7 +153,7 @@ class World:
                 self._finished[run.id] = run.settle(state)
             elif time.monotonic() > until:
                 raise TimeoutError(f"run {run.id} has not ended: {state}")
-            time.sleep(0.05)
+            time.sleep(0.1)
         return self._finished[run.id]
 
     def execution(self, run: Run) -> str:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import posixpath
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LABELS: Final = "waterflow.labels"
 """Tag of an execution's run: step -> what its call was given, as JSON."""
+
+GROUPS: Final = "waterflow.groups"
+GROUP: Final = "waterflow.group"
+"""Tags of an execution's run, step -> the group in which it stands, and of the step's own."""
 
 PARAM_LIMIT: Final = 6000
 """Characters in a parameter's value."""
@@ -25,6 +33,11 @@ MODEL_LIMIT: Final = 256
 
 ALIAS_LIMIT: Final = 255
 """Characters in an alias of a registered model."""
+
+
+def calls(tags: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what the steps' calls were given, and in which groups they stand, by step."""
+    return json.loads(tags.get(LABELS, "{}")), json.loads(tags.get(GROUPS, "{}"))
 
 
 def valid_key(key: str) -> str:

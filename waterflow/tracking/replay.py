@@ -25,7 +25,7 @@ from waterflow.tracking.client import (
 )
 from waterflow.tracking.client import EXECUTION as EXECUTION_TAG
 from waterflow.tracking.locks import locked
-from waterflow.tracking.names import LABELS, valid_key
+from waterflow.tracking.names import GROUP, calls, valid_key
 from waterflow.tracking.sink import METRICS, TAGS, Pending, Sink
 from waterflow.tracking.spool import NESTED
 from waterflow.tracking.waits import short_waits
@@ -97,7 +97,7 @@ class Replayer:
         self._pending: dict[_Key, Pending] = {}
         self._parents: dict[str, str] = {}
         self._who: dict[str, dict[str, str]] = {}
-        self._labels: dict[str, dict[str, str]] = {}
+        self._calls: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         self._known: dict[_Key, str] = {}
         self._newest: tuple[int, int] = (0, 0)
         self._origins: dict[str, dict[_Key, str]] = {}
@@ -158,7 +158,7 @@ class Replayer:
         pending.tags |= {"waterflow.pipeline": str(event.get("pipeline", ""))}
         pending.tags |= _texts(event.get("tags"))
         self._who[execution] = _who(pending.tags)
-        self._labels[execution] = json.loads(pending.tags.get(LABELS, "{}"))
+        self._calls[execution] = calls(pending.tags)
         self._add_params(pending, event.get("parameters"))
         for name, path in (event.get("files") or {}).items():
             pending.files.append((folder / path, name))
@@ -174,7 +174,10 @@ class Replayer:
     def _step_start(self, event: Event, _: Path) -> None:
         pending = self._run(event)
         pending.start = event["time"]
-        if label := self._labels.get(event["execution"], {}).get(event["step"]):
+        labels, groups = self._calls.get(event["execution"], ({}, {}))
+        if group := groups.get(event["step"]):
+            pending.tags[GROUP] = group
+        if label := labels.get(event["step"]):
             # As a tag too: a job that has made its run itself did not know the label.
             pending.name = child_name(label, self._key(event)[2])
             pending.tags[NAME] = pending.name
@@ -342,7 +345,7 @@ class Replayer:
             else:
                 run_id = run.info.run_id
                 self._who.setdefault(execution, _who(run.data.tags))
-                self._labels.setdefault(execution, json.loads(run.data.tags.get(LABELS, "{}")))
+                self._calls.setdefault(execution, calls(run.data.tags))
                 self._known |= self._children(execution)
         self._parents[execution] = pending.run_id = run_id
         return run_id

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gc
+import importlib
 import json
 import os
 import signal
@@ -74,6 +75,7 @@ class Tail:
         self.uri, self.experiment = str(settings["uri"]), str(settings["experiment"])
         self.state = Path(settings["state"])
         self.parent = int(settings.get("parent") or 0)
+        self.closing = str(settings.get("closing") or "")
         self.offsets: dict[str, int] = {JOURNAL: 0}
         self.sent, self.complete = 0, False
         self.error: str | None = None
@@ -113,8 +115,21 @@ class Tail:
         elif event["kind"] == "step.end":
             name = _spool_name(event)
             sent += self._send_spool(name, offsets.pop(name, 0))[1]
+        elif event["kind"] == "run.end" and self.closing:
+            self._add_page(event)
         self._feed(event, self.folder)
         return sent
+
+    def _add_page(self, event: Event) -> None:
+        """Send the page of a run that has ended: its provider knows how it is made.
+
+        The page is an extra: what goes wrong with it costs the run's tracking nothing.
+        """
+        module, _, name = self.closing.partition(":")
+        with contextlib.suppress(Exception):
+            file = getattr(importlib.import_module(module), name)(self.folder)
+            page = {"kind": "artifact", "id": f"{event['id']}/page", "file": file, "path": file}
+            self._feed({**event, **page, "step": None, "attempt": None}, self.folder)
 
     def _send_spool(self, name: str, offset: int, limit: int | None = None) -> tuple[int, int]:
         path, sent = self.folder / name, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec import UNSET
 
@@ -17,7 +17,7 @@ from waterflow.language.parameters import declare
 from waterflow.language.pipeline import Call, Pipeline, register, when
 from waterflow.language.signature import NO_DEFAULT, Argument
 from waterflow.language.step import Step, container
-from waterflow.language.trace import require
+from waterflow.language.trace import current, require
 from waterflow.language.types import Data, Secret
 from waterflow.language.values import located
 from waterflow.packing.script import import_definitions
@@ -62,7 +62,7 @@ def load(path: Path, root: Path) -> YamlPipeline:
     return YamlPipeline(Source(path))
 
 
-class YamlPipeline(Pipeline[...]):
+class YamlPipeline(Pipeline[..., None]):
     """A pipeline that a YAML file defines.
 
     Args:
@@ -95,6 +95,9 @@ class YamlPipeline(Pipeline[...]):
         Raises:
             DefinitionError: An unknown parameter, or a value of another type.
         """
+        trace = current()
+        if trace is not None:
+            return cast("Call", self._nested(trace, None, values))
         return self.with_arguments(values)
 
     @functools.cached_property

@@ -56,8 +56,9 @@ class Server:
             probe.bind((_HOST, 0))
             self._port = int(probe.getsockname()[1])
         command = [
-            sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(self._port),
-            "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1",
+            sys.executable, "-m", "waterflow.tracking.serving",
+            "--host", _HOST, "--port", str(self._port), "--workers", "1",
+            "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
             "--no-serve-artifacts", "--default-artifact-root", artifacts,
         ]  # fmt: skip
         environment = {n: v for n, v in os.environ.items() if not n.startswith("MLFLOW_")} | {

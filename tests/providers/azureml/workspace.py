@@ -18,7 +18,7 @@ def until(condition, what="it", seconds=240.0):
     end = time.monotonic() + seconds
     while not (outcome := condition()):
         assert time.monotonic() < end, f"{what} did not come about within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(0.1)
     return outcome
 
 

@@ -28,7 +28,7 @@ def until(condition, seconds=300.0, what="it"):
     end = time.monotonic() + seconds
     while not (outcome := condition()):
         assert time.monotonic() < end, f"{what} did not come about within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(0.1)
     return outcome
 
 

@@ -84,7 +84,7 @@ class Pipelines:
         end = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < end, "it takes too long"
-            time.sleep(0.02)
+            time.sleep(0.1)
 
 
 def document(*steps: dict[str, Any], parameters: dict[str, Any] | None = None) -> dict[str, Any]:

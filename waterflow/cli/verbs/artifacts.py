@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from waterflow.cli import options
+from waterflow.cli import completions, options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @click.command("artifacts")
-@options.run(required=True)
-@click.argument("name", required=False)
+@options.run(required=False)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=completions.artifacts)
 @click.option(
     "--download",
     "folder",
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 @options.profile
 @options.as_json
 def command(
-    run: str, name: str | None, folder: str | None, profile: str | None, as_json: bool
+    run: str | None, name: str | None, folder: str | None, profile: str | None, as_json: bool
 ) -> None:
-    """List the artifacts of RUN, or only NAME: a step, or STEP.OUTPUT."""
+    """List the artifacts of RUN, or only NAME: a step, or STEP.OUTPUT.
+
+    By default of the latest run; one word that is no run is a NAME of it.
+    """
     from pathlib import Path
 
     from waterflow.cli import output
@@ -38,8 +41,8 @@ def command(
     from waterflow.spec.quantities import show_size
 
     provider = open_here(profile)
-    known = provider.artifacts(run)
-    chosen = [one for one in known if name in (None, one.step, f"{one.step}.{one.output}")]
+    run, name, known = _listed(provider, run, name)
+    chosen = [one for one in known if name in _names(one) or name is None]
     if name is not None and not chosen:
         there = [f"{one.step}.{one.output}" for one in known]
         raise UnknownNameError(
@@ -80,6 +83,32 @@ def command(
             for one in chosen
         ],
     )
+
+
+def _listed(
+    provider: Provider, run: str | None, name: str | None
+) -> tuple[str, str | None, list[Artifact]]:
+    """Return the run that is meant, the name that is meant, and all artifacts of the run."""
+    from waterflow.cli.project import latest
+    from waterflow.errors import UnknownNameError
+
+    if run is None:
+        run = latest(provider).run
+        return run, name, provider.artifacts(run)
+    try:
+        return run, name, provider.artifacts(run)
+    except UnknownNameError:
+        if name is not None:
+            raise
+        newest = next((state.run for state in provider.runs()), None)
+        known = [] if newest is None else provider.artifacts(newest)
+        if newest is None or not any(run in _names(one) for one in known):
+            raise
+        return newest, run, known
+
+
+def _names(artifact: Artifact) -> tuple[str, str]:
+    return artifact.step, f"{artifact.step}.{artifact.output}"
 
 
 def _download(

@@ -8,7 +8,7 @@ import click
 @click.command("completion")
 @click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print the script that completes verbs, options, profiles and run ids in SHELL.
+    """Print the script that completes verbs, options and names of the project in SHELL.
 
     \b
     bash  waterflow completion bash > ~/.local/share/bash-completion/completions/waterflow

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from waterflow.cli import options
+from waterflow.cli import completions, options
 
 if TYPE_CHECKING:
     from waterflow.provider import Provider
     from waterflow.provider.state import RunState
 
-_COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "bright_red")
-
 
 @click.command("logs")
 @options.run(required=False)
-@click.option("--step", metavar="STEP", help="Only this step.")
+@click.option("--step", metavar="STEP", shell_complete=completions.steps, help="Only this step.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("-t", "--times", is_flag=True, help="Begin each line with its time.")
 @options.profile
 @options.as_json
 @click.pass_context
@@ -28,6 +27,7 @@ def command(
     run: str | None,
     step: str | None,
     follow: bool,
+    times: bool,
     profile: str | None,
     as_json: bool,
 ) -> None:
@@ -41,7 +41,7 @@ def command(
     provider = open_here(profile)
     state = provider.status(run) if run else latest(provider)
     try:
-        _print(provider, state, step, follow=follow, as_json=as_json)
+        _print(provider, state, step, follow=follow, times=times, as_json=as_json)
     except KeyboardInterrupt:
         if not provider.status(state.run).status.final:
             look = next_command(provider.root, "waterflow", "status", state.run)
@@ -62,15 +62,22 @@ def command(
 
 
 def _print(
-    provider: Provider, state: RunState, step: str | None, *, follow: bool, as_json: bool
+    provider: Provider,
+    state: RunState,
+    step: str | None,
+    *,
+    follow: bool,
+    times: bool,
+    as_json: bool,
 ) -> None:
-    width = max((len(name) for name in state.steps), default=0)
-    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(state.steps)}
-    for line in provider.logs(state.run, step, follow):
-        if as_json:
-            click.echo(json.dumps({"step": line.step, "text": line.text, "time": line.time}))
-        elif step is not None:
-            click.echo(line.text)
-        else:
-            colour = colours.get(line.step)
-            click.echo(f"{click.style(line.step.ljust(width), fg=colour)}  {line.text}")
+    from waterflow.cli.log_lines import LogLines
+
+    shown = LogLines(state.steps if step is None else (), times=times, live=follow)
+    try:
+        for line in provider.logs(state.run, step, follow):
+            if not as_json:
+                shown.show(line)
+            elif not line.update:
+                click.echo(json.dumps({"step": line.step, "text": line.text, "time": line.time}))
+    finally:
+        shown.close()

@@ -88,10 +88,7 @@ def _show(plan: Plan, permissions: bool) -> None:
     _show_totals(plan)
     if plan.last_run is not None:
         click.echo(f"changes since {plan.last_run}:{'' if plan.changes else ' none'}")
-    for change in plan.changes:
-        sign = {"added": "+", "removed": "-", "changed": "~"}[change.change]
-        fields = f" ({'; '.join(change.fields)})" if change.fields else ""
-        click.echo(f"  {sign} {change.what} {change.name}{fields}")
+    output.show_changes(plan.changes)
     if permissions:
         _show_permissions(plan)
     for problem in plan.problems:

@@ -16,6 +16,7 @@ from waterflow.cli import options
 @options.profile
 @options.submission
 @click.option("--inline", is_flag=True, help="All steps in this process, for a debugger.")
+@click.option("--logs", is_flag=True, help="Show what the steps print, as they print it.")
 @options.as_json
 @click.pass_context
 def command(
@@ -28,6 +29,7 @@ def command(
     resume: str | None,
     inline: bool,
     run_id: str | None,
+    logs: bool,
     as_json: bool,
 ) -> None:
     """Run the pipeline in TARGET and watch it.
@@ -39,6 +41,7 @@ def command(
     waterflow run pipelines/fraud_detection -p trees=300
     """  # noqa: D301 - click's mark for lines to keep
     from waterflow.cli import progress
+    from waterflow.cli.log_view import WithLogs
     from waterflow.cli.outcome import Command, finish
     from waterflow.cli.targets import load
     from waterflow.cli.watch import best_view, stop, watch
@@ -60,7 +63,8 @@ def command(
             root=source.root,
         )
     try:
-        state = watch(run, best_view(run, quiet=as_json))
+        view = WithLogs(run, err=as_json) if logs and not inline else best_view(run, quiet=as_json)
+        state = watch(run, view)
     except KeyboardInterrupt:
         click.echo("Cancelling; waiting for the steps to end.", err=True)
         state = stop(run)

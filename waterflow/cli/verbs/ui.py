@@ -140,8 +140,7 @@ def _server(uri: str, port: int) -> Generator[subprocess.Popen[bytes]]:
     command_line = [
         sys.executable,
         "-m",
-        "mlflow",
-        "server",
+        "waterflow.tracking.serving",
         "--backend-store-uri",
         uri,
         "--host",
