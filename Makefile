@@ -33,16 +33,23 @@ demo: $(READY) ## Run the fraud pipeline end to end, twice: the second time from
 test: $(READY) $(TOOLS)/awscli/.ready test-infra ## Run the tests
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
+# Of a cloud and its provider: what the emulator that the suites of the provider start has recorded.
+define record
+	rm -f .calls
+	WATERFLOW_EMULATOR_CALLS=$(CURDIR)/.calls $(BIN)/pytest -n 3 --dist loadscope \
+	  tests/conformance/test_$(2).py \
+	  $(wildcard $(foreach each,remote doctor,tests/providers/$(2)/test_$(each).py))
+	$(BIN)/python -m tests.infra.record $(1) .calls
+	rm -f .calls
+endef
+
 record-calls: $(READY) ## Write anew what the suites call of the clouds, against which infra's roles are held
 	echo '[]' > tests/infra/recorded_calls.json
 	WATERFLOW_RECORD_CALLS=1 $(BIN)/pytest -n 3 --dist loadscope tests/conformance/test_sagemaker.py \
 	  tests/providers/sagemaker/test_remote.py tests/providers/sagemaker/test_doctor.py
-	rm -f .azure-calls
-	WATERFLOW_EMULATOR_CALLS=$(CURDIR)/.azure-calls $(BIN)/pytest -n 3 --dist loadscope \
-	  tests/conformance/test_azureml.py tests/providers/azureml/test_remote.py
-	$(BIN)/python -m tests.infra.azure_record .azure-calls
-	rm -f .azure-calls
-	git diff --stat tests/infra/recorded_calls.json tests/infra/recorded_azure_calls.json
+	$(call record,azure,azureml)
+	$(call record,gcp,vertex)
+	git diff --stat 'tests/infra/recorded_*.json'
 
 # In an environment of its own: it wants another botocore than boto3 does.
 $(TOOLS)/awscli/.ready: tests/providers/sagemaker/awscli.txt | $(filter $(TOOLS)/%,$(UV))

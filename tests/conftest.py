@@ -16,6 +16,16 @@ __all__ = ["blank_store", "server"]
 # The libraries of all clouds lie in one process: to look through them for garbage takes its time.
 gc.set_threshold(20_000, 20, 20)
 
+# Each test has a project of its own: a helper for each would stay for ten minutes.
+os.environ.setdefault("CI", "true")
+
+
+def pytest_collection_finish():
+    """Leave what all modules have imported out of each search for garbage, and of the last one."""
+    gc.collect()
+    gc.freeze()
+
+
 # How long an example takes says what else the machine does.
 settings.register_profile(
     "untimed",
@@ -37,6 +47,15 @@ def _emulators(tmp_path_factory):
         yield
     hosts = refused.read_text().split() if refused.exists() else []
     assert not hosts, f"{len(hosts)} connections would have left this machine: {sorted(set(hosts))}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _tidy(pytestconfig):
+    """No store keeps its files where the tests start, as MLflow's do that are told no place."""
+    folder = pytestconfig.rootpath / "mlruns"
+    before = folder.exists()
+    yield
+    assert before or not folder.exists(), f"{folder} was made by a test"
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,19 +12,25 @@ from waterflow.cloud.settings import check_steps
 from waterflow.errors import Gathering, UnsupportedFeatureError
 from waterflow.runs import lineage
 from waterflow_kfp import naming, parameters, types
-from waterflow_kfp.planning import KfpPlanning
+from waterflow_kfp.maps import map_tasks
+from waterflow_kfp.planning import KfpPlanning, has_jobs
 from waterflow_kfp.scopes import Scopes
 from waterflow_kfp.tasks import step_task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from waterflow import spec
     from waterflow.cloud.document import Control, Encoding
     from waterflow.project.profile import Profile
-    from waterflow.provider import Build
+    from waterflow.provider import Build, PlannedJob
     from waterflow_kfp.dags import Dag
     from waterflow_kfp.dialect import Dialect
+    from waterflow_kfp.tasks import StepTask
 
 SCHEMA: Final = "2.1.0"
 """The version of the pipeline spec's schema that is written."""
+_EACH: Final = "a job for each item, and one that gathers them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +60,7 @@ class Compiled:
         return {
             "provider": planning.dialect.provider,
             "content": {},
-            "jobs": tuple(planning.dialect.row(build.spec.name, step) for step in build.spec.steps),
+            "jobs": tuple(_row(planning, step) for step in build.spec.steps),
             "pipeline": self.name,
             "tags": self.tags | {"waterflow.native_pipeline": self.name},
             "build": planning.kept,
@@ -104,14 +110,13 @@ def compile_pipeline(build: Build, dialect: Dialect, profile: Profile, reach: Re
     control: dict[str, Control] = {}
     for step in pipeline.steps:
         with errors:
-            task = step_task(planning, scopes, step)
-            native = planning.native[step.name]
-            components[naming.component(native)] = task.component
-            executors[naming.executor(native)] = task.executor
-            if task.control is not None:
-                control[native] = task.control
-            if task.kubernetes:
-                kubernetes[naming.executor(native)] = task.kubernetes
+            for native, task in _tasks(planning, scopes, step).items():
+                components[naming.component(native)] = task.component
+                executors[naming.executor(native)] = task.executor
+                if task.control is not None:
+                    control[native] = task.control
+                if task.kubernetes:
+                    kubernetes[naming.executor(native)] = task.kubernetes
     errors.check()
     _check_order(scopes.root, planning)
     if scopes.imports:
@@ -139,6 +144,18 @@ def compile_pipeline(build: Build, dialect: Dialect, profile: Profile, reach: Re
     return Compiled(
         spec=spec, kubernetes=kubernetes, control=control, planning=planning, name=name, tags=tags
     )
+
+
+def _tasks(planning: KfpPlanning, scopes: Scopes, step: spec.Step) -> Mapping[str, StepTask]:
+    """Add what a step is to its DAG, and return its tasks by name."""
+    if has_jobs(step):
+        return map_tasks(planning, scopes, step)
+    return {planning.native[step.name]: step_task(planning, scopes, step)}
+
+
+def _row(planning: KfpPlanning, step: spec.Step) -> PlannedJob:
+    row = planning.dialect.row(planning.pipeline.name, step)
+    return replace(row, notes=(_EACH, *row.notes)) if has_jobs(step) else row
 
 
 def _check_order(dag: Dag, planning: KfpPlanning) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from waterflow_kfp.naming import component
+from waterflow_kfp.naming import INDEXES, component
 from waterflow_kfp.types import artifact_type
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Flow:
         owner: The DAG in which the task is; the root for a parameter of the pipeline.
         task: The task; None for a parameter of the pipeline.
         key: What it is called there.
+        several: Whether it is a list of artifacts: what the items of a map have made.
     """
 
     kind: Kind
@@ -31,6 +33,7 @@ class Flow:
     owner: Dag
     task: str | None
     key: str
+    several: bool = False
 
     @property
     def channel(self) -> str:
@@ -40,7 +43,8 @@ class Flow:
     def declared(self) -> dict[str, Any]:
         """Return how a component declares it."""
         if self.kind == "artifacts":
-            return artifact_type(self.type)
+            several = {"isArtifactList": True} if self.several else {}
+            return artifact_type(self.type) | several
         return {"parameterType": self.type}
 
 
@@ -110,16 +114,33 @@ class Dag:
                 bind(self.own, flow.kind, flow.channel, bound)
         return {f"componentInput{one}": flow.channel}
 
-    def give(self, name: str, kind: str, *selected: tuple[str, str]) -> Flow:
+    def iterate(self, item: str, indexes: Flow | int) -> None:
+        """Let the DAG run once for each item of a list.
+
+        Args:
+            item: The input parameter that says an item's number.
+            indexes: The numbers of the items, or of how many a definition knows.
+        """
+        items: dict[str, Any] = {"raw": json.dumps(list(range(indexes)))} if isinstance(
+            indexes, int) else {"inputParameter": INDEXES}  # fmt: skip
+        if isinstance(indexes, Flow):
+            assert self.parent is not None  # noqa: S101 - the pipeline itself is no task
+            bind(self.own, "parameters", INDEXES, self.parent.reach(indexes, self.own))
+            self.inputs["parameters"][INDEXES] = indexes.declared()
+        self.own["parameterIterator"] = {"itemInput": item, "items": items}
+        self.inputs["parameters"][item] = {"parameterType": "NUMBER_INTEGER"}
+
+    def give(self, name: str, kind: str, *selected: tuple[str, str], several: bool = False) -> Flow:
         """Let the DAG give an artifact of its tasks, and return that.
 
         Args:
             name: What it is called.
             kind: Its schema.
             selected: The tasks and the keys of which the first that is there is given.
+            several: Whether it is one for each item over which the DAG iterates.
         """
         assert self.parent is not None  # noqa: S101 - the pipeline itself gives nothing
-        flow = Flow("artifacts", kind, self.parent, self.name, name)
+        flow = Flow("artifacts", kind, self.parent, self.name, name, several)
         self.outputs["artifacts"][name] = (
             flow.declared(),
             [{"producerSubtask": task, "outputArtifactKey": key} for task, key in selected],

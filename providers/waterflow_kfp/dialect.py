@@ -48,6 +48,9 @@ class Dialect(ABC):
         secrets: Whether a program in the job reads secrets (`waterflow_secrets.py` of `programs`),
             and not Kubernetes, which sets `WATERFLOW_SECRET_...`.
         programs: The programs that travel with every step, by file name.
+        most_items: Items of a map that can have jobs of their own: a job that gathers them is told
+            where all are in one argument, and Linux lets one hold 128 KiB
+            (https://man7.org/linux/man-pages/man2/execve.2.html).
         program_features: What a container step may ask for that only our runtime, or a field of
             the service's, does: of "secrets" and "timeout".
     """
@@ -62,6 +65,7 @@ class Dialect(ABC):
     retry: InfrastructureRetry | None = None
     secrets: bool = False
     programs: Mapping[str, bytes]
+    most_items: int = 150
     program_features: frozenset[str] = frozenset()
 
     @property

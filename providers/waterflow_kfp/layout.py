@@ -30,6 +30,11 @@ class Place:
     outer: Place | None = None
 
 
+def _part(place: Place) -> tuple[str, str]:
+    """Return the step of a task, and which part of it the task is; "" for all of it."""
+    return naming.part_of(str((place.task.get("taskInfo") or {}).get("name", "")))
+
+
 @dataclass(frozen=True)
 class Source:
     """What an input comes from in the end.
@@ -81,6 +86,10 @@ class Layout:
         """Yield all tasks, each after those that it waits for, and a DAG before its tasks."""
         yield from self._places.values()
 
+    def place(self, name: str) -> Place:
+        """Return a task by its name."""
+        return self._places[name]
+
     def component(self, place: Place) -> Mapping[str, Any]:
         """Return a task's component."""
         return self._components.get(place.task["componentRef"]["name"]) or {}
@@ -96,13 +105,26 @@ class Layout:
         return "triggerPolicy" in place.task
 
     def is_step(self, place: Place) -> bool:
-        """Say whether a task is a step of the spec."""
+        """Say whether a task is a step of the spec, or the one of a step's that has its outputs."""
         executor = self.executor(place)
-        return bool(executor) and "importer" not in executor
+        return bool(executor) and "importer" not in executor and not _part(place)[1]
+
+    @cached_property
+    def _parts(self) -> dict[str, dict[str, Place]]:
+        parts: dict[str, dict[str, Place]] = {}
+        for place in self._places.values():
+            step, part = _part(place)
+            if part:
+                parts.setdefault(step, {})[part] = place
+        return parts
+
+    def parts(self, place: Place) -> Mapping[str, Place]:
+        """Return the other tasks of a step that has a job for each item, by what they do."""
+        return self._parts.get(_part(place)[0], {})
 
     def gate(self, place: Place) -> tuple[str, str, bool | None] | None:
         """Return the gate that a DAG belongs to: native name, gate, and side; None for no gate."""
-        if "dag" not in self.component(place):
+        if "dag" not in self.component(place) or _part(place)[1]:
             return None
         shown = str(place.task["taskInfo"]["name"])
         if not self.is_side(place):
@@ -134,6 +156,9 @@ class Layout:
 
     def needs(self, place: Place) -> Iterator[tuple[str, ...]]:
         """Yield groups of steps: a step makes nothing when of one group all make nothing."""
+        item = self.parts(place).get(naming.ITEM)
+        if item is not None:  # what gathers the items is given what their jobs have made
+            place = item
         several: dict[str, list[str]] = {}
         bound: Mapping[str, Any] = (place.task.get("inputs") or {}).get("artifacts") or {}
         for key, value in bound.items():

@@ -23,6 +23,15 @@ OTHERWISE: Final = "otherwise"
 TASK: Final = 63
 """Characters of a task's name: what a label of Kubernetes and of Google's takes."""
 PIPELINE_NAME: Final = 128
+COUNT: Final = "count"
+ITEMS: Final = "items"
+ITEM: Final = "item"
+"""The tasks of a map with a job for each item, beside the step's own, which gathers: the one that
+counts the list where nobody else does, the one that is iterated, and the job of an item in it."""
+GATHER: Final = "gather"
+"""What the step's own task of such a map does, in the runtime's words."""
+INDEXES: Final = f"{OWN}_indexes"
+"""The parameter with the numbers of a map's items, over which is iterated."""
 IMPORTER: Final = "importer"
 """The one component of all importers: parameter `uri`, artifact `artifact`."""
 
@@ -59,9 +68,34 @@ def side_task(gate: str, *, then: bool) -> str:
     return f"{gate}-{THEN if then else OTHERWISE}"
 
 
+def part_shown(step: str, part: str) -> str:
+    """Return what people are shown of a task that is a part of a step."""
+    return f"{step}: {part}"
+
+
+def part_of(shown: str) -> tuple[str, str]:
+    """Return the step of which a task is a part, and which part; "" where it is a whole step.
+
+    Args:
+        shown: What people are shown of the task; names of steps hold no colon.
+    """
+    step, _, part = shown.rpartition(": ")
+    return (step, part) if step and part in (COUNT, ITEMS, ITEM) else (shown, "")
+
+
+def count(output: str) -> str:
+    """Return the parameter that tells the numbers of the items of an output."""
+    return f"{OWN}_count_{output}"
+
+
 def input_path(name: str) -> str:
     """Return the placeholder for where an input artifact lies."""
     return f"{{{{$.inputs.artifacts['{name}'].path}}}}"
+
+
+EXECUTOR_INPUT: Final = "{{$}}"
+"""The placeholder for all that a task is given, as JSON: of a list of artifacts nothing else tells
+where they are."""
 
 
 def output_path(name: str) -> str:

@@ -10,9 +10,11 @@ from waterflow.cloud.control import programs_digest
 from waterflow.cloud.libraries import Libraries, Pinner
 from waterflow.cloud.naming import value_keys
 from waterflow.cloud.planning import EXECUTION, Planning, entry_name
+from waterflow.runtime.contract import COUNT as RUNTIME_COUNT
 from waterflow.spec.job import step_document
 from waterflow.spec.references import sources
-from waterflow_kfp.naming import TaskNames
+from waterflow_kfp import naming
+from waterflow_kfp.naming import COUNT, ITEM, ITEMS, TaskNames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +38,9 @@ class KfpPlanning(Planning):
     Attributes:
         native: Step -> its task.
         gates: Gate -> its native name.
+        parts: Step that has a job for each item -> its tasks beside its own, by what they do.
+        counted: Step -> outputs whose items it counts, as they are to have jobs: output -> the step
+            with these jobs.
         shown: Step -> what a step of the spec is called here.
     """
 
@@ -66,9 +71,41 @@ class KfpPlanning(Planning):
         self.names = TaskNames()
         self.native = {step.name: self.names.take(step.name) for step in build.spec.steps}
         self.gates = {gate.name: self.names.take(gate.name) for gate in build.spec.gates}
+        self.parts = {
+            step.name: {
+                part: self.names.take(f"{step.name}-{part}") for part in (COUNT, ITEMS, ITEM)
+            }
+            for step in build.spec.steps
+            if has_jobs(step)
+        }
+        self.counted = self._counted()
         self.gate = {gate.name: gate for gate in build.spec.gates}
         self.pinner = Pinner(build, dialect.shipping)
         self._libraries: dict[str, tuple[str, str | None, Libraries]] = {}
+
+    def _counted(self) -> dict[str, dict[str, str]]:
+        """Return which steps themselves tell of how many items their outputs are."""
+        counted: dict[str, dict[str, str]] = {}
+        for name in self.parts:
+            source = self.list_of(self.steps[name])
+            if self.is_counted(source):
+                assert isinstance(source, spec.FromStep)  # noqa: S101 - none else is counted
+                counted.setdefault(source.step, {}).setdefault(source.output, name)
+        return counted
+
+    @staticmethod
+    def list_of(step: spec.Step) -> spec.Source:
+        """Return where a map takes its items from."""
+        assert isinstance(step.run, spec.Function)  # noqa: S101 - only functions are mapped
+        return step.inputs[str(step.run.over)].source
+
+    def is_counted(self, source: spec.Source) -> bool:
+        """Say whether the step that makes a list tells of how many items it is."""
+        return (
+            isinstance(source, spec.FromStep)
+            and source.key is None
+            and isinstance(self.steps[source.step].run, spec.Function)
+        )
 
     @property
     def none(self) -> str:
@@ -104,16 +141,37 @@ class KfpPlanning(Planning):
         """Say whether an earlier result may stand for a step."""
         return step.cache and not isinstance(step.run, spec.Register) and self.is_pinned(step)
 
-    def step_document(self, step: spec.Step) -> dict[str, Any]:
-        """Return a step's STEP.json."""
+    def step_document(self, step: spec.Step, part: str = "") -> dict[str, Any]:
+        """Return the STEP.json of a step, or of one part of it.
+
+        Args:
+            step: The step, as its job has it.
+            part: What the job does of it, in the runtime's words; "" for all of it.
+        """
         reads = bool(step.environment.secrets) and self.dialect.secrets
-        return step_document(
+        document = step_document(
             self.part(step),
             step,
             execution=EXECUTION,
             frames=True,
             secrets_from={"resolver": "waterflow_secrets:read"} if reads else None,
         )
+        if part:
+            document["run"]["part"] = part
+        if part == COUNT:
+            document["values"] = {RUNTIME_COUNT: self._length("", step.name)}
+        elif part == ITEM:
+            document["values"] = {}
+        else:
+            document["values"] |= {
+                naming.count(output): self._length(output, consumer)
+                for output, consumer in self.counted.get(step.name, {}).items()
+            }
+        return document
+
+    def _length(self, output: str, consumer: str) -> dict[str, Any]:
+        """Return how STEP.json says that the length of a list is to be told."""
+        return {"output": output, "counts": consumer, "most": self.dialect.most_items}
 
     @cached_property
     def unsure(self) -> frozenset[str]:
@@ -152,6 +210,12 @@ class KfpPlanning(Planning):
                 break
             shared += 1
         return [chain[shared:] for chain in chains]
+
+
+def has_jobs(step: spec.Step) -> bool:
+    """Say whether a step is a map that has a job for each item."""
+    run = step.run
+    return isinstance(run, spec.Function) and run.over is not None and run.fan_out == "jobs"
 
 
 def _covers(chains: list[list[tuple[str, bool]]]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.cloud.fingerprint import Fingerprint, NativeExpression
 from waterflow.cloud.service import Origin
-from waterflow.cloud.states import NativeRun, NativeStep
+from waterflow.cloud.states import NativeRun, NativeStep, joined
 from waterflow.provider.state import Status
 from waterflow_kfp import naming
 from waterflow_kfp.layout import Layout, Place
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 RESULT: Final = naming.RESULT
+ITEMS: Final = "waterflow_items"
+"""The input artifact of the task that gathers the items of a map."""
 RENEWED: Final = "--at=renewed="
 """The job whose result was lost, as an argument: caches compare those."""
 _PROGRAM: Final = naming.OWN
@@ -83,7 +85,7 @@ def native_runs(spec: Mapping[str, Any], runs: Mapping[str, NativeRun]) -> dict[
             if outcome is not None:
                 result[native] = outcome
             continue
-        run = runs.get(native)
+        run = _whole(native, layout, runs)
         closed = any(
             one is not None and one.status is Status.SKIPPED
             for one in (runs.get(dag) for dag in layout.around(native))
@@ -95,6 +97,21 @@ def native_runs(spec: Mapping[str, Any], runs: Mapping[str, NativeRun]) -> dict[
         elif run is not None:
             result[native] = run
     return result
+
+
+def _whole(native: str, layout: Layout, runs: Mapping[str, NativeRun]) -> NativeRun | None:
+    """Return the run of a step, put together of its tasks' where it has a job for each item."""
+    parts = layout.parts(layout.place(native))
+    if not parts:
+        return runs.get(native)
+    names = [parts[part].name for part in (naming.COUNT, naming.ITEM) if part in parts]
+    begun = [run for name in (*names, native) if (run := runs.get(name)) is not None]
+    if not begun:
+        loop = runs.get(parts[naming.ITEMS].name)
+        return None if loop is None else replace(loop, native=native, job="", kind="")
+    # Between the items' end and what gathers them it is not over.
+    over = begun[-1].native == native or begun[-1].status in (Status.FAILED, Status.CANCELLED)
+    return joined(native, begun, over=over)
 
 
 def _outcome(gate: str, runs: Mapping[str, NativeRun]) -> NativeRun | None:
@@ -155,6 +172,19 @@ _APART: Final = ("executorLabel", "inputDefinitions")
 
 
 def _fingerprint(layout: Layout, place: Place) -> Fingerprint:
+    parts = layout.parts(place)
+    own = _known(layout, place)
+    if parts:
+        # What its items make is told by what they are given.
+        own.part["artifacts"].pop(ITEMS, None)
+        whole = {part: _known(layout, one).part for part, one in parts.items()
+                 if part != naming.ITEMS}  # fmt: skip
+        return Fingerprint({"": own.part, **whole}, own.lifetime)
+    return own
+
+
+def _known(layout: Layout, place: Place) -> Fingerprint:
+    """Return what the cache knows one task by."""
     cached = bool((place.task.get("cachingOptions") or {}).get("enableCache"))
     component = layout.component(place)
     # A parameter's type is its value's, and a value that a number cannot hold travels as text.
@@ -277,7 +307,14 @@ def renewed(spec: Mapping[str, Any], jobs: Mapping[str, str]) -> dict[str, Any]:
         jobs: Task -> the job whose result is gone.
     """
     executors = dict(spec["deploymentSpec"]["executors"])
-    for task, job in jobs.items():
+    layout = Layout(spec)
+    # What an item has made may be gone too: it was kept as long, and beside it.
+    every = {
+        name: job
+        for task, job in jobs.items()
+        for name in (task, *(one.name for one in layout.parts(layout.place(task)).values()))
+    }
+    for task, job in every.items():
         mark = job.rpartition("/")[2]
 
         def marked(container: Mapping[str, Any], mark: str = mark) -> dict[str, Any]:

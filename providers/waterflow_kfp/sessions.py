@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
+from pathlib import Path
 from typing import Any, Final
 
 TIMEOUT: Final = (10, 60)
@@ -73,17 +74,25 @@ def _adapter_class() -> Any:
         ) -> Any:
             host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
             if verify and cert is None and host["scheme"] == "https":
-                pool["ssl_context"] = _context(verify)
+                pool["ssl_context"] = _context(verify, _written(verify))
             return host, pool
 
     return Adapter
 
 
-@functools.cache
-def _context(verify: object) -> ssl.SSLContext:
+@functools.lru_cache(maxsize=8)
+def _context(verify: object, written: float) -> ssl.SSLContext:
     """Return one context for each bundle of certificates: those of two would be trusted by both."""
-    del verify
+    del verify, written
     return _Context(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _written(verify: object) -> float:
+    """Return when a bundle was last written; 0 for the one that comes with requests."""
+    try:
+        return Path(verify).stat().st_mtime if isinstance(verify, str) else 0.0
+    except OSError:
+        return 0.0  # requests says that there is none
 
 
 class _Context(ssl.SSLContext):

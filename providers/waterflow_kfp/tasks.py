@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from waterflow import spec
 from waterflow.cloud.control import LAUNCH, control_digest
 from waterflow.cloud.document import Control
+from waterflow.cloud.libraries import Libraries
 from waterflow.cloud.naming import value_keys
 from waterflow.spec.job import leaves
 from waterflow_kfp import containers, naming, types
@@ -17,6 +18,8 @@ from waterflow_kfp.dags import Dag, Flow, bind
 from waterflow_kfp.scopes import value_kind, value_parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from waterflow_kfp.planning import KfpPlanning
     from waterflow_kfp.scopes import Scopes
 
@@ -97,27 +100,16 @@ def step_task(planning: KfpPlanning, scopes: Scopes, step: spec.Step) -> StepTas
         DefinitionError: A name or a value is none that the service takes.
     """
     native, dag = planning.native[step.name], scopes.of(step.branch)
-    task: dict[str, Any] = {
-        "taskInfo": {"name": step.name},
-        "componentRef": {"name": naming.component(native)},
-        "cachingOptions": {"enableCache": planning.is_cached(step)},
-    }
-    parts = TaskParts(dag, task)
+    parts = TaskParts(dag, task_of(planning, step, native, step.name))
+    task = parts.task
     image, _, _ = planning.image(step)
     container: dict[str, Any] = {"image": image}
     control = None
-    plain = planning.without_static(_without_complete(planning, step))
-    launch = _inputs(planning, scopes, step, plain, parts)
+    plain = as_given(planning, step)
+    launch = take_inputs(planning, scopes, step, plain, parts)
     for before in step.after:
         scopes.wait_for(dag, task, step.name, before)
-    outputs = {
-        name: Flow("artifacts", types.schema("path" if output.raw else output.type), dag, native,
-                   name)
-        for name, output in sorted(step.outputs.items())
-    }  # fmt: skip
-    for flow in outputs.values():
-        parts.give(flow)
-        scopes.gives(step.name, flow)
+    give_outputs(scopes, step, parts, native)
     if isinstance(step.run, spec.Container):
         words = containers.command(planning, plain, step.run, parts.artifacts, parts.parameters)
         container |= {"command": words[:3], "args": words[3:]}
@@ -127,11 +119,63 @@ def step_task(planning: KfpPlanning, scopes: Scopes, step: spec.Step) -> StepTas
         if step.retry.retries:
             task["retryPolicy"] = _own_retry(step.retry)
     else:
-        control = _launched(planning, scopes, plain, parts, launch, container)
-        retry = planning.dialect.retry
-        if retry is not None:
-            task["retryPolicy"] = _retry(retry.count, retry.delay, retry.factor, retry.longest)
-    dag.tasks[native] = task
+        job = with_values(planning, scopes, step, parts, Job(inputs=launch))
+        control = launched(planning, scopes, plain, parts, job, container)
+    return finished(planning, step, native, parts, container, control)
+
+
+def task_of(planning: KfpPlanning, step: spec.Step, native: str, shown: str) -> dict[str, Any]:
+    """Return a task of a step, to which nothing is bound yet.
+
+    Args:
+        planning: The pipeline.
+        step: The step.
+        native: The task's name.
+        shown: What people are shown of it.
+    """
+    return {
+        "taskInfo": {"name": shown},
+        "componentRef": {"name": naming.component(native)},
+        "cachingOptions": {"enableCache": planning.is_cached(step)},
+    }
+
+
+def as_given(planning: KfpPlanning, step: spec.Step) -> spec.Step:
+    """Return a step as its job has it: what no run changes is constant."""
+    return planning.without_static(_without_complete(planning, step))
+
+
+def give_outputs(scopes: Scopes, step: spec.Step, parts: TaskParts, native: str) -> None:
+    """Let a task give the outputs of its step."""
+    for name, output in sorted(step.outputs.items()):
+        kind = types.schema("path" if output.raw else output.type)
+        flow = Flow("artifacts", kind, parts.dag, native, name)
+        parts.give(flow)
+        scopes.gives(step.name, flow)
+
+
+def finished(
+    planning: KfpPlanning,
+    step: spec.Step,
+    native: str,
+    parts: TaskParts,
+    container: dict[str, Any],
+    control: Control | None,
+) -> StepTask:
+    """Add a task to its DAG, and return it.
+
+    Args:
+        planning: The pipeline.
+        step: The step, with what this job of it asks for.
+        native: The task's name.
+        parts: What it is given and gives.
+        container: Its container.
+        control: What its jobs are given besides their inputs; None for a program.
+    """
+    retry = planning.dialect.retry
+    if control is not None and retry is not None:
+        parts.task["retryPolicy"] = _retry(retry.count, retry.delay, retry.factor, retry.longest)
+    parts.dag.tasks[native] = parts.task
     parts.component["executorLabel"] = naming.executor(native)
     return StepTask(
         parts.component,
@@ -169,7 +213,7 @@ def _without_complete(planning: KfpPlanning, step: spec.Step) -> spec.Step:
     return msgspec.structs.replace(step, inputs={**step.inputs, **inputs}) if inputs else step
 
 
-def _inputs(
+def take_inputs(
     planning: KfpPlanning, scopes: Scopes, step: spec.Step, plain: spec.Step, parts: TaskParts
 ) -> dict[str, dict[str, Any]]:
     """Add a step's inputs; return how launch.json says its artifacts and outside data.
@@ -231,32 +275,66 @@ def _artifact(
 # --- a step that our launcher starts ------------------------------------------------------------
 
 
-def _launched(
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a job does of a step that our launcher starts.
+
+    Attributes:
+        inputs: How launch.json says its artifacts and outside data.
+        results: Output parameter -> the value that the place writes to it, and in which form.
+        files: Output parameter -> the placeholder for its file.
+        values: Value, as the runtime tells it -> its key; the step's own where nothing is said.
+        part: What it does of a map, in the runtime's words; "" for all of the step.
+        words: Arguments for its part.
+    """
+
+    inputs: dict[str, dict[str, Any]]
+    results: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    part: str = ""
+    words: tuple[str, ...] = ()
+
+
+def launched(
     planning: KfpPlanning,
     scopes: Scopes,
     step: spec.Step,
     parts: TaskParts,
-    inputs: dict[str, dict[str, Any]],
+    job: Job,
     container: dict[str, Any],
 ) -> Control:
-    """Make the container of a step that our launcher starts."""
+    """Make the container of a job that our launcher starts.
+
+    Args:
+        planning: The pipeline.
+        scopes: The DAGs.
+        step: The step, as the job has it.
+        parts: Its task.
+        job: What it does.
+        container: What there is of its container: the image.
+    """
     dialect = planning.dialect
     _, python, libraries = planning.image(step)
-    results, files = _values(planning, scopes, step, parts)
+    if job.part == naming.GATHER:
+        libraries = Libraries()  # it moves files, and reads none that a library has written
+    inputs = job.inputs
     mounts = {entry["from"]: entry["from"] for entry in inputs.values() if "from" in entry}
     launch: dict[str, Any] = {
         "version": 1,
         **planning.launch(step, python, libraries, inputs, mounts),
+        "values": dict(job.values),
         "depth": dialect.depth,
         "marks": dialect.retry is not None,
-        "results": results,
+        "results": {name: dict(one) for name, one in job.results.items()},
         **dialect.launch(step),
     }
     planning.mlflow.add_to(launch, planning.build, step)
-    document = planning.step_document(step)
+    document = planning.step_document(step, job.part)
     digest = control_digest(launch, document, planning.build.code(step.name), planning.programs)
+    shown = naming.part_shown(step.name, job.part) if job.part else step.name
     control = _brought(planning, scopes, parts, naming.CONTROL, f"control/{digest}",
-                       f"control-{step.name}")  # fmt: skip
+                       f"control-{shown}")  # fmt: skip
     words = [f"{control}/{LAUNCH}"]
     if dialect.path(dialect.base) is None:
         # The cache of a service need not look at what an artifact is, but at arguments it does.
@@ -269,16 +347,20 @@ def _launched(
         checkpoint = dialect.path(planning.uri(f"checkpoints/{digest}"))
         if checkpoint is not None:
             words.append(f"--at=checkpoint={checkpoint}")
-    result = Flow("artifacts", types.ARTIFACT, parts.dag, None, naming.RESULT)
-    words.append(f"--at=result={parts.give(result)}")
-    words += [f"--at=out.{name}={naming.output_path(name)}" for name in sorted(step.outputs)]
+    result = parts.give(Flow("artifacts", types.ARTIFACT, parts.dag, None, naming.RESULT))
+    words.append(f"--at=result={result}")
+    # What an item has made is one artifact, so that one list of them is all there is to gather.
+    words += [f"--at=out.{name}={result}/{name}" if job.part == naming.ITEM
+              else f"--at=out.{name}={naming.output_path(name)}"
+              for name in sorted(step.outputs)]  # fmt: skip
     words += [f"--at=in.{key}={naming.input_path(key)}" for key in parts.artifacts.values()]
-    words += [f"--at=value.{name}={file}" for name, file in files.items()]
+    words += [f"--at=value.{name}={file}" for name, file in job.files.items()]
     if isinstance(step.run, spec.Register):
         started = parts.constant(naming.STARTED, "{{$.pipeline_job_create_time_utc}}")
         words.append(f"--at=started={started}")
     words += [_parameter(planning, parts, name, source) for name, source in leaves(step)
               if isinstance(source, spec.FromParameter) and name in parts.parameters]  # fmt: skip
+    words += job.words
     # What Python would write beside its programs is nobody's.
     brought = control.startswith("{{$")
     container["command"] = ["python3", "-B", *([] if brought else words[:1])]
@@ -302,18 +384,29 @@ def _brought(
     return path if path is not None else parts.take(key, scopes.imported(shown, address))
 
 
-def _values(
-    planning: KfpPlanning, scopes: Scopes, step: spec.Step, parts: TaskParts
-) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
-    """Add the output parameters that conditions read.
+def with_values(
+    planning: KfpPlanning, scopes: Scopes, step: spec.Step, parts: TaskParts, job: Job
+) -> Job:
+    """Return a job that also tells what conditions and maps read of its step.
 
-    Returns:
-        How the place writes each, and where to.
+    Args:
+        planning: The pipeline.
+        scopes: The DAGs.
+        step: The step.
+        parts: Its task, which is given the output parameters.
+        job: What else it does.
     """
     results: dict[str, dict[str, str]] = {}
     files: dict[str, str] = {}
-    native = planning.native[step.name]
-    for name, key in planning.keys(step.name).items():
+    values = dict(planning.keys(step.name))
+
+    def give(parameter: str, native_kind: str, key: str, form: str) -> None:
+        flow = Flow("parameters", native_kind, parts.dag, planning.native[step.name], parameter)
+        files[parameter] = parts.give(flow)
+        scopes.gives(step.name, flow)
+        results[parameter] = {"value": key, "form": form}
+
+    for name, key in values.items():
         output, dot, entry = name.partition(".")
         kind = value_kind(planning, spec.FromStep(step.name, output, entry if dot else None))
         kinds = [types.PLAIN[kind]] if kind != "any" else ["STRING", "STRING", "NUMBER_DOUBLE"]
@@ -321,8 +414,8 @@ def _values(
         for parameter, native_kind, form in zip(
             value_parameters(key, kind), kinds, forms, strict=True
         ):
-            flow = Flow("parameters", native_kind, parts.dag, native, parameter)
-            files[parameter] = parts.give(flow)
-            scopes.gives(step.name, flow)
-            results[parameter] = {"value": key, "form": form}
-    return results, files
+            give(parameter, native_kind, key, form)
+    for output in planning.counted.get(step.name, ()):
+        key = values[naming.count(output)] = naming.count(output)
+        give(key, "LIST", key, "indexes")
+    return replace(job, results=results, files=files, values=values)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +34,12 @@ STRATEGIES: Final = frozenset(
         "ALL_UPSTREAM_TASKS_COMPLETED",
     }
 )  # fmt: skip
+_LEGACY: Final = {"INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE", "STRING": "STRING"}
+"""Types of parameters as the first specs say them, with `type`."""
 _ANY: Final = "system.Artifact"
+_NUMBERS: Final = frozenset({"NUMBER_DOUBLE", "NUMBER_INTEGER"})
+_TAKEN: Final = frozenset({("TASK_FINAL_STATUS", "STRUCT")})
+"""Types of parameters that are given to others, beside numbers."""
 _PLACEHOLDER: Final = re.compile(
     r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\[(?:'|\\?\")(.+?)(?:'|\\?\")\]"
 )
@@ -103,7 +109,7 @@ class _Validator:
 
     def _declared(self, name: str, definitions: Part) -> Iterator[str]:
         for key, entry in (definitions.get("parameters") or {}).items():
-            kind = entry.get("parameterType")
+            kind = entry.get("parameterType") or _LEGACY.get(str(entry.get("type")))
             if kind not in PARAMETERS:
                 yield f"component '{name}', parameter '{key}' has type {kind!r}"
             elif "defaultValue" in entry and not _fits(kind, entry["defaultValue"]):
@@ -129,8 +135,26 @@ class _Validator:
                 yield f"component '{name}' imports parameter '{key}', which it has not"
         for where, kind, key in sorted(set(_PLACEHOLDER.findall(json.dumps(executor)))):
             declared = (component.get(f"{where[:-1]}Definitions") or {}).get(kind) or {}
-            if key not in declared:
+            if key not in declared and not (where == "inputs" and self._is_bound(name, kind, key)):
                 yield f"component '{name}' fills in {where}.{kind}['{key}'], which it has not"
+
+    def _is_bound(self, component: str, kind: str, key: str) -> bool:
+        """Say whether all tasks of a component are given an input that it does not declare.
+
+        kfp's own compiler writes so what a task's settings, such as its machine, take of a run.
+        """
+        tasks = self._tasks_of.get(component, ())
+        return bool(tasks) and all(
+            key in ((task.get("inputs") or {}).get(kind) or {}) for task in tasks
+        )
+
+    @cached_property
+    def _tasks_of(self) -> dict[str, list[Part]]:
+        tasks: dict[str, list[Part]] = {}
+        for component in (self._spec.get("root") or {}, *self._components.values()):
+            for task in ((component.get("dag") or {}).get("tasks") or {}).values():
+                tasks.setdefault(_reference(task), []).append(task)
+        return tasks
 
     # --- DAGs -----------------------------------------------------------------------------------
 
@@ -165,15 +189,28 @@ class _Validator:
             declared: Part = (component.get("inputDefinitions") or {}).get(kind) or {}
             bound: Part = (task.get("inputs") or {}).get(kind) or {}
             for key in bound:
-                if key not in declared:
-                    yield f"input '{key}' is none of its component's"
+                if key in declared or self._is_filled_in(component, task, kind, key):
+                    entry = declared.get(key) or {}
+                    yield from self._binding(outer, tasks, kind, key, bound[key], entry)
                 else:
-                    yield from self._binding(outer, tasks, kind, key, bound[key], declared[key])
+                    yield f"input '{key}' is none of its component's"
             for key, entry in declared.items():
                 optional = entry.get("isOptional") or "defaultValue" in entry
                 if key not in bound and not optional and key not in iterated:
                     yield f"input '{key}' is bound to nothing"
         yield from self._policies(component, task)
+
+    def _is_filled_in(self, component: Part, task: Part, kind: str, key: str) -> bool:
+        """Say whether a placeholder stands for an input, in a constant or the executor, or is one.
+
+        kfp's own compiler writes so a text that is put together of others, and a task's settings.
+        """
+        bound: Part = ((task.get("inputs") or {}).get(kind) or {}).get(key) or {}
+        if "{{$" in str((bound.get("runtimeValue") or {}).get("constant")):
+            return True
+        executor = self._executors.get(str(component.get("executorLabel"))) or {}
+        written = json.dumps([(task.get("inputs") or {}).get("parameters") or {}, executor])
+        return ("inputs", kind, key) in _PLACEHOLDER.findall(written)
 
     def _binding(
         self, outer: Part, tasks: Part, kind: str, key: str, bound: Part, declared: Part
@@ -202,7 +239,7 @@ class _Validator:
             if kind == "parameters":
                 yield from _constant(key, bound, declared)
             return
-        if "parameterExpressionSelector" not in bound:
+        if declared and "parameterExpressionSelector" not in bound:
             yield from _mismatch(kind, key, source, declared)
 
     def _given(self, task: Part, kind: str, name: str) -> Part | None:
@@ -324,9 +361,8 @@ def _constant(key: str, bound: Part, declared: Part) -> Iterator[str]:
 
 def _mismatch(kind: str, key: str, source: Part, declared: Part) -> Iterator[str]:
     if kind == "parameters":
-        one, other = source.get("parameterType"), declared.get("parameterType")
-        numbers = {"NUMBER_DOUBLE", "NUMBER_INTEGER"}
-        if one != other and not {one, other} <= numbers:
+        one, other = _type(source), _type(declared)
+        if one != other and not {one, other} <= _NUMBERS and (one, other) not in _TAKEN:
             yield f"input '{key}' is {other}, and is given {one}"
         return
     one = (source.get("artifactType") or {}).get("schemaTitle", _ANY)
@@ -335,6 +371,10 @@ def _mismatch(kind: str, key: str, source: Part, declared: Part) -> Iterator[str
         yield f"input '{key}' is {other}, and is given {one}"
     if bool(source.get("isArtifactList")) != bool(declared.get("isArtifactList")):
         yield f"input '{key}' is one artifact, and is given a list, or the other way round"
+
+
+def _type(declared: Part) -> str | None:
+    return declared.get("parameterType") or _LEGACY.get(str(declared.get("type")))
 
 
 def _fits(kind: str, value: object) -> bool:

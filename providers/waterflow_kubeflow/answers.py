@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.cloud.states import NativeRun, milliseconds
+from waterflow.cloud.states import NativeRun, joined, milliseconds
 from waterflow.provider.state import Status
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ class Nodes:
         details: Mapping[str, Any] = run.get("run_details") or {}
         listed: list[Mapping[str, Any]] = details.get("task_details") or []
         self._by_pod = {str(one.get("pod_name")): one for one in listed}
-        self._by_name: dict[str, Mapping[str, Any]] = {}
+        self._by_name: dict[str, list[Mapping[str, Any]]] = {}
         for one in listed:
-            self._by_name.setdefault(str(one.get("display_name")), one)
+            self._by_name.setdefault(str(one.get("display_name")), []).append(one)
         self._stopped = next(
             (
                 moment(one.get("update_time"))
@@ -77,14 +78,25 @@ class Nodes:
     def runs(self, names: Iterator[str] | list[str]) -> dict[str, TaskRun]:
         """Return those of tasks that were begun, or that a condition has passed over.
 
+        One that is iterated is there as one, made of all.
+
         Args:
             names: The tasks.
         """
-        runs = {name: self._run(name) for name in names}
-        return {name: run for name, run in runs.items() if run is not None}
+        runs: dict[str, TaskRun] = {}
+        for name in names:
+            nodes = self._by_name.get(name, [])
+            drivers = self._by_name.get(f"{name}{DRIVER}", [])
+            # A node comes after its driver, which nothing but their order tells.
+            pairs = zip_longest(nodes, drivers)
+            own = [run for one in pairs if (run := self._run(name, *one)) is not None]
+            if own:
+                runs[name] = own[0] if len(own) == 1 else joined(name, own)
+        return runs
 
-    def _run(self, name: str) -> TaskRun | None:
-        node, driver = self._by_name.get(name), self._by_name.get(f"{name}{DRIVER}")
+    def _run(
+        self, name: str, node: Mapping[str, Any] | None, driver: Mapping[str, Any] | None
+    ) -> TaskRun | None:
         if driver is not None and driver.get("state") == "SKIPPED":
             return None  # what it waits for has failed
         if node is None:

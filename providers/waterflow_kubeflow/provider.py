@@ -48,6 +48,7 @@ class KubeflowProvider(CloudProvider[KubeflowSettings]):
         }
         return Capabilities(
             containers=True,
+            map_jobs=True,
             gpu=True,
             instances=1,
             spot=False,

@@ -6,24 +6,58 @@ held until this process ends.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from waterflow_local import forkserver
+
+if TYPE_CHECKING:
+    from waterflow.warm.asking import Helper
+    from waterflow_local.forkserver import Server
 
 
 def main() -> None:
     """Run the run whose folder is the first argument."""
-    server = forkserver.start()
+    place = Path(sys.argv[1])
+    helper = _helper(place)
+    server = (helper and _borrowed(place, helper)) or forkserver.start()
     from waterflow_local import runner
     from waterflow_local.folders import RunFolder, State, write_json
 
-    folder = RunFolder(Path(sys.argv[1]))
+    folder = RunFolder(place)
     write_json(folder.process, {"pid": os.getpid()})
     attached = int(sys.argv[2]) if len(sys.argv) > 2 else None
-    state = State(folder.folder.parent.parent)
-    runner.run(folder, state, runner.fork_servers(folder, server), attached)
+    launch = runner.fork_servers(folder, server, helper)
+    runner.run(folder, State(folder.state), launch, attached, helper)
+
+
+def _helper(place: Path) -> Helper | None:
+    """Return the project's helper, if it is to have one."""
+    settings = _read(place / "submission.json")["settings"]
+    if not settings.get("warm") or not settings["fork"]:
+        return None
+    from waterflow.warm import asking
+
+    environment = forkserver.environment(asking.environment(os.environ))
+    return asking.helper(place.parent.parent, settings["warm"], os.environ, environment)
+
+
+def _borrowed(place: Path, helper: Helper) -> Server | None:
+    """Return a fork server for the user's steps that the helper forks."""
+    from waterflow_local import holding
+    from waterflow_local.paths import project_folders
+
+    root = Path(_read(place / "submission.json")["root"])
+    modules = _read(place / "document.json")["servers"]["steps"]["modules"]
+    return forkserver.borrow(helper, "steps", holding.steps(modules, project_folders(root)))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    # Plainly: what reads it as what it is takes longer to import than the file to read.
+    return json.loads(file.read_bytes())
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ class Client:
             reader = self._readers[run_id] = Reader(folder)
         state = reader.refresh()
         if state.status.final:
-            state.sending = Lock(folder.lock).held()
+            state.sending = Lock(folder.sending).held()
             state.unsent = unsent(folder)
         return state
 

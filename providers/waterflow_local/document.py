@@ -149,6 +149,7 @@ class RunSettings(Struct, frozen=True):
         send: When MLflow gets the run: "now" or "later".
         tracking_patience: Seconds without progress after which the run's end waits no longer for
             tracking.
+        warm: Seconds without a run after which the project's helper ends; 0 for none.
     """
 
     fork: bool
@@ -156,6 +157,7 @@ class RunSettings(Struct, frozen=True):
     images: dict[str, str]
     send: str
     tracking_patience: float
+    warm: float = 0.0
 
 
 class Tracking(Struct, frozen=True):

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from waterflow.tracking.writer import LOCK
+
 
 @dataclass(frozen=True)
 class State:
@@ -76,6 +78,11 @@ class RunFolder:
         return self.folder.name
 
     @property
+    def state(self) -> Path:
+        """The project's state folder."""
+        return self.folder.parent.parent
+
+    @property
     def document(self) -> Path:
         """The compiled document."""
         return self.folder / "document.json"
@@ -94,6 +101,11 @@ class RunFolder:
     def lock(self) -> Path:
         """Held by whoever runs the run, for as long as that lives."""
         return self.folder / "runner.lock"
+
+    @property
+    def sending(self) -> Path:
+        """The lock of whoever sends the run to MLflow."""
+        return self.folder / LOCK
 
     @property
     def runner_log(self) -> Path:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import FrameType
 
-_OWN: Final = (
+OWN: Final = (
     "waterflow.language.pipeline", "waterflow.artifacts.plain", "waterflow.artifacts.tables",
     "waterflow.artifacts.models", "waterflow.artifacts.files", "waterflow.runtime.fan",
 )  # fmt: skip
@@ -125,7 +125,7 @@ class Launcher:
         with lean.hidden(request["without"]):
             _import(request["modules"])
         _settle()
-        self.may_fork = request["fork"] and _threads() == 1
+        self.may_fork = request["fork"] and threads_alive() == 1
         self._answer({"preloaded": True})
 
     def _launch(self, request: dict[str, Any]) -> None:
@@ -293,7 +293,7 @@ def _nothing(_signal: int, _frame: FrameType | None) -> None:
     """Take SIGCHLD, so that it wakes the server."""
 
 
-def _threads() -> int:
+def threads_alive() -> int:
     """Return how many threads this process has; a fork keeps just one of them."""
     try:
         return len(list(Path("/proc/self/task").iterdir()))
@@ -323,14 +323,19 @@ def _redirect(log: str) -> None:
         )
 
 
+def run(connection: socket.socket) -> None:
+    """Serve a runner at the other end of a socket, until it has gone."""
+    reaping.adopt()
+    _import(OWN)  # before it is asked to: the runner still imports what it needs itself
+    _settle()
+    Launcher(connection).serve()
+
+
 def main() -> None:
     """Serve on the socket whose descriptor is the first argument; the second is for nice."""
     os.nice(int(sys.argv[2]))
-    reaping.adopt()
-    _import(_OWN)  # before it is asked to: the runner still imports what it needs itself
-    _settle()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        Launcher(connection).serve()
+        run(connection)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@ def drop(folders: Collection[str]) -> None:
     sys.path_importer_cache.clear()
 
 
+def is_editable(folder: str) -> bool:
+    """Say whether modules of a folder are imported by an editable install's finder."""
+    return any(_editable(finder, [folder]) for finder in sys.meta_path)
+
+
 def _editable(finder: Any, folders: Collection[str]) -> bool:
     """Say whether a finder is that of an editable install (setuptools) of one of the folders."""
     module = sys.modules.get(getattr(finder, "__module__", ""))

@@ -7,13 +7,14 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow.runtime import execute
 from waterflow.runtime.contract import TIMED_OUT
-from waterflow_local import following
+from waterflow_local import following, forkserver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from waterflow_local.forkserver import Server
 
 _DIED: Final = 128 + signal.SIGKILL
+_BORROWED: Final = 60.0
+"""Seconds in which the helper's fork is to be ready; importing for the first time is in it."""
 
 
 class Launch(Protocol):
@@ -72,38 +75,82 @@ class Forked:
         self._stopping = False
         self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
+        self._needed = asyncio.Event()
 
     async def open(self) -> None:
         """Connect to the server."""
-        reader, self._writer = await asyncio.open_unix_connection(
-            sock=self._server.connection, limit=1 << 22
-        )
+        reader = await self._connect(self._server)
         self._listener = asyncio.create_task(self._listen(reader))
+
+    async def _connect(self, server: Server) -> asyncio.StreamReader:
+        if self._writer is not None:
+            self._writer.close()
+        self._server = server
+        reader, self._writer = await asyncio.open_unix_connection(
+            sock=server.connection, limit=1 << 22
+        )
+        return reader
 
     def preload(self) -> asyncio.Future[None]:
         """Let the server import its libraries, once, and return what is done when it has."""
         if self._preloaded is None:
             self._preloaded = asyncio.get_running_loop().create_future()
-            self._send(
-                {
-                    "do": "preload",
-                    "fork": self._fork,
-                    "folders": self._folders,
-                    "modules": self._preload.modules,
-                    "without": self._preload.without,
-                }
-            )
+            self._ask_to_preload()
+            if self._server.process is None:
+                loop = asyncio.get_running_loop()
+                self._patience = loop.call_later(_BORROWED, self._give_up)
+            self._needed.set()
         return self._preloaded
+
+    def _give_up(self) -> None:
+        """Hear no more of the helper: `_listen` goes on without."""
+        with contextlib.suppress(OSError):
+            self._server.connection.shutdown(socket.SHUT_RDWR)
+
+    def _ask_to_preload(self) -> None:
+        self._send(
+            {
+                "do": "preload",
+                "fork": self._fork,
+                "folders": self._folders,
+                "modules": self._preload.modules,
+                "without": self._preload.without,
+            }
+        )
 
     def _send(self, request: dict[str, Any]) -> None:
         if self._writer is not None:
             self._writer.write(json.dumps(request).encode() + b"\n")
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            with contextlib.suppress(ConnectionError):
+                await self._hear(reader)
+            if self._server.process is not None or self._ready or self._stopping:
+                break
+            # The helper is gone, or what it holds is no longer so: this run does without.
+            await self._needed.wait()
+            reader = await self._connect(forkserver.start(self._server.nice))
+            self._ask_to_preload()
+        for job in self._jobs.values():  # the server was killed, and its children with it
+            if not job.done():
+                job.set_result(_DIED)
+        self._jobs.clear()
+        if self._preloaded is not None and not self._preloaded.done():
+            self._preloaded.set_result(None)
+
+    @property
+    def _ready(self) -> bool:
+        return self._preloaded is not None and self._preloaded.done()
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             answer = json.loads(line)
             if "preloaded" in answer and self._preloaded is not None:
                 self._preloaded.set_result(None)
+                if self._patience is not None:
+                    self._patience.cancel()
             if "ended" in answer:
                 self._over.add(answer["job"])
             if "code" in answer:
@@ -111,12 +158,6 @@ class Forked:
                 job = self._jobs.pop(answer["job"], None)
                 if job is not None and not job.done():
                     job.set_result(answer["code"])
-        for job in self._jobs.values():  # the server was killed, and its children with it
-            if not job.done():
-                job.set_result(_DIED)
-        self._jobs.clear()
-        if self._preloaded is not None and not self._preloaded.done():
-            self._preloaded.set_result(None)
 
     async def run(self, request: dict[str, Any], timeout: float | None) -> int:
         """Run one attempt and return its exit code; 124 when it took longer than it may."""
@@ -154,18 +195,21 @@ class Forked:
 
     def _end_idle(self) -> None:
         """End a server that has launched nothing: it may be importing, and hears nothing then."""
-        if self._count == 0:
+        if self._count == 0 and self._server.process is not None:
             self._server.process.kill()
 
     async def close(self) -> None:
         """End the server."""
         self._end_idle()
+        if self._patience is not None:
+            self._patience.cancel()
         if self._listener is not None:
             self._listener.cancel()
         if self._writer is not None:
             self._writer.close()
         self._server.connection.close()
-        await asyncio.to_thread(self._server.process.wait)
+        if self._server.process is not None:
+            await asyncio.to_thread(self._server.process.wait)
 
 
 class Servers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from msgspec import Struct, field
@@ -24,6 +25,8 @@ class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):
         start: How a step's process starts: "fork" from a warm server, "spawn" anew, or "auto".
         grace: Seconds that a step has to end by itself when it is stopped.
         send: When MLflow gets a run: "now", beside its steps, or "later", by `waterflow sync`.
+        warm: How long the project's helper, which keeps libraries imported, outlives the last run,
+            such as "10m"; 0 for no helper.
     """
 
     cpu: float | None = None
@@ -34,6 +37,7 @@ class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):
     start: Literal["auto", "fork", "spawn"] = "auto"
     grace: float = 10.0
     send: Literal["now", "later"] = "now"
+    warm: str | float = "10m"
 
     def __post_init__(self) -> None:
         # msgspec makes a ConfigurationError with the profile's name of what is raised here.
@@ -46,5 +50,16 @@ class LocalSettings(Struct, forbid_unknown_fields=True, frozen=True):
                 raise ValueError(
                     f'memory = "{self.memory}" is not a size above 0, such as "16GiB"'
                 ) from None
+        try:
+            _ = self.warm_seconds
+        except DefinitionError:
+            raise ValueError(
+                f'warm = {json.dumps(self.warm)} is no duration, such as "10m"; 0 for no helper'
+            ) from None
         if not 0 <= self.grace < float("inf"):
             raise ValueError(f"grace = {self.grace:g} is not a number of seconds from 0 up")
+
+    @property
+    def warm_seconds(self) -> float:
+        """How long the helper outlives the last run, in seconds; 0 for none."""
+        return 0.0 if self.warm in (0, "0") else resources.parse_duration(self.warm, "warm")

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import subprocess
-import sys
 import time
 import traceback
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from waterflow.errors import LocalStorageError, WaterflowError
 from waterflow.runs.why import NO_CACHE
 from waterflow.runtime import contract
-from waterflow_local import forkserver, log_times
+from waterflow_local import forkserver, holding, log_times
 from waterflow_local.attempt import Attempt, StepRun
 from waterflow_local.compiler import REGISTRY, STEPS
 from waterflow_local.decisions import Decisions, Known, Outcome, why_it_runs
@@ -24,20 +22,15 @@ from waterflow_local.document import read_document, read_submitted
 from waterflow_local.folders import Lock, RunFolder, State, write_json
 from waterflow_local.journal import Journal, finished
 from waterflow_local.paths import project_folders
-from waterflow_local.processes import Forked, Launch, Servers
+from waterflow_local.processes import Forked, Inline, Launch, Servers
+from waterflow_local.sending import Sending
 from waterflow_local.slots import Slots
 from waterflow_local.store import Result, Store
 
 if TYPE_CHECKING:
+    from waterflow.warm.asking import Helper
     from waterflow_local.document import LocalJob, Preload
     from waterflow_local.forkserver import Server
-
-
-_STARTING: Final = 6
-"""How much more patience the writer has before its first word: MLflow takes seconds to import."""
-
-_LATER: Final = 5
-"""How far the registry's server steps back: the user's steps come first."""
 
 
 class StepFailedError(Exception):
@@ -368,49 +361,56 @@ def _record(result: Result) -> dict[str, Any]:
     }
 
 
-def fork_servers(folder: RunFolder, server: Server) -> Launch:
+def fork_servers(folder: RunFolder, server: Server, helper: Helper | None) -> Launch:
     """Return how a run's attempts are started by fork servers.
 
     Args:
         folder: The run's folder.
         server: A server that was started already, for the user's steps.
+        helper: The project's helper, where there is one.
     """
     submitted = read_submitted(folder)
     folders = project_folders(Path(submitted.root))
     settings = submitted.settings
 
     def forked(name: str, preload: Preload) -> Forked:
-        started = server if name == STEPS else forkserver.start(_LATER)
+        started = server if name == STEPS else registry(preload)
         return Forked(started, preload, folders, settings.fork, settings.grace)
+
+    def registry(preload: Preload) -> Server:
+        if helper is not None and settings.fork:
+            uri = submitted.tracking.uri
+            held = holding.registry(preload.modules, preload.without, folders, uri, folder.state)
+            borrowed = forkserver.borrow(helper, REGISTRY, held, forkserver.LATER)
+            if borrowed is not None:
+                return borrowed
+        return forkserver.start(forkserver.LATER)
 
     preloads = read_document(folder).servers
     return Servers({name: forked(name, preloads[name]) for name in preloads}, early=REGISTRY)
 
 
-def run(folder: RunFolder, state: State, launch: Launch, attached: int | None = None) -> str:
+def run(
+    folder: RunFolder,
+    state: State,
+    launch: Launch,
+    attached: int | None = None,
+    helper: Helper | None = None,
+) -> str:
     """Run one submitted run, tracking beside it, and return its status."""
     settings = read_submitted(folder).settings
-    writer = _start_writer(folder) if settings.send == "now" else None
+    sending = Sending(folder, helper) if settings.send == "now" else None
     in_use = Lock(state.folder / "prune.lock")
     in_use.take(wait=True, shared=True)
     try:
         status = asyncio.run(_runner(folder, state, launch, attached).run())
     finally:
         in_use.release()
-        if writer is not None:
-            _await_writer(writer, folder, settings.tracking_patience)
+        if sending is not None and isinstance(launch, Inline):
+            sending.leave()  # whoever runs inline need not wait
+        elif sending is not None:
+            sending.finish(settings.tracking_patience)
     return status
-
-
-def _start_writer(folder: RunFolder) -> subprocess.Popen[bytes]:
-    with folder.runner_log.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "waterflow.tracking.writer", str(folder.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
 
 
 def _runner(folder: RunFolder, state: State, launch: Launch, attached: int | None) -> Runner:
@@ -424,20 +424,3 @@ def _runner(folder: RunFolder, state: State, launch: Launch, attached: int | Non
         with contextlib.closing(Journal(folder)) as journal:
             journal.append("run.end", status="failed", error=error)
         raise
-
-
-def _await_writer(writer: subprocess.Popen[bytes], folder: RunFolder, patience: float) -> None:
-    """Let the writer send what is left, for as long as it gets on; what remains is kept."""
-    progress = folder.folder / "tracking.json"
-    seen, since = 0, time.monotonic()
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            writer.wait(0.05)
-            return
-        stamp = progress.stat().st_mtime_ns if progress.exists() else 0
-        if stamp != seen:
-            seen, since = stamp, time.monotonic()
-        elif time.monotonic() - since > patience * (1 if seen else _STARTING):
-            writer.terminate()
-            writer.wait()
-            return

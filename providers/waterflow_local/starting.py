@@ -163,6 +163,7 @@ class Starter:
                 images=self.settings.images,
                 send=self.settings.send,
                 tracking_patience=TRACKING_PATIENCE,
+                warm=self.settings.warm_seconds,
             ),
             tracking=Tracking(tracking["uri"], tracking["experiment"]),
             tags=tracking["tags"],

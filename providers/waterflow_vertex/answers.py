@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from waterflow.cloud.states import NativeRun, milliseconds
+from waterflow.cloud.states import NativeRun, joined, milliseconds
 from waterflow.provider.state import Status
 from waterflow_vertex.errors import failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 STATES: Final = {
     "PIPELINE_STATE_UNSPECIFIED": Status.RUNNING,
@@ -74,6 +74,8 @@ def state(job: Mapping[str, Any]) -> str:
 def task_runs(job: Mapping[str, Any], root: str) -> dict[str, TaskRun]:
     """Return the tasks that a pipeline job has begun or passed over, by name.
 
+    One that is iterated is there as one, made of all.
+
     Those are left out that were never begun as one before them has failed: nobody passed them over.
 
     Args:
@@ -82,16 +84,20 @@ def task_runs(job: Mapping[str, Any], root: str) -> dict[str, TaskRun]:
     """
     number, _, name = str(job["name"]).partition("projects/")[2].partition("/")
     execution = name.rpartition("/")[2]
-    details = {
-        str(detail.get("taskName")): detail
-        for detail in (job.get("jobDetail") or {}).get("taskDetails") or ()
-    }
+    details: dict[str, list[Mapping[str, Any]]] = {}
+    for detail in (job.get("jobDetail") or {}).get("taskDetails") or ():
+        details.setdefault(str(detail.get("taskName")), []).append(detail)
     before = dependencies(job.get("pipelineSpec") or {})
-    return {
-        name: _task_run(name, detail, f"{number}/{execution}", root)
-        for name, detail in details.items()
-        if detail.get("state") != "NOT_TRIGGERED" or not _stopped(name, details, before)
-    }
+    runs: dict[str, TaskRun] = {}
+    for name, listed in details.items():
+        own = [
+            _task_run(name, detail, f"{number}/{execution}", root)
+            for detail in listed
+            if detail.get("state") != "NOT_TRIGGERED" or not _stopped(name, details, before)
+        ]
+        if own:
+            runs[name] = own[0] if len(own) == 1 else joined(name, own)
+    return runs
 
 
 def _task_run(name: str, detail: Mapping[str, Any], execution: str, root: str) -> TaskRun:
@@ -144,14 +150,16 @@ def _machines(detail: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _stopped(
-    name: str, details: Mapping[str, Mapping[str, Any]], before: Mapping[str, tuple[str, ...]]
+    name: str,
+    details: Mapping[str, Iterable[Mapping[str, Any]]],
+    before: Mapping[str, tuple[str, ...]],
 ) -> bool:
     """Say whether a task was never begun as one before it has failed or was stopped."""
     for one in before.get(name, ()):
-        known = str((details.get(one) or {}).get("state"))
-        if known in _ENDED_BADLY:
+        known = {str(detail.get("state")) for detail in details.get(one) or ()}
+        if known & _ENDED_BADLY:
             return True
-        if known == "NOT_TRIGGERED" and _stopped(one, details, before):
+        if "NOT_TRIGGERED" in known and _stopped(one, details, before):
             return True
     return False
 

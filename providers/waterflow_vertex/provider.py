@@ -35,6 +35,7 @@ class VertexProvider(CloudProvider[VertexSettings]):
         most = limits.MACHINES.most
         return Capabilities(
             containers=True,
+            map_jobs=True,
             gpu=True,
             instances=most,
             spot=True,

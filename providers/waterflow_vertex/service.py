@@ -259,7 +259,10 @@ class VertexService(SpecService):
             return task
         if task.folder not in self._reasons:
             run, _, own = task.folder.rstrip("/").rpartition("/")
-            mark = self._bucket.get(f"{ROOT}/{run}/{own.rpartition('_')[0]}.failed.json")
+            # An item of a map has a mark of its own, by its task's id.
+            names = (own.rpartition("_")[0], own)
+            marks = (self._bucket.get(f"{ROOT}/{run}/{name}.failed.json") for name in names)
+            mark = next(filter(None, marks), None)
             self._reasons[task.folder] = json.loads(mark)["reason"] if mark else None
         reason = self._reasons[task.folder]
         return task if reason is None else replace(task, failure=reason)

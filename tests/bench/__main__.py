@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import azureml, kfp, measures, projects, sagemaker, vertex
+from tests.bench import azureml, kfp, measures, projects, sagemaker, vertex, warm
 from tests.bench.table import show
 
 
@@ -18,7 +18,7 @@ def main() -> int:
         del os.environ[name]
     rows: list[measures.Row] = []
     names = sys.argv[1:]
-    every = (*measures.ALL, *sagemaker.ALL, *azureml.ALL, *vertex.ALL, *kfp.ALL)
+    every = (*measures.ALL, *warm.ALL, *sagemaker.ALL, *azureml.ALL, *vertex.ALL, *kfp.ALL)
     known = {measure.__name__: measure for measure in every}
     if unknown := set(names) - known.keys():
         sys.exit(f"No measure {', '.join(sorted(unknown))}. There are: {', '.join(known)}")

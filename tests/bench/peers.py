@@ -183,7 +183,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="waterflow-peers-") as name:
         folder = Path(name)
         environment = _prepare(folder)
-        ours = [WATERFLOW, "run", "tables.py:chain", "--no-cache", "--json", "-p"]
+        ours = [
+            WATERFLOW,
+            "run",
+            "tables.py:chain",
+            "--no-cache",
+            "--json",
+            "--wait-tracking",
+            "-p",
+        ]
         commands: dict[str, list[list[str]]] = {
             "Waterflow (isolated, tracked in MLflow)": [[*ours, f"steps={n}"] for n in _LENGTHS]
         }

@@ -71,7 +71,8 @@ def dirty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(root, CHANGED)
     (root / "tables" / "old.bin").write_bytes(BINARY)
     (root / "tables" / "new file.bin").write_bytes(BINARY[::-1])
-    done = waterflow("run", ".", "--run-id", "changed", "--no-cache", cwd=root)
+    words = ("--run-id", "changed", "--no-cache", "--wait-tracking")
+    done = waterflow("run", ".", *words, cwd=root)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "tracking events" not in done.stdout, "all was sent"
     return root
@@ -154,7 +155,9 @@ print(json.dumps([parent.data.tags, [step.data.tags for step in steps]]))
     assert tags["mlflow.user"] == user
     assert (tags["mlflow.source.name"], tags["mlflow.source.type"]) == ("pipeline.py", "LOCAL")
     assert tags["mlflow.source.git.commit"] == tags["waterflow.git_commit"] == commit
-    assert tags["waterflow.command"] == "waterflow run . --run-id changed --no-cache"
+    assert (
+        tags["waterflow.command"] == "waterflow run . --run-id changed --no-cache --wait-tracking"
+    )
     assert len(steps) == 2
     for step in steps:
         assert step["mlflow.user"] == user

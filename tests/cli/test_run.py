@@ -63,9 +63,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A project in which `tiny` was run, run again, and failed."""
     root = write(tmp_path_factory.mktemp("ran"), {"pipeline.py": TINY})
     (root / "waterflow.toml").write_text(f'[tracking]\nuri = "{REFUSED}"\n')
-    first = waterflow("run", ".", cwd=root)
+    first = waterflow("run", ".", "--wait-tracking", cwd=root)
     again = waterflow("run", ".", "--json", cwd=root)
-    failed = waterflow("run", ".", "-p", "n=200", "--run-id", "bad", cwd=root)
+    bad = ("-p", "n=200", "--run-id", "bad")
+    failed = waterflow("run", ".", *bad, "--wait-tracking", cwd=root)
     return {"root": root, "first": first, "again": again, "failed": failed}
 
 

@@ -275,7 +275,7 @@ def test_a_new_project_runs_and_tests_itself(tmp_path: Path) -> None:
     assert (again.returncode, again.stdout) == (3, "")
     root = tmp_path / "new"
     assert "# new" in (root / "README.md").read_text()
-    run = waterflow("run", "pipelines/hello", cwd=root)
+    run = waterflow("run", "pipelines/hello", "--wait-tracking", cwd=root)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "model hello, version 1 (models:/hello/1)" in run.stdout
     assert "tracking events" not in run.stdout, "all was sent"

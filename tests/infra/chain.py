@@ -35,8 +35,15 @@ def sums(upto: int = 3) -> None:
 
 
 @contextlib.contextmanager
-def landing_zone(cloud, settings, endpoint=None):
-    """Make the stack `dev` of a cloud there, and destroy it in the end."""
+def landing_zone(cloud, settings, endpoint=None, *, steady=False):
+    """Make the stack `dev` of a cloud there, and destroy it in the end.
+
+    Args:
+        cloud: The cloud.
+        settings: The stack's settings.
+        endpoint: Where the cloud is, if its variables do not say it.
+        steady: Whether to see before the end that the cloud still has what the stack says.
+    """
     python = TESTING / ".venv" / "bin" / "python"
     assert python.exists(), "make test-infra makes the environment of infra/testing"
     process = subprocess.Popen(
@@ -47,7 +54,7 @@ def landing_zone(cloud, settings, endpoint=None):
         env=os.environ | {"PYTHONPATH": str(TESTING), "GRPC_VERBOSITY": "NONE"},
     )
     with process:
-        order = {"cloud": cloud, "endpoint": endpoint, "config": settings}
+        order = {"cloud": cloud, "endpoint": endpoint, "config": settings, "steady": steady}
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()
         line = process.stdout.readline()

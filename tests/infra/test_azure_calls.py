@@ -1,12 +1,10 @@
 """Azure's landing zone is tight, by measurement: its roles against what suites have called."""
 
-import json
-
-import pytest
 from waterflow_azureml import permissions as adapter
 
-from tests.infra.azure_record import FILE, OWN
 from tests.infra.conftest import part
+from tests.infra.record import RECORDS
+from tests.infra.tightness import TightRoles
 
 zone = part("azure", "permissions")
 ROLES = {
@@ -14,7 +12,6 @@ ROLES = {
     adapter.JOBS: (zone.OF_JOBS,),
 }
 """Who calls, as the emulator knows them -> their roles: whoever runs the suites keeps schedules."""
-RECORD = json.loads(FILE.read_text())
 ML = "Microsoft.MachineLearningServices/workspaces"
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 _HISTORY = "run history, at its own host: the emulator answers, and records no action of it"
@@ -60,30 +57,16 @@ NEVER_CALLED = {
 """Actions that a role allows and the suites never call -> why it allows them."""
 
 
-def allowed(who):
-    """Return what the roles of one who calls allow: actions, and those on data."""
-    every = [zone.allowed(role) for role in ROLES[who]]
-    return {
-        False: {action for one in every for action in one.actions},
-        True: {action for one in every for action in one.data_actions},
-    }
+class TestAzure(TightRoles):
+    record, never = RECORDS["azure"], NEVER_CALLED
 
+    def of(self, who, *, data):
+        """Return the actions that the roles of one who calls allow, on data or otherwise."""
+        every = [zone.allowed(role) for role in ROLES[who]]
+        return {action for one in every for action in (one.data_actions if data else one.actions)}
 
-def test_every_recorded_call_is_allowed():
-    refused = [
-        call for call in RECORD if call["action"] not in allowed(call["principal"])[call["data"]]
-    ]
-    assert refused == []
+    def allowed(self, who):
+        return self.of(who, data=False) | self.of(who, data=True)
 
-
-def test_what_the_suites_make_themselves_is_no_role_s():
-    for who in ROLES:
-        assert not (allowed(who)[False] | allowed(who)[True]).intersection(OWN)
-
-
-@pytest.mark.parametrize("who", ROLES)
-def test_what_is_allowed_and_never_called_is_reviewed(who):
-    called = {call["action"] for call in RECORD if call["principal"] == who}
-    never = (allowed(who)[False] | allowed(who)[True]) - called
-    assert sorted(never) == sorted(NEVER_CALLED[who])
-    assert all(NEVER_CALLED[who].values())
+    def allows(self, call):
+        return call["action"] in self.of(call["principal"], data=call["data"])

@@ -1,16 +1,21 @@
 """Google Cloud's landing zone from `pulumi up` to a run: its profile is all a run is told."""
 
 import sys
+import time
 from urllib.parse import quote
 
-from waterflow_vertex.connections import STORAGE, Google
+from waterflow_vertex.connections import LOGGING, STORAGE, Google
 from waterflow_vertex.emulator import Emulator
 from waterflow_vertex.emulator.calls import RECORD
 from waterflow_vertex.emulator.preparing import PROJECT, REGION
 
 from tests.infra import chain, gcp_access
+from tests.infra.conftest import part
 from tests.providers.vertex.cloud import CLOUD, JOBS, SECRETS
+from tests.providers.vertex.emulated import container, pipeline
 
+logs = part("gcp", "logs")
+FINAL = ("PIPELINE_STATE_FAILED", "PIPELINE_STATE_SUCCEEDED", "PIPELINE_STATE_CANCELLED")
 IAM = f"https://iam.googleapis.com/v1/projects/{PROJECT}"
 MANAGER = f"https://cloudresourcemanager.googleapis.com/v1/projects/{PROJECT}"
 USAGE = f"https://serviceusage.googleapis.com/v1/projects/{PROJECT}/services"
@@ -93,7 +98,7 @@ def test_a_stack_s_profile_is_all_that_a_run_needs(server, tmp_path, monkeypatch
     with Emulator(grace=2) as emulator, CLOUD.pointing(emulator):
         project = Project()
         monkeypatch.setenv("GOOGLE_OAUTH_ACCESS_TOKEN", project.google.token())
-        with chain.landing_zone("gcp", settings) as zone:
+        with chain.landing_zone("gcp", settings, steady=True) as zone:
             outputs, profile = zone["outputs"], zone["outputs"]["profile"]["settings"]
             assert project.new() == zone["names"], "what the stack made, and nothing else"
             assert all(zone["names"].values())
@@ -106,6 +111,7 @@ def test_a_stack_s_profile_is_all_that_a_run_needs(server, tmp_path, monkeypatch
             assert profile["bucket"] in checks["bucket's place"]["found"]
             called = chain.calls(record, deployers)
             look(project, outputs, plan, run)
+            fail(project, profile)
             hold(project, profile, called)
             assert project.new() == zone["names"], "the run needed nothing else"
         assert not any(project.new().values()), "destroyed"
@@ -129,6 +135,29 @@ def look(project, outputs, plan, run):
     assert {one["jobSpec"]["serviceAccount"] for one in jobs} == {profile["service_account"]}
     assert {pool["containerSpec"]["imageUri"] for pool in pools} == {profile["image"]}
     assert {pool["machineSpec"]["machineType"] for pool in pools} == set(machines.values())
+
+
+def fail(project, profile):
+    """See that a run that fails, in two steps, is one entry of the log that alarms go by."""
+    body = {
+        "pipelineSpec": pipeline({"one": container("false"), "two": container("false")}),
+        "runtimeConfig": {"gcsOutputDirectory": f"gs://{profile['bucket']}/waterflow/runs"},
+        "serviceAccount": profile["service_account"],
+    }
+    query = {"pipelineJobId": "failing"}
+    project.google.call("Create", "POST", f"{JOBS}/pipelineJobs", body, query=query)
+    deadline = time.monotonic() + 60
+    while project.google.call("Get", "GET", f"{JOBS}/pipelineJobs/failing")["state"] not in FINAL:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    told = {"severity>=ERROR": 3, logs.failed_runs(PROJECT): 1}
+    for words, number in told.items():
+        body = {
+            "resourceNames": [f"projects/{PROJECT}"],
+            "filter": f'{words} AND resource.labels.pipeline_job_id="failing"',
+        }
+        answer = project.google.call("List", "POST", f"{LOGGING}/v2/entries:list", body)
+        assert len(answer["entries"]) == number, answer
 
 
 def hold(project, profile, called):

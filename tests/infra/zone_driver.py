@@ -1,8 +1,8 @@
 """A landing zone that stands until its standard input ends; run in the environment of the stand-in.
 
 Reads a line of JSON (the `cloud`, the stack's `config`, the `endpoint` of the cloud where its
-variables do not say it), makes the stack `dev` there, prints a line of JSON (`outputs`, and the
-`names` of what it made by type), and destroys it at last.
+variables do not say it, whether it is `steady`), makes the stack `dev` there, prints a line of JSON
+(`outputs`, and the `names` of what it made by type), and destroys it at last.
 """
 
 import json
@@ -62,6 +62,8 @@ def main() -> None:
         listed = {kind: sorted(ones) for kind, ones in names.items()}
         print(json.dumps({"outputs": zone.outputs, "names": listed}), flush=True)
         sys.stdin.read()
+        if order["steady"] and (changed := stack.refresh().require().changed):
+            raise AssertionError(f"the cloud has not what the stack says: {changed}")
         stack.destroy().require()
 
 

@@ -97,7 +97,8 @@ def stable(content):
     seen = {}
 
     def number(match):
-        return f"<digest {seen.setdefault(match[0], len(seen) + 1)}>"
+        # One that is a label lacks its last sign.
+        return f"<digest {seen.setdefault(match[0][:63], len(seen) + 1)}>"
 
     def walk(part):
         if isinstance(part, dict):
@@ -109,7 +110,7 @@ def stable(content):
             }
         if isinstance(part, list):
             return [walk(one) for one in part]
-        return re.sub(r"\b[0-9a-f]{64}\b", number, part) if isinstance(part, str) else part
+        return re.sub(r"\b[0-9a-f]{63,64}\b", number, part) if isinstance(part, str) else part
 
     return json.dumps(walk(content), indent=1, ensure_ascii=False)
 

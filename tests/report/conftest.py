@@ -1,4 +1,4 @@
-"""What the tests of the report share: reports made by hand, and one real Chromium a session."""
+"""What the tests of the report share: reports made by hand, and one real Chromium."""
 
 from __future__ import annotations
 
@@ -152,9 +152,13 @@ def sample(names: list[str], text: str = "plain", *, pixels: int = 0, **fields: 
     )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The machine's Chromium, without a window."""
+    """The machine's Chromium, without a window.
+
+    No longer than a module: while it is there, Playwright's event loop runs in this thread, and
+    other tests' asyncio.run() would be refused.
+    """
     from playwright.sync_api import sync_playwright
 
     asked = os.environ.get("WATERFLOW_CHROMIUM")

@@ -161,3 +161,20 @@ def test_a_notebook_shows_graphs_and_runs(project: Path) -> None:
     frame = run._repr_html_()
     assert frame.startswith("<iframe")
     assert "&lt;!doctype html&gt;" in frame
+
+
+def test_a_notebooks_table_ends_as_the_page(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import waterflow as wf
+    from waterflow.runs import notebook
+
+    run = wf.open_run("bad", root=project)
+    rows = notebook.table(run.state)
+    assert rows.index("last") < rows.index("load"), "what failed stands first"
+    assert "failed in" in rows
+    shown: list[str] = []
+    notebook.follow(run, shown.append)
+    assert [text.partition(" ")[0] for text in shown] == ["<iframe"]
+    run._ipython_display_()
+    assert capsys.readouterr().out == "<run bad>\n", "no notebook, no HTML"

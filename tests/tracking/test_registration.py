@@ -25,6 +25,7 @@ from waterflow.artifacts import dump_estimator
 from waterflow.errors import ArtifactError, TrackingError
 from waterflow.tracking.registration import register
 from waterflow.tracking.replay import Replayer
+from waterflow.tracking.store import artifact_location
 
 EXAMPLE = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [1.0, 0.5, 0.25]})
 
@@ -139,7 +140,12 @@ def test_the_job_and_the_replayer_share_one_run(
 ) -> None:
     run = Run("e1")
     run.start()
-    replayer = Replayer(uri, "exp", lease=state / "tracking.lease")
+    replayer = Replayer(
+        uri,
+        "exp",
+        lease=state / "tracking.lease",
+        artifact_location=artifact_location(uri, state),  # else it is ./mlruns
+    )
     replayer.apply(
         [run.events[0], run.begin("register", tags={"waterflow.kind": "register"})], tmp_path
     )

@@ -8,6 +8,7 @@ import sys
 import click
 
 from waterflow.cli.group import LazyGroup
+from waterflow.cli.warmed import hand_over
 
 EPILOG = """\
 \b
@@ -68,6 +69,9 @@ _NEW_OBJECTS = 50_000
 def main() -> None:
     """Run the command line, in a process that ends with it."""
     gc.set_threshold(_NEW_OBJECTS)
+    code = hand_over(sys.argv)
+    if code is not None:
+        sys.exit(code)
     try:
         cli(prog_name="waterflow")
     finally:

@@ -56,7 +56,15 @@ def examine(root: Path, profile: str | None, pipeline: spec.Pipeline | None) -> 
         profile: The profile's name; None for the project's default.
         pipeline: A pipeline whose own needs are looked at too.
     """
-    checks = [_python(), _libraries(), *_state(root), _fork(), _git(root), *_providers()]
+    checks = [
+        _python(),
+        _libraries(),
+        *_state(root),
+        _fork(),
+        _warm(root),
+        _git(root),
+        *_providers(),
+    ]
     try:
         chosen = profiles.load(root, profile)
         provider = discovery.provider(chosen.provider)(root, chosen)
@@ -178,6 +186,22 @@ def _fork() -> Check:
         hint = 'Choose start = "spawn" under [profiles.local], or reinstall Waterflow.'
         return Check("processes", "broken", f"a forked process failed: {last}", hint)
     return Check("processes", "ok", "each step runs in a process of its own, forked")
+
+
+def _warm(root: Path) -> Check:
+    """Tell of the helper that keeps libraries imported; to have none is no fault."""
+    from waterflow.project import state_path
+    from waterflow.warm import asking
+
+    helpers = list(asking.shown(state_path(root), os.environ))
+    if not helpers:
+        return Check("helper", "ok", "none runs; a local run starts it, where the profile has it")
+    shown = [
+        f"process {one['pid']} holds libraries for "
+        + (", ".join(held["for"] for held in one["holders"]) or "nothing yet")
+        for one in helpers
+    ]
+    return Check("helper", "ok", "; ".join(shown))
 
 
 def _git(root: Path) -> Check:

@@ -49,6 +49,7 @@ VERBS: Final = {
     "schema": "Print the JSON Schema of a document.",
     "ui": "Open the MLflow UI on the store in use.",
     "sync": "Send to MLflow what it has not got yet.",
+    "warm": "Show or stop the helper that keeps libraries imported.",
     "cache": "Show, clear and prune cached results.",
     "completion": "Print the script for shell completion.",
 }

@@ -48,7 +48,9 @@ class Command:
     cache: bool = True
 
 
-def finish(run: Run, state: RunState, command: Command, *, as_json: bool) -> int:
+def finish(
+    run: Run, state: RunState, command: Command, *, as_json: bool, wait_tracking: bool = False
+) -> int:
     """Tell how a run ended.
 
     Args:
@@ -56,13 +58,15 @@ def finish(run: Run, state: RunState, command: Command, *, as_json: bool) -> int
         state: Its final state.
         command: How it was started.
         as_json: As one JSON object on standard output.
+        wait_tracking: Wait until MLflow has got all of it, where another process sends it.
 
     Returns:
         The exit code.
     """
     models, metrics = _results(run)
     if as_json:
-        state = settle(run, state)
+        if wait_tracking or not state.sending:
+            state = settle(run, state)
         run.explain(state)
         print_json(run_document(state) | {"models": models, "metrics": _in_json(metrics)})
         return _code(state)
@@ -92,13 +96,23 @@ def finish(run: Run, state: RunState, command: Command, *, as_json: bool) -> int
     if (line := _next(run, state, command)) is not None:
         click.echo(f"  {line}")
     click.echo(f"  look at it: {next_command(root, 'waterflow', 'ui')}")
-    state = settle(run, state)
-    if state.unsent:
+    return _code(_tell_tracking(run, state, wait=wait_tracking))
+
+
+def _tell_tracking(run: Run, state: RunState, *, wait: bool) -> RunState:
+    """Tell what MLflow has not got yet, and return the state then."""
+    root = run.provider.root
+    if wait or not state.sending:
+        state = settle(run, state)
+    if state.sending and state.unsent:
+        rest = show_count(state.unsent, "tracking event")
+        click.echo(f"  being sent to MLflow meanwhile: {rest}")
+    elif state.unsent:
         click.echo(
             f"  MLflow has not got {state.unsent} of its tracking events yet; nothing is lost. "
             f"Send them: {next_command(root, 'waterflow', 'sync')}"
         )
-    return _code(state)
+    return state
 
 
 def _several(names: list[str]) -> str:

@@ -152,6 +152,7 @@ def run_document(state: RunState) -> dict[str, Any]:
         "seconds": state.seconds,
         "error": state.error,
         "unsent": state.unsent,
+        "sending": state.sending,
         "tracking_uri": state.tracking_uri,
         "url": state.url,
         "steps": [

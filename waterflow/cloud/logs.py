@@ -66,11 +66,14 @@ class Logs:
         for run in look.steps.values():
             own = look.execution.step_of(run)
             # What the cache answered was logged by another run.
-            if own is None or step not in (None, own.name) or run.origin != look.execution.id:
+            if own is None or step not in (None, own.name):
                 continue
-            for moment, text in self._service.log(run, cursor):
-                if FRAME not in text and self._service.shows(text):
-                    yield LogLine(step=own.name, text=overwritten(text), time=moment)
+            for job in run.jobs:
+                if job.origin != look.execution.id:
+                    continue
+                for moment, text in self._service.log(job, cursor):
+                    if FRAME not in text and self._service.shows(text):
+                        yield LogLine(step=own.name, text=overwritten(text), time=moment)
 
     def raw(self, run: NativeRun) -> list[str]:
         """Return all lines of a step's log, those for Waterflow too."""

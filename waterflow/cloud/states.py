@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from waterflow.provider.state import RunState, Status, StepState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
+
+
+R = TypeVar("R", bound="NativeRun")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class NativeRun:
         started: Milliseconds since the epoch.
         ended: Milliseconds since the epoch.
         failure: The cloud's own words.
+        parts: The jobs that it is made of, where it has several: one for each item of a map.
     """
 
     native: str
@@ -60,6 +64,42 @@ class NativeRun:
     started: int | None = None
     ended: int | None = None
     failure: str | None = None
+    parts: tuple[NativeRun, ...] = ()
+
+    @property
+    def jobs(self) -> tuple[NativeRun, ...]:
+        """The jobs that it is made of, in the order in which they began; itself, if it is one."""
+        return self.parts or (self,)
+
+
+def joined(native: str, runs: Sequence[R], *, over: bool = True) -> R:
+    """Return one step of those that it is made of: of the first that went wrong, or of the last.
+
+    Args:
+        native: The step's native name.
+        runs: What it is made of, in their order; what they are made of in their place.
+        over: Whether nothing more of it is to come once all of these have ended.
+    """
+    parts = tuple(part for run in runs for part in run.jobs)
+    bad = [run for run in runs if run.status in (Status.FAILED, Status.CANCELLED)]
+    bad.sort(key=lambda run: run.status is not Status.FAILED)
+    chosen = next(iter(bad), runs[-1])
+    status = chosen.status
+    if any(not run.status.final for run in runs) or not (over or bad):
+        status = Status.RUNNING
+        if all(run.status is Status.PENDING for run in runs):
+            status = Status.PENDING
+    elif not bad and {run.status for run in runs} - {Status.CACHED} == {Status.SUCCEEDED}:
+        status = Status.SUCCEEDED
+    return replace(
+        chosen,
+        native=native,
+        status=status,
+        started=min((run.started for run in parts if run.started is not None), default=None),
+        ended=chosen.ended if status.final else None,
+        failure=chosen.failure if status is Status.FAILED else None,
+        parts=parts if len(parts) > 1 else (),
+    )
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,14 @@ from waterflow.artifacts.watching import Watch
 from waterflow.errors import ArtifactError
 from waterflow.runtime import contract
 from waterflow.runtime.failure import Failure, from_serializer
+from waterflow.runtime.mapping import length
 
 if TYPE_CHECKING:
     from waterflow.artifacts import Context
     from waterflow.runtime.contract import Argument, Invocation
+
+
+_LIST = "list["
 
 
 class Skipped(Exception):  # noqa: N818 - no error
@@ -53,6 +57,16 @@ class Arguments:
             visit(argument)
         return folders
 
+    def refuse_skipped(self) -> None:
+        """Make sure that of each argument with alternatives one is there.
+
+        Raises:
+            Skipped: Of some argument there is none.
+        """
+        for argument in self._job.file.arguments.values():
+            if argument.source == "first":
+                self.first(argument)
+
     def folder(self, name: str) -> Path:
         """Return where an input lies.
 
@@ -77,6 +91,58 @@ class Arguments:
             raise
         except Exception as error:  # noqa: BLE001 - a serializer's, or a dataclass's own check
             raise from_serializer(error, contract.BAD_INPUT, f"argument '{name}'") from None
+
+    def item(self, name: str, argument: Argument, annotation: object, index: int) -> Any:
+        """Return one item of a list argument; of a list in files no other item is read.
+
+        Args:
+            name: The argument's name.
+            argument: Where the list comes from.
+            annotation: What the function says of an item.
+            index: The item's number.
+
+        Raises:
+            Failure: It cannot be read, or does not fit its annotation.
+            Skipped: The step that makes the list was skipped.
+        """
+        from waterflow.artifacts import by_name
+
+        argument = self.first(argument) if argument.source == "first" else argument
+        if argument.source == "list":
+            return self.load(name, argument.parts[index], annotation)
+        kind = self._listed(argument)
+        if kind is None:
+            whole: Any = self.load(name, argument, list[annotation])  # type: ignore[valid-type]
+            return whole[index]
+        try:
+            folder = self.folder(argument.name)
+            self.watches[argument.name] = Watch(folder)
+            serializer = by_name(kind[len(_LIST) : -1])
+            return serializer.load(folder / str(index), annotation, self._serializers)
+        except Exception as error:  # noqa: BLE001 - a serializer's own
+            what = f"argument '{name}', item {index}"
+            raise from_serializer(error, contract.BAD_INPUT, what) from None
+
+    def length(self, name: str, argument: Argument) -> int:
+        """Return of how many items a list argument is.
+
+        Raises:
+            Failure: It cannot be read, or is no list.
+            Skipped: The step that makes the list was skipped.
+        """
+        argument = self.first(argument) if argument.source == "first" else argument
+        kind = self._listed(argument)
+        if kind is not None:
+            return length(self.folder(argument.name), kind)
+        whole: Any = self.load(name, argument, list[Any])
+        return len(whole)
+
+    def _listed(self, argument: Argument) -> str | None:
+        """Return the type of a list that is kept in files, once it is verified; None for others."""
+        if argument.source != "input" or argument.key is not None or argument.raw:
+            return None
+        kind = artifacts.verify(self.folder(argument.name)).type
+        return kind if kind.startswith(_LIST) else None
 
     def _load(self, argument: Argument, annotation: object) -> Any:
         from waterflow.artifacts.plain import as_value, fitted

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import sys
 import threading
@@ -68,6 +69,16 @@ class Ending:
         self._before = set(threading.enumerate())
         # No child of the step's is to leave the mark.
         self._mark = os.environ.pop(RETURNED, None)
+
+    def keep_libraries(self) -> None:
+        """Let no collection of garbage look again at what is imported by now, the last one neither.
+
+        That takes a fifth of the seconds of a step that imports pandas and scikit-learn. What goes
+        when nothing refers to it any more goes as before: only what is here by now and refers to
+        itself is kept until the process ends. So it is done in a process of the attempt's own.
+        """
+        if self._alone:
+            gc.freeze()
 
     def await_threads(self) -> None:
         """Wait for the threads that are no daemons and that the attempt has started."""

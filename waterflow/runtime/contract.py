@@ -39,6 +39,13 @@ UNFORESEEN: Final = 6
 BAD_STORAGE: Final = 74
 TIMED_OUT: Final = 124
 
+ITEM: Final = "waterflow_item"
+"""The parameter that tells a job which item of a map it has: a number, from 0."""
+ITEMS: Final = "waterflow_items"
+"""The input of a job that gathers a map's items: a folder with what each has made, by number."""
+COUNT: Final = "waterflow_count"
+"""The value by which a job tells of how many items a list is."""
+
 FINAL: Final = (USAGE, BAD_INPUT)
 """Exit codes after which another attempt cannot go better."""
 
@@ -66,6 +73,9 @@ class Work:
         module: A function's module.
         name: Its name there, with dots.
         over: The argument whose items it is called for, one by one; None for one call.
+        part: What this job does of a map whose items have jobs of their own: it counts them
+            ("count"), runs one of them ("item"), or gathers what they have made ("gather"); "" for
+            all of it.
         command: A container's command line, with its placeholders.
     """
 
@@ -73,6 +83,7 @@ class Work:
     module: str = ""
     name: str = ""
     over: str | None = None
+    part: str = ""
     command: tuple[str, ...] = ()
 
     @property
@@ -135,10 +146,19 @@ class Argument:
 
 @dataclass(frozen=True)
 class Scalar:
-    """A value that conditions need: an output, or the entry of it under a key."""
+    """A value that conditions need, or the length of a list whose items run in jobs.
+
+    Attributes:
+        output: The output that it is of; "" for the list that a job counts.
+        key: The entry of the output that is meant; None for all of it.
+        counts: The step that has a job for each item, where the length is meant; "" for others.
+        most: The items that it can have.
+    """
 
     output: str
     key: str | None = None
+    counts: str = ""
+    most: int = 0
 
 
 @dataclass(frozen=True)

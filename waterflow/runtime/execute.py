@@ -26,7 +26,6 @@ from waterflow.errors import (
     WaterflowError,
 )
 from waterflow.language.context import RunningStep, enter, hand_on, resolve_secret
-from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
 from waterflow.runtime.arguments import Arguments, Skipped
 from waterflow.runtime.completion import Ending, stand_alone
@@ -38,6 +37,7 @@ from waterflow.runtime.failure import (
     from_serializer,
     unforeseen,
 )
+from waterflow.runtime.mapping import COUNT, GATHER, ITEM, Map, length, refuse_many
 from waterflow.tracking.lean import uncollected
 from waterflow.tracking.spool import Spool, clear_foreign_mlflow, point_mlflow_at
 
@@ -178,6 +178,7 @@ class _Attempt:
         self.rank = contract.rank()
         self.serializers = Context(self.file.trusted_types)
         self.arguments = Arguments(job, scratch, self.serializers)
+        self.count = 0
 
     def run(self) -> None:
         """Run the attempt.
@@ -251,17 +252,32 @@ class _Attempt:
         return getattr(function, "function", function)
 
     def _call(self) -> dict[str, Path]:
+        work, over = self.file.work, self.file.work.over
+        maps = Map(self.file, self.scratch, self._named, self._write)
+        if work.part == GATHER:
+            self.arguments.refuse_skipped()
+            return maps.gathered(self.job.inputs[contract.ITEMS], self.spool)
+        if work.part == COUNT:
+            self.count = self.arguments.length(str(over), self.file.arguments[str(over)])
+            return {}
         function = self._function()
         hints = typing.get_type_hints(function)
-        over = self.file.work.over
+        index: int | None = self.job.parameters[contract.ITEM] if work.part == ITEM else None
         arguments: dict[str, Any] = {}
         for name, argument in self.file.arguments.items():
             annotation: Any = hints.get(name, Any)
+            if name == over and index is not None:
+                arguments[name] = self.arguments.item(name, argument, annotation, index)
+                continue
             whole = list[annotation] if name == over else annotation
             arguments[name] = self.arguments.load(name, argument, whole)
+        self.ending.keep_libraries()
         returned: Any = hints.get("return", Any)
         if over is not None:
-            built = self._map(function, arguments, over, returned)
+            if index is None:
+                built = maps.all(function, arguments, over, returned)
+            else:
+                built = maps.one(function, arguments, index, returned)
             self.ending.await_threads()
             return built
         try:
@@ -331,53 +347,6 @@ class _Attempt:
                 shutil.copyfile(picture, shown)
                 self.spool.log_artifact(shown)
 
-    def _map(
-        self, function: Callable[..., Any], fixed: dict[str, Any], over: str, returned: Any
-    ) -> dict[str, Path]:
-        from waterflow.runtime import fan
-
-        items: list[Any] = fixed.pop(over)
-        several = hasattr(returned, "_fields")
-        declared = typing.get_type_hints(returned) if several else {SINGLE: returned}
-        folders = {name: self.scratch / name for name in self.file.outputs}
-        for folder in folders.values():
-            folder.mkdir()
-
-        def save(result: Any, index: int) -> None:
-            for name, value in self._named(result).items():
-                place = folders[name] / str(index)
-                place.mkdir()
-                self._write(value, place, self._item_type(name, declared), declared[name])
-
-        try:
-            fan.run(function, fixed, over, items, save, self.file.threads)
-            for name, folder in folders.items():
-                self._gather(name, folder, len(items), declared)
-        except ArtifactError as error:
-            message = f"step '{self.job.step}': {error}"
-            raise Failure(contract.BAD_OUTPUT, "ArtifactError", message) from None
-        return folders
-
-    def _item_type(self, output: str, declared: Mapping[str, Any]) -> str:
-        """Return the type of one item of a mapped output."""
-        from waterflow.artifacts import type_name
-
-        kind = self.file.outputs[output]
-        return kind[5:-1] if kind.startswith("list[") else type_name(declared[output]) or "json"
-
-    def _gather(self, output: str, folder: Path, count: int, declared: Mapping[str, Any]) -> None:
-        """Make the artifact of a mapped output of its items' folders."""
-        from waterflow.artifacts.plain import encoded, write
-
-        kind = self.file.outputs[output]
-        if kind == "json":
-            inner = self._item_type(output, declared)
-            values = [encoded(folder / str(index), inner) for index in range(count)]
-            shutil.rmtree(folder)
-            folder.mkdir()
-            write(folder, values)
-        artifacts.seal(folder, kind)
-
     def _register(self) -> dict[str, Path]:
         try:
             from waterflow.runtime.registering import register
@@ -399,6 +368,7 @@ class _Attempt:
             }
             self._check_names(loaded)
             result = register(self.file, folder, artifacts.verify(folder), loaded)
+            self.ending.keep_libraries()
         except ArtifactError:
             raise
         except WaterflowError as error:
@@ -439,6 +409,9 @@ class _Attempt:
 
         for name, target in self.job.values.items():
             scalar = self.file.values[name]
+            if scalar.counts:
+                self._tell_count(built, scalar, target)
+                continue
             folder = built[scalar.output]
             value = plain.read(folder, self.file.outputs[scalar.output])
             if scalar.key is not None:
@@ -459,6 +432,14 @@ class _Attempt:
                 raise Failure(contract.USAGE, "UsageError", f"--output {name} is missing")
             target.mkdir(parents=True, exist_ok=True)
             artifacts.publish(folder, target)
+
+    def _tell_count(self, built: dict[str, Path], scalar: contract.Scalar, target: Path) -> None:
+        """Say of how many items a list is, each of which is to have a job of its own."""
+        if scalar.output:
+            self.count = length(built[scalar.output], self.file.outputs[scalar.output])
+        refuse_many(self.count, scalar)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(self.count))
 
     def _entry(self, value: Any, output: str, key: str) -> Any:
         from waterflow.artifacts.plain import entry

@@ -24,9 +24,29 @@ def _one(index: int) -> Failure | None:
     if _work is None:
         raise RuntimeError("a worker has inherited no work")
     function, fixed, over, items, save = _work
+    return call(function, {**fixed, over: items[index]}, index, save)
+
+
+def call(
+    function: Callable[..., Any], arguments: dict[str, Any], index: int, save: Save
+) -> Failure | None:
+    """Call a function for one item and write what it returns.
+
+    Args:
+        function: The step's function.
+        arguments: Its arguments, the item among them.
+        index: The item's number.
+        save: Writes the result of an item, whose number it is given.
+
+    Returns:
+        Why it has failed; None when it has not.
+
+    Raises:
+        Terminated: SIGTERM came.
+    """
     what = f"item {index}"
     try:
-        result = function(**fixed, **{over: items[index]})
+        result = function(**arguments)
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever the user's code raises

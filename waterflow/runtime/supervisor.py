@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -34,6 +35,7 @@ _POLL: Final = 0.1
 
 def main(arguments: list[str]) -> int:
     """Run a step's attempts and return the exit code of the last."""
+    gc.freeze()  # all that is imported here stays to the end: nobody need look for garbage in it
     try:
         job = contract.parse(arguments)
     except contract.UsageError as error:

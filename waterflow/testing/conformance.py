@@ -9,6 +9,7 @@ import pytest
 from waterflow.testing.caching import Caching
 from waterflow.testing.contract import Contract
 from waterflow.testing.failure import Failure
+from waterflow.testing.fanning import Fanning
 from waterflow.testing.processes import Processes
 from waterflow.testing.sweeps import Sweeps
 from waterflow.testing.world import World
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class ProviderConformance(Contract, Caching, Failure, Processes, Sweeps):
+class ProviderConformance(Contract, Caching, Failure, Fanning, Processes, Sweeps):
     """What every provider must do.
 
     Subclass it, and give the fixture `profile`. Everything else follows from the provider's

@@ -55,6 +55,7 @@ def waterflow_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("waterflow")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WATERFLOW_STATE", str(folder))
+        patch.setenv("WATERFLOW_WARM", "0")  # no helper is to outlive the tests
         patch.setenv("WATERFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         patch.setenv("WATERFLOW_PROFILE", "local")
         yield folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -15,21 +15,37 @@ from waterflow.testing.remote_base import RemoteBase
 from waterflow.testing.remote_project import RemoteProject
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from waterflow.provider.emulators import Emulator
 
 SOURCE = Path(__file__).with_name("pipelines") / "kit_random.py"
 
-_RUNS: list[tuple[int, int, int, dict[str, Any]]] = [
+_Run = tuple[int, int, int, dict[str, Any]]
+_RUNS: tuple[_Run, ...] = (
     (37, 58, 5, {}),
     (121, 14, 4, {"whole": 4, "sure": False}),
     (186, 14, 3, {"text": "aa", "real": 2.5}),
     (220, 14, 4, {"whole": 1}),
-]
+)
 """Seed, steps, gates and parameters."""
 
 
 class RandomPipelines(RemoteBase):
-    """Steps on plain values, gates within gates, values that decide, programs in images."""
+    """Steps on plain values, gates within gates, values that decide, programs in images.
+
+    Attributes:
+        runs: Seed, steps, gates and parameters of each run. Providers that share their compiler,
+            and the executor of their emulators, may share these among them.
+    """
+
+    runs: ClassVar[Sequence[_Run]] = _RUNS
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make a test for each run."""
+        super().pytest_generate_tests(metafunc)
+        if "gates" in metafunc.fixturenames:
+            metafunc.parametrize(("seed", "steps", "gates", "parameters"), self.runs)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -39,7 +55,6 @@ class RandomPipelines(RemoteBase):
         with cls.cloud.pointing(service):
             return RemoteProject(cls.cloud, root, modules={SOURCE.stem: SOURCE.read_text()})
 
-    @pytest.mark.parametrize(("seed", "steps", "gates", "parameters"), _RUNS)
     def test_runs_give_what_one_process_gives(
         self,
         pointing: Emulator,

@@ -1,7 +1,8 @@
 """The background writer of a run: it sends the run's journal and spools to MLflow as they grow.
 
-`python -m waterflow.tracking.writer RUN_FOLDER` runs beside the steps, so that no step waits for
-MLflow; `sync` sends later what it could not.
+`python -m waterflow.tracking.writer RUN_FOLDER [DESCRIPTOR]` runs beside the steps, so that no step
+waits for MLflow, and outlives them until all is sent; `sync` sends later what it could not. The
+descriptor is that of the run's sending lock, which the starter holds and hands down.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from waterflow.tracking import lean, store
 from waterflow.tracking.spool import read
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from waterflow.tracking.spool import Event
 
@@ -36,7 +37,7 @@ LEASE: Final = "tracking.lease"
 """The file in the project's state that is locked while a run is searched and made."""
 
 _POLL: Final = 0.05
-_NICE: Final = 10
+NICE: Final = 10
 """How far it steps back: the steps come first on a busy machine."""
 _LIVE: Final = 1.0
 _BATCH: Final = 200
@@ -240,30 +241,40 @@ def _try_lock(stream: IO[str]) -> bool:
     return True
 
 
-def write(run_folder: Path) -> None:
+def write(
+    run_folder: Path, lock: int | None = None, deserted: Callable[[], bool] | None = None
+) -> None:
     """Send a run's events as they come, until its end was sent or it has none that could come.
 
     Args:
         run_folder: The run's folder, with `tracking-settings.json`: uri, experiment, state, and
             optionally parent, the id of the process that runs the steps.
+        lock: The descriptor that holds the run's sending lock; None to take it here.
+        deserted: Says whether the process that runs the steps has gone; by default this one's
+            parent is looked at.
 
     Returns at once when another process sends this run already. Errors are written to
     `tracking.json`; sending is tried again until the run has ended.
     """
-    starter = os.getppid()
-    with _locked(run_folder, 0.0) as held:
+    with _locked(run_folder, 0.0) if lock is None else contextlib.nullcontext(True) as held:
         if not held:
             return
         tail = Tail(run_folder)
         if not tail.complete:
-            _loop(tail, tail.parent or starter, starter)
+            _loop(tail, deserted or _orphaned(tail.parent))
 
 
-def _loop(tail: Tail, parent: int, starter: int) -> None:
+def _orphaned(parent: int) -> Callable[[], bool]:
+    """Return what says whether this process's parent, or another process, has gone."""
+    starter = os.getppid()
+    return lambda: os.getppid() != starter or not _alive(parent or starter)
+
+
+def _loop(tail: Tail, deserted: Callable[[], bool]) -> None:
     failures, live_at, frozen = 0, 0.0, False
     while not tail.complete:
         # Asked before reading: what the parent wrote last is then surely read.
-        alone = os.getppid() != starter or not _alive(parent)
+        alone = deserted()
         try:
             busy = tail.advance()
             now = time.monotonic()
@@ -275,7 +286,7 @@ def _loop(tail: Tail, parent: int, starter: int) -> None:
             tail.save(str(error))
             if alone or tail.ended():
                 return  # nobody should wait for a server: `sync` sends the rest
-            _pause(tail, _BACKOFF[min(failures, len(_BACKOFF) - 1)], starter)
+            _pause(tail, _BACKOFF[min(failures, len(_BACKOFF) - 1)], deserted)
             failures += 1
             continue
         if busy and not frozen:
@@ -289,10 +300,10 @@ def _loop(tail: Tail, parent: int, starter: int) -> None:
             time.sleep(_POLL)
 
 
-def _pause(tail: Tail, seconds: float, starter: int) -> None:
+def _pause(tail: Tail, seconds: float, deserted: Callable[[], bool]) -> None:
     """Wait after an error, but no longer than until the run ends."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until and os.getppid() == starter and not tail.ended():
+    while time.monotonic() < until and not deserted() and not tail.ended():
         time.sleep(4 * _POLL)
 
 
@@ -336,9 +347,10 @@ def main(arguments: list[str]) -> int:
     """Be the background writer of the run folder named in the arguments."""
     # The terminal sends Ctrl-C to all its processes; the run's end is still to be sent then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICE)
+    os.nice(NICE)
+    lock = int(arguments[1]) if len(arguments) > 1 else None
     with lean.sparing():
-        write(Path(arguments[0]))
+        write(Path(arguments[0]), lock)
     return 0
 
 

@@ -9,6 +9,7 @@ from pulumi_gcp import logging, monitoring, pubsub
 from waterflow_infra import alarms as texts
 
 from landing_zone.component import Component
+from landing_zone.logs import RUN, failed_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
     from landing_zone.place import Place
 
-_RUN: Final = "aiplatform.googleapis.com/PipelineJob"
-"""https://cloud.google.com/monitoring/api/resources#tag_aiplatform.googleapis.com/PipelineJob"""
 _DURATION: Final = "aiplatform.googleapis.com/pipelinejob/duration"
-"""Seconds for which a run goes on: https://cloud.google.com/monitoring/api/metrics_gcp_a_b"""
+"""Seconds from a run's beginning to its end, or to now; of PipelineJob, a gauge, in beta.
+
+https://cloud.google.com/monitoring/api/metrics_gcp_a_b
+"""
 _KEPT_SECONDS: Final = 7 * 24 * 3600
 
 
@@ -79,7 +81,7 @@ class Alarms(Component[AlarmsArgs]):
             self._channel("topic", "pubsub", {"topic": topic.id}),
             *(self._channel(mail, "email", {"email_address": mail}) for mail in args.emails),
         ]
-        failed = f'resource.type="{_RUN}" AND severity>=ERROR'
+        failed = failed_runs(project)
         failures = logging.Metric(
             name,
             project=project,
@@ -104,7 +106,7 @@ class Alarms(Component[AlarmsArgs]):
                     "filter": failures.name.apply(
                         lambda own: (
                             f'metric.type="logging.googleapis.com/user/{own}" AND '
-                            f'resource.type="{_RUN}"'
+                            f'resource.type="{RUN}"'
                         )
                     ),
                     "comparison": "COMPARISON_GT",
@@ -127,7 +129,7 @@ class Alarms(Component[AlarmsArgs]):
             {
                 "display_name": "stuck",
                 "condition_threshold": {
-                    "filter": f'metric.type="{_DURATION}" AND resource.type="{_RUN}"',
+                    "filter": f'metric.type="{_DURATION}" AND resource.type="{RUN}"',
                     "comparison": "COMPARISON_GT",
                     "threshold_value": args.stuck_hours * 3600,
                     "duration": "0s",

@@ -148,6 +148,9 @@ class TestGcp(ZoneSuite):
         for name, rule in rules.items():
             assert "waterflow " in rule["documentation"]["content"], name
             assert set(rule["notificationChannels"]) == channels
+        (metric,) = made.of("Metric")
+        failed = rules["failed"]["conditions"][0]["conditionMatchedLog"]["filter"]
+        assert failed == metric.inputs["filter"], "what is counted is what is told"
         threshold = rules["failing"]["conditions"][0]["conditionThreshold"]["thresholdValue"]
         assert threshold == 2
         mail = next(one for one in made.of("NotificationChannel") if one.inputs["type"] == "email")

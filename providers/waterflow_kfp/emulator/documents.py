@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from google.protobuf import json_format
 
+from waterflow_kfp import validate
 from waterflow_kfp.emulator.errors import SpecError, TaskError
 from waterflow_kfp.emulator.values import checked, kind, plain
 
@@ -72,6 +73,9 @@ class Pipeline:
             str(spec.get("defaultPipelineRoot", "")),
         )
         pipeline._check()
+        wrong = validate.errors({**spec, "deploymentSpec": config})
+        if wrong:
+            raise SpecError(f"Invalid pipeline spec: {'; '.join(wrong)}")
         return pipeline
 
     def component(self, name: str) -> Json:

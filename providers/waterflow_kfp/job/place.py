@@ -3,7 +3,9 @@
 Travels in the control input as `waterflow_place.py`, beside `waterflow.runtime.launch`, which says
 what each part of `Place` means. On the command line `--at=in.NAME=PATH` is an input artifact,
 `--at=out.NAME=PATH` an output of the step, `--at=value.NAME=PATH` the file of an output parameter;
-`result`, `wheels` and `checkpoint` are Waterflow's own, and `started` and `code` are no paths.
+`result`, `wheels` and `checkpoint` are Waterflow's own, and `started`, `code`, `item` and `given`
+are no paths: the last is all that the service tells the task, which alone says where the artifacts
+of a list are.
 
 A service that starts a lost job anew does so with a failed one too. Whether the user's step is
 tried again is decided in the job, by its supervisor: so a failure leaves a mark with its reason,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HERE = Path(tempfile.gettempdir()) / "waterflow" / "kfp"
+ITEMS = "waterflow_items"
+"""The input that holds what the items of a map have made."""
 NOTHING = "none"
 """The one file of what stands for an output that nobody makes."""
 MANIFEST = "manifest.json"
@@ -94,14 +98,19 @@ class Place:
     @property
     def _mark(self) -> Path:
         """Where it is noted why this task has failed, and whether for good."""
-        task = Path(self._paths["result"]).parent.name.rpartition("_")[0]
+        name = Path(self._paths["result"]).parent.name
+        # The items of a map have one task, and each an id that it keeps.
+        task = name if "item" in self._paths else name.rpartition("_")[0]
         return self._run / f"{task}.failed.json"
 
     @property
     def checkpoint(self) -> Path | None:
         """The folder that stays in the bucket, of a step that asks for spot machines."""
-        path = self._paths.get("checkpoint")
-        return None if path is None else Path(path) / self.execution
+        path, item = self._paths.get("checkpoint"), self._paths.get("item")
+        if path is None:
+            return None
+        folder = Path(path) / self.execution
+        return folder if item is None else folder / f"item-{item}"
 
     @property
     def rank(self) -> int:
@@ -130,6 +139,9 @@ class Place:
         """Return a folder in which an artifact of another step lies under its output's name."""
         folder = HERE / "inputs" / mount
         folder.mkdir(parents=True, exist_ok=True)
+        if mount == ITEMS:
+            self._gather(folder / ITEMS)
+            return folder
         target = Path(self._paths[f"in.{mount}"])
         if not _is_nothing(target):
             entries = self._settings["inputs"].values()
@@ -137,6 +149,23 @@ class Place:
             for name in names:
                 _link(folder / name, target)
         return folder
+
+    def _gather(self, folder: Path) -> None:
+        """Make a folder in which what each item of a map has made lies under its number.
+
+        A list of artifacts has no path of its own: each has that of its address, as the task's own
+        output has, of which both are known.
+        """
+        folder.mkdir(exist_ok=True)
+        given: dict[str, Any] = json.loads(self._paths["given"])
+        result = given["outputs"]["artifacts"]["waterflow"]["artifacts"][0]["uri"]
+        place = str(result).partition("://")[2]
+        if not place or not self._paths["result"].endswith(place):
+            raise LookupError(f"{result} is not at {self._paths['result']}: no item can be found")
+        above = self._paths["result"][: -len(place)]
+        listed = (given["inputs"].get("artifacts") or {}).get(ITEMS) or {}
+        for number, one in enumerate(listed.get("artifacts") or ()):
+            _link(folder / str(number), Path(above + str(one["uri"]).partition("://")[2]))
 
     def data(self, mount: str) -> Path:
         """Return the folder of outside data; of a single file one that holds it alone."""
@@ -229,8 +258,11 @@ def written(value: dict[str, Any] | None, form: str) -> str:
     Args:
         value: The scalar, as text and, where it is one, as number; None where there is none.
         form: "integer", "number", "boolean" or "text" of what is known to be one; of what is not,
-            "kind" for what it is, "number" for its number and "any" for its text.
+            "kind" for what it is, "number" for its number and "any" for its text; "indexes" of a
+            length for the numbers from 0 up to it.
     """
+    if form == "indexes":
+        return json.dumps(list(range(int(value["number"]) if value else 0)))
     kind = _kind(value)
     if form == "kind":
         return kind

@@ -60,7 +60,8 @@ def variables(world: World, account: str, project: str, location: str) -> dict[s
     """Return the variables by which Google's libraries find the metadata server in a job."""
     host = world.endpoint.partition("://")[2]
     key = world.parts["keepers"].admit(account, project, location)
-    door = world.site.access.get("HTTP_PROXY", "").replace("://", f"://{key}:@", 1)
+    # urllib tells a proxy who asks only where there is a password too.
+    door = world.site.access.get("HTTP_PROXY", "").replace("://", f"://{key}:job@", 1)
     return {
         **({"HTTP_PROXY": door, "http_proxy": door} if door else {}),
         "GCE_METADATA_HOST": f"{host}{_PREFIX}{key}",

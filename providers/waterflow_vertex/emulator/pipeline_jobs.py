@@ -14,7 +14,7 @@ from waterflow_kfp.emulator.errors import SpecError
 from waterflow_kfp.emulator.execution import FAIL_FAST, FAIL_SLOW, Execution
 from waterflow_kfp.emulator.layouts import VertexLayout
 
-from waterflow_vertex.emulator import lineage, sdk
+from waterflow_vertex.emulator import events, lineage, sdk
 from waterflow_vertex.emulator.custom_jobs import account_of
 from waterflow_vertex.emulator.details import described
 from waterflow_vertex.emulator.documents import listed
@@ -150,6 +150,7 @@ class Pipelines:
             if one is not None and self._running.get(name) is execution:
                 final = described(one, execution)
                 lineage.record(self._world, final)
+                events.note(self._world, final)
                 self._world.documents.put(KIND, name, final)
             self._running.pop(name, None)
 

@@ -150,10 +150,9 @@ def _version(world: World, call: Call, request: Any) -> Any:
     secret = world.documents.get("secret", parent)
     if which == "latest":
         held = world.documents.below("secret version", parent)
-        alive = [one for one in held if one.state != _state("DESTROYED")]
-        if not alive:
+        if not held:
             raise missing(f"Secret [{parent}] not found or has no versions.")
-        return alive[-1]
+        return held[-1]  # the one that was made last, whatever has become of it
     if which in secret.version_aliases:
         which = str(secret.version_aliases[which])
     return world.documents.get("secret version", f"{parent}/versions/{which}")

@@ -37,7 +37,8 @@ def read(name: str) -> str:
             `projects/P/secrets/NAME` with or without `/versions/V`.
 
     Raises:
-        RuntimeError: There is no such secret, or the job's service account may not read it.
+        RuntimeError: There is no such secret, it is no text, or the job's service account may not
+            read it.
     """
     match = _ADDRESS.fullmatch(name)
     if match:
@@ -53,7 +54,12 @@ def read(name: str) -> str:
         {"Authorization": f"Bearer {token()}"},
         f"the secret '{name}'",
     )
-    return base64.b64decode(json.loads(answer)["payload"]["data"]).decode()
+    try:
+        return base64.b64decode(json.loads(answer)["payload"]["data"]).decode()
+    except UnicodeDecodeError:
+        raise RuntimeError(
+            f"the secret '{name}' is no text: keep it as Base64, which the step decodes"
+        ) from None
 
 
 def token() -> str:

@@ -329,7 +329,12 @@ def pipelines(draw):
         if draw(st.booleans()):
             inputs["n"] = spec.FromParameter("n")
         side = None if branch is None else (branch.gate, branch.then)
-        steps.append(function(f"s{number}", inputs, "integer", branch=side))
+        step = function(f"s{number}", inputs, "integer", branch=side)
+        if inputs and draw(st.booleans()):
+            over = draw(st.sampled_from(sorted(inputs)))
+            run = msgspec.structs.replace(step.run, over=over, fan_out="jobs")
+            step = msgspec.structs.replace(step, run=run)
+        steps.append(step)
     return pipeline(*steps, gates=gates, parameters={"n": spec.Parameter("integer", 1)})
 
 

@@ -64,7 +64,7 @@ def test_a_loop_iterates_and_what_it_made_is_collected(machine: Machine) -> None
     }
     inner = dag(
         {"twice": call("double", {"x": outer("n")})},
-        inputDefinitions=parameters(n="NUMBER_INTEGER"),
+        inputDefinitions=parameters(n="NUMBER_INTEGER", list="LIST"),
         outputDefinitions=parameters(all="LIST"),
         outputs={"parameters": {"all": {"valueFromParameter": value_of("twice")}}},
     )
@@ -103,7 +103,8 @@ def test_a_loop_iterates_and_what_it_made_is_collected(machine: Machine) -> None
                 "nested": call("show", {"x": output("loop", "nested")}),
                 "files": call("read-all", None, {"data": made("loop", "files")}),
                 "empty": call(
-                    "comp-inner", parameterIterator={"itemInput": "n", "items": {"raw": "[]"}}
+                    "comp-inner", {"list": constant([])},
+                    parameterIterator={"itemInput": "n", "items": {"raw": "[]"}},
                 ),
                 "none": call("show", {"x": output("empty", "all")}),
             },
@@ -135,7 +136,9 @@ def test_a_loop_goes_over_a_list_of_artifacts(machine: Machine) -> None:
     )  # fmt: skip
     each = dag(
         {"read": call("read", None, {"data": {"componentInputArtifact": "file"}})},
-        inputDefinitions={"artifacts": {"file": artifact()}},
+        inputDefinitions={
+            "artifacts": {"file": artifact(), "files": artifact(isArtifactList=True)}
+        },
         outputDefinitions=parameters(texts="LIST"),
         outputs={"parameters": {"texts": {"valueFromParameter": value_of("read")}}},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,4 +79,8 @@ def test_each_bundle_of_certificates_is_trusted_alone_and_read_once(
                     assert opened.get(near, timeout=30).text == "ok"
                     with pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY"):
                         opened.get(far, timeout=30)
-    assert reads == [str(one.bundle), str(two.bundle)]
+        assert reads == [str(one.bundle), str(two.bundle)]
+        two.bundle.write_bytes(one.bundle.read_bytes())  # as one that is renewed
+        os.utime(two.bundle, (1, 1))
+        with session() as opened:
+            assert opened.get(first, timeout=30).text == "ok"

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waterflow_local.folders import Lock, State
 
 from waterflow.provider import discovery
 from waterflow.provider.state import Status
@@ -71,7 +72,8 @@ class Project:
     def finish(self, run, seconds=300.0):
         def ended():
             state = run.state
-            return state if state.status.final and not state.sending else None
+            over = state.status.final and not state.sending
+            return state if over and not Lock(State(self.state).run(run.id).lock).held() else None
 
         return until(ended, seconds, f"the end of {run.id}")
 

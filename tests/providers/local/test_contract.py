@@ -28,6 +28,11 @@ def add(left: int, right: int = 2) -> dict[str, int]:
 
 
 @wf.step
+def several(left: int) -> list[int]:
+    return [left] * left
+
+
+@wf.step
 def use(sums: dict[str, int]) -> int:
     return sums["sum"]
 
@@ -81,6 +86,7 @@ def hard() -> int:
 @wf.pipeline
 def all_of_them(left: int = 1, note: str = "") -> None:
     use(add(left))
+    several(left)
     breaks(left)
     wrong(left)
     waits.options(timeout=60)(note)
@@ -187,6 +193,23 @@ def test_events_are_framed_with_the_native_execution_id(jobs, tmp_path):
     assert [event["kind"] for event in events] == ["step.start", "step.end"]
     assert {event["execution"] for event in events} == {"execution-7"}
     assert events[-1]["status"] == "succeeded"
+
+
+def test_a_step_tells_of_how_many_items_its_list_is(jobs, tmp_path):
+    for left, code in ((2, 0), (3, 3)):
+        out = ("--output", f"output={tmp_path}/{left}", "--value", f"n={tmp_path}/{left}.json")
+        command = jobs.command("several", "--param", f"left={left}", *out)
+        place = jobs.root / "several.json"
+        value = {"output": "output", "counts": "squares", "most": 2}
+        place.write_text(json.dumps(json.loads(place.read_text()) | {"values": {"n": value}}))
+        done = subprocess.run(command, env={"PYTHONPATH": str(jobs.bundle)}, cwd=tmp_path,
+                              text=True, capture_output=True, check=False)  # fmt: skip
+        assert done.returncode == code, done.stderr
+        written = tmp_path / f"{left}.json"
+        assert written.exists() is (code == 0)
+    assert json.loads((tmp_path / "2.json").read_text()) == 2
+    assert "step 'squares' is to have a job for each of 3 items" in done.stderr
+    assert 'Use fan_out="processes"' in done.stderr
 
 
 def test_exit_codes_are_as_documented(jobs, tmp_path):

@@ -205,6 +205,8 @@ import requests
 flavor = {"Metadata-Flavor": "Google"}
 url = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/email"
 print(requests.get(url, headers=flavor).text)
+from urllib.request import Request, urlopen
+print(urlopen(Request(url, headers=flavor)).read().decode())
 """
 
 
@@ -222,7 +224,7 @@ def test_a_job_is_its_service_account(jobs):
     account = one.job_spec.service_account
     assert said == [
         f"google.auth.compute_engine.credentials {PROJECT}", "False",
-        f"https://mlflow.example {account}", account,
+        f"https://mlflow.example {account}", account, account,
     ]  # fmt: skip
     asked["job_spec"]["service_account"] = "nobody@elsewhere.iam.gserviceaccount.com"
     with pytest.raises(exceptions.InvalidArgument, match="act as service_account"):

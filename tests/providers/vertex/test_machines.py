@@ -70,6 +70,13 @@ def test_machines_cost_compute_engines_price_and_the_fee(series, vcpu, gib):
 
 
 @pytest.mark.parametrize(
+    ("name", "price"), [("n1-standard-4", 0.21849885), ("e2-standard-4", 0.154126276)]
+)
+def test_prices_are_those_that_google_publishes_where_they_were_read(name, price):
+    assert machines.table()[name].price == pytest.approx(price, rel=1e-4)
+
+
+@pytest.mark.parametrize(
     ("wants", "least"),
     [
         (Resources(cpu=96), "n1-highcpu-96"),

@@ -16,6 +16,11 @@ from waterflow.cli import options
 @options.profile
 @options.submission
 @click.option("--inline", is_flag=True, help="All steps in this process, for a debugger.")
+@click.option(
+    "--wait-tracking",
+    is_flag=True,
+    help="Return when MLflow has got all of the run: for a script that reads it there.",
+)
 @click.option("--logs", is_flag=True, help="Show what the steps print, as they print it.")
 @options.as_json
 @click.pass_context
@@ -29,6 +34,7 @@ def command(
     resume: str | None,
     inline: bool,
     run_id: str | None,
+    wait_tracking: bool,
     logs: bool,
     as_json: bool,
 ) -> None:
@@ -72,4 +78,5 @@ def command(
     words = [word for text in parameters for word in ("-p", text)]
     words += ["--profile", profile] if profile else []
     started = Command(("waterflow", "run", target, *words), inline=inline, cache=not no_cache)
-    context.exit(finish(run, state, started, as_json=as_json))
+    code = finish(run, state, started, as_json=as_json, wait_tracking=wait_tracking)
+    context.exit(code)

@@ -57,7 +57,9 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
             for step in state.steps.values()
         ],
     )
-    if state.unsent and not state.sending:
+    if state.unsent and state.sending and state.status.final:
+        click.echo(f"MLflow has not got {state.unsent} events yet; they are being sent.")
+    elif state.unsent and not state.sending:
         click.echo(f"MLflow has not got {state.unsent} events yet. Send them: waterflow sync")
 
 

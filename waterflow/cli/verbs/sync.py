@@ -26,9 +26,9 @@ def command(
     from waterflow.tracking import lean
 
     provider = open_here(profile)
-    chosen = runs or tuple(
-        state.run for state in list(provider.runs()) if state.unsent and not state.sending
-    )
+    unsent = [state for state in list(provider.runs()) if state.unsent] if not runs else []
+    busy = [state.run for state in unsent if state.sending]
+    chosen = runs or tuple(state.run for state in unsent if not state.sending)
     with lean.sparing():
         sent = {run: provider.sync(run) for run in chosen}
     left = sum(one.left for one in sent.values() if one.error)
@@ -39,9 +39,11 @@ def command(
                 for run, one in sent.items()
             ]
         )
+    elif busy:
+        click.echo(f"Being sent already: {', '.join(busy)}")
     elif not sent:
         click.echo("MLflow has got everything.")
-    else:
+    if sent and not as_json:
         rows = [(run, str(one.sent), str(one.left)) for run, one in sent.items()]
         table(("run", "sent", "left"), rows)
     for message in dict.fromkeys(one.error for one in sent.values() if one.error):

@@ -125,6 +125,32 @@ def plain(
     _gates(limit, colour, strict, choice)
 
 
+@wf.pipeline
+def jobs(given: list[int]) -> None:
+    """Maps over lists from everywhere, with a job for each item; and in processes, to compare."""
+    whole = kit_tables.table(5)
+    items = kit_plain.count(2)
+    none = kit_plain.count.options(name="none")(0)
+    ways: tuple[Literal["processes", "jobs"], ...] = ("processes", "jobs")
+    for way in ways:
+        wf.map(kit_plain.square.options(name=f"{way}_plain"), items, plus=1, fan_out=way)
+        wf.map(kit_tables.piece.options(name=f"{way}_files"), items, whole=whole, fan_out=way)
+        wf.map(kit_plain.square.options(name=f"{way}_none"), none, fan_out=way)
+    wf.map(kit_plain.square.options(name="of_parameter"), given, fan_out="jobs")
+    fixed = wf.map(kit_plain.square.options(name="of_constant"), [7], fan_out="jobs")
+    again = wf.map(kit_plain.square.options(name="of_map"), fixed, fan_out="jobs")
+    kit_plain.total(again)
+
+
+@wf.pipeline
+def stumbles(over: int, until: str) -> None:
+    """One item of a map fails, each of which has a job."""
+    step = kit_plain.stumble.options(name="stumbling", retries=1, retry_delay=0.01)
+    seen = wf.map(step, kit_plain.count(2), over=over, until=until, fan_out="jobs")
+    kit_plain.total(seen)
+    kit_plain.say("aside")
+
+
 def _gates(limit: float, colour: str, strict: bool, choice: str) -> None:
     """Gates of all kinds, steps on both sides, and what follows from a skipped step."""
     scores = kit_plain.scores()
@@ -248,7 +274,7 @@ def tracked(
     if secret:
         kit_jobs.secretive()
     kit_jobs.track()
-    rows = kit_learning.examples()
+    rows = kit_tables.examples()
     fitted = kit_learning.learn(rows, slope, hold)
     wf.register(
         fitted,

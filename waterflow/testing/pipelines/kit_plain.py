@@ -49,6 +49,16 @@ def square(item: int, plus: int = 0) -> int:
 
 
 @wf.step
+def stumble(item: int, over: int, until: str) -> int:
+    """Tell of an item, and fail at one until a file is there."""
+    print("item is", item)
+    wf.log_metrics({f"seen_{item}": item})
+    if item == over and not Path(until).exists():
+        raise ValueError(f"cannot take {item}")
+    return item
+
+
+@wf.step
 def total(items: list[int]) -> int:
     """Add numbers up."""
     return sum(items)
