@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from waterflow.artifacts.types import Metrics
     from waterflow.language.context import checkpoint_dir, log_artifact, log_metrics
-    from waterflow.language.pipeline import first, pipeline, register, when
-    from waterflow.language.pipeline import map_step as map  # noqa: A004 - `wf.map`
+    from waterflow.language.inside import first, register, when
+    from waterflow.language.inside import map_step as map  # noqa: A004 - `wf.map`
+    from waterflow.language.pipeline import pipeline
     from waterflow.language.serializers import serializer
     from waterflow.language.step import container, step
     from waterflow.language.types import Data, Static, secret
@@ -51,17 +52,17 @@ _HOMES = {
     "Static": "language.types",
     "checkpoint_dir": "language.context",
     "container": "language.step",
-    "first": "language.pipeline",
+    "first": "language.inside",
     "log_artifact": "language.context",
     "log_metrics": "language.context",
-    "map": "language.pipeline:map_step",
+    "map": "language.inside:map_step",
     "open_run": "runs.run",
     "pipeline": "language.pipeline",
-    "register": "language.pipeline",
+    "register": "language.inside",
     "secret": "language.types",
     "serializer": "language.serializers",
     "step": "language.step",
-    "when": "language.pipeline",
+    "when": "language.inside",
 }
 
 

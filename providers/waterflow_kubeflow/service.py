@@ -76,6 +76,7 @@ class KubeflowService(SpecService):
         self._ended: dict[str, Mapping[str, Any]] = {}
         self._experiment: str | None = None
         self._reasons: dict[str, str | None] = {}
+        self._resolved: dict[str, dict[str, NativeRun]] = {}
 
     # --- examining ------------------------------------------------------------------------------
 
@@ -290,9 +291,13 @@ class KubeflowService(SpecService):
         definition = self.definition(execution)
         if not definition:
             return {}
-        runs = self._tasks(execution)
-        if any(run.status is Status.CACHED for run in runs.values()):
-            runs = self._with_origins(execution, runs)
+        runs = self._resolved.get(execution)
+        if runs is None:
+            runs = self._tasks(execution, now := self.get(execution))
+            if any(run.status is Status.CACHED for run in runs.values()):
+                runs = self._with_origins(execution, runs)
+            if now is self._ended.get(execution):  # nothing more becomes of it
+                self._resolved[execution] = runs
         runs = {name: self._reasoned(run) for name, run in runs.items()}
         return dict(reading.native_runs(self.spec_of(definition), runs))
 
@@ -310,9 +315,10 @@ class KubeflowService(SpecService):
                 self._reasons[run.job] = said[-1].removeprefix(_SAID) if known else None
         return replace(run, failure=self._reasons.get(run.job) or run.failure)
 
-    def _tasks(self, execution: str) -> dict[str, NativeRun]:
+    def _tasks(self, execution: str, run: Mapping[str, Any] | None = None) -> dict[str, NativeRun]:
+        """Return the tasks that a run has begun, as it was seen, or as it is now."""
         names = reading.tasks(self.spec_of(self.definition(execution)))
-        nodes = answers.Nodes(self.get(execution))
+        nodes = answers.Nodes(run or self.get(execution))
         return cast("dict[str, NativeRun]", nodes.runs(list(names)))
 
     def _with_origins(self, execution: str, runs: dict[str, NativeRun]) -> dict[str, NativeRun]:

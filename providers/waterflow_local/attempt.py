@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow import artifacts
 from waterflow.errors import ArtifactError, LocalStorageError
 from waterflow.language.context import resolve_secret
-from waterflow.runtime import completion, contract, registering
+from waterflow.runtime import completion, contract, progress, registering
 from waterflow.runtime.supervisor import ending
 from waterflow.spec.job import command
 from waterflow.spec.parameters import to_text
@@ -174,6 +174,12 @@ class Attempt:
         artifacts.seal_skipped(skipped, "any")
         return skipped
 
+    def _watched(self) -> dict[str, str]:
+        """Return where a map tells how far it has come."""
+        if self.step.job.file.work.over is None:
+            return {}
+        return {progress.VARIABLE: str(self.folder.progress(self.step.name, self.number))}
+
     def _environment(self, bundle: Path | None) -> dict[str, str]:
         file = self.step.job.file
         variables = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
@@ -187,6 +193,7 @@ class Attempt:
             contract.ATTEMPT: str(self.number),
             contract.SPOOL: str(self._spool),
             contract.SCRATCH: str(self.place / "scratch"),
+            **self._watched(),
             completion.RETURNED: str(self._mark),
             "PYTHONHASHSEED": "0",
             "PYTHONUNBUFFERED": "1",

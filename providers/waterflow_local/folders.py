@@ -125,6 +125,10 @@ class RunFolder:
         """The folder of one attempt."""
         return self.folder / "steps" / step / str(attempt)
 
+    def progress(self, step: str, attempt: int) -> Path:
+        """How far a map of one attempt has come."""
+        return self.attempt(step, attempt) / "progress.json"
+
     def log(self, step: str, attempt: int) -> Path:
         """What one attempt printed."""
         return self.attempt(step, attempt) / "output.log"

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from waterflow.errors import LocalStorageError
-from waterflow.provider.state import RunState, Status, StepState
+from waterflow.provider.state import ItemCounts, RunState, Status, StepState
 from waterflow.tracking.spool import read
 from waterflow_local.document import read_document, read_submitted
-from waterflow_local.folders import Lock, RunFolder
+from waterflow_local.folders import Lock, RunFolder, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,6 +86,7 @@ class Reader:
             tracking_uri=submitted.tracking.uri,
         )
         self._offset = 0
+        self._maps = [n for n, job in document.jobs.items() if job.file.work.over is not None]
 
     def refresh(self) -> RunState:
         """Read what has come since, see whether the runner still lives, and return the state."""
@@ -100,7 +101,15 @@ class Reader:
                         self._read()
                 finally:
                     lock.release()
+        for name in self._maps:
+            self._read_progress(self.state.steps[name])
         return self.state
+
+    def _read_progress(self, step: StepState) -> None:
+        """Note how far a map has come; that of one that is over stays as it was at its end."""
+        if step.attempt and (step.items is None or not step.status.final or step.items.running):
+            with contextlib.suppress(OSError, ValueError):
+                step.items = ItemCounts(**read_json(self._folder.progress(step.name, step.attempt)))
 
     def _bury(self) -> None:
         """Write the end that a killed runner could not write."""

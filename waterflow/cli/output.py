@@ -133,6 +133,19 @@ def show_money(dollars: float | None) -> str:
     return f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"
 
 
+def show_items(step: StepState) -> str:
+    """Return how far a map has come; nothing for other steps."""
+    if step.items is None:
+        return ""
+    items = step.items
+    words = [
+        f"{items.done} of {items.total} items done",
+        *([f"{items.failed} failed"] if items.failed else []),
+        *([f"{items.running} running"] if items.running else []),
+    ]
+    return ", ".join(words)
+
+
 def step_seconds(step: StepState, now: int | None = None) -> float | None:
     """Return how long a step has taken, in seconds: until `now` while it is under way."""
     end = step.ended if step.status.final else now
@@ -171,6 +184,7 @@ def run_document(state: RunState) -> dict[str, Any]:
                 "job": step.job,
                 "url": step.url,
                 "why": list(step.why),
+                "items": step.items,
             }
             for step in state.steps.values()
         ],

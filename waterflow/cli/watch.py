@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
-from waterflow.cli.output import COLOURS, show_seconds, show_time, step_seconds
+from waterflow.cli.output import COLOURS, show_items, show_seconds, show_time, step_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +191,7 @@ def ended(step: StepState) -> str:
     if step.status in (Status.SKIPPED, Status.CACHED):
         return str(step.status)
     # What a failed one failed of is told once, at the run's end.
-    words = [str(step.status), show_seconds(step_seconds(step))]
+    words = [str(step.status), show_seconds(step_seconds(step)), show_items(step)]
     return "  ".join(word for word in words if word)
 
 
@@ -259,6 +259,9 @@ class Table:
 
         if step.reason:
             return Text(step.reason, style="dim", overflow="ellipsis")
+        if step.items is not None:
+            style = "red" if step.items.failed else "dim"
+            return Text(show_items(step), style=style, overflow="ellipsis")
         if (why := differences(step)) and str(step.status) == "running":
             return Text(why, style="dim", overflow="ellipsis")
         over = self._state is not None and self._state.status.final

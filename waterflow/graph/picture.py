@@ -45,9 +45,9 @@ class Box:
         chips: The pipeline's parameters that it takes.
         hint: What a pointer over it shows.
         family: What it has in common with others that a condensed picture draws as one.
+        group: The group in which it stands; "" for none.
         members: The ids of the boxes that this one stands for in a condensed picture.
         mark: What a run made of it.
-        group: The group in which it stands; "" for none.
     """
 
     id: str
@@ -57,9 +57,9 @@ class Box:
     chips: tuple[str, ...] = ()
     hint: str = ""
     family: str = ""
+    group: str = ""
     members: tuple[str, ...] = ()
     mark: Mark | None = None
-    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class _Drawing:
             tuple(chips),
             _hint(step),
             _family(step) + side,
-            step.group or "",
+            group=step.group or "",
         )
 
     def _detail(self, step: spec.Step) -> str:

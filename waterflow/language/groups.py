@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from waterflow.errors import DefinitionError
 from waterflow.language.gathering import tolerated
@@ -22,13 +22,35 @@ from waterflow.language.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from functools import cached_property
 
-    from waterflow.language.pipeline import Pipeline
     from waterflow.language.trace import Trace
 
 
+class Nested(Protocol):
+    """What is asked of a pipeline that another calls."""
+
+    name: str
+    trusted_types: tuple[str, ...]
+    arguments: cached_property[dict[str, Argument]]
+
+    @property
+    def description(self) -> str:
+        """What it is for."""
+        ...
+
+    @property
+    def location(self) -> str:
+        """`file:line` of its definition."""
+        ...
+
+    def define(self, bindings: dict[str, Any]) -> Any:
+        """Make its calls, for the trace under way, and return what its function does."""
+        ...
+
+
 def call_nested(
-    pipeline: Pipeline[..., Any], trace: Trace, name: str | None, values: Mapping[str, object]
+    pipeline: Nested, trace: Trace, name: str | None, values: Mapping[str, object]
 ) -> Any:
     """Add the steps of a pipeline to the one that is being traced, as a group.
 
@@ -63,7 +85,7 @@ def call_nested(
 
 
 def _binding(
-    pipeline: Pipeline[..., Any], trace: Trace, argument: Argument, values: Mapping[str, object]
+    pipeline: Nested, trace: Trace, argument: Argument, values: Mapping[str, object]
 ) -> Any:
     """Return what the function sees as one of its parameters."""
     where = f"Pipeline '{pipeline.name}', parameter '{argument.name}'"
@@ -87,7 +109,7 @@ def _binding(
     return value
 
 
-def _constant(pipeline: Pipeline[..., Any], trace: Trace, argument: Argument, value: Any) -> Any:
+def _constant(pipeline: Nested, trace: Trace, argument: Argument, value: Any) -> Any:
     import msgspec
 
     from waterflow.language.parameters import check_arguments, declare, static_value

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 from waterflow.language.gathering import tolerated
+from waterflow.language.mapped import check_on_error, skipping
 from waterflow.language.signature import NO_DEFAULT, SINGLE, Argument, Signature
 from waterflow.language.types import Data
 from waterflow.language.values import (
@@ -168,11 +169,21 @@ class Trace(Wiring):
         self.functions[name] = step
         return self._results(name, signature)
 
-    def map(self, step: Called, over: object, fixed: dict[str, Any], fan_out: str) -> Any:
+    def map(
+        self,
+        step: Called,
+        over: object,
+        fixed: dict[str, Any],
+        fan_out: str,
+        on_error: str = "fail",
+    ) -> Any:
         """Add a step that is called once for each item of a list made at run time."""
+        from msgspec import UNSET
+
         from waterflow import spec
 
         signature = step.signature
+        check_on_error(step.function.__name__, signature.outputs, fan_out, on_error)
         free = [a for a in signature.arguments if a not in fixed]
         if not free:
             raise definition_error(
@@ -188,8 +199,9 @@ class Trace(Wiring):
             tuple(step.settings.include),
             over=free[0],
             fan_out=cast("Any", fan_out),
+            on_error="skip" if on_error == "skip" else UNSET,
         )
-        listed = signature.listed()
+        listed = skipping(signature) if on_error == "skip" else signature.listed()
         outputs = {key: spec.Output(kind) for key, kind in listed.outputs.items()}
         self._add(name, run, inputs, outputs, step.settings)
         self.functions[name] = step

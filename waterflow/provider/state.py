@@ -30,6 +30,15 @@ class Status(StrEnum):
         return self in (Status.SUCCEEDED, Status.CACHED, Status.SKIPPED)
 
 
+class ItemCounts(Struct, kw_only=True, frozen=True):
+    """How far a run-time map has come: how many of its items are what."""
+
+    total: int
+    done: int
+    failed: int
+    running: int
+
+
 class StepState(Struct, kw_only=True, omit_defaults=True):
     """A step run as its provider tells it.
 
@@ -47,6 +56,7 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
         job: The native job's id.
         url: Where to look at it.
         why: Why it ran, and no earlier result stood for it, where that is known.
+        items: Of a map whose provider tells it, how far it has come.
         label: What its call was given, `train(c=0.1)`, where a step is called several times with
             different constants.
     """
@@ -64,6 +74,7 @@ class StepState(Struct, kw_only=True, omit_defaults=True):
     url: str | None = None
     why: tuple[str, ...] = ()
     label: str | None = None
+    items: ItemCounts | None = None
 
     def move(self, status: Status) -> None:
         """Take another status; a final one is never left."""

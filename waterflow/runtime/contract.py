@@ -73,6 +73,7 @@ class Work:
         module: A function's module.
         name: Its name there, with dots.
         over: The argument whose items it is called for, one by one; None for one call.
+        on_error: "skip" where items that fail are left out, and told in the output `failures`.
         part: What this job does of a map whose items have jobs of their own: it counts them
             ("count"), runs one of them ("item"), or gathers what they have made ("gather"); "" for
             all of it.
@@ -83,6 +84,7 @@ class Work:
     module: str = ""
     name: str = ""
     over: str | None = None
+    on_error: str = ""
     part: str = ""
     command: tuple[str, ...] = ()
 

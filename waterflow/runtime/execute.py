@@ -26,6 +26,8 @@ from waterflow.errors import (
     WaterflowError,
 )
 from waterflow.language.context import RunningStep, enter, hand_on, resolve_secret
+from waterflow.language.mapped import FAILURES, RESULTS, SKIP
+from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract
 from waterflow.runtime.arguments import Arguments, Skipped
 from waterflow.runtime.completion import Ending, stand_alone
@@ -293,11 +295,12 @@ class _Attempt:
         return self._save(results, declared)
 
     def _named(self, result: Any) -> dict[str, Any]:
-        names = list(self.file.outputs)
+        skips = self.file.work.on_error == SKIP
+        names = [name for name in self.file.outputs if not (skips and name == FAILURES)]
         if not names:
             return {}
-        if names == ["output"] and not hasattr(result, "_fields"):
-            return {"output": result}
+        if names in ([SINGLE], [RESULTS]) and not hasattr(result, "_fields"):
+            return {names[0]: result}
         fields: tuple[str, ...] = getattr(result, "_fields", ())
         if sorted(fields) != sorted(names):
             raise Failure(

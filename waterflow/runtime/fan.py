@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from waterflow.runtime.contract import BAD_OUTPUT, FAILED
 from waterflow.runtime.failure import Failure, Terminated, from_exception, from_serializer
+from waterflow.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,10 @@ def run(
     items: list[Any],
     save: Save,
     workers: int,
-) -> None:
+    *,
+    skip: bool = False,
+    progress: Progress | None = None,
+) -> dict[int, Failure]:
     """Call a function once for each item, `workers` at a time, and write what it returns.
 
     Workers are forked, so items, models and data are shared with them and never pickled.
@@ -79,27 +83,47 @@ def run(
         items: The items.
         save: Writes the result of one item, whose number it is given.
         workers: Processes at a time.
+        skip: Whether the others go on after an item has failed.
+        progress: Is told of each item that ends.
+
+    Returns:
+        The items that have failed, by number; none without `skip`.
 
     Raises:
         Failure: The function raised for an item, its result could not be written, or a worker was
-            killed; the first such item is told.
+            killed; the first such item is told. With `skip`: no item has succeeded, or a worker was
+            killed.
     """
     global _work  # noqa: PLW0603 - what forked workers inherit
     _work = (function, fixed, over, items, save)
+    failures: dict[int, Failure] = {}
+    alone = workers == 1 or len(items) < 2 or not hasattr(os, "fork")
+    watch = progress or Progress(None)
+    watch.begin(len(items), 1 if alone else min(workers, len(items)))
+
+    def ended(index: int, outcome: Failure | None) -> None:
+        if outcome is not None and not skip:
+            raise outcome
+        if outcome is not None:
+            failures[index] = outcome
+
     try:
-        if workers == 1 or len(items) < 2 or not hasattr(os, "fork"):
-            for outcome in map(_one, range(len(items))):
-                if outcome is not None:
-                    raise outcome
-            return
-        count = min(workers, len(items))
-        with ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
-            futures = [pool.submit(_one, index) for index in range(len(items))]
-            for future in futures:
-                outcome = future.result()
-                if outcome is not None:
+        if alone:
+            for index, outcome in enumerate(map(_one, range(len(items)))):
+                watch.end(failed=outcome is not None)
+                ended(index, outcome)
+        else:
+            count = min(workers, len(items))
+            with ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
+                futures = [pool.submit(_one, index) for index in range(len(items))]
+                for future in futures:
+                    future.add_done_callback(watch.ended)
+                try:
+                    for index, future in enumerate(futures):
+                        ended(index, future.result())
+                except Failure:
                     pool.shutdown(wait=False, cancel_futures=True)
-                    raise outcome
+                    raise
     except BrokenProcessPool:
         # The pool does not say which item it was: all that were under way end with the worker.
         raise Failure(
@@ -110,3 +134,9 @@ def run(
         ) from None
     finally:
         _work = None
+        watch.close()
+    if failures and len(failures) == len(items):
+        first = failures[0]
+        message = f"none of the {len(items)} items has succeeded; {first.message}"
+        raise Failure(first.code, first.kind, message, first.detail)
+    return failures

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import typing
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow import artifacts
 from waterflow.errors import ArtifactError
+from waterflow.language.mapped import FAILURES, RESULTS, SKIP
 from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract, fan
 from waterflow.runtime.failure import Failure
+from waterflow.runtime.progress import Progress
 from waterflow.tracking.spool import FILES, read
 
 if TYPE_CHECKING:
@@ -60,8 +63,10 @@ class Map:
             Failure: An item has failed, or its result could not be written.
         """
         items: list[Any] = fixed.pop(over)
-        declared = _declared(returned)
+        skips = self._file.work.on_error == SKIP
+        declared = _declared(returned, RESULTS if skips else SINGLE)
         folders = self._folders()
+        made = dict(folders)
 
         def save(result: Any, index: int) -> None:
             for name, value in self._named(result).items():
@@ -70,13 +75,37 @@ class Map:
                 self._write(value, place, self._item_type(name, declared), declared[name])
 
         try:
-            fan.run(function, fixed, over, items, save, self._file.threads)
-            for name, folder in folders.items():
-                kinds = [self._item_type(name, declared)] * len(items)
+            failed = fan.run(
+                function,
+                fixed,
+                over,
+                items,
+                save,
+                self._file.threads,
+                skip=skips,
+                progress=Progress.from_environment(),
+            )
+            if skips:
+                self._tell_failures(made.pop(FAILURES), failed)
+            for name, folder in made.items():
+                _close_up(folder, len(items), failed)
+                kinds = [self._item_type(name, declared)] * (len(items) - len(failed))
                 self._seal(name, folder, kinds)
         except ArtifactError as error:
             raise self._unwritten(error) from None
         return folders
+
+    def _tell_failures(self, folder: Path, failed: Mapping[int, Failure]) -> None:
+        """Make the artifact that tells of the items that have failed."""
+        from waterflow.artifacts.plain import write
+
+        failures: list[dict[str, Any]] = []
+        for index, one in sorted(failed.items()):
+            print(f"left out {one.message} ({one.kind})", file=sys.stderr, flush=True)
+            message = one.message.removeprefix(f"item {index}").removeprefix(": ")
+            failures.append({"item": index, "type": one.kind, "message": message})
+        write(folder, failures)
+        artifacts.seal(folder, self._file.outputs[FAILURES])
 
     def one(
         self, function: Callable[..., Any], arguments: dict[str, Any], index: int, returned: Any
@@ -211,10 +240,23 @@ def refuse_many(count: int, scalar: contract.Scalar) -> None:
         )
 
 
-def _declared(returned: Any) -> dict[str, Any]:
+def _declared(returned: Any, single: str = SINGLE) -> dict[str, Any]:
     """Return what is declared of each output of a function."""
     several = hasattr(returned, "_fields")
-    return typing.get_type_hints(returned) if several else {SINGLE: returned}
+    return typing.get_type_hints(returned) if several else {single: returned}
+
+
+def _close_up(folder: Path, count: int, failed: Mapping[int, Failure]) -> None:
+    """Number the items that have succeeded without gaps; what others began to write goes."""
+    number = 0
+    for index in range(count if failed else 0):
+        place = folder / str(index)
+        if index in failed:
+            shutil.rmtree(place, ignore_errors=True)
+            continue
+        if number != index:
+            place.rename(folder / str(number))
+        number += 1
 
 
 def _tell(item: Path, spool: Spool) -> None:

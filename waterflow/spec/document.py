@@ -186,6 +186,8 @@ class Function(_Frozen, frozen=True, tag_field="kind", tag="function"):
         include: Extra files for the code bundle: globs relative to the project's root.
         over: The argument that a run-time map takes its items for; None without a map.
         fan_out: Where the items of a map run: processes of one job, or a job each.
+        on_error: That a map leaves out the items that fail, and tells of them in an output
+            `failures`. Left out where one failure fails the step.
     """
 
     module: str
@@ -193,6 +195,7 @@ class Function(_Frozen, frozen=True, tag_field="kind", tag="function"):
     include: tuple[str, ...] = ()
     over: str | None = None
     fan_out: Literal["processes", "jobs"] = "processes"
+    on_error: Literal["skip"] | UnsetType = UNSET
 
 
 class Container(_Frozen, frozen=True, tag_field="kind", tag="container"):

@@ -71,7 +71,8 @@ def step_document(
 
 def _run(run: spec.Function | spec.Container | spec.Register) -> dict[str, Any]:
     if isinstance(run, spec.Function):
-        return {"kind": "function", "module": run.module, "name": run.name, "over": run.over}
+        work = {"kind": "function", "module": run.module, "name": run.name, "over": run.over}
+        return work | ({"on_error": run.on_error} if run.on_error else {})
     if isinstance(run, spec.Container):
         return {"kind": "container", "command": list(run.command)}
     return {"kind": "register"}

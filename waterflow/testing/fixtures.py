@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class RunPipeline(Protocol):
     """Runs a pipeline to its end."""
 
-    def __call__(self, pipeline: Pipeline[Any], /, *arguments: Any, **parameters: Any) -> Run:
+    def __call__(self, pipeline: Pipeline[..., Any], /, *arguments: Any, **parameters: Any) -> Run:
         """Run a pipeline on this machine.
 
         Args:
@@ -71,7 +71,7 @@ def run_pipeline(waterflow_state: Path) -> Iterator[RunPipeline]:
     del waterflow_state
     runs: list[Run] = []
 
-    def start(pipeline: Pipeline[Any], /, *arguments: Any, **parameters: Any) -> Run:
+    def start(pipeline: Pipeline[..., Any], /, *arguments: Any, **parameters: Any) -> Run:
         run = pipeline(*arguments, **parameters).submit(profile="local")
         runs.append(run)
         run.wait()

@@ -88,6 +88,7 @@ class MapPart(_Part, frozen=True, kw_only=True, rename={"function": "map", "argu
         step: The step's name; default: the function's, numbered.
         arguments: Its other arguments, the same for each call. Written `with`.
         fan_out: Where the items run.
+        on_error: Whether an item that fails ends the step, or is told in its output `failures`.
         options: What it asks for.
     """
 
@@ -96,6 +97,7 @@ class MapPart(_Part, frozen=True, kw_only=True, rename={"function": "map", "argu
     step: str | None = None
     arguments: dict[str, Json] = {}
     fan_out: Literal["processes", "jobs"] = "processes"
+    on_error: Literal["fail", "skip"] = "fail"
     options: OptionsPart = OptionsPart()
 
 

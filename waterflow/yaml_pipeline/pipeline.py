@@ -12,9 +12,10 @@ from msgspec import UNSET
 from waterflow.errors import MissingDependencyError, WaterflowError
 from waterflow.language.cron import check_schedule
 from waterflow.language.gathering import tolerated
+from waterflow.language.inside import register, when
 from waterflow.language.options import check_name
 from waterflow.language.parameters import declare
-from waterflow.language.pipeline import Call, Pipeline, register, when
+from waterflow.language.pipeline import Call, Pipeline
 from waterflow.language.signature import NO_DEFAULT, Argument
 from waterflow.language.step import Step, container
 from waterflow.language.trace import current, require
@@ -282,7 +283,7 @@ class _Definition:
         step = self._configured(entry, self.steps[entry.function], place)
         fixed = self._arguments(step, entry.arguments, (*place, "with"))
         over: Any = self.scope.value(entry.over, (*place, "over"))
-        return lambda: self.trace.map(step, over, fixed, entry.fan_out)
+        return lambda: self.trace.map(step, over, fixed, entry.fan_out, entry.on_error)
 
     def _container(self, entry: ContainerPart, place: Place) -> Callable[[], object]:
         part, here = entry.container, (*place, "container")

@@ -119,7 +119,7 @@ class Scope:
         return text.replace("$$", "$")
 
     def _first(self, options: list[str], place: Place) -> object:
-        from waterflow.language.pipeline import first
+        from waterflow.language.inside import first
 
         values = [self.reference(option, (*place, at)) for at, option in enumerate(options)]
         with located(self._source.location(place)):

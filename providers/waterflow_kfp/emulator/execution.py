@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.emulation.jobs import JobState
-from waterflow_kfp.emulator import caching, graphs
+from waterflow_kfp.emulator import caching, graphs, loops
 from waterflow_kfp.emulator.documents import Pipeline
 from waterflow_kfp.emulator.errors import CANCELLED, INTERNAL, Failure, TaskError
 from waterflow_kfp.emulator.expressions import holds
@@ -18,7 +18,7 @@ from waterflow_kfp.emulator.graphs import Graph, Node, Unit
 from waterflow_kfp.emulator.leaves import Leaf, imported
 from waterflow_kfp.emulator.placeholders import Scope
 from waterflow_kfp.emulator.records import Attempt, Change, State, Task, Values
-from waterflow_kfp.emulator.work import seconds
+from waterflow_kfp.emulator.work import pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,8 +33,6 @@ FAIL_SLOW: Final = "FAIL_SLOW"
 LOST: Final = "The emulator ended while the pipeline ran."
 _LOOK: Final = 0.1
 """Seconds between looks at the clock while a task waits to be tried again."""
-_LONGEST_BACKOFF: Final = 3600.0
-_USUAL_FACTOR: Final = 2.0
 
 
 class Execution:
@@ -263,7 +261,8 @@ class Execution:
                 node.units.append(Unit(node, record, component, inputs))
             else:
                 record.kind = "loop"
-                self._iterate(node, component, inputs, *iterated)
+                kind = self._kind(component)
+                loops.prepare(node, component, inputs, *iterated, kind=kind, now=self._now())
         except TaskError as error:
             self._settle(node, State.FAILED, Failure(str(error), error.code))
             return
@@ -273,60 +272,19 @@ class Execution:
             record.move(State.RUNNING, self._now())
             self._loops.append(node)
 
-    def _iterate(
-        self, node: Node, component: Mapping[str, Any], inputs: Values, name: str, all_: list[Any]
-    ) -> None:
-        assert node.record is not None  # noqa: S101 - it has come up
-        for number, item in enumerate(all_):
-            values = graphs.iteration(node, component, inputs, name, item)
-            record = Task(
-                id=str(uuid.uuid4().int >> 65),
-                name=node.name,
-                parent=node.record.id,
-                created=self._now(),
-                iteration=number,
-                kind="iteration" if "dag" in component else self._kind(component),
-                component=node.record.component,
-                execution=str(uuid.uuid4()),
-                inputs=values,
-            )
-            unit = Unit(node, record, component, values)
-            node.units.append(unit)
-            node.queue.append(unit)
-
     def _feed(self, node: Node) -> None:
         """Begin iterations up to the limit; end the loop when all are over."""
-        limit = int(node.spec.get("iteratorPolicy", {}).get("parallelismLimit") or 0)
         while node.queue and not self._stopping and not (self._fast and self._broken):
-            begun = len(node.units) - len(node.queue)
-            over = sum(one.record.state.final for one in node.units)
-            if limit and begun - over >= limit:
+            if loops.is_full(node):
                 return
             unit = node.queue.popleft()
             unit.record.created = self._now()
             unit.record.history.append(Change(State.PENDING, unit.record.created))
             self.tasks.append(unit.record)
             self._begin(unit)
-        begun_units = [one for one in node.units if one not in node.queue]
-        if node.record is None or not all(one.record.state.final for one in begun_units):
-            return
-        states = {one.record.state for one in begun_units}
-        if self._stopping and (node.queue or State.CANCELLED in states):
-            self._settle(node, State.CANCELLED)
-        elif State.FAILED in states:
-            bad = [one.record for one in begun_units if one.record.state is State.FAILED]
-            error = bad[0].error or Failure("")
-            numbers = ", ".join(str(one.iteration) for one in bad)
-            text = f"Iterations [{numbers}] of {node.name} failed: {error.message}"
-            self._settle(node, State.FAILED, Failure(text, error.code))
-        elif node.queue:  # something else has failed, and nothing more begins
-            self._settle(node, State.CANCELLED)
-        elif not node.record.state.final:
-            node.record.outputs = graphs.collected(
-                self.pipeline.component(node.record.component),
-                [one.record.outputs for one in node.units],
-            )
-            self._settle(node, State.SUCCEEDED)
+        ending = loops.ending(node, self.pipeline.component, stopping=self._stopping)
+        if ending is not None:
+            self._settle(node, *ending)
 
     def _kind(self, component: Mapping[str, Any]) -> str:
         if "dag" in component:
@@ -445,10 +403,7 @@ class Execution:
         if self._stopping or unit.tries > int(policy.get("maxRetryCount") or 0):
             self._end(unit, State.FAILED, failure)
             return
-        longest = seconds(policy.get("backoffMaxDuration") or f"{_LONGEST_BACKOFF}s")
-        factor = float(policy.get("backoffFactor") or _USUAL_FACTOR)
-        first = seconds(policy.get("backoffDuration") or "0s")
-        unit.due = self._now() + min(first * factor ** (unit.tries - 1), longest)
+        unit.due = self._now() + pause(policy, unit.tries)
         if unit.record.state is State.RUNNING:
             unit.record.state = State.PENDING
             unit.record.history.append(Change(State.PENDING, self._now(), failure))
@@ -505,7 +460,7 @@ class Execution:
                 self._end(unit, State.FAILED, Failure(text))
             else:
                 self._failed(unit, Failure(text))
-        elif self._stopping and (cancelled or failed or _dropped(graph)):
+        elif self._stopping and (cancelled or failed or graph.dropped):
             error = Failure("The pipeline was cancelled.", CANCELLED) if not unit.node else None
             self._end(unit, State.CANCELLED, error)
         else:
@@ -536,10 +491,6 @@ def restored(saved: list[dict[str, Any]], now: float) -> list[Task]:
     for one in tasks:
         one.move(State.FAILED, now, Failure(LOST, INTERNAL))
     return tasks
-
-
-def _dropped(graph: Graph) -> bool:
-    return any(one.dropped for one in graph.nodes.values())
 
 
 def _utc(seconds_: float) -> str:

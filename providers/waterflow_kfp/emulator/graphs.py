@@ -130,6 +130,11 @@ class Graph:
         """Whether all of its tasks are over."""
         return self._left == 0
 
+    @property
+    def dropped(self) -> bool:
+        """Whether some task of it never came up."""
+        return any(one.dropped for one in self.nodes.values())
+
     def ended(self, node: Node) -> None:
         """Note that a task is over: others may be ready."""
         self._left -= 1

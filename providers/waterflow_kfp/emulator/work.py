@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(m|[EPTGMK]i?|[a-z]?)")
 _UNITS: Final = {"": 1, "m": 1e-3, **{f"{c}i": 1024 ** n for n, c in enumerate("KMGTPE", 1)},
                  **{c: 1000 ** n for n, c in enumerate("KMGTPE", 1)}, "k": 1000}  # fmt: skip
+_LONGEST_BACKOFF: Final = 3600.0
+_USUAL_FACTOR: Final = 2.0
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
@@ -188,6 +190,22 @@ def seconds(text: str) -> float:
     if match is None:
         raise TaskError(f"'{text}' is no duration: it ends with an s, as 3600s", 3)
     return float(match[1])
+
+
+def pause(policy: Mapping[str, Any], tries: int) -> float:
+    """Return for how many seconds a task waits that is to be tried again.
+
+    Args:
+        policy: Its retry policy.
+        tries: How often it was tried.
+
+    Raises:
+        TaskError: A duration is none.
+    """
+    longest = seconds(policy.get("backoffMaxDuration") or f"{_LONGEST_BACKOFF}s")
+    factor = float(policy.get("backoffFactor") or _USUAL_FACTOR)
+    first = seconds(policy.get("backoffDuration") or "0s")
+    return min(first * factor ** (tries - 1), longest)
 
 
 def quantity(text: str) -> float:

@@ -3,10 +3,12 @@
 import json
 import re
 
+import msgspec
 import pytest
 import yaml
 from kfp import compiler, dsl
-from waterflow_kfp import naming, validate
+from waterflow_kfp import cel, naming, validate
+from waterflow_kfp.emulator.expressions import holds
 
 from tests.providers.builds import function, pipeline
 from tests.providers.kfp.builds import VERTEX, parse, specs
@@ -44,6 +46,48 @@ def last(x: dsl.Input[dsl.Artifact], output: dsl.Output[dsl.Artifact]):
 @dsl.container_component
 def use(x: dsl.Input[dsl.Model], output: dsl.Output[dsl.Artifact]):
     return dsl.ContainerSpec(image="image", command=["x"], args=[x.path, output.path])
+
+
+@dsl.container_component
+def parts(output: dsl.Output[dsl.Artifact], waterflow_count_output: dsl.OutputPath(list[int])):
+    arguments = [output.path, waterflow_count_output]
+    return dsl.ContainerSpec(image="image", command=["x"], args=arguments)
+
+
+@dsl.container_component
+def one_part(
+    x: dsl.Input[dsl.Artifact], trees: int, waterflow_item: int, waterflow: dsl.Output[dsl.Artifact]
+):
+    arguments = [x.path, trees, waterflow_item, waterflow.path]
+    return dsl.ContainerSpec(image="image", command=["x"], args=arguments)
+
+
+@dsl.container_component
+def one_number(
+    x: dsl.Input[dsl.Dataset], trees: int, waterflow_item: int, waterflow: dsl.Output[dsl.Artifact]
+):
+    arguments = [x.path, trees, waterflow_item, waterflow.path]
+    return dsl.ContainerSpec(image="image", command=["x"], args=arguments)
+
+
+@dsl.container_component
+def gather(waterflow_items: dsl.Input[list[dsl.Artifact]], output: dsl.Output[dsl.Artifact]):
+    return dsl.ContainerSpec(image="image", command=["x"], args=["{{$}}", output.path])
+
+
+def loop_twin(trees: int = 3):
+    made = parts()
+    with dsl.ParallelFor(made.outputs["waterflow_count_output"]) as item:
+        one = one_part(x=made.outputs["output"], trees=trees, waterflow_item=item)
+    whole = gather(waterflow_items=dsl.Collected(one.outputs["waterflow"]))
+    last(x=whole.outputs["output"])
+
+
+def constant_loop_twin(trees: int = 3):
+    made = load()
+    with dsl.ParallelFor([0, 1]) as item:
+        one = one_number(x=made.outputs["output"], trees=trees, waterflow_item=item)
+    gather(waterflow_items=dsl.Collected(one.outputs["waterflow"]))
 
 
 def chain_twin(trees: int = 3):
@@ -98,7 +142,24 @@ AUC = spec.Compare(spec.FromStep("measure", "output", "auc"), ">", spec.FromPara
 GOOD = spec.Gate("good", AUC)
 TREES = {"trees": spec.Parameter("integer", 3)}
 LEAST = TREES | {"least": spec.Parameter("number", 0.5)}
+EACH = function("each", {"x": "parts", **_number("trees")}, "list[dataframe]")
+EACH = msgspec.structs.replace(
+    EACH, run=msgspec.structs.replace(EACH.run, over="x", fan_out="jobs")
+)
+FIXED = function("each", {"x": "load", "y": spec.FromValue([7, 8]), **_number("trees")},
+                 "list[dataframe]")  # fmt: skip
+FIXED = msgspec.structs.replace(
+    FIXED, run=msgspec.structs.replace(FIXED.run, over="y", fan_out="jobs")
+)
 PAIRS = {
+    "loop": (
+        loop_twin,
+        pipeline(function("parts", {}, "list[dataframe]"), EACH, function("last", {"x": "each"}),
+                 parameters=TREES),
+    ),
+    "constant loop": (
+        constant_loop_twin, pipeline(MEASURED[0], FIXED, parameters=TREES),
+    ),
     "chain": (chain_twin, pipeline(*MEASURED[:2], parameters=TREES)),
     "condition": (
         condition_twin,
@@ -175,7 +236,8 @@ def _dag(document, component, parameters, sides):
         condition = _condition(task.get("triggerPolicy", {}).get("condition", ""), given)
         if "dag" in own:
             inner = _dag(document, own, given, (*sides, condition))
-            lines.append({"if": condition, "tasks": inner, "gives": _gives(own)})
+            lines.append({"if": condition, "over": _over(task, given), "tasks": inner,
+                          "gives": _gives(own)})  # fmt: skip
             continue
         lines.append({
             "component": _interface(own),
@@ -185,6 +247,12 @@ def _dag(document, component, parameters, sides):
             "cached": bool(task.get("cachingOptions", {}).get("enableCache")),
         })  # fmt: skip
     return sorted(lines, key=json.dumps)
+
+
+def _over(task, given):
+    """Return over what a DAG is iterated."""
+    items = task.get("parameterIterator", {}).get("items", {})
+    return given[items["inputParameter"]] if "inputParameter" in items else items.get("raw")
 
 
 def _interface(component):
@@ -234,6 +302,59 @@ def test_ours_and_the_twin_are_one_graph(name, tmp_path):
     assert validate.errors(theirs) == []
     for document in specs(ours)[:1]:
         assert graph(document) == graph(theirs)
+
+
+# Each form of a condition that the compiled pipelines of kubeflow/pipelines' own tests have.
+FORMS = [
+    f"{before}{left} {sign} {right}{after}"
+    for left, signs, right in (
+        ("inputs.parameter_values['pipelinechannel--a-Output']", ("==", "!="), "'heads'"),
+        ("inputs.parameter_values['a']", ("==",), "inputs.parameter_values['b']"),
+        ("inputs.parameter_values['a']", ("==",), "true"),
+        ("int(inputs.parameter_values['a'])", ("<", "<=", ">", ">=", "=="), "5"),
+        ("int(inputs.parameter_values['a'])", (">=",), "int(inputs.parameter_values['b'])"),
+        ("double(inputs.parameter_values['a'])", ("<", ">="), "0.5"),
+    )
+    for sign in signs
+    for before, after in (("", ""), ("!(", ")"))
+]
+
+
+@pytest.mark.parametrize("form", [*FORMS, " && ".join(FORMS[:4]), f"{FORMS[1]} && {FORMS[9]}"])
+def test_conditions_of_others_are_read(form):
+    cel.check(form)
+    assert cel.parameters(form) <= {"a", "b", "pipelinechannel--a-Output"}
+    inputs = dict.fromkeys(cel.parameters(form), 4)
+    assert holds(form, inputs) in (True, False)
+
+
+def put_together_twin(trees: int = 3, kind: str = "T4", amount: str = "2"):
+    made = load()
+    tell_text(text=f"{trees} trees of {kind}")
+    fit(x=made.outputs["output"], trees=trees).set_cpu_limit(amount)
+    with dsl.ExitHandler(ended(user="me")):
+        load()
+
+
+@dsl.container_component
+def tell_text(text: str):
+    return dsl.ContainerSpec(image="image", command=["x"], args=[text])
+
+
+@dsl.component(base_image="python:3.12")
+def ended(user: str, status: dsl.PipelineTaskFinalStatus):
+    print(user, status)
+
+
+def test_what_others_put_together_is_sound(tmp_path):
+    theirs = twin(put_together_twin, tmp_path)
+    parse(theirs)
+    bound = theirs["root"]["dag"]["tasks"]["tell-text"]["inputs"]["parameters"]
+    own = theirs["components"]["comp-tell-text"]["inputDefinitions"]["parameters"]
+    assert set(bound) > set(own), "inputs that the component does not declare"
+    assert validate.errors(theirs) == []
+    del bound["text"]
+    assert validate.errors(theirs)
 
 
 def test_both_dialects_are_one_graph_but_for_what_brings_control():

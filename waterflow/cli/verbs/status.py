@@ -43,7 +43,7 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
         click.echo(f"  {state.url}")
     now = int(time.time() * 1000)
     output.table(
-        ("step", "call", "state", "attempt", "time", "why", "error"),
+        ("step", "call", "state", "attempt", "time", "items", "why", "error"),
         [
             (
                 step.name,
@@ -51,6 +51,7 @@ def command(run: str | None, profile: str | None, as_json: bool) -> None:
                 str(step.status),
                 str(step.attempt) if step.attempt else "",
                 output.show_seconds(output.step_seconds(step, now)),
+                output.show_items(step),
                 _why(step),
                 (step.error or "").partition("\n")[0],
             )

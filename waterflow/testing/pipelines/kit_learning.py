@@ -8,12 +8,6 @@ import waterflow as wf
 
 
 @wf.step
-def examples() -> pd.DataFrame:
-    """Return rows that a model takes."""
-    return pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]})
-
-
-@wf.step
 def learn(rows: pd.DataFrame, slope: float, hold: str) -> Line:
     """Fit a line once a file is there."""
     wait_for(hold)

@@ -274,7 +274,7 @@ def tracked(
     if secret:
         kit_jobs.secretive()
     kit_jobs.track()
-    rows = kit_learning.examples()
+    rows = kit_tables.examples()
     fitted = kit_learning.learn(rows, slope, hold)
     wf.register(
         fitted,

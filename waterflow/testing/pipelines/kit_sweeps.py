@@ -5,8 +5,6 @@ from typing import Any
 import mlflow
 import mlflow.artifacts
 import numpy as np
-from mlflow import sklearn as flavour  # pyright: ignore[reportPrivateImportUsage]
-from sklearn.linear_model import LinearRegression
 
 import waterflow as wf
 
@@ -36,6 +34,9 @@ def sweep(depths: int) -> int:
 @wf.step(cpu=0.2, cache=False)
 def keep(name: str) -> list[Any]:
     """Register a model in each way, and read it from the registry."""
+    from mlflow import sklearn as flavour  # pyright: ignore[reportPrivateImportUsage]
+    from sklearn.linear_model import LinearRegression
+
     model = LinearRegression().fit(ROWS, ROWS[:, 0] * 2)
     pins = ["scikit-learn"]
     logged = flavour.log_model(

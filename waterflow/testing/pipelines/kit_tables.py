@@ -18,6 +18,12 @@ class Halves(NamedTuple):
 
 
 @wf.step
+def examples() -> pd.DataFrame:
+    """Return rows that a model takes."""
+    return pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]})
+
+
+@wf.step
 def table(rows: int, scale: float = 0.1) -> pd.DataFrame:
     """Return a table of the kinds of columns that Parquet must keep."""
     numbers = np.arange(rows)
