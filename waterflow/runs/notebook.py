@@ -6,15 +6,15 @@ import sys
 import threading
 import time
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow.errors import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from waterflow.provider import Provider
     from waterflow.provider.state import RunState
-    from waterflow.runs.run import Run
 
 _PAUSE: Final = 1.0
 _MOST: Final = 40
@@ -26,7 +26,30 @@ _FRAME: Final = (
 )
 
 
-def frame(run: Run, state: RunState) -> str:
+class ShownRun(Protocol):
+    """What of a run is needed to show it."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def provider(self) -> Provider:
+        """The provider that runs it."""
+        ...
+
+    @property
+    def state(self) -> RunState:
+        """The run and its steps, as the provider tells them now."""
+        ...
+
+    def explain(self, state: RunState) -> None:
+        """Note in a state of the run why its steps ran."""
+        ...
+
+
+def frame(run: ShownRun, state: RunState) -> str:
     """Return a run's page as one element of HTML, walled off from the notebook.
 
     Args:
@@ -65,7 +88,7 @@ def table(state: RunState) -> str:
     )
 
 
-def display(run: Run) -> None:
+def display(run: ShownRun) -> None:
     """Show a run in the notebook's output, and keep that as the run is.
 
     Args:
@@ -90,7 +113,7 @@ def display(run: Run) -> None:
     threading.Thread(target=follow, args=(run, update), daemon=True).start()
 
 
-def follow(run: Run, update: Callable[[str], None]) -> None:
+def follow(run: ShownRun, update: Callable[[str], None]) -> None:
     """Show what becomes of a run until it has ended.
 
     Args:
