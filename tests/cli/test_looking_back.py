@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,6 @@ from waterflow.cli.completions import Bash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from click.testing import Result
 
@@ -166,7 +167,9 @@ def test_names_of_the_project_are_offered(
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_bash_itself_completes_after_a_colon(history: Path, ask: Callable[..., Result]) -> None:
     script = ask("completion", "bash").stdout
-    typed = "COMP_LINE='waterflow run pipeline.py:t' COMP_POINT=27 _waterflow_completion waterflow"
+    program = Path(sys.executable).with_name("waterflow")
+    line = "COMP_LINE='waterflow run pipeline.py:t' COMP_POINT=27"
+    typed = f"{line} _waterflow_completion {program}"
     done = subprocess.run(
         ["bash", "-c", f'compopt() {{ :; }}\n{script}\n{typed}\necho "${{COMPREPLY[@]}}"'],
         cwd=history,
