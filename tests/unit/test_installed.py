@@ -58,3 +58,12 @@ def test_what_is_no_pin_is_not_met():
     version = importlib.metadata.version("pytest")
     pins = ["pytest>=1", "pytest", f"pytest=={version}"]
     assert lacking(pins) == pins[:2]
+
+
+def test_a_finder_that_a_library_brings_changes_nothing(tmp_path, monkeypatch):
+    import importlib_metadata
+
+    (tmp_path / "hollow-1.0.dist-info").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "meta_path", [importlib_metadata.MetadataPathFinder(), *sys.meta_path])
+    assert lacking(["hollow==1.0"]) == ["hollow==1.0"]

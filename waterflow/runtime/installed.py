@@ -21,9 +21,10 @@ def lacking(pins: list[str]) -> list[str]:
     def lacks(pin: str) -> bool:
         name, exact, version = pin.partition("==")
         try:
-            return not exact or metadata.version(name) != version
+            known = metadata.metadata(name)
         except metadata.PackageNotFoundError:
             return True
+        return not exact or "Version" not in known or known["Version"] != version
 
     return [pin for pin in pins if lacks(pin)]
 

@@ -117,10 +117,11 @@ class KubeflowCloud(RemoteCloud):
     def executions(self, prefix: str, pipeline: str) -> list[str]:
         name = f"{prefix}-{pipeline}".lower().replace("_", "-")
         listed = api("GET", "apis/v2beta1/runs", params={"page_size": 200}).get("runs", [])
+        specs = {run["run_id"]: run.get("pipeline_spec") for run in listed}
         return [
-            run["run_id"]
-            for run in listed
-            if run["pipeline_spec"]["pipeline_spec"]["pipelineInfo"]["name"] == name
+            run  # one that others started by a pipeline's version has no spec of its own
+            for run, spec in specs.items()
+            if spec and spec["pipeline_spec"]["pipelineInfo"]["name"] == name
         ]
 
 
