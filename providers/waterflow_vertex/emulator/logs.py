@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow_vertex.emulator import filters, sdk
 from waterflow_vertex.emulator.documents import cut
+from waterflow_vertex.emulator.entries import insert_id
 from waterflow_vertex.emulator.errors import invalid, unanswered
 from waterflow_vertex.emulator.routes import LOGGING, Call, How
 from waterflow_vertex.emulator.rpcs import Rpc, Service
@@ -51,7 +51,7 @@ def _write(world: World, call: Call, request: Any) -> Any:
         if not held.HasField("timestamp"):
             sdk.stamp(held.timestamp, moment + number * 1e-6)
         sdk.stamp(held.receive_timestamp, moment)
-        held.insert_id = held.insert_id or uuid.uuid4().hex[:20]
+        held.insert_id = held.insert_id or insert_id()
         project = world.projects.of(held.log_name)
         if "project_id" not in held.resource.labels:
             held.resource.labels["project_id"] = project.id
