@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from waterflow_vertex.emulator.entries import Logs, entry
 
 
