@@ -156,7 +156,8 @@ class EmulatorProcess(ABC):
             variables |= trusting(self.authorities)
         # Past a door nothing may go round it, whatever this shell lets go direct.
         direct = _direct({} if "door" in ready else os.environ)
-        return {**variables, "NO_PROXY": direct, "no_proxy": direct}
+        # First, so that whoever sets one after the other leads nothing of this machine to the door.
+        return {"NO_PROXY": direct, "no_proxy": direct, **variables}
 
     @property
     def unset(self) -> tuple[str, ...]:

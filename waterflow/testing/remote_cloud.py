@@ -106,12 +106,7 @@ class RemoteCloud(ABC):
         with pytest.MonkeyPatch.context() as patch:
             for name in running.unset:
                 patch.delenv(name, raising=False)
-            # What goes direct comes first and leaves last: a thread that an earlier test has left may
-            # be speaking to a server of this machine meanwhile.
-            direct = {"NO_PROXY", "no_proxy"}
-            for name, value in sorted(
-                running.environment.items(), key=lambda one: one[0] not in direct
-            ):
+            for name, value in running.environment.items():
                 patch.setenv(name, value)
             self.forget()
             yield
