@@ -117,12 +117,13 @@ class KubeflowCloud(RemoteCloud):
     def executions(self, prefix: str, pipeline: str) -> list[str]:
         name = f"{prefix}-{pipeline}".lower().replace("_", "-")
         listed = api("GET", "apis/v2beta1/runs", params={"page_size": 200}).get("runs", [])
-        specs = {run["run_id"]: run.get("pipeline_spec") for run in listed}
-        return [
-            run  # one that others started by a pipeline's version has no spec of its own
-            for run, spec in specs.items()
-            if spec and spec["pipeline_spec"]["pipelineInfo"]["name"] == name
-        ]
+        return [run["run_id"] for run in listed if _pipeline_of(run) == name]
+
+
+def _pipeline_of(run: dict) -> str | None:
+    """Return a run's pipeline; a client may give the spec alone, or a version's name only."""
+    document = run.get("pipeline_spec") or {}
+    return document.get("pipeline_spec", document).get("pipelineInfo", {}).get("name")
 
 
 CLOUD = KubeflowCloud()
