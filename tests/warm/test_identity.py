@@ -116,3 +116,14 @@ def test_what_was_imported_is_known_to_be_another(
     rewrite(file, "VALUE = 2\n")
     assert loaded.stale()
     del sys.modules["imported_here"]
+
+
+def test_what_libraries_set_when_imported_makes_no_other_helper(monkeypatch):
+    monkeypatch.setattr(identity, "_BROUGHT", dict(identity._BROUGHT))
+    plain = {"HOME": "/home/me"}
+    assert identity.environment(plain | {"SPARK_LOCAL_IP": "127.0.0.1"}) == plain
+    brought = {"SET_BY_A_LIBRARY": "1"}
+    assert identity.environment(plain | brought) != plain
+    identity.leave_out(brought)
+    assert identity.environment(plain | brought) == plain
+    assert identity.environment(plain | {"SET_BY_A_LIBRARY": "2"}) != plain

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from waterflow.warm import likeness, wire
+from waterflow.warm import identity, likeness, wire
 
 if TYPE_CHECKING:
     from waterflow.warm.identity import Loaded
@@ -46,6 +46,7 @@ def hold(orders: socket.socket, stock: dict[str, Any], loaded: Loaded) -> NoRetu
     with contextlib.suppress(Exception):  # who is forked imports it again, and tells its own log
         _named(stock["prepare"])(stock)
     brought = {name: v for name, v in os.environ.items() if before.get(name) != v}
+    identity.leave_out(brought)
     loaded.note()
     gc.collect()
     gc.freeze()

@@ -32,10 +32,16 @@ _SESSION: Final = re.compile(
 _RUNS: Final = re.compile(r"WATERFLOW_\w*|MLFLOW_TRACKING_\w*")
 """Variables that are a run's own: its secrets, where it is tracked and as whom."""
 
-_BROUGHT: Final = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
-"""What scikit-learn sets by itself: who has imported it starts processes with these.
+_BROUGHT: Final[dict[str, str]] = {
+    "KMP_DUPLICATE_LIB_OK": "True",
+    "KMP_INIT_AT_FORK": "FALSE",
+    "PYARROW_IGNORE_TIMEZONE": "1",
+    "SPARK_LOCAL_IP": "127.0.0.1",
+}
+"""What scikit-learn and pandera set by themselves, for all that who has imported them starts.
 
 https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/__init__.py
+https://github.com/unionai-oss/pandera/blob/main/pandera/external_config.py
 """
 
 _TICK: Final = 20_000_000
@@ -60,6 +66,15 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     if entries := python_path(kept):
         kept["PYTHONPATH"] = os.pathsep.join(entries)
     return kept
+
+
+def leave_out(brought: Mapping[str, str]) -> None:
+    """Count no longer, in this process and its forks, what libraries have set when imported.
+
+    Args:
+        brought: Variables with the values that they were given: who has them is as one without.
+    """
+    _BROUGHT.update(brought)
 
 
 def python_path(variables: Mapping[str, str]) -> list[str]:
