@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from tests.infra.record import Record
 
 
-class TightRoles:
+class TightRoles(ABC):
     """What is called is allowed; what is allowed is called, or it is said why not.
 
     Attributes:
@@ -21,9 +22,9 @@ class TightRoles:
     record: ClassVar[Record]
     never: ClassVar[Mapping[str, Mapping[str, str]]]
 
+    @abstractmethod
     def allowed(self, who: str) -> set[str]:
         """Return the actions that the roles of one who calls allow."""
-        raise NotImplementedError
 
     def allows(self, call: dict[str, object]) -> bool:
         """Say whether the caller's roles allow a recorded call."""
