@@ -339,18 +339,20 @@ class Client:
             UnknownNameError: There is no such run.
         """
         folder = self._known(run_id)
-        lock = Lock(folder.lock)
-        if not self.status(run_id).status.final or not lock.take():
-            raise ConflictError(
-                f"Run '{run_id}' is still under way. Wait for it, or stop it: "
-                f"waterflow cancel {run_id}",
-                provider="local",
-                operation="delete run",
-            )
+        if not self.status(run_id).status.final:
+            why = f"is still under way. Wait for it, or stop it: waterflow cancel {run_id}"
+            raise ConflictError(f"Run '{run_id}' {why}", provider="local", operation="delete run")
+        locks = Lock(folder.lock), Lock(folder.sending)  # of who runs it, and of who sends it
         try:
+            if not all(lock.take() for lock in locks):
+                why = f"is still being sent to MLflow. Wait for it: waterflow status {run_id}"
+                raise ConflictError(
+                    f"Run '{run_id}' {why}", provider="local", operation="delete run"
+                )
             put_aside(folder.folder, self.state.runs)
         finally:
-            lock.release()
+            for lock in locks:
+                lock.release()
         self._readers.pop(run_id, None)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from waterflow_local.folders import Lock, State
 
 from tests.cli.conftest import TINY, waterflow, write
 from tests.cli.test_run import REFUSED
@@ -247,6 +248,17 @@ def test_what_cannot_be_deleted_is_named_and_stays(
     assert result.exit_code != 0
     assert named in result.stderr
     assert listed(own) == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize("name", ["lock", "sending"])
+def test_a_run_that_somebody_is_at_stays(name: str, own: Callable[..., Result]) -> None:
+    folder = State(Path(".waterflow").resolve()).run("a")
+    with Lock(getattr(folder, name)):
+        result = own("runs", "delete", "a", "--force")
+        assert result.exit_code != 0
+        assert "still being sent to MLflow" in result.stderr
+        assert listed(own) == ["c", "b", "a"]
+    assert own("runs", "delete", "a", "--force").exit_code == 0
 
 
 def test_a_choice_is_shown_and_asked_for(own: Callable[..., Result]) -> None:
