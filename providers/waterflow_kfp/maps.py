@@ -151,7 +151,7 @@ class _Tasks:
         parts.component["inputDefinitions"]["artifacts"][RUNTIME_ITEMS]["isOptional"] = True
         inputs[RUNTIME_ITEMS] = {"from": RUNTIME_ITEMS, "output": RUNTIME_ITEMS}
         give_outputs(self._scopes, self._step, parts, native)
-        words = (f"--at=given={naming.EXECUTOR_INPUT}",)
+        words = (f"--at=executor={naming.EXECUTOR_INPUT}",)
         job = Job(inputs=inputs, part=naming.GATHER, words=words)
         job = with_values(self._planning, self._scopes, self._step, parts, job)
         self._finish(step, plain, native, parts, job)

@@ -74,7 +74,7 @@ class Client:
         self.root, self.state, self.settings, self.profile = root, state, settings, profile
         self.store = Store(state)
         self._readers: dict[str, Reader] = {}
-        self._made: dict[str, tuple[int, list[Artifact]]] = {}
+        self._artifacts_of: dict[str, tuple[int, list[Artifact]]] = {}
         self._starter = Starter(root, state, settings, profile, self.store)
 
     # --- starting ------------------------------------------------------------------------------
@@ -218,14 +218,14 @@ class Client:
         """Return what a run's steps have made."""
         folder = self._known(run_id)
         size = folder.journal.stat().st_size if folder.journal.exists() else 0
-        known = self._made.get(run_id)
+        known = self._artifacts_of.get(run_id)
         if known is None or known[0] != size:  # who fetches many asks as often
-            made = [
+            listed = [
                 self._artifact(event["step"], output, entry)
                 for event in finished(folder)
                 for output, entry in event["outputs"].items()
             ]
-            known = self._made[run_id] = size, made
+            known = self._artifacts_of[run_id] = size, listed
         return list(known[1])
 
     def _artifact(self, step: str, output: str, entry: dict[str, Any]) -> Artifact:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
+from waterflow.provider import REPORT
 from waterflow_local.document import read_submitted
 from waterflow_local.folders import RunFolder
-
-FILE: Final = "report.html"
 
 
 def write(folder: Path) -> str:
@@ -33,7 +31,7 @@ def write(folder: Path) -> str:
     run = Run(folder.name, open_provider(Path(submitted.root), profile))
     state = run.state
     run.explain(state)
-    (folder / FILE).write_text(
+    (folder / REPORT).write_text(
         page(Gathering(run.provider, run.id).report(state)), encoding="utf-8"
     )
-    return FILE
+    return REPORT

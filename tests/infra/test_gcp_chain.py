@@ -150,8 +150,8 @@ def fail(project, profile):
     while project.google.call("Get", "GET", f"{JOBS}/pipelineJobs/failing")["state"] not in FINAL:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    told = {"severity>=ERROR": 3, logs.failed_runs(PROJECT): 1}
-    for words, number in told.items():
+    entries = {"severity>=ERROR": 3, logs.failed_runs(PROJECT): 1}
+    for words, number in entries.items():
         body = {
             "resourceNames": [f"projects/{PROJECT}"],
             "filter": f'{words} AND resource.labels.pipeline_job_id="failing"',

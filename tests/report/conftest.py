@@ -161,8 +161,8 @@ def browser() -> Iterator[Any]:
     """
     from playwright.sync_api import sync_playwright
 
-    asked = os.environ.get("WATERFLOW_CHROMIUM")
-    path = asked or next(filter(None, map(shutil.which, BROWSERS)), None)
+    program = os.environ.get("WATERFLOW_CHROMIUM")
+    path = program or next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on PATH. Bring it: make browser")
     with sync_playwright() as playwright:

@@ -93,10 +93,10 @@ def test_everyone_can_use_a_page(
 
 def test_a_page_asks_for_nothing(window: Callable[..., Window], files: dict[str, str]) -> None:
     one = window()
-    asked: list[str] = []
-    one.page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    one.page.on("request", lambda request: requests.append(request.url))
     one.page.goto(files["hostile"])
-    assert [url for url in asked if not url.startswith("data:")] == [files["hostile"]]
+    assert [url for url in requests if not url.startswith("data:")] == [files["hostile"]]
     assert one.page.evaluate("window.hit") is None
 
 

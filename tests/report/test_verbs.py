@@ -112,8 +112,8 @@ def test_the_latest_run_is_written_beside_the_caller(
     done = invoke("report")
     assert (done.exit_code, done.output) == (0, "waterflow-report-bad.html\n")
     assert (project / "waterflow-report-bad.html").read_text().startswith("<!doctype html>")
-    told = json.loads(invoke("report", "good", "-o", "x.html", "--json").output)
-    assert told == {"run": "good", "status": "succeeded", "file": "x.html"}
+    answer = json.loads(invoke("report", "good", "-o", "x.html", "--json").output)
+    assert answer == {"run": "good", "status": "succeeded", "file": "x.html"}
 
 
 MISTAKES: dict[str, tuple[tuple[str, ...], int, str]] = {

@@ -52,8 +52,8 @@ def test_results_and_failures_are_two_outputs() -> None:
     assert document.step("average").inputs["values"].source == spec.FromStep(
         "reciprocal", "results"
     )
-    told = step_document(document, step, execution={"variable": "X"}, frames=False)
-    assert told["run"]["on_error"] == "skip"
+    file = step_document(document, step, execution={"variable": "X"}, frames=False)
+    assert file["run"]["on_error"] == "skip"
     plain = traced(lambda_free)
     assert b"on_error" not in spec.encode(plain)
     assert (

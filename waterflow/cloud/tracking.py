@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow.cloud.events import RUN_END, RUN_START
 from waterflow.cloud.lease import Lease
 from waterflow.errors import TrackingError
-from waterflow.provider import Sent
+from waterflow.provider import REPORT, Sent
 from waterflow.provider.state import Status
 from waterflow.tracking import store
 from waterflow.tracking.client import STEP, UnreachableError, call, connect, short_waits
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _HISTORY: Final = 500
 """Step runs that are looked at for durations."""
 _AT: Final = "@"
-REPORT: Final = "report.html"
-"""The file, among a run's artifacts, that is its page."""
 
 
 @dataclass

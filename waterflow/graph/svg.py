@@ -300,11 +300,11 @@ def _box(box: Box, cell: Cell, middle: float) -> str:
     mark = box.mark
     if mark is None:
         return f"<g>{hint}{body}</g>"
-    told = f"<title>{escape(f'{box.title}: {mark.text}')}</title>" if mark.text else hint
+    title = f"<title>{escape(f'{box.title}: {mark.text}')}</title>" if mark.text else hint
     if not mark.href:
-        return f'<g class="s {mark.status}">{told}{body}</g>'
+        return f'<g class="s {mark.status}">{title}{body}</g>'
     href, label = _attribute(mark.href), _attribute(f"{box.title}: {mark.text}")
-    return f'<a class="s {mark.status}" href="{href}" aria-label="{label}">{told}{body}</a>'
+    return f'<a class="s {mark.status}" href="{href}" aria-label="{label}">{title}{body}</a>'
 
 
 def _diamond(box: Box, cell: Cell, middle: float) -> str:

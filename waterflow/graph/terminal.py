@@ -166,16 +166,16 @@ def _steps(inside: _Inside, group: list[_Item], stage: str, start: str) -> Itera
     steps = [item.element for item in group if isinstance(item.element, spec.Step)]
     known = [inside.marks[step.name] for step in steps if step.name in inside.marks]
     mark = known[0] if len(known) == 1 else together(known) if known else None
-    told = f"[{mark.text}]" if mark is not None and mark.text else ""
+    state = f"[{mark.text}]" if mark is not None and mark.text else ""
     if len(steps) == 1:
         name = steps[0].name
-        parts = told, inside.calls.get(name, ""), _arrow(steps[0])
+        parts = state, inside.calls.get(name, ""), _arrow(steps[0])
         yield _Row(stage, start + name, "  ".join(part for part in parts if part))
     else:
         yield _Row(
             stage,
             f"{start}{steps[0].name} … {steps[-1].name} ({len(steps)} steps)",
-            "  ".join(part for part in (told, _arrow(steps[0])) if part),
+            "  ".join(part for part in (state, _arrow(steps[0])) if part),
         )
 
 

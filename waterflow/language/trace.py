@@ -235,8 +235,8 @@ class Trace(Wiring):
                         f"{', '.join(sorted(known[kind])) or 'nothing'}."
                     )
         bound: dict[str, spec.Input] = {}
-        for key, given in inputs.items():
-            value = unwrapped(given)
+        for key, argument in inputs.items():
+            value = unwrapped(argument)
             with tolerated():
                 if not isinstance(value, (Symbol, Data)):
                     raise definition_error(
@@ -244,8 +244,8 @@ class Trace(Wiring):
                         "into parameters={...}."
                     )
                 bound[key] = self._input(name, _loose(key), value)
-        for key, given in parameters.items():
-            value = unwrapped(given)
+        for key, argument in parameters.items():
+            value = unwrapped(argument)
             with tolerated():
                 if key in bound:
                     raise definition_error(
@@ -265,8 +265,8 @@ class Trace(Wiring):
 
         name = self._name(settings.name, "register")
         inputs: dict[str, spec.Input] = {}
-        for key, (kind, given) in arguments.items():
-            value = unwrapped(given)
+        for key, (kind, argument) in arguments.items():
+            value = unwrapped(argument)
             with tolerated():
                 if value is not None:
                     inputs[key] = self._input(name, _loose(key, kind), value)

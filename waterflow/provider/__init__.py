@@ -16,6 +16,8 @@ from waterflow.provider.answers import (
 from waterflow.provider.base import Provider
 from waterflow.provider.build import (
     JOBS,
+    PATCH,
+    REPORT,
     RUN_ID,
     Build,
     Document,
@@ -27,6 +29,8 @@ from waterflow.provider.capabilities import Capabilities, check_capabilities, un
 
 __all__ = [
     "JOBS",
+    "PATCH",
+    "REPORT",
     "RUN_ID",
     "Artifact",
     "Build",

@@ -106,6 +106,10 @@ _MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 
 JOBS: Final = "jobs.json"
 """The file, among a run's own, with each step's machine and its price an hour in US dollars."""
+PATCH: Final = "changes.patch"
+"""The file, among a run's own, by which its code differs from its commit."""
+REPORT: Final = "report.html"
+"""The file, among a run's artifacts in MLflow, that is its page."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,30 +21,30 @@ _COLUMNS: Final = 12
 
 def comparisons(
     pipeline: spec.Pipeline | None,
-    made: Iterable[Artifact],
+    artifacts: Iterable[Artifact],
     values: Mapping[Place, Any],
 ) -> tuple[Comparison, ...]:
     """Return what a run compares.
 
     Args:
         pipeline: Its spec.
-        made: Its artifacts.
+        artifacts: Its artifacts.
         values: The plain values among them.
     """
     if pipeline is None:
         return ()
-    made = list(made)
-    return (*_steps(pipeline, made, values), *_lists(made, values))
+    artifacts = list(artifacts)
+    return (*_steps(pipeline, artifacts, values), *_lists(artifacts, values))
 
 
 def _steps(
-    pipeline: spec.Pipeline, made: list[Artifact], values: Mapping[Place, Any]
+    pipeline: spec.Pipeline, artifacts: list[Artifact], values: Mapping[Place, Any]
 ) -> Iterator[Comparison]:
     """Yield the steps of one function that return metrics, with the constants they were given."""
     steps = {step.name: step for step in pipeline.steps}
     groups: dict[tuple[str, str], list[tuple[spec.Step, dict[str, Any]]]] = {}
     order = {step.name: number for number, step in enumerate(pipeline.steps)}
-    for one in sorted(made, key=lambda one: order.get(one.step, 0)):
+    for one in sorted(artifacts, key=lambda one: order.get(one.step, 0)):
         value, step = values.get((one.step, one.output)), steps.get(one.step)
         if one.type != "metrics" or not isinstance(value, dict) or step is None:
             continue
@@ -54,11 +54,11 @@ def _steps(
     for (function, _), members in groups.items():
         if len(members) < 2:
             continue
-        given = {step.name: _settings(step, steps) for step, _ in members}
+        constants = {step.name: _settings(step, steps) for step, _ in members}
         settings = [
             name
-            for name in dict.fromkeys(key for one in given.values() for key in one)
-            if len({one.get(name) for one in given.values()}) > 1
+            for name in dict.fromkeys(key for one in constants.values() for key in one)
+            if len({one.get(name) for one in constants.values()}) > 1
         ][:_COLUMNS]
         metrics = list(dict.fromkeys(str(key) for _, value in members for key in value))[:_COLUMNS]
         yield Comparison(
@@ -70,7 +70,7 @@ def _steps(
                     label=step.name,
                     step=step.name,
                     cells={
-                        **{key: given[step.name].get(key, "") for key in settings},
+                        **{key: constants[step.name].get(key, "") for key in settings},
                         **{key: value.get(key) for key in metrics},
                     },
                 )
@@ -98,9 +98,9 @@ def _constants(step: spec.Step) -> dict[str, str]:
     }
 
 
-def _lists(made: list[Artifact], values: Mapping[Place, Any]) -> Iterator[Comparison]:
+def _lists(artifacts: list[Artifact], values: Mapping[Place, Any]) -> Iterator[Comparison]:
     """Yield outputs that are lists of results, as a map's: each item is a candidate."""
-    for one in made:
+    for one in artifacts:
         value = values.get((one.step, one.output))
         items: list[Any] = value if isinstance(value, list) else []
         if len(items) < 2 or not all(_is_row(item) for item in items):

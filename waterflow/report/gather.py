@@ -80,22 +80,22 @@ class Gathering:
         pipeline = self._once("run_spec", missing, provider.run_spec)
         lineage = self._once("lineage", missing, provider.lineage)
         basis = self._once("run_basis", missing, provider.run_basis)
-        made = self._ask(missing, provider.artifacts) or []
+        artifacts = self._ask(missing, provider.artifacts) or []
         logged = list(self._ask(missing, provider.measurements) or ())
         ended = state.status.final
         billed = self._once("billed", missing, provider.billed) if ended else None
         steps = {step.name: step for step in pipeline.steps} if pipeline else {}
         gates = pipeline.gates if pipeline else ()
         needed = [(o.step, o.output) for gate in gates for o in _needed(gate.condition)]
-        self._results.read(made, needed)
+        self._results.read(artifacts, needed)
         values = basis.parameters if basis is not None else None
         jobs = _jobs(lineage)
-        outputs = self._outputs(made)
+        outputs = self._outputs(artifacts)
         runs = tuple(
             self._step(state.steps[name], steps.get(name), outputs, jobs, (billed or {}), missing)
             for name in state.steps
         )
-        metrics = self._metrics(made)
+        metrics = self._metrics(artifacts)
         costs = [step.cost for step in runs if step.cost is not None]
         return Report(
             run=state.run,
@@ -116,7 +116,7 @@ class Gathering:
             parameters=_parameters(pipeline, values),
             metrics=metrics,
             logged=_logged(logged, metrics),
-            comparisons=comparisons(pipeline, made, self._results.values),
+            comparisons=comparisons(pipeline, artifacts, self._results.values),
             figures=tuple(self._results.figures.values()),
             tables=tuple(self._results.tables.values()),
             models=self._models(steps),
@@ -147,9 +147,9 @@ class Gathering:
 
     # --- steps ----------------------------------------------------------------------------------
 
-    def _outputs(self, made: Iterable[Artifact]) -> Mapping[str, list[Output]]:
+    def _outputs(self, artifacts: Iterable[Artifact]) -> Mapping[str, list[Output]]:
         outputs: defaultdict[str, list[Output]] = defaultdict(list)
-        for one in made:
+        for one in artifacts:
             value = self._results.values.get((one.step, one.output))
             known = (one.step, one.output) in self._results.values
             outputs[one.step].append(
@@ -254,9 +254,9 @@ class Gathering:
 
     # --- metrics and models ---------------------------------------------------------------------
 
-    def _metrics(self, made: Iterable[Artifact]) -> tuple[Metrics, ...]:
+    def _metrics(self, artifacts: Iterable[Artifact]) -> tuple[Metrics, ...]:
         metrics: list[Metrics] = []
-        for one in made:
+        for one in artifacts:
             value = self._results.values.get((one.step, one.output))
             if one.type == "metrics" and isinstance(value, dict):
                 series = tuple(
@@ -278,8 +278,8 @@ class Gathering:
 
 
 def _tail(lines: list[str]) -> tuple[str, ...]:
-    """Return the end of a log as it is shown: without colours, a progress bar as it was last."""
-    texts = (_ESCAPES.sub("", line).rstrip("\r").rpartition("\r")[2] for line in lines[-_TAIL:])
+    """Return the end of a log as it is shown: without colours."""
+    texts = (_ESCAPES.sub("", line) for line in lines[-_TAIL:])
     kept: list[str] = []
     room = _CHARACTERS
     for text in reversed(hiding.text("\n".join(line[:_LINE] for line in texts)).split("\n")):

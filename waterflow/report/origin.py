@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from waterflow import spec
+from waterflow.provider import PATCH
 from waterflow.report import hiding
 from waterflow.report.data import Fact
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from waterflow.provider.basis import RunBasis
     from waterflow.provider.state import RunState
 
-PATCH: Final = "changes.patch"
 _PATCH_CHARACTERS: Final = 60_000
 _TAGS: Final = (
     ("started by", "mlflow.user", False),

@@ -14,6 +14,7 @@ from waterflow.packing import jobparts
 from waterflow.packing.imports import search_path
 from waterflow.project import leaks
 from waterflow.project.patch import patch
+from waterflow.provider import PATCH
 from waterflow.spec.quantities import show_size
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from waterflow.provider import Build
 
-PATCH: Final = "changes.patch"
-"""The file, among a run's artifacts, by which its code differs from its commit."""
 LARGEST: Final = 2**20
 """Bytes of a patch above which it is left out."""
 _HIDDEN: Final = "..."

@@ -66,7 +66,7 @@ class Map:
         skips = self._file.work.on_error == SKIP
         declared = _declared(returned, RESULTS if skips else SINGLE)
         folders = self._folders()
-        made = dict(folders)
+        kept = dict(folders)
 
         def save(result: Any, index: int) -> None:
             for name, value in self._named(result).items():
@@ -86,8 +86,8 @@ class Map:
                 progress=Progress.from_environment(),
             )
             if skips:
-                self._tell_failures(made.pop(FAILURES), failed)
-            for name, folder in made.items():
+                self._tell_failures(kept.pop(FAILURES), failed)
+            for name, folder in kept.items():
                 _close_up(folder, len(items), failed)
                 kinds = [self._item_type(name, declared)] * (len(items) - len(failed))
                 self._seal(name, folder, kinds)
@@ -145,29 +145,29 @@ class Map:
         Raises:
             Failure: What an item has made is not whole.
         """
-        made = [items / str(index) for index in range(sum(1 for _ in items.iterdir()))]
+        parts = [items / str(index) for index in range(sum(1 for _ in items.iterdir()))]
         folders = self._folders()
         try:
             for name, folder in folders.items():
                 kinds = [
                     self._taken(item / name, folder / str(number))
-                    for number, item in enumerate(made)
+                    for number, item in enumerate(parts)
                 ]
                 self._seal(name, folder, kinds)
         except ArtifactError as error:
             raise self._unwritten(error) from None
-        for item in made:
+        for item in parts:
             _tell(item, spool)
         return folders
 
-    def _taken(self, made: Path, place: Path) -> str:
+    def _taken(self, part: Path, place: Path) -> str:
         """Copy what an item has made, and return its type."""
-        manifest = artifacts.verify(made)
+        manifest = artifacts.verify(part)
         place.mkdir()
         for name in manifest.files:
             target = place / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(made / name, target)
+            shutil.copyfile(part / name, target)
         return manifest.type
 
     def _folders(self) -> dict[str, Path]:

@@ -157,13 +157,13 @@ class Place:
         output has, of which both are known.
         """
         folder.mkdir(exist_ok=True)
-        given: dict[str, Any] = json.loads(self._paths["given"])
-        result = given["outputs"]["artifacts"]["waterflow"]["artifacts"][0]["uri"]
+        executor: dict[str, Any] = json.loads(self._paths["executor"])
+        result = executor["outputs"]["artifacts"]["waterflow"]["artifacts"][0]["uri"]
         place = str(result).partition("://")[2]
         if not place or not self._paths["result"].endswith(place):
             raise LookupError(f"{result} is not at {self._paths['result']}: no item can be found")
         above = self._paths["result"][: -len(place)]
-        listed = (given["inputs"].get("artifacts") or {}).get(ITEMS) or {}
+        listed = (executor["inputs"].get("artifacts") or {}).get(ITEMS) or {}
         for number, one in enumerate(listed.get("artifacts") or ()):
             _link(folder / str(number), Path(above + str(one["uri"]).partition("://")[2]))
 

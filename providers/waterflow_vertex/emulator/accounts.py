@@ -122,8 +122,8 @@ def _policy(world: World, request: Request, call: Call, project: str, email: str
 def _test_account(world: World, request: Request, call: Call, project: str, email: str) -> Reply:
     del call
     _find(world, email, project)
-    asked = texts(members(request, "permissions").get("permissions", []), "permissions")
-    return json_answer({"permissions": asked} if asked else {})
+    permissions = texts(members(request, "permissions").get("permissions", []), "permissions")
+    return json_answer({"permissions": permissions} if permissions else {})
 
 
 def _access_token(world: World, request: Request, call: Call, email: str) -> Reply:

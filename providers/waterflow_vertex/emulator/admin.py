@@ -62,8 +62,8 @@ def _test_v1(world: World, request: Request, call: Call, project: str) -> Reply:
     """Answer which permissions the caller has: here everybody has all."""
     del call
     world.projects.get(project)
-    asked = texts(members(request, "permissions").get("permissions", []), "permissions")
-    return json_answer({"permissions": asked} if asked else {})
+    permissions = texts(members(request, "permissions").get("permissions", []), "permissions")
+    return json_answer({"permissions": permissions} if permissions else {})
 
 
 def _policy_v1(world: World, request: Request, call: Call, project: str) -> Reply:

@@ -134,9 +134,9 @@ RUNS = {
 def test_runs_of_its_tasks_are_one_run_of_the_step(name):
     tasks, status, parts = RUNS[name]
     document = specs(graph(mapped("m", spec.FromParameter("names"))))[0]
-    told = {task: run(task, one, started=number + 1) for number, (task, one) in
+    tasks_of_run = {task: run(task, one, started=number + 1) for number, (task, one) in
             enumerate(tasks.items())}  # fmt: skip
-    runs = reading.native_runs(document, told)
+    runs = reading.native_runs(document, tasks_of_run)
     if status is None:
         assert runs == {}
         return
@@ -159,12 +159,12 @@ def test_what_caches_compare_is_all_that_an_item_is_given():
 def test_what_items_have_made_is_found_beside_the_tasks_own_output(tmp_path, monkeypatch):
     monkeypatch.setattr(place, "HERE", tmp_path / "here")
     items = [{"uri": f"minio://b/r/p/run/m-item/{n}/waterflow"} for n in range(3)]
-    given = {
+    executor = {
         "inputs": {"artifacts": {place.ITEMS: {"artifacts": items}}},
         "outputs": {"artifacts": {"waterflow": {"artifacts": [
             {"uri": "minio://b/r/p/run/m/9/waterflow"}]}}},
     }  # fmt: skip
-    paths = {"result": "/minio/b/r/p/run/m/9/waterflow", "given": json.dumps(given)}
+    paths = {"result": "/minio/b/r/p/run/m/9/waterflow", "executor": json.dumps(executor)}
     one = place.Place({"marks": False, "depth": 4}, paths)
     folder = one.artifacts(place.ITEMS) / place.ITEMS
     assert [str((folder / str(n)).readlink()) for n in range(3)] == [

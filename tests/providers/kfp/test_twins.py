@@ -76,17 +76,17 @@ def gather(waterflow_items: dsl.Input[list[dsl.Artifact]], output: dsl.Output[ds
 
 
 def loop_twin(trees: int = 3):
-    made = parts()
-    with dsl.ParallelFor(made.outputs["waterflow_count_output"]) as item:
-        one = one_part(x=made.outputs["output"], trees=trees, waterflow_item=item)
+    first = parts()
+    with dsl.ParallelFor(first.outputs["waterflow_count_output"]) as item:
+        one = one_part(x=first.outputs["output"], trees=trees, waterflow_item=item)
     whole = gather(waterflow_items=dsl.Collected(one.outputs["waterflow"]))
     last(x=whole.outputs["output"])
 
 
 def constant_loop_twin(trees: int = 3):
-    made = load()
+    first = load()
     with dsl.ParallelFor([0, 1]) as item:
-        one = one_number(x=made.outputs["output"], trees=trees, waterflow_item=item)
+        one = one_number(x=first.outputs["output"], trees=trees, waterflow_item=item)
     gather(waterflow_items=dsl.Collected(one.outputs["waterflow"]))
 
 
@@ -226,33 +226,33 @@ def _dag(document, component, parameters, sides):
     for task in tasks.values():
         own = document["components"][task["componentRef"]["name"]]
         inputs = task.get("inputs", {})
-        given = {
+        names = {
             name: parameters.get(bound["componentInputParameter"], "?")
             if "componentInputParameter" in bound
             else _shape(document, tasks, bound["taskOutputParameter"])
             for name, bound in inputs.get("parameters", {}).items()
             if name != naming.STARTED and "runtimeValue" not in bound
         }
-        condition = _condition(task.get("triggerPolicy", {}).get("condition", ""), given)
+        condition = _condition(task.get("triggerPolicy", {}).get("condition", ""), names)
         if "dag" in own:
-            inner = _dag(document, own, given, (*sides, condition))
-            lines.append({"if": condition, "over": _over(task, given), "tasks": inner,
+            inner = _dag(document, own, names, (*sides, condition))
+            lines.append({"if": condition, "over": _over(task, names), "tasks": inner,
                           "gives": _gives(own)})  # fmt: skip
             continue
         lines.append({
             "component": _interface(own),
             "waits": sorted(_kind(document, tasks[one]) for one in task.get("dependentTasks", [])),
             "artifacts": sorted(inputs.get("artifacts", {})),
-            "parameters": sorted(given.values()),
+            "parameters": sorted(names.values()),
             "cached": bool(task.get("cachingOptions", {}).get("enableCache")),
         })  # fmt: skip
     return sorted(lines, key=json.dumps)
 
 
-def _over(task, given):
+def _over(task, names):
     """Return over what a DAG is iterated."""
     items = task.get("parameterIterator", {}).get("items", {})
-    return given[items["inputParameter"]] if "inputParameter" in items else items.get("raw")
+    return names[items["inputParameter"]] if "inputParameter" in items else items.get("raw")
 
 
 def _interface(component):
@@ -267,8 +267,8 @@ def _interface(component):
 
 
 def _gives(component):
-    given = component["dag"].get("outputs", {}).get("artifacts", {})
-    return sorted(len(one["artifactSelectors"]) for one in given.values())
+    outputs = component["dag"].get("outputs", {}).get("artifacts", {})
+    return sorted(len(one["artifactSelectors"]) for one in outputs.values())
 
 
 def _kind(document, task):
@@ -281,10 +281,10 @@ def _shape(document, tasks, output):
     return f"{output['outputParameterKey']} of {_kind(document, producer)}"
 
 
-def _condition(text, given):
+def _condition(text, names):
     """Return a condition with what its names stand for."""
     return re.sub(
-        r"parameter_values\['(.*?)'\]", lambda one: f"[{given.get(one[1], one[1])}]", text
+        r"parameter_values\['(.*?)'\]", lambda one: f"[{names.get(one[1], one[1])}]", text
     )
 
 
@@ -329,9 +329,9 @@ def test_conditions_of_others_are_read(form):
 
 
 def put_together_twin(trees: int = 3, kind: str = "T4", amount: str = "2"):
-    made = load()
+    loaded = load()
     tell_text(text=f"{trees} trees of {kind}")
-    fit(x=made.outputs["output"], trees=trees).set_cpu_limit(amount)
+    fit(x=loaded.outputs["output"], trees=trees).set_cpu_limit(amount)
     with dsl.ExitHandler(ended(user="me")):
         load()
 

@@ -28,11 +28,11 @@ class Recorder:
 
     def note(self, method, url, query, body):
         address = urlsplit(url)
-        asked = dict(parse_qsl(address.query)) | dict(query or ())
+        parameters = dict(parse_qsl(address.query)) | dict(query or ())
         self.sent.append((
             method,
             url.partition("?")[0].removeprefix(self._base),
-            {key: str(value) for key, value in asked.items() if value not in (None, "")},
+            {key: str(value) for key, value in parameters.items() if value not in (None, "")},
             json.loads(json.dumps(body)),
         ))  # fmt: skip
 
@@ -65,7 +65,7 @@ def sent(emulator, tmp_path_factory):
         client = kfp.Client(host=emulator.endpoint, existing_token=token)
         ours, theirs = Recorder(emulator.endpoint), Recorder(emulator.endpoint)
         usual, rest = requests.Session.request, client._run_api.api_client.rest_client
-        asked = rest.request
+        request = rest.request
 
         def our(self, method, url, **how):
             ours.note(method, url, how.get("params"), how.get("json"))
@@ -73,12 +73,12 @@ def sent(emulator, tmp_path_factory):
 
         def their(method, url, **how):
             theirs.note(method, url, how.get("query_params"), how.get("body"))
-            return asked(method, url, **how)
+            return request(method, url, **how)
 
         patch.setattr(requests.Session, "request", our)
         patch.setattr(rest, "request", their)
-        made = client.create_experiment("same", namespace="team-ml")
-        client.delete_experiment(made.experiment_id)  # as ours is to make it, too
+        experiment = client.create_experiment("same", namespace="team-ml")
+        client.delete_experiment(experiment.experiment_id)  # as ours is to make it, too
         theirs.sent = [one for one in theirs.sent if one[0] == "POST"]
         names = send(project)
         send_as_kfp(client, ours, names, tmp_path_factory.mktemp("package") / "same.yaml")

@@ -25,10 +25,10 @@ def vault(emulator):
 def kept(vault, name, *values, **more):
     """Make a secret with a version for each value, and return its name."""
     secret = {"replication": {"automatic": {}}, **more}
-    made = vault.create_secret(parent=PARENT, secret_id=name, secret=secret)
+    created = vault.create_secret(parent=PARENT, secret_id=name, secret=secret)
     for value in values:
-        vault.add_secret_version(parent=made.name, payload={"data": value})
-    return made.name
+        vault.add_secret_version(parent=created.name, payload={"data": value})
+    return created.name
 
 
 def disabled(vault, secret):
@@ -102,10 +102,10 @@ def test_what_no_job_can_read_is_told_by_its_name(vault, read, case):
     change, name, words = UNREAD[case]
     secret = f"unread-{list(UNREAD).index(case)}"
     change(vault, kept(vault, secret, b"one", b"two"))
-    asked = name.format(secret)
+    version = name.format(secret)
     with pytest.raises(RuntimeError, match=words) as raised:
-        read(asked)
-    assert f"the job does not get the secret '{asked}'" in str(raised.value)
+        read(version)
+    assert f"the job does not get the secret '{version}'" in str(raised.value)
 
 
 def test_what_is_no_text_is_told(vault, read):
