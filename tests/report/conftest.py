@@ -87,7 +87,6 @@ def sample(names: list[str], text: str = "plain", *, pixels: int = 0, **fields: 
             url="https://console.example/job?a=1&b=2",
             machine="ml.m5.large",
             cost=0.0123,
-            billed=60.0,
             inputs={"value": text},
             outputs=(
                 data.Output(name="output", type="metrics", size=9, sha256="0", uri="", value=text),

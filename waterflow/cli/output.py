@@ -127,10 +127,10 @@ def show_time(milliseconds: int | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def show_money(dollars: float | None) -> str:
-    """Return an amount in US dollars."""
-    if dollars is None:
-        return ""
-    return f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"
+    """Return an amount in US dollars, or nothing when there is none."""
+    from waterflow.spec import quantities
+
+    return "" if dollars is None else quantities.show_money(dollars)
 
 
 def show_items(step: StepState) -> str:

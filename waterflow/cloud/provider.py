@@ -274,13 +274,6 @@ class CloudProvider(Provider, Generic[S]):
         """Return the values of metrics that a run's steps have logged."""
         return self._results.measurements(run_id)
 
-    def billed(self, run_id: str) -> Mapping[str, float]:
-        """Return the machine time that the cloud bills for steps, where it says so."""
-        look = self.profile_runs.look(run_id)
-        billed = self.service.billed([run for run in look.steps.values() if run.job])
-        steps = {run.native: look.execution.step_of(run) for run in look.steps.values()}
-        return {step.name: billed[name] for name, step in steps.items() if step and name in billed}
-
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""
         execution = self.profile_runs.execution(run_id)

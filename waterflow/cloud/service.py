@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from waterflow.cloud.document import CloudDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from waterflow import spec
@@ -318,14 +318,6 @@ class Service(ABC, Generic[D]):
     @abstractmethod
     def outcome(self, execution: str) -> Outcome:
         """Return what an execution as a whole is."""
-
-    def billed(self, runs: Sequence[NativeRun]) -> Mapping[str, float]:
-        """Return the machine time that jobs are billed for: native step -> seconds.
-
-        A cloud whose jobs do not say it answers nothing.
-        """
-        del runs
-        return {}
 
     @abstractmethod
     def stop(self, execution: str) -> None:

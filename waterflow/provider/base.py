@@ -303,16 +303,6 @@ class Provider(ABC):
         del run_id
         return ()
 
-    def billed(self, run_id: str) -> Mapping[str, float]:
-        """Return the machine time that the service bills for steps, in seconds, where it says so.
-
-        Raises:
-            NotFoundError: There is no such run.
-            ProviderError: The service cannot be asked.
-        """
-        del run_id
-        return {}
-
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from; None where it is not kept.
 

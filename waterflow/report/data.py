@@ -50,7 +50,6 @@ class Step(Struct, frozen=True, kw_only=True):
         url: Its page in the console.
         machine: What it runs on, where that is known.
         cost: US dollars, estimated from the machine's price and the step's time.
-        billed: Seconds that the service bills, where it says so.
         inputs: Argument -> where its value comes from.
         outputs: What it made.
         log: The last lines of a failed step's log.
@@ -73,7 +72,6 @@ class Step(Struct, frozen=True, kw_only=True):
     url: str | None = None
     machine: str = ""
     cost: float | None = None
-    billed: float | None = None
     inputs: dict[str, str] = {}
     outputs: tuple[Output, ...] = ()
     log: tuple[str, ...] = ()

@@ -82,8 +82,6 @@ class Gathering:
         basis = self._once("run_basis", missing, provider.run_basis)
         artifacts = self._ask(missing, provider.artifacts) or []
         logged = list(self._ask(missing, provider.measurements) or ())
-        ended = state.status.final
-        billed = self._once("billed", missing, provider.billed) if ended else None
         steps = {step.name: step for step in pipeline.steps} if pipeline else {}
         gates = pipeline.gates if pipeline else ()
         needed = [(o.step, o.output) for gate in gates for o in _needed(gate.condition)]
@@ -92,7 +90,7 @@ class Gathering:
         jobs = _jobs(lineage)
         outputs = self._outputs(artifacts)
         runs = tuple(
-            self._step(state.steps[name], steps.get(name), outputs, jobs, (billed or {}), missing)
+            self._step(state.steps[name], steps.get(name), outputs, jobs, missing)
             for name in state.steps
         )
         metrics = self._metrics(artifacts)
@@ -170,7 +168,6 @@ class Gathering:
         step: spec.Step | None,
         outputs: Mapping[str, list[Output]],
         jobs: Mapping[str, Any],
-        billed: Mapping[str, float],
         missing: dict[str, None],
     ) -> Step:
         job: Mapping[str, Any] = jobs.get(state.name) or {}
@@ -192,7 +189,6 @@ class Gathering:
             url=state.url,
             machine=str(job.get("machine") or ""),
             cost=_cost(state, step, job.get("price")),
-            billed=billed.get(state.name),
             inputs=_inputs(step),
             outputs=tuple(outputs.get(state.name, ())),
             log=log,

@@ -16,8 +16,8 @@ from waterflow.provider.state import Status
 from waterflow.report import timeline
 from waterflow.report.marking import marks
 from waterflow.report.results import number
-from waterflow.report.words import css, length_of_time, moment, money, sign
-from waterflow.spec.quantities import show_size
+from waterflow.report.words import css, length_of_time, moment, sign
+from waterflow.spec.quantities import show_money, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +60,6 @@ def page(report: Report, *, live: bool = False) -> str:
         duration=length_of_time((end - report.started) / 1000)
         if report.started is not None and end is not None
         else "",
-        billed=sum(step.billed or 0.0 for step in report.steps),
         counts=_counts(report.steps),
         counts_text=", ".join(f"{c['count']} {c['status']}" for c in _counts(report.steps)),
         failures=failures[:_FAILURES],
@@ -101,9 +100,8 @@ def _environment() -> Environment:
         "css": css,
         "figure_name": _figure_name,
         "iso": _iso,
-        "length_of_time": length_of_time,
         "moment": moment,
-        "money": money,
+        "money": show_money,
         "sign": sign,
         "size": show_size,
         "web": _is_web,

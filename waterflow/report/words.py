@@ -1,4 +1,4 @@
-"""How a report says states, times and money."""
+"""How a report says states and times."""
 
 from __future__ import annotations
 
@@ -38,8 +38,3 @@ def length_of_time(seconds: float) -> str:
 def moment(milliseconds: int) -> str:
     """Return a moment in UTC: a report is read elsewhere, too."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def money(dollars: float) -> str:
-    """Return an amount in US dollars."""
-    return f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
+from waterflow.errors import ArtifactError, NotFoundError
 from waterflow.runs.changes import Change, compare, compare_bases
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class MetricPair(Struct, kw_only=True, frozen=True):
     """A metric that a step returned, in both runs; None where one has none.
 
     Attributes:
-        name: "step.metric".
+        name: "step.metric", or "step.output.metric".
         before: Of the first run.
         after: Of the second run.
     """
@@ -227,20 +228,18 @@ def _outcome(step: StepState | None) -> Outcome | None:
 def _metrics(
     provider: Provider, run: str, artifacts: Mapping[str, Artifact], unknown: list[str]
 ) -> dict[str, float]:
-    """Return the metrics that the steps of a run returned: "step.metric" -> value."""
-    from waterflow.artifacts import Context, by_name
-    from waterflow.errors import ArtifactError, NotFoundError
+    """Return the metrics that the steps of a run returned, by step and name."""
+    from waterflow.runs.run import ArtifactHandle, Run, short_name
 
     metrics: dict[str, float] = {}
-    for name, artifact in artifacts.items():
+    for artifact in artifacts.values():
         if artifact.type != "metrics" or artifact.sha256 is None:
             continue
+        name = short_name(artifact)
         try:
-            folder = provider.download(run, artifact.step, artifact.output)
-            loaded = by_name(artifact.type).load(folder, Any, Context(()))
+            values: dict[str, float] = ArtifactHandle(Run(run, provider), artifact, ()).load()
         except (ArtifactError, NotFoundError) as error:
             unknown.append(f"{name} of run {run}: {error}")
-            continue
-        values = cast("Mapping[str, float]", loaded)
-        metrics |= {f"{artifact.step}.{key}": value for key, value in values.items()}
+        else:
+            metrics |= {f"{name}.{key}": value for key, value in values.items()}
     return metrics

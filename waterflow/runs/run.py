@@ -219,7 +219,7 @@ class Run:
     def metrics(self) -> dict[str, dict[str, float]]:
         """The metrics that steps have returned so far: "step", or "step.output", -> metrics."""
         return {
-            _short_name(one): dict(ArtifactHandle(self, one, ()).load())
+            short_name(one): dict(ArtifactHandle(self, one, ()).load())
             for one in self.artifacts()
             if one.type == "metrics" and one.sha256 is not None
         }
@@ -228,7 +228,7 @@ class Run:
     def figures(self) -> dict[str, FigureHandle]:
         """The pictures that steps have returned so far: "step", or "step.output", -> picture."""
         return {
-            _short_name(one): FigureHandle(self, one, ())
+            short_name(one): FigureHandle(self, one, ())
             for one in self.artifacts()
             if one.type == "figure" and one.sha256 is not None
         }
@@ -289,7 +289,7 @@ class FigureHandle(ArtifactHandle):
         return f"<figure {self.info.step}.{self.info.output}>"
 
 
-def _short_name(artifact: Artifact) -> str:
+def short_name(artifact: Artifact) -> str:
     """Return "step" for a step's only output, otherwise "step.output"."""
     name = artifact.step
     return name if artifact.output == "output" else f"{name}.{artifact.output}"

@@ -26,3 +26,8 @@ def show_duration(seconds: float) -> str:
     if hours >= 48:
         return f"{hours // 24}d{hours % 24:02d}h"
     return f"{hours}h{minutes:02d}m"
+
+
+def show_money(dollars: float) -> str:
+    """Return an amount in US dollars: 1.5 -> "$1.50", 0.0012 -> "$0.0012"."""
+    return f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"
