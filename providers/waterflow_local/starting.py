@@ -16,7 +16,7 @@ import msgspec
 
 from waterflow import data
 from waterflow.errors import ConflictError
-from waterflow.packing import bundle
+from waterflow.packing import shipping
 from waterflow.provider.basis import RunBasis
 from waterflow_local import environments, runner
 from waterflow_local.document import (
@@ -83,7 +83,7 @@ class Starter:
         in_use.take(wait=True, shared=True)
         try:
             for code in {code.digest: code for code in build.bundles.values()}.values():
-                bundle.write(code, self.state.bundles)
+                shipping.write(code, self.state.bundles)
             lock = self._lay_out(folder, build, document, submission, tracking)
         finally:
             in_use.release()

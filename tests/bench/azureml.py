@@ -38,7 +38,7 @@ from azure.ai.ml import MLClient, load_job
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import ContainerClient
-from waterflow.packing import bundle
+from waterflow.packing import shipping
 from waterflow.provider import Submission, discovery
 from waterflow.runs import submit
 from waterflow_azureml.provider import AzureMLProvider
@@ -124,7 +124,7 @@ def base(number):
     text = yaml.safe_dump(json.loads(json.dumps(document.definition)))
     calls.clear()
     begun = time.perf_counter()
-    code = bundle.archive(next(iter(build.bundles.values())))  # which anyone has to send
+    code = shipping.archive(next(iter(build.bundles.values())))  # which anyone has to send
     for key, body in objects.items():
         body = code if key.endswith("/bundle.tar.gz") else body
         blobs.upload_blob(key, body, overwrite=True)

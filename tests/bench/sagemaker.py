@@ -32,7 +32,7 @@ from pathlib import Path
 sys.path.insert(0, ".")
 import boto3, obstore, small
 from botocore.config import Config
-from waterflow.packing import bundle
+from waterflow.packing import shipping
 from waterflow.provider import Submission, discovery
 from waterflow.runs import submit
 from waterflow_sagemaker.connections import Connections
@@ -109,7 +109,7 @@ def base(number):
             body = s3.get_object(Bucket="bench", Key=one["Key"])["Body"].read()
             objects[f"{prefix}/{one['Key'].removeprefix(first)}"] = body
     begun = time.perf_counter()
-    code = bundle.archive(next(iter(build.bundles.values())))  # which anyone has to send
+    code = shipping.archive(next(iter(build.bundles.values())))  # which anyone has to send
     for key, body in objects.items():
         body = code if key.endswith("/bundle.tar.gz") else body
         s3.put_object(Bucket="bench", Key=key, Body=body, ServerSideEncryption="AES256")

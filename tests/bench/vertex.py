@@ -35,7 +35,7 @@ import obstore, small
 from google.cloud import aiplatform_v1, storage
 from google.protobuf import json_format
 from requests.adapters import HTTPAdapter
-from waterflow.packing import bundle
+from waterflow.packing import shipping
 from waterflow.provider import Submission, discovery
 from waterflow.runs import submit
 from waterflow_vertex.provider import VertexProvider
@@ -115,7 +115,7 @@ def base(number):
     parent = f"projects/{settings.project}/locations/{settings.region}"
     calls.clear()
     begun = time.perf_counter()
-    code = bundle.archive(next(iter(build.bundles.values())))  # which anyone has to send
+    code = shipping.archive(next(iter(build.bundles.values())))  # which anyone has to send
     for key, body in kept.items():
         body = code if key.endswith("/bundle.tar.gz") else body
         bucket.blob(key).upload_from_string(body)

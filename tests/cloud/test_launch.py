@@ -13,7 +13,7 @@ import pytest
 from waterflow import artifacts
 from waterflow.artifacts import canonical, plain
 from waterflow.cloud.control import job_programs
-from waterflow.packing import bundle
+from waterflow.packing import bundle, shipping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ def job(tmp_path: Path) -> Path:
     for name, content in job_programs(tmp_path / "cloud_place.py", {}).items():
         (control / name).write_bytes(content)
     code = bundle.build("launched_steps", tmp_path)
-    (control / "bundle.tar.gz").write_bytes(bundle.archive(code))
+    (control / "bundle.tar.gz").write_bytes(shipping.archive(code))
     (control / "launch.json").write_bytes(canonical(LAUNCH))
     (control / "step.json").write_bytes(canonical(STEP))
     before = tmp_path / "before" / "output"

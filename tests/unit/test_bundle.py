@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waterflow.errors import ConfigurationError, DefinitionError
-from waterflow.packing import bundle
+from waterflow.packing import bundle, shipping
 
 
 def put(root: Path, files: dict[str, str]) -> Path:
@@ -386,12 +386,12 @@ def test_a_bundle_is_written_once_and_whole(tmp_path: Path) -> None:
     root = put(tmp_path / "root", {"steps.py": "a = 1\n", "run.sh": "exit\n"})
     (root / "run.sh").chmod(0o755)
     packed = bundle.build("steps", root, ("run.sh",))
-    folder = bundle.write(packed, tmp_path / "bundles")
+    folder = shipping.write(packed, tmp_path / "bundles")
     assert folder == tmp_path / "bundles" / packed.digest
     assert (folder / "steps.py").read_text() == "a = 1\n"
     assert os.access(folder / "run.sh", os.X_OK)
     before = (folder / "steps.py").stat().st_ino
-    assert bundle.write(packed, tmp_path / "bundles") == folder
+    assert shipping.write(packed, tmp_path / "bundles") == folder
     assert (folder / "steps.py").stat().st_ino == before
     assert [one.name for one in (tmp_path / "bundles").iterdir()] == [packed.digest]
 
@@ -403,7 +403,7 @@ def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> N
 
     def run() -> None:
         try:
-            bundle.write(packed, tmp_path / "bundles")
+            shipping.write(packed, tmp_path / "bundles")
         except BaseException as error:  # noqa: BLE001 - reported below
             failed.append(error)
 
@@ -421,7 +421,7 @@ def test_a_file_changed_since_is_noticed(tmp_path: Path) -> None:
     packed = bundle.build("steps", root, ("a.csv",))
     put(root, {"a.csv": "2"})
     with pytest.raises(ConfigurationError, match=r"a\.csv was changed while it was packed"):
-        bundle.write(packed, tmp_path / "bundles")
+        shipping.write(packed, tmp_path / "bundles")
     assert list((tmp_path / "bundles").iterdir()) == []
 
 
@@ -429,8 +429,8 @@ def test_the_archive_s_bytes_depend_on_the_content_alone(tmp_path: Path) -> None
     files = {"steps.py": "a = 1\n", "a.csv": "1", f"long/{'x' * 120}.csv": ""}
     one, two = put(tmp_path / "one", files), put(tmp_path / "two", files)
     os.utime(two / "a.csv", (0, 0))
-    packed = bundle.archive(bundle.build("steps", one, ("a.csv", "long")))
-    assert bundle.archive(bundle.build("steps", two, ("a.csv", "long"))) == packed
+    packed = shipping.archive(bundle.build("steps", one, ("a.csv", "long")))
+    assert shipping.archive(bundle.build("steps", two, ("a.csv", "long"))) == packed
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         entries = tar.getmembers()
         assert [entry.name for entry in entries] == sorted(entry.name for entry in entries)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import waterflow
-from waterflow.packing import bundle
+from waterflow.packing import bundle, shipping
 
 BARE = """
 import sys
@@ -32,7 +32,7 @@ def test_a_bundle_is_enough_for_a_bare_interpreter(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "steps.py").write_text(source)
-    folder = bundle.write(bundle.build("steps", root), tmp_path / "bundles")
+    folder = shipping.write(bundle.build("steps", root), tmp_path / "bundles")
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-W", "error", "-c", BARE, str(folder)],
         capture_output=True,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from waterflow import data
 from waterflow.artifacts import canonical
 from waterflow.cloud.records import BuildRecord, bundle_name
-from waterflow.packing import bundle, wheelhouse
+from waterflow.packing import shipping, wheelhouse
 from waterflow.project import progress
 from waterflow.spec.quantities import show_size
 
@@ -66,7 +66,7 @@ class Upload:
         for digest, code in bundles.items():
             # A control input may hold another bundle of the same code key: a run's own is here.
             if bundle_name(digest) in missing:
-                archives[digest] = objects[bundle_name(digest)] = bundle.archive(code)
+                archives[digest] = objects[bundle_name(digest)] = shipping.archive(code)
         for control in document.control.values():
             folder = f"control/{control.digest}"
             if f"{folder}/step.json" not in missing:
@@ -74,7 +74,7 @@ class Upload:
             code = build.bundles.get(control.source)
             if code is not None:
                 if code.digest not in archives:
-                    archives[code.digest] = bundle.archive(code)
+                    archives[code.digest] = shipping.archive(code)
                 objects[f"{folder}/bundle.tar.gz"] = archives[code.digest]
             for name, content in self.programs.items():
                 objects[f"{folder}/{name}"] = content

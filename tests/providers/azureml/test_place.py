@@ -18,7 +18,7 @@ from waterflow_azureml.translation.control import job_files
 from tests.providers.azureml.builds import compiled, function, pipeline
 from waterflow import artifacts, spec
 from waterflow.artifacts import canonical
-from waterflow.packing import bundle
+from waterflow.packing import bundle, shipping
 from waterflow.runtime.launch import comparable
 from waterflow.spec.conditions import SKIPPED, holds
 
@@ -124,7 +124,7 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Path:
         parameters={"n": spec.Parameter("integer", 2), "least": spec.Parameter("integer", 1)},
     )  # fmt: skip
     document = compiled(graph, {"image": "x", "python": PYTHON}, build_options={"python": PYTHON})
-    archive = bundle.archive(bundle.build("steps", project))
+    archive = shipping.archive(bundle.build("steps", project))
     for native in ("gate_big", "double"):
         folder = project / native
         folder.mkdir()

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from waterflow import artifacts
-from waterflow.packing import bundle
+from waterflow.packing import bundle, shipping
 from waterflow.spec.job import step_document
 
 from .conftest import until
@@ -128,7 +128,7 @@ class Jobs:
         finally:
             sys.path.remove(str(root))
             sys.modules.pop("contract_steps", None)
-        self.bundle = bundle.write(bundle.build("contract_steps", root), root / "bundles")
+        self.bundle = shipping.write(bundle.build("contract_steps", root), root / "bundles")
 
     def command(self, step, *arguments, isolated=False):
         place = self.root / f"{step}.json"

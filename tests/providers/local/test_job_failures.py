@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from waterflow import artifacts, data
-from waterflow.packing import bundle
+from waterflow.packing import bundle, shipping
 from waterflow.runtime import contract
 from waterflow.spec.job import step_document
 from waterflow.tracking.spool import FRAME, parse_frames
@@ -145,7 +145,7 @@ class Jobs:
             sys.path.remove(str(root))
             sys.modules.pop("failing_steps", None)
         # A folder may have any name.
-        self.bundle = bundle.write(bundle.build("failing_steps", root), root / "bundles=1")
+        self.bundle = shipping.write(bundle.build("failing_steps", root), root / "bundles=1")
         (self.bundle / "my_store.py").write_text(RESOLVER)
 
     def run(self, step, place, *arguments, output="output", **other):

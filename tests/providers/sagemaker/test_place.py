@@ -13,7 +13,7 @@ from waterflow_sagemaker.translation.attempts import output_name, take_out
 from waterflow_sagemaker.translation.control import job_files
 
 from waterflow.artifacts import canonical
-from waterflow.packing import bundle
+from waterflow.packing import bundle, shipping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def ml(tmp_path: Path) -> Path:
             assert text.count('Path("/opt/ml")') == 1
             text = text.replace('Path("/opt/ml")', f'Path("{tmp_path / "ml"}")')
         (control / name).write_text(text)
-    archive = bundle.archive(bundle.build("steps_of_the_place", tmp_path))
+    archive = shipping.archive(bundle.build("steps_of_the_place", tmp_path))
     (control / "bundle.tar.gz").write_bytes(archive)
     (control / "step.json").write_bytes(canonical(STEP))
     for folder in ("config", "input/config", "tmp"):

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from waterflow import artifacts, data, spec
 from waterflow.errors import ConfigurationError, UnknownNameError
-from waterflow.packing import bundle
+from waterflow.packing import shipping
 from waterflow.project import state_folder
 from waterflow.provider import Artifact, Capabilities, Document, LogLine, PlannedJob, Provider
 from waterflow.provider.capabilities import check_capabilities
@@ -97,7 +97,7 @@ class SequentialProvider(Provider):
         if target.exists():
             return
         for code in {one.digest: one for one in build.bundles.values()}.values():
-            bundle.write(code, self.folder / "bundles")
+            shipping.write(code, self.folder / "bundles")
         building = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
         for index, pinned in enumerate(build.data.values()):
             place = building / "data" / str(index)
