@@ -159,6 +159,21 @@ def test_graphs_name_every_step(form: str, project: Path, invoke: Callable[..., 
 def test_the_graph_as_json_has_the_edges(project: Path, invoke: Callable[..., Result]) -> None:
     graph = json.loads(invoke("graph", ".", "--json").stdout)
     assert graph["edges"] == [["one", "two"], ["two", "never"]]
+    assert graph["groups"] == []
+
+
+def test_the_graph_as_json_has_the_groups(project: Path, invoke: Callable[..., Result]) -> None:
+    call = "{call: pipeline:one, with: {n: 1}}"
+    inner = f"pipeline: inner\nsteps:\n  - {call}\nreturns: $one\n"
+    middle = f"pipeline: middle\nsteps:\n  - {{pipeline: inner.yaml}}\n  - {call}\n"
+    outer = "pipeline: outer\nsteps:\n  - {pipeline: middle.yaml, group: m}\n"
+    write(project, {"inner.yaml": inner, "middle.yaml": middle, "outer.yaml": outer})
+    graph = json.loads(invoke("graph", "outer.yaml", "--json").stdout)
+    assert graph["steps"] == ["m-inner-one", "m-one"]
+    assert graph["groups"] == [
+        {"name": "m", "pipeline": "middle", "within": None, "steps": ["m-one"]},
+        {"name": "m-inner", "pipeline": "inner", "within": "m", "steps": ["m-inner-one"]},
+    ]
 
 
 @pytest.mark.parametrize("document", ["spec", "pipeline", "plan"])

@@ -44,6 +44,58 @@ ERRORS: dict[str, tuple[str, int, str]] = {
         14,
         "Did you mean 'memory'?",
     ),
+    "no pipeline of a module": (
+        "  - pipeline: tests.unit.test_groups:prepared\n",
+        11,
+        "Module 'tests.unit.test_groups' has no 'prepared'. Its pipelines: prepare, fit",
+    ),
+    "a step called as a pipeline": (
+        '  - pipeline: "@add"\n',
+        11,
+        "tests.unit.example_steps:add is no pipeline but a Step. Put @wf.pipeline on",
+    ),
+    "no pipeline at all": (
+        "  - pipeline: prepare\n",
+        11,
+        "'prepare' names no pipeline. Write package.module:pipeline, or the path of a YAML file",
+    ),
+    "no such file": ("  - pipeline: other.yaml\n", 11, "There is no file 'other.yaml' beside"),
+    "unknown parameter of a pipeline": (
+        "  - pipeline: tests.unit.test_groups:prepare\n    with:\n      row: $ingest\n",
+        13,
+        "Pipeline 'prepare' takes no 'row'. Did you mean 'raw'?",
+    ),
+    "missing parameter of a pipeline": (
+        "  - pipeline: tests.unit.test_groups:prepare\n",
+        11,
+        "Pipeline 'prepare' needs 'raw'",
+    ),
+    "a group's name": (
+        "  - pipeline: tests.unit.test_groups:prepare\n    group: a b\n    with: {raw: $ingest}\n",
+        11,
+        "'a b' cannot name a group of steps",
+    ),
+    "a group's outputs": (
+        (
+            "  - pipeline: tests.unit.test_groups:prepare\n    with: {raw: $ingest}\n"
+            "  - call: '@height'\n    with: {table: $prepare.tran}\n"
+        ),
+        14,
+        "Group 'prepare' has no output 'tran'. Did you mean $prepare.train?",
+    ),
+    "a group that returns nothing": (
+        (
+            "  - pipeline: tests.unit.test_groups:announce\n    with: {text: a}\n"
+            "  - call: '@add'\n    with: {a: $announce}\n"
+        ),
+        13,
+        "group 'announce', which returns nothing,",
+    ),
+    "a group named as a parameter": (
+        "  - pipeline: tests.unit.test_groups:announce\n    group: n\n    with: {text: a}\n",
+        11,
+        "'n' names both a parameter and a group, so $n could mean either. Give the group",
+    ),
     "kind of job": (
         '  - call: "@add"\n    with: {a: 1}\n    options:\n      kind: training\n',
         14,

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import pandas as pd  # noqa: TC002 - Waterflow reads the annotations
 import pytest
 
 import waterflow as wf
 from tests.unit import example_steps as steps
 from waterflow import spec
 from waterflow.errors import DefinitionError
-from waterflow.yaml_pipeline import YamlPipeline, schema
+from waterflow.yaml_pipeline import YamlPipeline, load, schema
 from waterflow.yaml_pipeline.reader import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 # --- the same pipeline in both ways ---------------------------------------------------------------
 
@@ -216,9 +218,58 @@ steps:
 """
 
 
+@wf.pipeline(name="prepare", trusted_types=["a.Scaler"])
+def hold_back(raw: pd.DataFrame, share: float = 0.5) -> steps.Split:
+    return steps.split(raw, share)
+
+
+@wf.pipeline
+def fit(data: pd.DataFrame, trees: wf.Static[int] = 10) -> wf.Model:
+    return steps.train(hold_back.named("again")(data).train, trees)
+
+
+def grouped(source: wf.Data = wf.Data("b.csv"), share: float = 0.3, flag: bool = True) -> None:
+    sets = hold_back(steps.ingest(source), share)
+    with wf.when(flag):
+        model = fit.named("small")(sets.train, trees=3)
+        other = fit(sets.test)
+        steps.evaluate(wf.first(model, other), sets.test)
+        done = steps.greet("x")
+    steps.greet.options(after=[sets.train])("after")
+    assert done is not None
+
+
+GROUPED = """
+pipeline: grouped
+parameters:
+  source: {type: data, default: b.csv}
+  share: {type: number, default: 0.3}
+  flag: {type: boolean, default: true}
+steps:
+  - call: "@ingest"
+    with: {source: $source}
+  - pipeline: tests.unit.test_yaml_pipeline:hold_back
+    with: {raw: $ingest, share: $share}
+  - when: $flag
+    then:
+      - pipeline: tests.unit.test_yaml_pipeline:fit
+        group: small
+        with: {data: $prepare.train, trees: 3}
+      - pipeline: tests.unit.test_yaml_pipeline:fit
+        with: {data: $prepare.test}
+      - call: "@evaluate"
+        with: {model: {first: [$small, $fit]}, test: $prepare.test}
+      - {call: "@greet", with: {name: x}}
+  - call: "@greet"
+    with: {name: after}
+    options: {after: [$prepare]}
+"""
+
+
 @pytest.mark.parametrize(
     ("function", "text", "settings"),
     [
+        (grouped, GROUPED, {}),
         (fraud, FRAUD, {"schedule": "0 3 * * 1", "trusted_types": ["acme.Model"]}),
         (nested, NESTED, {}),
         (mixed, MIXED, {}),
@@ -236,6 +287,77 @@ def test_yaml_gives_the_spec_that_python_gives(
     assert spec.encode(document) == spec.encode(python)
     assert spec.digest(document) == spec.digest(python)
     jsonschema.validate(Source(loaded.source).content, schema())
+
+
+INNER = """
+pipeline: inner
+description: Hold rows back.
+parameters:
+  raw: {type: json}
+  first: {type: integer, default: 1}
+steps:
+  - {call: "@add", with: {a: $first}}
+  - {call: "@add", step: sum, with: {a: $add, b: $raw}}
+  - {call: "@greet", with: {name: done}}
+returns: {total: $sum, start: $add}
+"""
+
+OUTER = """
+pipeline: outer
+steps:
+  - {call: "@add", with: {a: 1}}
+  - {pipeline: parts/inner.yaml, with: {raw: $add}}
+  - {pipeline: parts/inner.yaml, group: more, with: {raw: $inner.total, first: 2}}
+  - {call: "@add", step: last, with: {a: $more.start}, options: {after: [$inner]}}
+"""
+
+
+def test_a_yaml_file_calls_another(written: Callable[[str], YamlPipeline], tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "inner.yaml").write_text(INNER.replace("@", "tests.unit.example_steps:"))
+    document = written(OUTER)().spec
+    assert {step.name: step.group or None for step in document.steps} == {
+        "add": None,
+        "inner-add": "inner", "inner-sum": "inner", "inner-greet": "inner",
+        "more-add": "more", "more-sum": "more", "more-greet": "more",
+        "last": None,
+    }  # fmt: skip
+    assert document.groups == (
+        spec.Group("inner", "inner", "Hold rows back."),
+        spec.Group("more", "inner", "Hold rows back."),
+    )
+    assert document.step("inner-sum").inputs["a"].source == spec.FromStep("inner-add", "output")
+    assert document.step("more-sum").inputs["b"].source == spec.FromStep("inner-sum", "output")
+    assert document.step("last").inputs["a"].source == spec.FromStep("more-add", "output")
+    assert document.step("last").after == ("inner-add", "inner-sum", "inner-greet")
+    alone = load(tmp_path / "parts" / "inner.yaml", tmp_path)(raw=3)
+    assert [step.name for step in alone.spec.steps] == ["add", "sum", "greet"]
+
+    def python() -> None:
+        returned: Any = load(tmp_path / "parts" / "inner.yaml", tmp_path).named("in")(raw=1)
+        steps.add(returned["total"])
+
+    assert [step.name for step in wf.pipeline(python)().spec.steps] == [
+        "in-add", "in-sum", "in-greet", "add",
+    ]  # fmt: skip
+
+
+def test_mistakes_in_called_files_name_their_lines(
+    written: Callable[[str], YamlPipeline], tmp_path: Path
+) -> None:
+    for inner, said in (
+        ("pipeline: inner\nsteps:\n- {pipeline: pipeline.yaml}\n",
+         "'pipeline.yaml' calls itself: pipeline.yaml -> inner.yaml -> pipeline.yaml"),
+        ("pipeline: inner\nsteps:\n- {call: '@add', with: {a: b}}\n", "inner.yaml:3: "),
+        ("pipeline: inner\nsteps:\n- {call: '@add', with: {a: 1}}\nreturns: add\n",
+         "inner.yaml:4: Pipeline 'inner' returns 'add', but a pipeline returns outputs"),
+        ("pipeline: inner\nsteps:\n- {call: '@add', with: {a: 1}}\nreturns: {a: $ad}\n",
+         r"inner.yaml:4: \$ad names no step or parameter. Did you mean \$add"),
+    ):  # fmt: skip
+        text = inner.replace("@", "tests.unit.example_steps:")
+        (tmp_path / "inner.yaml").write_text(text)
+        with pytest.raises(DefinitionError, match=said):
+            written("pipeline: outer\nsteps:\n  - pipeline: inner.yaml\n")()
 
 
 def test_parameters_are_given_as_in_python(written: Callable[[str], YamlPipeline]) -> None:

@@ -66,12 +66,17 @@ def call_nested(
         What its function returns; where that is nothing, something to stand `after`.
 
     Raises:
-        DefinitionError: A parameter that is missing or does not fit, a name that is taken, or a
-            pipeline that calls itself.
+        DefinitionError: A parameter that is missing, unknown or does not fit, a name that is taken,
+            or a pipeline that calls itself.
     """
     if pipeline.name in trace.called:
         chain = " -> ".join([*trace.called, pipeline.name])
         raise definition_error(f"Pipeline '{pipeline.name}' calls itself: {chain}.")
+    if unknown := [key for key in values if key not in pipeline.arguments]:
+        raise definition_error(
+            f"Pipeline '{pipeline.name}' takes no '{unknown[0]}'. Its parameters: "
+            f"{', '.join(pipeline.arguments) or 'none'}."
+        )
     bindings = {
         key: _binding(pipeline, trace, argument, values)
         for key, argument in pipeline.arguments.items()

@@ -28,7 +28,7 @@ from waterflow.language.options import (
 from waterflow.language.signature import Argument, function_location, read_arguments
 from waterflow.language.step import Step, check_plain
 from waterflow.language.trace import Called, Trace, current, require
-from waterflow.language.values import ParameterSymbol, definition_error
+from waterflow.language.values import ParameterSymbol, definition_error, located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -158,7 +158,8 @@ class Pipeline(Generic[P, R]):
         from waterflow.language.groups import check_returned
 
         call: Any = self.function
-        returned = call(**bindings)
+        with located(None):  # a YAML file may call it, and its mistakes have lines of their own
+            returned = call(**bindings)
         check_returned(returned, self.name, self.location)
         return returned
 

@@ -134,6 +134,10 @@ class Trace(Wiring):
     def _group(self) -> str | None:
         return self._groups[-1] if self._groups else None
 
+    def own_name(self, name: str) -> str:
+        """Return what a step or group is called inside the group under way: without its name."""
+        return name if self._group is None else name.removeprefix(f"{self._group}-")
+
     def steps_in(self, group: str) -> list[str]:
         """Return the steps of a group and of the groups within it."""
         inside = {group}

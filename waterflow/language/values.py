@@ -29,8 +29,12 @@ _LOCATION: ContextVar[str | None] = ContextVar("waterflow_location", default=Non
 
 
 @contextlib.contextmanager
-def located(location: str) -> Generator[None]:
-    """Name this `file:line` in errors: for pipelines whose lines are not Python's."""
+def located(location: str | None) -> Generator[None]:
+    """Name this `file:line` in errors: for pipelines whose lines are not Python's.
+
+    Args:
+        location: The line; None for Python's again, in a block of the other kind.
+    """
     token = _LOCATION.set(location)
     try:
         yield

@@ -101,6 +101,21 @@ class MapPart(_Part, frozen=True, kw_only=True, rename={"function": "map", "argu
     options: OptionsPart = OptionsPart()
 
 
+class PipelinePart(_Part, frozen=True, kw_only=True, rename={"arguments": "with"}):
+    """A call of another pipeline: its steps are a group of this one.
+
+    Attributes:
+        pipeline: The other one: `package.module:pipeline`, or the path of a YAML file as seen from
+            this one.
+        group: The group's name; default: the pipeline's, numbered.
+        arguments: Its parameters. Written `with`.
+    """
+
+    pipeline: str
+    group: str | None = None
+    arguments: dict[str, Json] = {}
+
+
 class ContainerFields(_Part, frozen=True, kw_only=True):
     """Any program in an image.
 
@@ -180,6 +195,7 @@ class Document(_Part, frozen=True, kw_only=True):
         parameters: What is given at submit.
         trusted_types: Dotted names of classes that its model files may hold beyond Waterflow's
             own allow-list.
+        returns: What a pipeline that calls it gets: a reference, or several by name.
     """
 
     pipeline: str
@@ -188,13 +204,15 @@ class Document(_Part, frozen=True, kw_only=True):
     schedule: str | None = None
     parameters: dict[str, ParameterPart] = {}
     trusted_types: list[str] = []
+    returns: str | dict[str, Json] | None = None
 
 
-Entry = CallPart | MapPart | ContainerPart | RegisterPart | WhenPart
+Entry = CallPart | MapPart | PipelinePart | ContainerPart | RegisterPart | WhenPart
 
 _ENTRIES: Final[dict[str, type[Struct]]] = {
     "call": CallPart,
     "map": MapPart,
+    "pipeline": PipelinePart,
     "container": ContainerPart,
     "register": RegisterPart,
     "when": WhenPart,

@@ -5,23 +5,22 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
-from waterflow.errors import MissingDependencyError, WaterflowError
 from waterflow.language.cron import check_schedule
 from waterflow.language.gathering import tolerated
+from waterflow.language.groups import call_nested, check_returned
 from waterflow.language.inside import register, when
 from waterflow.language.options import check_name
 from waterflow.language.parameters import declare
-from waterflow.language.pipeline import Call, Pipeline
+from waterflow.language.pipeline import Pipeline
 from waterflow.language.signature import NO_DEFAULT, Argument
 from waterflow.language.step import Step, container
-from waterflow.language.trace import current, require
+from waterflow.language.trace import require
 from waterflow.language.types import Data, Secret
-from waterflow.language.values import located
-from waterflow.packing.script import import_definitions
+from waterflow.language.values import GroupSymbol, definition_error, located
 from waterflow.yaml_pipeline.document import (
     CallPart,
     ContainerPart,
@@ -29,16 +28,18 @@ from waterflow.yaml_pipeline.document import (
     MapPart,
     OptionsPart,
     ParameterPart,
+    PipelinePart,
     RegisterPart,
     WhenPart,
     read_document,
     read_entry,
 )
+from waterflow.yaml_pipeline.importing import imported_pipeline, imported_step
 from waterflow.yaml_pipeline.reader import Place, Source
 from waterflow.yaml_pipeline.references import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 _PYTHON: Final[dict[str, Any]] = {
@@ -63,15 +64,17 @@ def load(path: Path, root: Path) -> YamlPipeline:
     return YamlPipeline(Source(path))
 
 
-class YamlPipeline(Pipeline[..., None]):
+class YamlPipeline(Pipeline[..., Any]):
     """A pipeline that a YAML file defines.
 
     Args:
         source: The file.
+        callers: The files of the pipelines that call it, the outermost first.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, callers: tuple[Path, ...] = ()) -> None:
         document = read_document(source)
+        self._callers = callers
         self._source = source
         self._document = document
         self.name = document.pipeline
@@ -84,22 +87,23 @@ class YamlPipeline(Pipeline[..., None]):
                 check_schedule(self.schedule)
         self._entries = _read(source, document.steps, ("steps",))
         self._steps: dict[str, Step[Any, Any]] = {}
+        self._pipelines: dict[str, Pipeline[..., Any]] = {}
         for place, entry in _all(self._entries):
             if isinstance(entry, CallPart):
-                self._steps[entry.call] = self._import(entry.call, (*place, "call"))
+                self._steps[entry.call] = imported_step(source, entry.call, (*place, "call"))
             elif isinstance(entry, MapPart):
-                self._steps[entry.function] = self._import(entry.function, (*place, "map"))
+                step = imported_step(source, entry.function, (*place, "map"))
+                self._steps[entry.function] = step
+            elif isinstance(entry, PipelinePart):
+                nested = self._nested_pipeline(entry.pipeline, (*place, "pipeline"))
+                self._pipelines[entry.pipeline] = nested
 
-    def __call__(self, **values: Any) -> Call:
-        """Return the pipeline with these parameters, given by name.
-
-        Raises:
-            DefinitionError: An unknown parameter, or a value of another type.
-        """
-        trace = current()
-        if trace is not None:
-            return cast("Call", self._nested(trace, None, values))
-        return self.with_arguments(values)
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if args:
+            raise definition_error(
+                f"Pipeline '{self.name}' stands in a YAML file: give its parameters by name."
+            )
+        return kwargs
 
     @functools.cached_property
     def arguments(self) -> dict[str, Argument]:
@@ -123,14 +127,54 @@ class YamlPipeline(Pipeline[..., None]):
         """What the pipeline is for: the first paragraph of its description, on one line."""
         return " ".join(self._document.description.strip().split("\n\n")[0].split())
 
-    def define(self, bindings: dict[str, Any]) -> None:
-        """Make the pipeline's calls, for the trace under way.
+    def define(self, bindings: dict[str, Any]) -> Any:
+        """Make the pipeline's calls, for the trace under way, and return what `returns` names.
 
         Raises:
             DefinitionError: A reference to nothing, values that do not fit, and so on.
         """
-        scope = Scope(self._source, bindings, _names(self._entries))
-        _Definition(self._source, scope, self._steps).run(self._entries)
+        scope = Scope(self._source, bindings, self._names())
+        _Definition(self._source, scope, self._steps, self._pipelines).run(self._entries)
+        returned = self._document.returns
+        if returned is None:
+            return None
+        place = ("returns",)
+        if isinstance(returned, dict) and list(returned) != ["first"]:
+            result = {key: scope.value(raw, (*place, key)) for key, raw in returned.items()}
+        else:
+            result = scope.value(returned, place)
+        check_returned(result, self.name, self._source.location(place))
+        return result
+
+    def _names(self) -> Iterator[str]:
+        """Yield the names that steps and groups will have, as far as the file says."""
+        for _, entry in _all(self._entries):
+            if isinstance(entry, CallPart):
+                yield entry.step or entry.call.rpartition(":")[2]
+            elif isinstance(entry, MapPart):
+                yield entry.step or entry.function.rpartition(":")[2]
+            elif isinstance(entry, PipelinePart):
+                yield entry.group or self._pipelines[entry.pipeline].name
+            elif isinstance(entry, ContainerPart):
+                yield entry.container.name
+            elif isinstance(entry, RegisterPart):
+                yield "register"
+
+    def _nested_pipeline(self, text: str, place: Place) -> Pipeline[..., Any]:
+        if not text.endswith((".yaml", ".yml")):
+            return imported_pipeline(self._source, text, place)
+        path = (self.source.parent / text).resolve()
+        files = [*self._callers, self.source.resolve()]
+        if path in files:
+            names = " -> ".join(one.name for one in [*files[files.index(path) :], path])
+            raise self._source.error(f"Pipeline file '{path.name}' calls itself: {names}.", place)
+        if not path.is_file():
+            raise self._source.error(
+                f"There is no file '{text}' beside this one. Write its path as seen from here, or "
+                "package.module:pipeline.",
+                place,
+            )
+        return YamlPipeline(Source(path), tuple(files))
 
     def _argument(self, name: str, part: ParameterPart) -> Argument:
         place = ("parameters", name)
@@ -155,45 +199,6 @@ class YamlPipeline(Pipeline[..., None]):
         )
         declare(self.name, {name: argument}, self._source.location(place))
         return argument
-
-    def _import(self, text: str, place: Place) -> Step[Any, Any]:
-        module_name, colon, name = text.partition(":")
-        if not colon or not name.isidentifier() or not module_name:
-            raise self._source.error(
-                f"{text!r} names no function. Write package.module:function.", place
-            )
-        module = self._module(module_name, place)
-        step = getattr(module, name, None)
-        if isinstance(step, Step):
-            return step  # pyright: ignore[reportUnknownVariableType]
-        if step is None:
-            steps = [key for key, value in vars(module).items() if isinstance(value, Step)]
-            raise self._source.error(
-                f"Module '{module_name}' has no '{name}'. Its steps: {', '.join(steps) or 'none'}.",
-                place,
-            )
-        raise self._source.error(
-            f"{text} is no step but a {type(step).__name__}. Put @wf.step on the function.", place
-        )
-
-    def _module(self, name: str, place: Place) -> Any:
-        try:
-            return import_definitions(name)
-        except WaterflowError:
-            raise
-        except ModuleNotFoundError as error:
-            missing = error.name or name
-            if name == missing or name.startswith(f"{missing}."):
-                raise self._source.error(
-                    f"There is no module '{missing}', seen from the project's root. "
-                    "Check the name.",
-                    place,
-                ) from None
-            raise MissingDependencyError(missing.partition(".")[0], f"Module '{name}'") from error
-        except Exception as error:
-            raise self._source.error(
-                f"Module '{name}' cannot be imported: {type(error).__name__}: {error}.", place
-            ) from error
 
 
 Entries = list[tuple["Place", "Entry", "Entries", "Entries"]]
@@ -222,24 +227,17 @@ def _all(entries: Entries) -> Iterator[tuple[Place, Entry]]:
         yield from _all(otherwise)
 
 
-def _names(entries: Entries) -> Iterator[str]:
-    """Yield the names that steps will have, as far as the file says."""
-    for _, entry in _all(entries):
-        if isinstance(entry, CallPart):
-            yield entry.step or entry.call.rpartition(":")[2]
-        elif isinstance(entry, MapPart):
-            yield entry.step or entry.function.rpartition(":")[2]
-        elif isinstance(entry, ContainerPart):
-            yield entry.container.name
-        elif isinstance(entry, RegisterPart):
-            yield "register"
-
-
 class _Definition:
     """Makes the calls of one definition."""
 
-    def __init__(self, source: Source, scope: Scope, steps: dict[str, Step[Any, Any]]) -> None:
-        self.source, self.scope, self.steps = source, scope, steps
+    def __init__(
+        self,
+        source: Source,
+        scope: Scope,
+        steps: dict[str, Step[Any, Any]],
+        pipelines: dict[str, Pipeline[..., Any]],
+    ) -> None:
+        self.source, self.scope, self.steps, self.pipelines = source, scope, steps, pipelines
         self.trace = require("A pipeline's definition")
 
     def run(self, entries: Entries) -> None:
@@ -248,10 +246,27 @@ class _Definition:
                 self._gate(entry, place, then, otherwise)
                 continue
             with tolerated():
+                if isinstance(entry, PipelinePart):
+                    self._group(entry, place)
+                    continue
                 make = self._maker(entry, place)
                 with located(self.source.location(place)):
                     result = make()
-                self.scope.add(next(reversed(self.trace.steps)), result, place)
+                step = self.trace.own_name(next(reversed(self.trace.steps)))
+                self.scope.add(step, result, place)
+
+    def _group(self, entry: PipelinePart, place: Place) -> None:
+        pipeline = self.pipelines[entry.pipeline]
+        owner = f"Pipeline '{pipeline.name}'"
+        values = self._arguments(owner, pipeline.arguments, entry.arguments, (*place, "with"))
+        before = len(self.trace.groups)
+        with located(self.source.location(place)):
+            if entry.group is not None:
+                check_name(entry.group, "group of steps")
+            result = call_nested(pipeline, self.trace, entry.group, values)
+        group = list(self.trace.groups)[before]
+        whole = GroupSymbol(group, self.trace)
+        self.scope.add(self.trace.own_name(group), result, place, whole)
 
     def _maker(
         self, entry: CallPart | MapPart | ContainerPart | RegisterPart, place: Place
@@ -276,12 +291,12 @@ class _Definition:
 
     def _call(self, entry: CallPart, place: Place) -> Callable[[], object]:
         step = self._configured(entry, self.steps[entry.call], place)
-        arguments = self._arguments(step, entry.arguments, (*place, "with"))
+        arguments = self._step_arguments(step, entry.arguments, (*place, "with"))
         return lambda: step(**arguments)
 
     def _map(self, entry: MapPart, place: Place) -> Callable[[], object]:
         step = self._configured(entry, self.steps[entry.function], place)
-        fixed = self._arguments(step, entry.arguments, (*place, "with"))
+        fixed = self._step_arguments(step, entry.arguments, (*place, "with"))
         over: Any = self.scope.value(entry.over, (*place, "over"))
         return lambda: self.trace.map(step, over, fixed, entry.fan_out, entry.on_error)
 
@@ -345,18 +360,22 @@ class _Definition:
     def _values(self, texts: dict[str, Any], place: Place) -> dict[str, Any]:
         return {key: self.scope.value(raw, (*place, key)) for key, raw in texts.items()}
 
-    def _arguments(
+    def _step_arguments(
         self, step: Step[Any, Any], texts: dict[str, Any], place: Place
     ) -> dict[str, Any]:
-        known = step.signature.arguments
+        owner = f"Step function '{step.function.__name__}'"
+        return self._arguments(owner, step.signature.arguments, texts, place)
+
+    def _arguments(
+        self, owner: str, known: Mapping[str, Argument], texts: dict[str, Any], place: Place
+    ) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         for name, raw in texts.items():
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f" Did you mean '{near[0]}'?" if near else ""
                 raise self.source.error(
-                    f"Step function '{step.function.__name__}' takes no '{name}'.{hint} "
-                    f"It takes: {', '.join(known) or 'nothing'}.",
+                    f"{owner} takes no '{name}'.{hint} It takes: {', '.join(known) or 'nothing'}.",
                     (*place, name),
                 )
             arguments[name] = self.scope.value(raw, (*place, name), known[name].type)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from waterflow.language.step import ContainerOutputs
 from waterflow.language.types import Data
-from waterflow.language.values import DoneSymbol, Expression, Symbol, as_expression, located
+from waterflow.language.values import (
+    DoneSymbol,
+    Expression,
+    GroupSymbol,
+    Symbol,
+    as_expression,
+    located,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,21 +54,33 @@ class Scope:
         self._source = source
         self._parameters = frozenset(bindings)
         self._names: dict[str, object] = dict(bindings)
+        self._groups: dict[str, GroupSymbol] = {}
         self._later = frozenset(later)
 
-    def add(self, name: str, result: object, place: Place) -> None:
+    def add(
+        self, name: str, result: object, place: Place, group: GroupSymbol | None = None
+    ) -> None:
         """Make a step's result known under its name.
+
+        Args:
+            name: The step's name, or the group's.
+            result: What calling it gave.
+            place: Where the call stands.
+            group: All of the group's steps, for what is to wait for them.
 
         Raises:
             DefinitionError: A parameter has that name.
         """
         if name in self._parameters:
+            thing = "step" if group is None else "group"
             raise self._source.error(
-                f"'{name}' names both a parameter and a step, so ${name} could mean either. "
-                "Give the step another name: `step: NAME`.",
+                f"'{name}' names both a parameter and a {thing}, so ${name} could mean either. "
+                f"Give the {thing} another name: `{thing}: NAME`.",
                 place,
             )
         self._names[name] = result
+        if group is not None:
+            self._groups[name] = group
 
     # --- values ----------------------------------------------------------------------------------
 
@@ -153,10 +172,11 @@ class Scope:
         )
 
     def _output(self, name: str, output: str | None, result: object, place: Place) -> object:
-        outputs = _outputs(result)
+        outputs = None if name in self._parameters else _outputs(result)
         if outputs is None:
             if output is not None:
-                what = "a parameter" if name in self._parameters else "a step with one result"
+                maker = "group" if name in self._groups else "step"
+                what = "a parameter" if name in self._parameters else f"a {maker} with one result"
                 raise self._source.error(
                     f"${name}.{output}: '{name}' is {what}, which has no outputs to name. "
                     f"Write ${name}.",
@@ -171,8 +191,10 @@ class Scope:
         if output not in outputs:
             near = difflib.get_close_matches(output, outputs, n=1)
             hint = f" Did you mean ${name}.{near[0]}?" if near else ""
+            owner = "Group" if name in self._groups else "Step"
             raise self._source.error(
-                f"Step '{name}' has no output '{output}'.{hint} It has: {names}.", place
+                f"{owner} '{name}' has no output '{output}'.{hint} It has: {names}.",
+                place,
             )
         return outputs[output]
 
@@ -189,7 +211,7 @@ class Scope:
             raise self._source.error(f"{text!r} names no step. Write for example $train.", place)
         if match[1] not in self._names:
             raise self._source.error(self._unknown(match[1]), place)
-        result = self._names[match[1]]
+        result = self._groups.get(match[1], self._names[match[1]])
         if isinstance(result, Symbol):
             return result
         outputs = _outputs(result) or {}
@@ -241,6 +263,8 @@ def _outputs(result: object) -> dict[str, object] | None:
         return {name: result[name] for name in result}
     if isinstance(result, tuple) and hasattr(result, "_fields"):
         return dict(cast("Any", result)._asdict())
+    if isinstance(result, dict):
+        return cast("dict[str, object]", result)
     return None
 
 

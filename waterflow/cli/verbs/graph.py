@@ -60,7 +60,21 @@ def command(
     if as_json:
         edges = [[one, step.name] for step in spec.steps for one in sorted(upstream(spec, step))]
         steps = [step.name for step in spec.steps]
-        document: dict[str, Any] = {"pipeline": spec.name, "steps": steps, "edges": edges}
+        groups = [
+            {
+                "name": group.name,
+                "pipeline": group.pipeline,
+                "within": group.within,
+                "steps": [step.name for step in spec.steps if step.group == group.name],
+            }
+            for group in spec.groups or ()
+        ]
+        document: dict[str, Any] = {
+            "pipeline": spec.name,
+            "steps": steps,
+            "edges": edges,
+            "groups": groups,
+        }
         if run is not None:
             states = {name: str(step.status) for name, step in run[1].steps.items()}
             document |= {"run": run[1].run, "states": states}
