@@ -67,6 +67,7 @@ def fraud(raw: list[float], min_auc: float = 0.9) -> None:
     with wf.when(metrics["auc"] >= min_auc) as gate:
         version = wf.register(model, name="fraud", example=second, metrics=metrics, alias="best")
         assert_type(version, dict[str, Any])
+        assert_type(wf.register.named("keep")(model, name="fraud"), dict[str, Any])
         other = train(first)
     with gate.otherwise():
         assert_type(notify(metrics), None)

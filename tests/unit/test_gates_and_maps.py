@@ -182,6 +182,18 @@ def test_registering() -> None:
     )
 
 
+def test_a_registration_can_be_named() -> None:
+    def example() -> None:
+        model, _ = model_and_test()
+        version = wf.register.named("keep")(model, name="m", alias="best")
+        wf.register(model, name="n", after=[version])
+
+    pipeline = traced(example)
+    assert pipeline.step("keep").run == spec.Register()
+    assert pipeline.step("keep").inputs["name"].source == spec.FromValue("m")
+    assert pipeline.step("register").after == ("keep",)
+
+
 REGISTRY_MISTAKES = [
     ("name", "", "it is empty"),
     ("name", "  ", "it is empty"),

@@ -89,6 +89,7 @@ def registered() -> None:
     model = steps.train(frame())
     for name in ("one", "two"):
         wf.register(model, name=name)
+    wf.register.named("kept")(model, name="three")
 
 
 @pytest.mark.parametrize(

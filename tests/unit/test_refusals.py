@@ -357,6 +357,15 @@ def wrong_register() -> None:
     wf.register(steps.add(1), name="m")  # here
 
 
+def wrong_register_name() -> None:
+    wf.register.named("a b")(steps.train(steps.ingest(wf.Data("a.csv"))), name="m")  # here
+
+
+def wrong_register_twice() -> None:
+    model = steps.train(steps.ingest(wf.Data("a.csv")))
+    wf.register.named("train")(model, name="m")  # here
+
+
 def wrong_nesting() -> None:
     inner.with_arguments({})  # here
 
@@ -387,6 +396,8 @@ WRONG = {
     "nothing_as_value": "gives no value to pass on",
     "list_of_tables": "takes a list of json, but one item is",
     "list_for_one": "takes dataframe, but gets a list of outputs",
+    "register_name": "'a b' cannot name a step",
+    "register_twice": "Two steps of pipeline 'wrong_register_twice' are called 'train'",
     "name_twice": "Two steps of pipeline 'wrong_name_twice' are called 'one'",
     "name": "'1 one' cannot name a step",
     "option": "Unknown step option 'memry'",

@@ -235,6 +235,7 @@ def grouped(source: wf.Data = wf.Data("b.csv"), share: float = 0.3, flag: bool =
         other = fit(sets.test)
         steps.evaluate(wf.first(model, other), sets.test)
         done = steps.greet("x")
+        wf.register.named("keep")(model, name="m")
     steps.greet.options(after=[sets.train])("after")
     assert done is not None
 
@@ -260,6 +261,8 @@ steps:
       - call: "@evaluate"
         with: {model: {first: [$small, $fit]}, test: $prepare.test}
       - {call: "@greet", with: {name: x}}
+      - register: {model: $small, name: m}
+        step: keep
   - call: "@greet"
     with: {name: after}
     options: {after: [$prepare]}

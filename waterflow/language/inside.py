@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Never, Self, TypeVar, cast, overload
 
 from waterflow.language.mapped import check_on_error, mapped_here
-from waterflow.language.options import Options, check_registry_name, make_options
+from waterflow.language.options import Options, check_name, check_registry_name, make_options
 from waterflow.language.step import Step
 from waterflow.language.trace import Trace, current, require
 from waterflow.language.values import definition_error, unwrapped
@@ -162,43 +162,76 @@ def map_step(
 map_step.__name__ = map_step.__qualname__ = "wf.map"  # as Python's own messages are to name it
 
 
-def register(
-    model: object,
-    *,
-    name: str,
-    example: object = None,
-    metrics: object = None,
-    alias: str | None = None,
-    **options: Unpack[RegisterOptions],
-) -> dict[str, Any]:
-    """Add a step that makes a model a new version in MLflow's registry.
+class Registration:
+    """The call that adds a step which makes a model a new version in MLflow's registry.
 
     Args:
-        model: The output that holds the model.
-        name: The registered model's name.
-        example: Rows of its input, for the signature and the input example.
-        metrics: Metrics to write on the version.
-        alias: The alias to move to the version, such as "champion"; it never moves back to an
-            older run.
-        options: `name` is the model's; the step takes `retries`, `timeout`, `cpu`, `memory` and
-            the others of `@wf.step`, but is never cached.
-
-    Returns:
-        A symbol for `{"name", "version", "uri"}`.
-
-    Raises:
-        DefinitionError: Used outside a pipeline, with something that is no model, or with a name
-            or an alias that MLflow's registry does not take.
+        step: The step's name; None for "register", numbered.
     """
-    trace = require("wf.register")
-    for key, value in (("name", name), ("alias", alias)):
-        check_registry_name(key, unwrapped(value), "wf.register")
-    settings = make_options(Options(retries=2, retry_delay=2), {**options, "cache": False})
-    arguments: dict[str, tuple[str, object]] = {
-        "model": ("model", model),
-        "name": ("string", name),
-        "example": ("any", example),
-        "metrics": ("metrics", metrics),
-        "alias": ("string", alias),
-    }
-    return cast("dict[str, Any]", trace.register(settings, arguments))
+
+    def __init__(self, step: str | None = None) -> None:
+        self._step = step
+
+    def __call__(
+        self,
+        model: object,
+        *,
+        name: str,
+        example: object = None,
+        metrics: object = None,
+        alias: str | None = None,
+        **options: Unpack[RegisterOptions],
+    ) -> dict[str, Any]:
+        """Add a step that makes a model a new version in MLflow's registry.
+
+        Args:
+            model: The output that holds the model.
+            name: The registered model's name.
+            example: Rows of its input, for the signature and the input example.
+            metrics: Metrics to write on the version.
+            alias: The alias to move to the version, such as "champion"; it never moves back to an
+                older run.
+            options: `name` is the model's; the step takes `retries`, `timeout`, `cpu`, `memory`
+                and the others of `@wf.step`, but is never cached.
+
+        Returns:
+            A symbol for `{"name", "version", "uri"}`.
+
+        Raises:
+            DefinitionError: Used outside a pipeline, with something that is no model, or with a
+                name or an alias that MLflow's registry does not take.
+        """
+        trace = require("wf.register")
+        for key, value in (("name", name), ("alias", alias)):
+            check_registry_name(key, unwrapped(value), "wf.register")
+        base = Options(name=self._step, retries=2, retry_delay=2)
+        settings = make_options(base, {**options, "cache": False})
+        arguments: dict[str, tuple[str, object]] = {
+            "model": ("model", model),
+            "name": ("string", name),
+            "example": ("any", example),
+            "metrics": ("metrics", metrics),
+            "alias": ("string", alias),
+        }
+        return cast("dict[str, Any]", trace.register(settings, arguments))
+
+    def named(self, name: str) -> Registration:
+        """Return the same with a name for its step: `wf.register.named("keep")(model, name="m")`.
+
+        Args:
+            name: As of a step: no other step of the pipeline may have it. The model's own name is
+                given in the call.
+
+        Raises:
+            DefinitionError: It cannot name a step.
+        """
+        check_name(name, "step")
+        return Registration(name)
+
+    def __repr__(self) -> str:
+        return "wf.register" if self._step is None else f"wf.register.named({self._step!r})"
+
+
+Registration.__call__.__qualname__ = "wf.register"  # as Python's own messages are to name it
+
+register = Registration()

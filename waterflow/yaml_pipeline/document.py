@@ -163,9 +163,16 @@ class RegisterFields(_Part, frozen=True, kw_only=True):
 
 
 class RegisterPart(_Part, frozen=True, kw_only=True):
-    """A step that registers a model."""
+    """A step that registers a model.
+
+    Attributes:
+        register: What it registers.
+        step: The step's name; default: `register`, numbered.
+        options: What it asks for.
+    """
 
     register: RegisterFields
+    step: str | None = None
     options: OptionsPart = OptionsPart()
 
 

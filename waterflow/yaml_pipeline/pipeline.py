@@ -158,7 +158,7 @@ class YamlPipeline(Pipeline[..., Any]):
             elif isinstance(entry, ContainerPart):
                 yield entry.container.name
             elif isinstance(entry, RegisterPart):
-                yield "register"
+                yield entry.step or "register"
 
     def _nested_pipeline(self, text: str, place: Place) -> Pipeline[..., Any]:
         if not text.endswith((".yaml", ".yml")):
@@ -329,7 +329,11 @@ class _Definition:
             )
         named: Any = self.scope.value(part.name, (*here, "name"))
         alias: Any = self.scope.value(part.alias, (*here, "alias"))
-        return lambda: register(name=named, alias=alias, **chosen, **options)
+        maker = register
+        if entry.step is not None:
+            with located(self.source.location((*place, "step"))):
+                maker = register.named(entry.step)
+        return lambda: maker(name=named, alias=alias, **chosen, **options)
 
     def _configured(
         self, entry: CallPart | MapPart, step: Step[Any, Any], place: Place
