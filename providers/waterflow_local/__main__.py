@@ -15,13 +15,33 @@ from typing import TYPE_CHECKING, Any
 from waterflow_local import forkserver
 
 if TYPE_CHECKING:
+    import socket
+
     from waterflow.warm.asking import Helper
     from waterflow_local.forkserver import Server
 
 
 def main() -> None:
     """Run the run whose folder is the first argument."""
-    place = Path(sys.argv[1])
+    _run(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)
+
+
+def take_over(submitter: socket.socket, document: dict[str, Any], *files: int) -> None:
+    """Run a run in a fork of the project's helper, once its submitter says so.
+
+    Args:
+        submitter: Where it is told to go; until then it does nothing.
+        document: Names the run's folder.
+        files: The run's lock, and the pipe that closes with the submitter if it is to.
+    """
+    from waterflow.warm import wire
+
+    if wire.ready(submitter):
+        submitter.close()
+        _run(Path(document["folder"]), files[1] if len(files) > 1 else None)
+
+
+def _run(place: Path, attached: int | None) -> None:
     helper = _helper(place)
     server = (helper and _borrowed(place, helper)) or forkserver.start()
     from waterflow_local import runner
@@ -29,7 +49,6 @@ def main() -> None:
 
     folder = RunFolder(place)
     write_json(folder.process, {"pid": os.getpid()})
-    attached = int(sys.argv[2]) if len(sys.argv) > 2 else None
     launch = runner.fork_servers(folder, server, helper)
     runner.run(folder, State(folder.state), launch, attached, helper)
 

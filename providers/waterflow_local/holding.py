@@ -6,6 +6,7 @@ import contextlib
 import gc
 import importlib
 import os
+import pkgutil
 import signal
 import socket
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow_local import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _LAUNCHING: Final = (
     "waterflow.language.pipeline", "waterflow.artifacts.plain", "waterflow.artifacts.tables",
@@ -24,10 +25,16 @@ _LAUNCHING: Final = (
 _COMMANDS: Final = (
     "waterflow.cli.warmed", "waterflow.cli.verbs.run", "waterflow.cli.targets",
     "waterflow.cli.outcome", "waterflow.cli.watch", "waterflow.cli.progress",
-    "waterflow.runs.submit", "waterflow.runs.changes", "waterflow.runs.lineage",
-    "waterflow_local.client", "waterflow_local.provider", "rich.live", "rich.table",
+    "waterflow.cli.log_view", "waterflow_local.provider", "waterflow_local.__main__",
+    "waterflow.artifacts.advice", "waterflow.artifacts.own", "waterflow.artifacts.registry",
+    "packaging.requirements", "rich.live", "rich.table",
 )  # fmt: skip
 """What `waterflow run` needs besides, which is forked from what the steps are."""
+_WHOLE: Final = (
+    "waterflow.graph", "waterflow.language", "waterflow.packing", "waterflow.runs",
+    "waterflow.spec",
+)  # fmt: skip
+"""Packages of which it may need any module."""
 _DEFAULT: Final = "Default"
 """The experiment that MLflow makes in every store of its own."""
 _SENDING: Final = ("waterflow.tracking.writer", "waterflow.tracking.replay")
@@ -40,7 +47,8 @@ def steps(modules: Iterable[str], folders: Iterable[str]) -> dict[str, Any]:
         modules: The libraries that the steps import.
         folders: From where nothing may be imported.
     """
-    return _stock((*_LAUNCHING, *_COMMANDS), modules, folders)
+    held = _stock((*_LAUNCHING, *_COMMANDS), modules, folders)
+    return held | {"whole": list(_WHOLE)}
 
 
 def registry(
@@ -74,6 +82,7 @@ def _stock(own: Iterable[str], modules: Iterable[str], folders: Iterable[str]) -
     return {
         "prepare": f"{__name__}:prepare",
         "own": list(own),
+        "whole": [],
         "modules": sorted(modules),
         "folders": _telling(folders),
         "without": [],
@@ -103,20 +112,30 @@ def prepare(stock: dict[str, Any]) -> None:
     Args:
         stock: What one of the functions above has returned.
     """
-    from waterflow.tracking import lean
+    from waterflow.tracking import distributions, lean
 
-    for name in stock["own"]:  # before the folders go: Waterflow may lie in one
+    for name in (*stock["own"], *_in(stock["whole"])):
+        # Before the folders go: Waterflow may lie in one.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
     paths.drop(stock["folders"])
     if stock["lean"]:
         lean.import_mlflow()
+    else:
+        distributions.owners()  # what is installed is read once
     with lean.hidden(stock["without"]):
         for name in stock["modules"]:
             with contextlib.suppress(Exception):  # the step itself will tell, in its own log
                 importlib.import_module(name)
     if stock["store"]:
         _open_store(stock["store"], Path(stock["state"]))
+
+
+def _in(packages: Iterable[str]) -> Iterator[str]:
+    """Yield the modules of packages."""
+    for package in packages:
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            yield f"{package}.{module.name}"
 
 
 def _open_store(uri: str, state: Path) -> None:

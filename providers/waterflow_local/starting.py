@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from waterflow import data
 from waterflow.errors import ConflictError
 from waterflow.packing import shipping
 from waterflow.provider.basis import RunBasis
+from waterflow.warm import asking, wire
 from waterflow_local import environments, runner
 from waterflow_local.document import (
     RunSettings,
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 
 TRACKING_PATIENCE: Final = 10.0
 """Seconds without progress after which a run's end no longer waits for tracking."""
+_PATIENCE: Final = 2.0
+"""Seconds in which a fork of the helper is ready."""
 
 
 class Starter:
@@ -183,27 +188,50 @@ class Starter:
 
     def _spawn(self, folder: RunFolder, lock: Lock, attached: bool) -> None:
         """Start the runner; it inherits the run's lock, so a dead run is seen as such."""
-        arguments = [sys.executable, "-P", "-m", "waterflow_local", str(folder.folder)]
-        inherited = [lock.fileno()]
-        ours: int | None = None
+        files = [lock.fileno()]
         theirs: int | None = None
         if attached:
             theirs, ours = os.pipe()
-            arguments.append(str(theirs))
-            inherited.append(theirs)
+            files.append(theirs)
             self._attached.append(ours)
         with folder.runner_log.open("ab") as log:
-            process = subprocess.Popen(
-                arguments,
-                pass_fds=inherited,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            if not self._fork_runner(folder, log.fileno(), files):
+                _start_runner(folder, log.fileno(), files)
         if theirs is not None:
             os.close(theirs)
-        _CHILDREN.append(process)
+
+    def _fork_runner(self, folder: RunFolder, log: int, files: list[int]) -> bool:
+        """Let the project's helper fork the runner; False where it has none, or none that can."""
+        helper = None
+        if self.settings.warm_seconds and self._fork():
+            helper = asking.living(self.state.folder, os.environ)
+        if helper is None:
+            return False
+        document = {
+            "call": "waterflow_local.__main__:take_over",
+            "like": "steps",
+            "nice": 0,
+            "folder": str(folder.folder),
+        }
+        with contextlib.closing(helper):
+            fork = helper.fork("runner", document, os.environ, [log, *files], socket.SOCK_SEQPACKET)
+            if fork is None:
+                return False
+            with fork:
+                return wire.go(fork, _PATIENCE) is not None
+
+
+def _start_runner(folder: RunFolder, log: int, files: list[int]) -> None:
+    arguments = [sys.executable, "-P", "-m", "waterflow_local", str(folder.folder)]
+    process = subprocess.Popen(
+        [*arguments, *map(str, files[1:])],
+        pass_fds=files,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    _CHILDREN.append(process)
 
 
 def _check_same(folder: RunFolder, build: Build, submission: Submission) -> None:

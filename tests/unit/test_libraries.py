@@ -88,8 +88,6 @@ def test_a_library_that_is_imported_by_name_counts_and_who_needs_mlflow_is_told(
     (info / "top_level.txt").write_text("helper_of_mlflow_x\n")
     (info / "RECORD").write_text("helper_of_mlflow_x.py,,\n")
     monkeypatch.syspath_prepend(str(site))
-    for known in (libraries._version, libraries._owners, libraries._all_owners):
-        known.cache_clear()
     project = tmp_path / "project"
     project.mkdir()
     (project / "step_x.py").write_text(code)

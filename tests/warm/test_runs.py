@@ -175,7 +175,7 @@ def test_nothing_is_lost_whenever_the_helper_is_killed(project: Project) -> None
             assert run.wait().status is Status.SUCCEEDED
             texts.add(run.artifact("join").load())
     assert len(texts) == 2 * ROUNDS, "each run has its own result"
-    assert kills > ROUNDS
+    assert kills > ROUNDS // 2, "a moment without a helper kills nothing"
     asking.stop(project.state, os.environ)
     until(lambda: not project.processes(), "the end of all processes")
     provider = discovery.open_provider(project.root, "warm")

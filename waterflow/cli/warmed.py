@@ -26,7 +26,7 @@ _VERBS: Final = ("run", "submit", "plan")
 _HERE: Final = ("--inline", "-h", "--help")
 """What keeps a command in this process."""
 _PATIENCE: Final = 2.0
-_READY, _GO, _EXIT = b"ready", b"go", b"exit"
+_EXIT: Final = b"exit"
 _PASSED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _LARGEST: Final = 64
 
@@ -62,6 +62,8 @@ def _place(words: Sequence[str]) -> Path:
 
 
 def _followed(helper: Any, words: Sequence[str]) -> int | None:
+    from waterflow.warm import wire
+
     document = {
         "call": f"{__name__}:be",
         "like": "steps",
@@ -73,16 +75,8 @@ def _followed(helper: Any, words: Sequence[str]) -> int | None:
     if fork is None:
         return None
     with fork:
-        fork.settimeout(_PATIENCE)
-        try:
-            word, _, pid = fork.recv(_LARGEST).partition(b" ")
-            if word != _READY:
-                return None
-            fork.sendall(_GO)
-        except OSError:  # until it is told to go, it does nothing
-            return None
-        fork.settimeout(None)
-        return _attended(fork, int(pid))
+        pid = wire.go(fork, _PATIENCE)
+        return None if pid is None else _attended(fork, int(pid))
 
 
 def _attended(fork: socket.socket, pid: int) -> int:
@@ -127,7 +121,7 @@ def be(asker: socket.socket, document: dict[str, Any], *streams: int) -> None:
         document: The command line, and the import path of that process.
         streams: Its standard input, output and error.
     """
-    from waterflow.warm import likeness
+    from waterflow.warm import likeness, wire
 
     likeness.renew_streams(*streams)
     for stream in streams:
@@ -138,8 +132,7 @@ def be(asker: socket.socket, document: dict[str, Any], *streams: int) -> None:
     importlib.invalidate_caches()
     if _shadowed(document["path"]):
         return
-    asker.sendall(_READY + f" {os.getpid()}".encode())
-    if asker.recv(_LARGEST) != _GO:
+    if not wire.ready(asker, str(os.getpid())):
         return
     threading.Thread(target=_heed, args=(asker,), daemon=True).start()
     # What was registered before is of what the helper holds, and its to end.

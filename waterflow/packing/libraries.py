@@ -9,65 +9,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waterflow.packing.installed import code_files, digest_of
+from waterflow.tracking import distributions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 
-def versions(modules: Iterable[str], distributions: Iterable[str] = ()) -> dict[str, str]:
+def versions(modules: Iterable[str], required: Iterable[str] = ()) -> dict[str, str]:
     """Return what is installed of some libraries and of all that they require in turn.
 
     Args:
         modules: Names of top-level modules.
-        distributions: Names of distributions; those that are not installed are left out.
+        required: Names of distributions; those that are not installed are left out.
 
     Returns:
         Distribution -> version, sorted. What has no version that tells its content (a module found
         by PYTHONPATH, an editable install) has a digest of its sources instead.
     """
     pins: dict[str, str] = {}
-    waiting = [name for name in distributions if _version(name) is not None]
+    installed = distributions.installed()
+    owners = distributions.owners()
+    waiting = [name for name in map(distributions.normal, required) if name in installed]
     for module in modules:
-        owners = _owners(module)
-        waiting += owners
-        if not owners or any(_is_editable(name) for name in owners):
+        # Most are called like their module.
+        own = distributions.normal(module)
+        names = [own] if own in installed else sorted(owners.get(module, ()))
+        waiting += names
+        if not names or any(_is_editable(name) for name in names):
             digest = _source_digest(module)
             if digest is not None:
                 pins[f"module {module}"] = digest
     while waiting:
         name = waiting.pop()
-        version = _version(name)
-        if version is not None and name not in pins:
-            pins[name] = version
+        if name in installed and name not in pins:
+            pins[name] = installed[name]
             waiting.extend(_requires(name))
     return dict(sorted(pins.items()))
-
-
-@cache
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-@cache
-def _owners(module: str) -> tuple[str, ...]:
-    # Most are called like their module; reading every installed package takes a second.
-    if _version(module) is not None:
-        return (_normal(module),)
-    return tuple(sorted({_normal(name) for name in _all_owners().get(module, ())}))
-
-
-@cache
-def _all_owners() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
-
-
-def _normal(name: str) -> str:
-    from packaging.utils import canonicalize_name
-
-    return canonicalize_name(name)
 
 
 @cache
@@ -76,10 +53,10 @@ def _requires(distribution: str) -> tuple[str, ...]:
     from packaging.requirements import Requirement
 
     names: list[str] = []
-    for text in metadata.requires(distribution) or ():
+    for text in distributions.requires(distribution):
         requirement = Requirement(text)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            names.append(_normal(requirement.name))
+            names.append(distributions.normal(requirement.name))
     return tuple(names)
 
 

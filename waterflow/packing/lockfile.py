@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from email.parser import HeaderParser
-from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from waterflow.errors import ConfigurationError
+from waterflow.tracking import distributions
 
 if TYPE_CHECKING:
-    from email.message import Message
     from pathlib import Path
 
 NAMES: Final = ("requirements.lock", "uv.lock", "poetry.lock", "requirements.txt")
@@ -59,22 +57,5 @@ def read(root: Path) -> Lock:
 
 def freeze() -> str:
     """Return what is installed here: one sorted `name==version` a line."""
-    versions: dict[str, str] = {}
-    for item in metadata.distributions():
-        header = _header(item)
-        name = _normal(header["Name"])
-        # The first one on the path is the one that imports find.
-        if name and name not in versions:
-            versions[name] = header["Version"]
+    versions = distributions.installed()
     return "".join(f"{name}=={versions[name]}\n" for name in sorted(versions))
-
-
-def _header(item: metadata.Distribution) -> Message:
-    """Return what a distribution says of itself, without the pages of its description."""
-    text = item.read_text("METADATA") or item.read_text("PKG-INFO") or ""
-    return HeaderParser().parsestr(text.partition("\n\n")[0])
-
-
-def _normal(name: str | None) -> str:
-    # Half-removed distributions have no name.
-    return name.lower().replace("_", "-").replace(".", "-") if name else ""

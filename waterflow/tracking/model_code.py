@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import importlib.metadata
 import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from waterflow.tracking import distributions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def _of_bundle(tops: set[str], bundle: Path) -> Iterator[tuple[str, Path]]:
 
 def _of_process(tops: set[str]) -> Iterator[tuple[str, Path]]:
     """Yield the files of imported modules that no distribution has, by their path."""
-    libraries = importlib.metadata.packages_distributions()
+    libraries = distributions.owners()
     for top in sorted(tops - set(libraries) - {_OURS}):
         module = sys.modules.get(top)
         if module is None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow.artifacts import load_model, object_graph
 from waterflow.artifacts.trust import dotted
 from waterflow.errors import ArtifactError
-from waterflow.tracking import model_code
+from waterflow.tracking import distributions, model_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,7 +146,7 @@ def _requirements(modules: set[str], imports: set[str]) -> list[str]:
     tops -= {*sys.stdlib_module_names, "sklearn", "numpy", "scipy", "pandas", "waterflow"}
     packages = set(_BASIS)
     if tops:
-        holders = importlib.metadata.packages_distributions()
+        holders = distributions.owners()
         packages |= {one for top in tops for one in holders.get(top, ())}
     pins: list[str] = []
     for package in sorted(packages):

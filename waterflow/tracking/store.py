@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import sqlite3
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SQLITE: Final = "sqlite:///"
+_BUSY: Final = 30.0
+"""Seconds to wait for whoever else writes."""
 _DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
 """Schemes of the stores that MLflow opens by itself: no server decides where files go."""
 
@@ -67,7 +70,7 @@ def prepare(uri: str, state: Path) -> None:
     """Bring a SQLite store to the form that this MLflow needs, once, whoever else is at it.
 
     Does nothing for any other URI. A store that is ready is known by a file beside it, without
-    importing MLflow.
+    importing MLflow. Whoever is killed at it leaves none, or the one that there was.
 
     Args:
         uri: The tracking URI.
@@ -101,27 +104,76 @@ def _initialise(uri: str, database: Path, state: Path) -> None:
     import logging
 
     lean.follow()
-    import sqlalchemy
-    from mlflow.store.db import utils
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     # A hundred lines about migrations are no news to who runs a pipeline.
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    helpers: Any = utils
+    location = artifact_location(uri, state) or ""
     try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with sqlite3.connect(database, timeout=30) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-        if uri == default_uri(state):
-            engine = sqlalchemy.create_engine(uri)
-            if helpers._all_tables_exist(engine):  # noqa: SLF001 - MLflow offers it as a command only
-                helpers._upgrade_db(engine)  # noqa: SLF001
-            engine.dispose()
-        SqlAlchemyStore(uri, artifact_location(uri, state) or "").engine.dispose()
+        if not database.exists() or not database.stat().st_size:
+            _create(database, location)
+        elif uri == default_uri(state):
+            _upgrade(database, location)
+        else:
+            _open(database, location)
     except Exception as error:
         raise TrackingError(
             f"The MLflow store {database} cannot be opened: {error}. Move it away, or name "
             "another one in the profile's tracking setting."
         ) from error
+
+
+def _create(database: Path, location: str) -> None:
+    """Make a store under another name first: what is broken off in the making is no store."""
+    unfinished = _unfinished(database)
+    _open(unfinished, location)
+    with contextlib.closing(sqlite3.connect(unfinished)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    unfinished.replace(database)
+
+
+def _upgrade(database: Path, location: str) -> None:
+    """Bring a store of an earlier MLflow to this one's form, from a copy where that broke off."""
+    import sqlalchemy
+    from mlflow.store.db import utils
+
+    backup = database.with_name(f"{database.name}.backup")
+    if backup.exists():
+        _copy(backup, database)
+    else:
+        unfinished = _unfinished(database)
+        _copy(database, unfinished)
+        unfinished.replace(backup)
+    helpers: Any = utils
+    engine = sqlalchemy.create_engine(f"{_SQLITE}{database}")
+    if sqlalchemy.inspect(engine).has_table("experiments"):
+        # The store's own engine keeps to foreign keys, and no table that has some can be altered.
+        helpers._upgrade_db(engine)  # noqa: SLF001 - MLflow offers it as a command only
+    engine.dispose()
+    _open(database, location)
+    backup.unlink()
+
+
+def _unfinished(database: Path) -> Path:
+    """Return where a database is made before it takes its name; nothing of an earlier one is."""
+    place = database.with_name(f"{database.name}.unfinished")
+    for leftover in database.parent.glob(f"{place.name}*"):
+        leftover.unlink()
+    return place
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a database into another, whoever else has them open."""
+    with (
+        contextlib.closing(sqlite3.connect(source, timeout=_BUSY)) as read,
+        contextlib.closing(sqlite3.connect(target, timeout=_BUSY)) as written,
+    ):
+        read.backup(written)
+
+
+def _open(database: Path, location: str) -> None:
+    """Let MLflow open a store, which makes what is missing in it."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with contextlib.closing(sqlite3.connect(database, timeout=_BUSY)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    SqlAlchemyStore(f"{_SQLITE}{database}", location).engine.dispose()

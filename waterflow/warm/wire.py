@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LARGEST: Final = 1 << 16
 """Bytes of a packet; what may be longer travels as a file."""
 _FILES: Final = 8
+_READY: Final = b"ready "
+_GO: Final = b"go"
 
 
 def peer_is_own(connection: socket.socket) -> bool:
@@ -119,3 +121,36 @@ def packed(document: dict[str, Any]) -> int:
 def unpacked(file: int) -> dict[str, Any]:
     """Return the document that a file in memory holds."""
     return json.loads(os.pread(file, os.fstat(file).st_size, 0))
+
+
+def ready(asker: socket.socket, about: str = "") -> bool:
+    """Say, in a fork, that it can do what it is for, and return whether it is to do it.
+
+    Args:
+        asker: The socket to who asked for the fork, of packets.
+        about: What that is to know of it.
+    """
+    try:
+        asker.sendall(_READY + about.encode())
+        return asker.recv(len(_GO)) == _GO
+    except OSError:
+        return False
+
+
+def go(fork: socket.socket, seconds: float) -> str | None:
+    """Let a fork go on, and return what it says of itself; None where it never will.
+
+    Args:
+        fork: The socket to it, of packets.
+        seconds: How long it has to be ready.
+    """
+    fork.settimeout(seconds)
+    try:
+        said = fork.recv(LARGEST)
+        if not said.startswith(_READY):
+            return None
+        fork.sendall(_GO)
+    except OSError:  # until it is told to go, it does nothing
+        return None
+    fork.settimeout(None)
+    return said.removeprefix(_READY).decode()
