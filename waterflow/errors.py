@@ -48,6 +48,14 @@ class WaterflowError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows of it: the message alone, whose place in our code is no news.
+
+        `%debug` and `raise` have the rest of it.
+        """
+        notes: list[str] = getattr(self, "__notes__", [])
+        return [f"{type(self).__name__}: {self}", *notes]
+
 
 class DefinitionError(WaterflowError):
     """A pipeline, a step or a parameter is written wrongly.

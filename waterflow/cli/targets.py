@@ -387,6 +387,6 @@ def _user_lines(error: BaseException) -> str:
 
 
 def _short(path: Path) -> str:
-    from waterflow.language.values import short_path
+    from waterflow.language.places import short_path
 
     return short_path(str(path))

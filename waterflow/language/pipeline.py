@@ -25,10 +25,11 @@ from waterflow.language.options import (
     check_registry_name,
     check_texts,
 )
+from waterflow.language.places import located
 from waterflow.language.signature import Argument, function_location, read_arguments
 from waterflow.language.step import Step, check_plain
 from waterflow.language.trace import Called, Trace, current, require
-from waterflow.language.values import ParameterSymbol, definition_error, located
+from waterflow.language.values import ParameterSymbol, definition_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
 
-from waterflow.language.values import definition_error, user_location
+from waterflow.language.places import user_location
+from waterflow.language.values import definition_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

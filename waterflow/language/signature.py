@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args, get_origin
 
 from waterflow.artifacts.types import Model
 from waterflow.errors import DefinitionError
+from waterflow.language.places import line_location
 from waterflow.language.types import STATIC, Data
-from waterflow.language.values import short_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,9 +83,9 @@ class Signature:
 
 
 def function_location(function: Callable[..., Any]) -> str:
-    """Return `file:line` where a function is defined."""
+    """Return `file:line` where a function is defined; of a cell's, `In [3], line 1`."""
     code = function.__code__
-    return f"{short_path(code.co_filename)}:{code.co_firstlineno}"
+    return line_location(code.co_filename, code.co_firstlineno)
 
 
 def read_arguments(function: Callable[..., Any], owner: str) -> tuple[dict[str, Argument], Any]:

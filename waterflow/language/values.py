@@ -6,76 +6,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import os
-import sys
-from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from waterflow.errors import DefinitionError
+from waterflow.language.places import user_location
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from waterflow import spec
 
-_OWN: Final = str(Path(__file__).resolve().parents[1]) + os.sep
 _KEYED: Final = {"metrics": "number", "json": "any"}
-
-
-_LOCATION: ContextVar[str | None] = ContextVar("waterflow_location", default=None)
-
-
-@contextlib.contextmanager
-def located(location: str | None) -> Generator[None]:
-    """Name this `file:line` in errors: for pipelines whose lines are not Python's.
-
-    Args:
-        location: The line; None for Python's again, in a block of the other kind.
-    """
-    token = _LOCATION.set(location)
-    try:
-        yield
-    finally:
-        _LOCATION.reset(token)
-
-
-def user_location() -> str | None:
-    """Return `file:line` of what the user wrote, or None.
-
-    It is the innermost frame that is neither Waterflow's own nor a library's (`Path(symbol)` fails
-    inside pathlib), unless `located` says otherwise.
-    """
-    if (location := _LOCATION.get()) is not None:
-        return location
-    frame = sys._getframe(1)  # the documented way to walk frames cheaply
-    library: str | None = None
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith(_OWN):
-            place = f"{short_path(name)}:{frame.f_lineno}"
-            if not name.startswith(_libraries()):
-                return place
-            library = library or place
-        frame = frame.f_back
-    return library
-
-
-@functools.cache
-def _libraries() -> tuple[str, ...]:
-    import sysconfig  # only errors need it
-
-    return "<frozen", *(sysconfig.get_path(n) + os.sep for n in ("stdlib", "purelib", "platlib"))
-
-
-def short_path(name: str) -> str:
-    """Return a file name relative to the working folder where that is shorter."""
-    try:
-        return str(Path(name).relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return name
 
 
 def definition_error(message: str) -> DefinitionError:

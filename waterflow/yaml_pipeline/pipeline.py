@@ -16,11 +16,12 @@ from waterflow.language.inside import register, when
 from waterflow.language.options import check_name
 from waterflow.language.parameters import declare
 from waterflow.language.pipeline import Pipeline
+from waterflow.language.places import located
 from waterflow.language.signature import NO_DEFAULT, Argument
 from waterflow.language.step import Step, container
 from waterflow.language.trace import require
 from waterflow.language.types import Data, Secret
-from waterflow.language.values import GroupSymbol, definition_error, located
+from waterflow.language.values import GroupSymbol, definition_error
 from waterflow.yaml_pipeline.document import (
     CallPart,
     ContainerPart,

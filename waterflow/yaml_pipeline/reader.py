@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from waterflow.errors import DefinitionError
-from waterflow.language.values import short_path
+from waterflow.language.places import short_path
 
 if TYPE_CHECKING:
     from pathlib import Path

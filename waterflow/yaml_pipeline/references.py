@@ -9,6 +9,7 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from waterflow.language.places import located
 from waterflow.language.step import ContainerOutputs
 from waterflow.language.types import Data
 from waterflow.language.values import (
@@ -17,7 +18,6 @@ from waterflow.language.values import (
     GroupSymbol,
     Symbol,
     as_expression,
-    located,
 )
 
 if TYPE_CHECKING:
