@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -86,10 +87,15 @@ class Reader:
             tracking_uri=submitted.tracking.uri,
         )
         self._offset = 0
+        self._reading = threading.Lock()  # a notebook's table follows the run beside `wait`
         self._maps = [n for n, job in document.jobs.items() if job.file.work.over is not None]
 
     def refresh(self) -> RunState:
         """Read what has come since, see whether the runner still lives, and return the state."""
+        with self._reading:
+            return self._refreshed()
+
+    def _refreshed(self) -> RunState:
         self._read()
         if not self.state.status.final:
             lock = Lock(self._folder.lock)

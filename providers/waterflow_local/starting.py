@@ -31,6 +31,7 @@ from waterflow_local.document import (
 )
 from waterflow_local.folders import Lock, RunFolder, State, write_json
 from waterflow_local.foretelling import identity
+from waterflow_local.kernel import without_display
 from waterflow_local.processes import Inline
 
 if TYPE_CHECKING:
@@ -202,9 +203,9 @@ class Starter:
 
     def _fork_runner(self, folder: RunFolder, log: int, files: list[int]) -> bool:
         """Let the project's helper fork the runner; False where it has none, or none that can."""
-        helper = None
+        helper, variables = None, without_display(os.environ)
         if self.settings.warm_seconds and self._fork():
-            helper = asking.living(self.state.folder, os.environ)
+            helper = asking.living(self.state.folder, variables)
         if helper is None:
             return False
         document = {
@@ -214,7 +215,7 @@ class Starter:
             "folder": str(folder.folder),
         }
         with contextlib.closing(helper):
-            fork = helper.fork("runner", document, os.environ, [log, *files], socket.SOCK_SEQPACKET)
+            fork = helper.fork("runner", document, variables, [log, *files], socket.SOCK_SEQPACKET)
             if fork is None:
                 return False
             with fork:
@@ -225,6 +226,7 @@ def _start_runner(folder: RunFolder, log: int, files: list[int]) -> None:
     arguments = [sys.executable, "-P", "-m", "waterflow_local", str(folder.folder)]
     process = subprocess.Popen(
         [*arguments, *map(str, files[1:])],
+        env=without_display(os.environ),
         pass_fds=files,
         stdin=subprocess.DEVNULL,
         stdout=log,

@@ -168,13 +168,19 @@ def test_a_notebooks_table_ends_as_the_page(
 ) -> None:
     import waterflow as wf
     from waterflow.runs import notebook
+    from waterflow.runs.run import Run
 
     run = wf.open_run("bad", root=project)
     rows = notebook.table(run.state)
     assert rows.index("last") < rows.index("load"), "what failed stands first"
     assert "failed in" in rows
     shown: list[str] = []
-    notebook.follow(run, shown.append)
+    notebook.Follower(run, shown.append).run()
     assert [text.partition(" ")[0] for text in shown] == ["<iframe"]
+    shown.clear()
+    notebook.Follower(Run("<gone>", run.provider), shown.append).run()
+    assert [text.partition(" in ")[0] for text in shown] == [
+        "<p>&lt;run &lt;gone&gt;&gt;: There is no run &#x27;&lt;gone&gt;&#x27;"
+    ]
     run._ipython_display_()
     assert capsys.readouterr().out == "<run bad>\n", "no notebook, no HTML"

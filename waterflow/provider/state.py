@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -28,6 +29,14 @@ class Status(StrEnum):
     def good(self) -> bool:
         """Whether what follows may go on."""
         return self in (Status.SUCCEEDED, Status.CACHED, Status.SKIPPED)
+
+
+class Printer(Protocol):
+    """What IPython hands to who says how it is shown."""
+
+    def text(self, obj: str) -> None:
+        """Write a line's text."""
+        ...
 
 
 class ItemCounts(Struct, kw_only=True, frozen=True):
@@ -122,6 +131,10 @@ class RunState(Struct, kw_only=True, omit_defaults=True):
         if status.final:
             for step in self.steps.values():
                 step.move(Status.CANCELLED if step.status is Status.RUNNING else Status.NOT_RUN)
+
+    def _repr_pretty_(self, printer: Printer, _: bool) -> None:
+        """Say in IPython what it is, on one line, and not all that it holds."""
+        printer.text(f"<run {self.run}: {self.status}>")
 
     @property
     def seconds(self) -> float | None:

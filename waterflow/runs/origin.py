@@ -38,7 +38,7 @@ def origin(build: Build, source: Path, words: Sequence[str]) -> dict[str, str]:
     notebook = "ipykernel" in sys.modules
     tags = {
         "mlflow.user": _user(),
-        "mlflow.source.name": _shown(build.root, source),
+        "mlflow.source.name": _shown(build.root, source if source.is_file() else _notebook()),
         "mlflow.source.type": "NOTEBOOK" if notebook else "LOCAL",
         "waterflow.host": socket.gethostname(),
     }
@@ -97,6 +97,12 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user that has no name
         return str(os.getuid())
+
+
+def _notebook() -> Path:
+    """Return the notebook whose cell is being run, by what its editor tells of it."""
+    names = vars(sys.modules["__main__"])
+    return Path(names.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or "notebook")
 
 
 def _shown(root: Path, source: Path) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from waterflow import spec
     from waterflow.provider import Artifact, LogLine, Provider
     from waterflow.runs.changes import Reasons
+    from waterflow.runs.notebook import Follower
 
 LOG_TAIL: Final = 20
 """Lines of a failed step's log that go into its error."""
@@ -48,6 +49,7 @@ class Run:
         self.id = run_id
         self.provider = provider
         self._trusted_types = trusted_types
+        self._followers: list[Follower] = []
 
     @property
     def state(self) -> RunState:
@@ -98,6 +100,8 @@ class Run:
     def wait(self, timeout: float | None = None) -> RunState:
         """Wait for the end, and for tracking to be sent or given up.
 
+        Ctrl-C, a notebook's "Interrupt", ends the waiting alone: the run goes on.
+
         Args:
             timeout: Seconds to wait at most.
 
@@ -110,6 +114,20 @@ class Run:
             RunError: The run failed otherwise.
             RunTimeout: It has not ended in time; it goes on.
         """
+        try:
+            state = self._awaited(timeout)
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(
+                f"Run '{self.id}' goes on: waterflow status {self.id}. "
+                f"To stop it: waterflow cancel {self.id}"
+            )
+            raise
+        while self._followers:
+            self._followers.pop().finish()
+        self.check(state)
+        return state
+
+    def _awaited(self, timeout: float | None) -> RunState:
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = 0.02
         with self.tracked():
@@ -121,9 +139,7 @@ class Run:
                     )
                 time.sleep(pause)
                 pause = min(pause * 1.2, 0.5)
-        state = self.settle(state)
-        self.check(state)
-        return state
+        return self.settle(state)
 
     @contextlib.contextmanager
     def tracked(self) -> Generator[None]:
@@ -225,13 +241,13 @@ class Run:
         }
 
     @property
-    def figures(self) -> dict[str, FigureHandle]:
+    def figures(self) -> Figures:
         """The pictures that steps have returned so far: "step", or "step.output", -> picture."""
-        return {
-            short_name(one): FigureHandle(self, one, ())
+        return Figures(
+            (short_name(one), FigureHandle(self, one, ()))
             for one in self.artifacts()
             if one.type == "figure" and one.sha256 is not None
-        }
+        )
 
     def _repr_html_(self) -> str:
         """Return the run's page, for a notebook."""
@@ -243,7 +259,9 @@ class Run:
         """Show the run in a notebook: a table that follows it, and in the end its page."""
         from waterflow.runs.notebook import display
 
-        display(self)
+        follower = display(self)
+        if follower is not None:
+            self._followers.append(follower)
 
     def __repr__(self) -> str:
         return f"<run {self.id}>"
@@ -287,6 +305,16 @@ class FigureHandle(ArtifactHandle):
 
     def __repr__(self) -> str:
         return f"<figure {self.info.step}.{self.info.output}>"
+
+
+class Figures(dict[str, FigureHandle]):
+    """The pictures of a run by their names, which a notebook shows with them."""
+
+    def _repr_html_(self) -> str:
+        """Return all of them, each below its name."""
+        from waterflow.runs.notebook import pictures
+
+        return pictures({name: one.load().read_bytes() for name, one in self.items()})
 
 
 def short_name(artifact: Artifact) -> str:
