@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +38,19 @@ _CLAIMS: Final = ("upn", "unique_name", "preferred_username", "email", "appid", 
 """Claims of a token that say whose it is, the plainest first."""
 
 
-def native_run(native: str, child: Mapping[str, Any], execution: str) -> NativeRun:
+@dataclass(frozen=True)
+class JobRun(NativeRun):
+    """One job of a pipeline's.
+
+    Attributes:
+        compute: What it runs on, as run history tells it; empty where an earlier result stands
+            for it.
+    """
+
+    compute: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def native_run(native: str, child: Mapping[str, Any], execution: str) -> JobRun:
     """Read one child of a pipeline's job, as run history tells it.
 
     Args:
@@ -48,11 +61,13 @@ def native_run(native: str, child: Mapping[str, Any], execution: str) -> NativeR
     properties: Mapping[str, Any] = child.get("properties") or {}
     status = STATUSES.get(str(child["status"]), Status.RUNNING)
     job, origin = str(child["runId"]), execution
+    compute: Mapping[str, Any] = child.get("compute") or {}
     if str(properties.get("azureml.isreused", "")).lower() == "true":
         status = Status.CACHED if status is Status.SUCCEEDED else status
         job = str(properties.get("azureml.reusedrunid") or job)
         origin = str(properties.get("azureml.reusedpipelinerunid") or origin)
-    return NativeRun(
+        compute = {}
+    return JobRun(
         native=native,
         status=status,
         job=job,
@@ -61,6 +76,7 @@ def native_run(native: str, child: Mapping[str, Any], execution: str) -> NativeR
         started=moment(child.get("startTimeUtc")),
         ended=moment(child.get("endTimeUtc")),
         failure=failure(child),
+        compute=compute,
     )
 
 

@@ -46,8 +46,16 @@ def natives(definition: Mapping[str, Any]) -> dict[str, NativeStep]:
             about.get("waterflow.gate"),
             tuple(chain),
             tuple(needs),
+            _image(node["component"].get("environment")),
         )
     return steps
+
+
+def _image(environment: Any) -> str:
+    """Return the image of an environment, or the name of one that is registered."""
+    if isinstance(environment, dict):
+        return str(cast("dict[str, Any]", environment).get("image") or "")
+    return str(environment or "")
 
 
 def _ordered(nodes: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:

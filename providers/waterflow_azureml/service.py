@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from waterflow.cloud.document import CloudDocument
 from waterflow.cloud.documents import Documents
 from waterflow.cloud.naming import entity
-from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
+from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start, Usage
 from waterflow.cloud.states import NativeRun, NativeStep, Outcome
 from waterflow.errors import ConflictError, NotFoundError, ProviderError
 from waterflow.project import progress
 from waterflow.provider.state import Status
 from waterflow.spec.quantities import show_size
-from waterflow_azureml import answers, logs, reading, wire
+from waterflow_azureml import answers, billing, logs, reading, wire
 from waterflow_azureml.connections import (
     ARM_SCOPE,
     ENVIRONMENTS,
@@ -29,7 +29,7 @@ from waterflow_azureml.examining import Examination
 from waterflow_azureml.translation import naming, quoting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from waterflow import spec
@@ -388,6 +388,11 @@ class AzureMLService(Service[CloudDocument]):
             changed=answers.moment(run.get("endTimeUtc")),
             failure=answers.failure(run),
         )
+
+    def usage(self, run: NativeRun) -> Sequence[Usage]:
+        """Return the machines that Azure bills for a job, be it one that did nothing."""
+        compute = run.compute if isinstance(run, answers.JobRun) else {}
+        return billing.usage(compute, run.started, run.ended)
 
     def stop(self, execution: str) -> None:
         """Ask that a job be cancelled."""

@@ -65,8 +65,19 @@ def natives(spec: Mapping[str, Any]) -> dict[str, NativeStep]:
                 None,
                 layout.chain(place),
                 tuple(layout.needs(place)),
+                _image(layout.executor(place)),
             )
     return steps
+
+
+def _image(executor: Mapping[str, Any]) -> str:
+    """Return the image of an executor; of a custom job that of its first pool."""
+    if "container" in executor:
+        return str(executor["container"].get("image") or "")
+    job: Mapping[str, Any] = (executor.get("customJob") or {}).get("customJob") or {}
+    pools: list[Mapping[str, Any]] = (job.get("jobSpec") or {}).get("workerPoolSpecs") or []
+    containers = (pool.get("containerSpec") or {} for pool in pools)
+    return next((str(one["imageUri"]) for one in containers if one.get("imageUri")), "")
 
 
 def native_runs(spec: Mapping[str, Any], runs: Mapping[str, NativeRun]) -> dict[str, NativeRun]:

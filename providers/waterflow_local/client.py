@@ -31,7 +31,7 @@ from waterflow.provider import (
 )
 from waterflow.provider.state import Status
 from waterflow.tracking.spool import read
-from waterflow.tracking.writer import Tail
+from waterflow.tracking.writer import SETTINGS, Tail
 from waterflow_local.document import (
     LocalDocument,
     read_document,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.runs.run import RunState
+    from waterflow.tracking.pages import TrackedRun
     from waterflow_local.profile import LocalSettings
 
 _POLL: Final = 0.05
@@ -297,6 +298,11 @@ class Client:
             for spool in (folder.attempt(name, step.attempt) / "spool.jsonl",)
             for one in Measurement.of(name, (event for event, _ in read(spool)))
         ]
+
+    def tracked(self, run_id: str) -> TrackedRun | None:
+        """Return what MLflow knows a run by; None where nothing was sent to it."""
+        folder = self._known(run_id).folder
+        return Tail(folder).tracked if (folder / SETTINGS).is_file() else None
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
+    from waterflow.tracking.pages import TrackedRun
     from waterflow_local.client import Client
 
 
@@ -170,6 +171,10 @@ class LocalProvider(Provider):
     def measurements(self, run_id: str) -> list[Measurement]:
         """Return the values of metrics that a run's steps have logged."""
         return self._client.measurements(run_id)
+
+    def tracked(self, run_id: str) -> TrackedRun | None:
+        """Return what MLflow knows a run by, as its writer has noted."""
+        return self._client.tracked(run_id)
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from."""

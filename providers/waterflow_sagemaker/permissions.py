@@ -272,6 +272,15 @@ class _Needs:
         )
         yield _allowed(
             SUBMITTER,
+            ("sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"),
+            tuple(
+                self._arn("sagemaker", f"{kind}-job/pipelines-*")
+                for kind in ("processing", "training")
+            ),
+            "to tell what jobs are billed",
+        )
+        yield _allowed(
+            SUBMITTER,
             ("iam:PassRole",),
             (self.pipeline_role,),
             "to give the pipeline its role",

@@ -42,10 +42,21 @@ def natives(definition: Mapping[str, Any]) -> dict[str, NativeStep]:
     gates: Mapping[str, str] = own.get("gates", {})
     return {
         entry.name: NativeStep(
-            entry.name, steps.get(entry.name), gates.get(entry.name), entry.chain
+            entry.name,
+            steps.get(entry.name),
+            gates.get(entry.name),
+            entry.chain,
+            image=_image(entry.source.get("Arguments") or {}),
         )
         for entry in step_entries(definition)
     }
+
+
+def _image(arguments: Mapping[str, Any]) -> str:
+    """Return the image of a job; "" for what is no job."""
+    processing: Mapping[str, Any] = arguments.get("AppSpecification") or {}
+    training: Mapping[str, Any] = arguments.get("AlgorithmSpecification") or {}
+    return str(processing.get("ImageUri") or training.get("TrainingImage") or "")
 
 
 # --- what caches see ------------------------------------------------------------------------------

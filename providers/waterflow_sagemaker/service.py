@@ -7,7 +7,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start
+from waterflow.cloud.service import Deployed, Listed, Origin, Service, Start, Usage
 from waterflow.cloud.states import NativeRun, NativeStep, Outcome, milliseconds
 from waterflow.data.stores import scheme_of
 from waterflow.errors import (
@@ -19,7 +19,7 @@ from waterflow.errors import (
 from waterflow.project import progress
 from waterflow.provider.state import Status
 from waterflow.spec.quantities import show_size
-from waterflow_sagemaker import answers, limits, logs, readback
+from waterflow_sagemaker import answers, billing, limits, logs, readback
 from waterflow_sagemaker.document import SageMakerDocument
 from waterflow_sagemaker.errors import translated
 from waterflow_sagemaker.examining import Examination
@@ -27,7 +27,7 @@ from waterflow_sagemaker.translation import naming
 from waterflow_sagemaker.translation.naming import S3_SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from waterflow import spec
@@ -396,6 +396,19 @@ class SageMakerService(Service[SageMakerDocument]):
                 PipelineExecutionArn=execution
             )
         return answer
+
+    def usage(self, run: NativeRun) -> Sequence[Usage]:
+        """Return the machines that SageMaker bills for a job, as it describes it."""
+        sagemaker = self._connections.sagemaker
+        if run.kind == "TrainingJob":
+            with translated("DescribeTrainingJob"):
+                training: Any = sagemaker.describe_training_job(TrainingJobName=run.job)
+            return billing.of_training(training)
+        if run.kind == "ProcessingJob":
+            with translated("DescribeProcessingJob"):
+                processing: Any = sagemaker.describe_processing_job(ProcessingJobName=run.job)
+            return billing.of_processing(processing)
+        return ()
 
     def stop(self, execution: str) -> None:
         """Ask that an execution be stopped."""

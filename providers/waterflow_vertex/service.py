@@ -12,19 +12,19 @@ from waterflow_kfp import reading, runtime_values
 from waterflow_kfp.service import ROOT, SpecService
 
 from waterflow.cloud.naming import entity
-from waterflow.cloud.service import Listed, Start
+from waterflow.cloud.service import Listed, Start, Usage
 from waterflow.cloud.states import NativeRun, Outcome
 from waterflow.errors import ConflictError, NotFoundError, ProviderError
 from waterflow.project import progress
 from waterflow.provider.state import Status
 from waterflow.spec.quantities import show_size
-from waterflow_vertex import answers
+from waterflow_vertex import answers, billing
 from waterflow_vertex.answers import TaskRun
 from waterflow_vertex.examining import Examination, identity
 from waterflow_vertex.logs import JobLogs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from waterflow import spec
@@ -281,6 +281,15 @@ class VertexService(SpecService):
             changed=answers.moment(job.get("endTime")),
             failure=answers.failure(job.get("error")),
         )
+
+    def usage(self, run: NativeRun) -> Sequence[Usage]:
+        """Return the machines that Vertex AI bills for a task: those of all its custom jobs."""
+        machines = run.machines if isinstance(run, TaskRun) else ()
+        jobs = (
+            self._connections.vertex("GetCustomJob", "GET", f"customJobs/{machine}")
+            for machine in machines
+        )
+        return [usage for job in jobs for usage in billing.usage(job)]
 
     def stop(self, execution: str) -> None:
         """Ask that a job be cancelled."""

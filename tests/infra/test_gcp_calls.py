@@ -36,7 +36,6 @@ NEVER_CALLED = {
             f"aiplatform.schedules.{verb}": _SCHEDULES
             for verb in ("get", "pause", "resume", "update")
         },
-        "aiplatform.customJobs.get": "the console's page of a job, to which messages link",
         "iam.serviceAccounts.getOpenIdToken": _CLOUD_RUN,
         "run.routes.invoke": _CLOUD_RUN,
         "serviceusage.services.list": "doctor asks for several services at once; whether that "

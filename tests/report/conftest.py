@@ -18,6 +18,7 @@ from waterflow.report import data
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+RUNS = "https://mlflow.example/#/experiments/1/runs"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -86,7 +87,10 @@ def sample(names: list[str], text: str = "plain", *, pixels: int = 0, **fields: 
             job=text,
             url="https://console.example/job?a=1&b=2",
             machine="ml.m5.large",
+            image=f"{text}:{number}",
             cost=0.0123,
+            bill=data.Bill(seconds=60, cost=0.0115),
+            mlflow=data.MlflowRun(run=text, url=f"{RUNS}/{number}"),
             inputs={"value": text},
             outputs=(
                 data.Output(name="output", type="metrics", size=9, sha256="0", uri="", value=text),
@@ -115,6 +119,8 @@ def sample(names: list[str], text: str = "plain", *, pixels: int = 0, **fields: 
         error=text,
         url="https://console.example/run",
         tracking="https://mlflow.example",
+        mlflow=data.MlflowRun(run=text, url=f"{RUNS}/a"),
+        mlflow_command=text,
         experiment=text,
         provider="local",
         profile=text,
@@ -146,6 +152,7 @@ def sample(names: list[str], text: str = "plain", *, pixels: int = 0, **fields: 
         lineage=(data.Fact(name="command", value=text, code=True),),
         patch=text,
         cost=1.5,
+        bill=data.Bill(seconds=3600, cost=1.25, unpriced=60),
         missing=(text,),
         **fields,
     )  # fmt: skip

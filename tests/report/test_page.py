@@ -64,7 +64,13 @@ def test_links_of_other_schemes_are_no_links() -> None:
         odd,
         url="javascript:alert(1)",
         tracking="file:///etc/passwd",
-        steps=tuple(msgspec.structs.replace(one, url="data:text/html,x") for one in odd.steps),
+        mlflow=data.MlflowRun(run="a", url="javascript:alert(1)"),
+        steps=tuple(
+            msgspec.structs.replace(
+                one, url="data:text/html,x", mlflow=data.MlflowRun(run="a", url="file:///etc")
+            )
+            for one in odd.steps
+        ),
     )
     links = [a["href"] for tag, a in Reader(page(odd)).elements if tag == "a"]
     assert links
@@ -139,6 +145,65 @@ def test_a_run_that_has_only_begun_has_a_page() -> None:
     assert "pending" in text
     empty = data.Report(run="r", status=Status.RUNNING, pipeline=None, name="p", now=5)
     assert "running" in Reader(page(empty)).text
+
+
+BILLS = {
+    "at a known price": (data.Bill(seconds=90, cost=0.0123), "$0.01 for 1m30s of machine time"),
+    "at a price that is not known": (
+        data.Bill(seconds=90, cost=None, unpriced=90),
+        "1m30s of machine time, without a known price",
+    ),
+    "at a price that is known of a part": (
+        data.Bill(seconds=3600, cost=2.5, unpriced=60),
+        "$2.50 for 1h00m of machine time, 1m00s of it without a known price",
+    ),
+}
+
+
+@pytest.mark.parametrize(("bill", "text"), BILLS.values(), ids=BILLS)
+def test_a_page_tells_what_is_billed(bill: data.Bill, text: str) -> None:
+    one = sample(["a"])
+    steps = tuple(msgspec.structs.replace(step, bill=bill) for step in one.steps)
+    html = page(msgspec.structs.replace(one, bill=bill, steps=steps))
+    assert f"<dt>Billed</dt><dd>{text}</dd>" in html
+    assert f"<dt>billed</dt><dd>{text}</dd>" in html
+    steps = tuple(msgspec.structs.replace(step, bill=None) for step in steps)
+    assert "illed</dt>" not in page(msgspec.structs.replace(one, bill=None, steps=steps))
+
+
+STORES: dict[str, tuple[dict[str, Any], str]] = {
+    "the run's page": (
+        {"mlflow": data.MlflowRun(run="abc", url="https://mlflow.example/#/runs/abc")},
+        '<a href="https://mlflow.example/#/runs/abc" rel="noreferrer">The run in MLflow</a>',
+    ),
+    "the server's, before the run is known": (
+        {"mlflow": None},
+        '<a href="https://mlflow.example" rel="noreferrer">MLflow</a>',
+    ),
+    "how a database is opened": (
+        {
+            "mlflow": data.MlflowRun(run="abc", url=None),
+            "tracking": "sqlite:////x.db",
+            "mlflow_command": "mlflow ui --backend-store-uri sqlite:////x.db",
+        },
+        "MLflow: <code>mlflow ui --backend-store-uri sqlite:////x.db</code>, experiment plain",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "text"), STORES.values(), ids=STORES)
+def test_a_page_leads_to_mlflow(fields: dict[str, Any], text: str) -> None:
+    html = page(msgspec.structs.replace(sample(["a"]), **fields))
+    assert text in html
+    run = fields["mlflow"]
+    assert (", run <code>abc</code></li>" in html) == (run is not None and run.url is None)
+
+
+def test_images_are_told_of_steps_where_they_differ() -> None:
+    one = sample(["a", "b"])
+    assert "<dt>image</dt><dd><code>plain:1</code></dd>" in page(one)
+    steps = tuple(msgspec.structs.replace(step, image="the same") for step in one.steps)
+    assert "<dt>image</dt>" not in page(msgspec.structs.replace(one, steps=steps))
 
 
 SECRETS = [

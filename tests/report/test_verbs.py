@@ -113,7 +113,31 @@ def test_the_latest_run_is_written_beside_the_caller(
     assert (done.exit_code, done.output) == (0, "waterflow-report-bad.html\n")
     assert (project / "waterflow-report-bad.html").read_text().startswith("<!doctype html>")
     answer = json.loads(invoke("report", "good", "-o", "x.html", "--json").output)
-    assert answer == {"run": "good", "status": "succeeded", "file": "x.html"}
+    assert answer == {
+        "run": "good",
+        "status": "succeeded",
+        "file": "x.html",
+        "cost": {"estimated": None, "billed": None},
+    }, "this machine costs nothing"
+
+
+def test_a_page_leads_to_the_runs_in_mlflows_store(
+    project: Path, invoke: Callable[..., Result]
+) -> None:
+    from mlflow import MlflowClient
+
+    assert invoke("sync", "good").exit_code == 0
+    assert invoke("report", "good", "-o", "tracked.html").exit_code == 0
+    html = (project / "tracked.html").read_text(encoding="utf-8")
+    uri = f"sqlite:///{project / '.waterflow' / 'mlflow.db'}"
+    assert f"<code>mlflow ui --backend-store-uri {uri}</code>" in html
+    client = MlflowClient(uri)
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    runs = client.search_runs(experiments, "tags.`waterflow.execution` = 'good'")
+    steps = {run.data.tags.get("waterflow.step"): run.info.run_id for run in runs}
+    assert {*steps} == {None, "load", "draw", "score", "score-2", "score-3", "last"}
+    for run in steps.values():
+        assert f"run <code>{run}</code>" in html
 
 
 MISTAKES: dict[str, tuple[tuple[str, ...], int, str]] = {

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from waterflow.cloud.tracking import Tracking
     from waterflow.provider import (
         Artifact,
+        Billed,
         Build,
         Check,
         Code,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from waterflow.provider.basis import RunBasis
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.state import RunState
+    from waterflow.tracking.pages import TrackedRun
 
 S = TypeVar("S", bound=CloudSettings)
 
@@ -278,6 +280,21 @@ class CloudProvider(Provider, Generic[S]):
         """Return what a run was made from."""
         execution = self.profile_runs.execution(run_id)
         return execution.build.run_basis(self.profile_runs.parameters(execution))
+
+    def billed(self, run_id: str) -> list[Billed]:
+        """Return what the cloud bills for a run's jobs that have ended."""
+        from waterflow.cloud.billing import billed
+
+        return billed(self.service, self.profile_runs.look(run_id))
+
+    def images(self, run_id: str) -> dict[str, str]:
+        """Return the images that a run's steps run in, as the native document names them."""
+        natives = self.profile_runs.execution(run_id).natives.values()
+        return {one.step: one.image for one in natives if one.step is not None and one.image}
+
+    def tracked(self, run_id: str) -> TrackedRun | None:
+        """Return what MLflow knows a run by, as whoever sent it to MLflow has noted."""
+        return self._tracking.tracked(run_id)
 
     def former(self, run_id: str) -> str | None:
         """Return the run of the same pipeline before one."""

@@ -14,6 +14,7 @@
 | `parameters` | ListPipelineParametersForExecution | the job's `inputs` | `runtimeConfig.parameterValues` |
 | `steps` | ListPipelineExecutionSteps | the job's children, from run history | `jobDetail.taskDetails` |
 | `outcome` | DescribePipelineExecution | GET of the job | GetPipelineJob |
+| `usage` | DescribeTrainingJob, DescribeProcessingJob | what run history has told already | GetCustomJob; nothing |
 | `stop` | StopPipelineExecution | POST cancel | CancelPipelineJob |
 | `log` | CloudWatch Logs, a stream a machine | `logFiles` of a child's details | Cloud Logging, by the job of the task |
 | `identity` | GetCallerIdentity | who the token is of | who the token is of |
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from waterflow.cloud.document import CloudDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from waterflow import spec
@@ -104,6 +105,23 @@ class Origin:
 
     build: str
     pipeline: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Machines of one type that a cloud bills for a job.
+
+    Attributes:
+        machine: The machine type.
+        seconds: The billed time of each of them.
+        count: How many there were.
+        price: US dollars an hour of one; None where it is not known, as spot machines' is not.
+    """
+
+    machine: str
+    seconds: float
+    count: int
+    price: float | None
 
 
 class Service(ABC, Generic[D]):
@@ -318,6 +336,23 @@ class Service(ABC, Generic[D]):
     @abstractmethod
     def outcome(self, execution: str) -> Outcome:
         """Return what an execution as a whole is."""
+
+    def usage(self, run: NativeRun) -> Sequence[Usage]:
+        """Return the machines that the cloud bills for one job, by its own record of it.
+
+        Several threads ask at once.
+
+        Args:
+            run: A job that has ended.
+
+        Returns:
+            Nothing where the cloud does not tell, or bills no machines.
+
+        Raises:
+            ProviderError: The cloud cannot be asked.
+        """
+        del run
+        return ()
 
     @abstractmethod
     def stop(self, execution: str) -> None:

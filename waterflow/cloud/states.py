@@ -29,6 +29,7 @@ class NativeStep:
         needs: Groups of native steps before it: it is skipped when of one group all are. Where a
             step waits for one of several by itself; a cloud that has a copy of it for each lacks
             such groups.
+        image: The image that its job runs in; "" for a step that is no job.
     """
 
     name: str
@@ -36,6 +37,7 @@ class NativeStep:
     gate: str | None = None
     chain: tuple[tuple[str, bool], ...] = ()
     needs: tuple[tuple[str, ...], ...] = ()
+    image: str = ""
 
 
 @dataclass(frozen=True)

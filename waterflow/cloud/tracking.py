@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from waterflow.provider import REPORT, Sent
 from waterflow.provider.state import Status
 from waterflow.tracking import store
 from waterflow.tracking.client import STEP, UnreachableError, call, connect, short_waits
+from waterflow.tracking.pages import TrackedRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,11 +39,13 @@ class Progress:
         experiment: The experiment.
         sent: The parts sent whole, with the highest attempt of each: step runs, and the run's own
             start and end.
+        runs: The runs in MLflow; None before any is known.
     """
 
     uri: str
     experiment: str
     sent: dict[str, int] = field(default_factory=dict[str, int])
+    runs: TrackedRun | None = None
 
     def attempts(self, step: str) -> int:
         """Return how many attempts of a step were sent, those before a resumption too."""
@@ -130,8 +133,13 @@ class Tracking:
             saved: dict[str, Any] = json.loads(text)
             # Another store knows nothing of what this one was sent.
             if (saved["uri"], saved["experiment"]) == (uri, experiment):
-                return Progress(uri, experiment, dict(saved["sent"]))
+                runs = TrackedRun.read(saved.get("runs"))
+                return Progress(uri, experiment, dict(saved["sent"]), runs)
         return Progress(uri, experiment)
+
+    def tracked(self, run_id: str) -> TrackedRun | None:
+        """Return what MLflow knows a run by; None where nothing of it was sent from outside."""
+        return self._progress(self._runs.execution(run_id)).runs
 
     # --- sending --------------------------------------------------------------------------------
 
@@ -177,12 +185,16 @@ class Tracking:
             if not lease.held:
                 raise TrackingError("Another machine has taken over to send this run.")
             before = progress.attempts(step) if step is not None else 0
+            if name.startswith(RUN_END):
+                self._save(look.execution, progress)  # the run's page links to its runs
             with tempfile.TemporaryDirectory(prefix="waterflow-tracking-") as folder:
                 events = list(self._part(look, name, step, Path(folder)))
                 for event in events:
                     if event.get("attempt"):
                         event["attempt"] = int(event["attempt"]) + before
                 replayer.apply(events, Path(folder))
+            written = replayer.tracked(look.execution.id)
+            progress.runs = written if progress.runs is None else progress.runs.updated(written)
             progress.sent[name] = max(
                 (int(event.get("attempt") or 0) for event in events), default=before
             )
@@ -211,6 +223,7 @@ class Tracking:
             "uri": progress.uri,
             "experiment": progress.experiment,
             "sent": progress.sent,
+            "runs": None if progress.runs is None else asdict(progress.runs),
         }
         self._bucket.put(_progress_name(execution), json.dumps(content).encode())
 

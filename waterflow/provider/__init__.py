@@ -2,6 +2,7 @@
 
 from waterflow.provider.answers import (
     Artifact,
+    Billed,
     CachedStep,
     CacheSize,
     Check,
@@ -33,6 +34,7 @@ __all__ = [
     "REPORT",
     "RUN_ID",
     "Artifact",
+    "Billed",
     "Build",
     "CacheSize",
     "CachedStep",

@@ -179,6 +179,23 @@ class Measurement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Billed:
+    """What a service bills for a step of a run, by its own records of the step's jobs.
+
+    Attributes:
+        step: The step's name; the gate's, where a gate is a job too.
+        seconds: Machine time: of several machines the sum of theirs.
+        machine: The machine types that the jobs ran on.
+        cost: US dollars, that time at the machines' prices; None where one is not known.
+    """
+
+    step: str
+    seconds: float
+    machine: str
+    cost: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sent:
     """What sending a run's tracking events again came to.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from waterflow.project.profile import Profile
     from waterflow.provider.answers import (
         Artifact,
+        Billed,
         CacheSize,
         Check,
         Code,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from waterflow.provider.expectation import Expectation
     from waterflow.provider.schedules import Schedules
     from waterflow.provider.state import RunState
+    from waterflow.tracking.pages import TrackedRun
 
 
 _LOOKED_AT: Final = 20
@@ -302,6 +304,40 @@ class Provider(ABC):
         """
         del run_id
         return ()
+
+    def billed(self, run_id: str) -> Sequence[Billed]:
+        """Return what the service bills for a run's jobs that have ended, by its own records.
+
+        Returns:
+            One entry a step; none for a step of which the service does not tell, or that an
+            earlier result has answered.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return ()
+
+    def images(self, run_id: str) -> Mapping[str, str]:
+        """Return the images that a run's steps run in, as the service was told: step -> image.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return {}
+
+    def tracked(self, run_id: str) -> TrackedRun | None:
+        """Return what MLflow knows a run by; None where nothing was sent to it, or nobody noted it.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ProviderError: The service cannot be asked.
+        """
+        del run_id
+        return None
 
     def run_basis(self, run_id: str) -> RunBasis | None:
         """Return what a run was made from; None where it is not kept.

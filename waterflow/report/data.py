@@ -30,6 +30,32 @@ class Output(Struct, frozen=True, kw_only=True):
     value: str | None = None
 
 
+class Bill(Struct, frozen=True, kw_only=True):
+    """What the service bills, by its own records of the jobs.
+
+    Attributes:
+        seconds: Machine time.
+        cost: US dollars for it, but for `unpriced`; None where no price is known.
+        unpriced: Those of the seconds for which no price is known, as spot machines have none.
+    """
+
+    seconds: float
+    cost: float | None
+    unpriced: float = 0.0
+
+
+class MlflowRun(Struct, frozen=True, kw_only=True):
+    """A run, or a step run, as MLflow knows it.
+
+    Attributes:
+        run: Its id there.
+        url: Its page; None where it has no lasting address.
+    """
+
+    run: str
+    url: str | None
+
+
 class Step(Struct, frozen=True, kw_only=True):
     """A step run.
 
@@ -49,7 +75,10 @@ class Step(Struct, frozen=True, kw_only=True):
         job: The native job's id.
         url: Its page in the console.
         machine: What it runs on, where that is known.
+        image: The image that it runs in, where there is one.
         cost: US dollars, estimated from the machine's price and the step's time.
+        bill: What the service bills; None where it does not tell, or before the run's end.
+        mlflow: Its run in MLflow; None where it is not known.
         inputs: Argument -> where its value comes from.
         outputs: What it made.
         log: The last lines of a failed step's log.
@@ -71,7 +100,10 @@ class Step(Struct, frozen=True, kw_only=True):
     job: str | None = None
     url: str | None = None
     machine: str = ""
+    image: str = ""
     cost: float | None = None
+    bill: Bill | None = None
+    mlflow: MlflowRun | None = None
     inputs: dict[str, str] = {}
     outputs: tuple[Output, ...] = ()
     log: tuple[str, ...] = ()
@@ -252,6 +284,8 @@ class Report(Struct, frozen=True, kw_only=True):
         error: Why it failed, when that is no step's fault alone.
         url: Its page in the console.
         tracking: The address of MLflow.
+        mlflow: The run in MLflow; None where it is not known.
+        mlflow_command: What opens MLflow's pages, where no server shows them.
         experiment: MLflow's experiment.
         provider: The provider's name.
         profile: The profile's name.
@@ -267,6 +301,8 @@ class Report(Struct, frozen=True, kw_only=True):
         lineage: Where it comes from.
         patch: How its code differs from its commit; "" where it does not.
         cost: US dollars, estimated; None where no machine has a price.
+        bill: What the service bills for all jobs, those that are no step's too; None where it does
+            not tell, or before the run's end.
         missing: What could not be read, in words.
     """
 
@@ -280,6 +316,8 @@ class Report(Struct, frozen=True, kw_only=True):
     error: str | None = None
     url: str | None = None
     tracking: str | None = None
+    mlflow: MlflowRun | None = None
+    mlflow_command: str = ""
     experiment: str = ""
     provider: str = ""
     profile: str = ""
@@ -295,4 +333,5 @@ class Report(Struct, frozen=True, kw_only=True):
     lineage: tuple[Fact, ...] = ()
     patch: str = ""
     cost: float | None = None
+    bill: Bill | None = None
     missing: tuple[str, ...] = ()

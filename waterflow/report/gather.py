@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import spec
@@ -17,8 +18,10 @@ from waterflow.provider.state import Status
 from waterflow.report import hiding
 from waterflow.report.compare import comparisons
 from waterflow.report.data import (
+    Bill,
     Condition,
     Metrics,
+    MlflowRun,
     Model,
     Output,
     Parameter,
@@ -30,12 +33,14 @@ from waterflow.report.origin import facts, patch
 from waterflow.report.results import Results, numeric, short
 from waterflow.spec.conditions import SKIPPED, holds
 from waterflow.spec.references import operands
+from waterflow.tracking.pages import run_page, ui_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from waterflow.provider import Artifact, Lineage, Measurement, Provider
+    from waterflow.provider import Artifact, Billed, Lineage, Measurement, Provider
     from waterflow.provider.state import RunState, StepState
+    from waterflow.tracking.pages import TrackedRun
 
 _TAIL: Final = 120
 """Lines of a failed step's log."""
@@ -49,6 +54,23 @@ _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _POINTS: Final = 200
 _VALUE: Final = 160
 SINGLE: Final = "output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StepFacts:
+    """What is known of steps beside their states, each by the step's name.
+
+    Attributes:
+        jobs: Machine and price, as planned.
+        images: The images that they run in.
+        billed: What the service bills.
+        mlflow: Their runs in MLflow.
+    """
+
+    jobs: Mapping[str, Any]
+    images: Mapping[str, str]
+    billed: Mapping[str, Billed]
+    mlflow: Mapping[str, MlflowRun]
 
 
 class Gathering:
@@ -80,6 +102,12 @@ class Gathering:
         pipeline = self._once("run_spec", missing, provider.run_spec)
         lineage = self._once("lineage", missing, provider.lineage)
         basis = self._once("run_basis", missing, provider.run_basis)
+        images: Mapping[str, str] = self._once("images", missing, provider.images) or {}
+        billed: Sequence[Billed] = ()
+        if state.status.final:
+            billed = self._once("billed", missing, provider.billed) or ()
+        tracked: TrackedRun | None = self._ask(missing, provider.tracked)
+        tracking = hiding.address(state.tracking_uri)
         artifacts = self._ask(missing, provider.artifacts) or []
         logged = list(self._ask(missing, provider.measurements) or ())
         steps = {step.name: step for step in pipeline.steps} if pipeline else {}
@@ -87,10 +115,15 @@ class Gathering:
         needed = [(o.step, o.output) for gate in gates for o in _needed(gate.condition)]
         self._results.read(artifacts, needed)
         values = basis.parameters if basis is not None else None
-        jobs = _jobs(lineage)
+        step_facts = _StepFacts(
+            jobs=_jobs(lineage),
+            images=images,
+            billed={one.step: one for one in billed},
+            mlflow=_mlflow_steps(tracking, tracked),
+        )
         outputs = self._outputs(artifacts)
         runs = tuple(
-            self._step(state.steps[name], steps.get(name), outputs, jobs, missing)
+            self._step(state.steps[name], steps.get(name), outputs, step_facts, missing)
             for name in state.steps
         )
         metrics = self._metrics(artifacts)
@@ -105,7 +138,9 @@ class Gathering:
             ended=state.ended,
             error=hiding.text(state.error) if state.error else None,
             url=state.url,
-            tracking=hiding.address(state.tracking_uri),
+            tracking=tracking,
+            mlflow=_mlflow(tracking, tracked, tracked.run) if tracked is not None else None,
+            mlflow_command=ui_command(tracking) if tracking else "",
             experiment=lineage.experiment if lineage is not None else "",
             provider=provider.name,
             profile=provider.profile.name,
@@ -118,9 +153,10 @@ class Gathering:
             figures=tuple(self._results.figures.values()),
             tables=tuple(self._results.tables.values()),
             models=self._models(steps),
-            lineage=facts(state, pipeline, lineage, basis),
+            lineage=facts(state, pipeline, lineage, basis, images),
             patch=patch(lineage),
             cost=sum(costs) if costs else None,
+            bill=_bill(billed),
             missing=(*missing, *self._results.missing),
         )
 
@@ -167,10 +203,11 @@ class Gathering:
         state: StepState,
         step: spec.Step | None,
         outputs: Mapping[str, list[Output]],
-        jobs: Mapping[str, Any],
+        known: _StepFacts,
         missing: dict[str, None],
     ) -> Step:
-        job: Mapping[str, Any] = jobs.get(state.name) or {}
+        job: Mapping[str, Any] = known.jobs.get(state.name) or {}
+        billed = known.billed.get(state.name)
         log, omitted = self._log(state, missing)
         return Step(
             name=state.name,
@@ -187,8 +224,11 @@ class Gathering:
             origin=state.origin,
             job=state.job,
             url=state.url,
-            machine=str(job.get("machine") or ""),
+            machine=str(job.get("machine") or (billed.machine if billed is not None else "")),
+            image=known.images.get(state.name, ""),
             cost=_cost(state, step, job.get("price")),
+            bill=_bill([] if billed is None else [billed]),
+            mlflow=known.mlflow.get(state.name),
             inputs=_inputs(step),
             outputs=tuple(outputs.get(state.name, ())),
             log=log,
@@ -302,6 +342,30 @@ def _jobs(lineage: Lineage | None) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def _bill(billed: Iterable[Billed]) -> Bill | None:
+    """Return what is billed for several steps as one; None where it is for none."""
+    known = list(billed)
+    costs = [one.cost for one in known if one.cost is not None]
+    if not known:
+        return None
+    return Bill(
+        seconds=sum(one.seconds for one in known),
+        cost=sum(costs) if costs else None,
+        unpriced=sum(one.seconds for one in known if one.cost is None),
+    )
+
+
+def _mlflow_steps(tracking: str | None, tracked: TrackedRun | None) -> dict[str, MlflowRun]:
+    if tracked is None:
+        return {}
+    return {step: _mlflow(tracking, tracked, run) for step, run in tracked.steps.items()}
+
+
+def _mlflow(tracking: str | None, tracked: TrackedRun, run: str) -> MlflowRun:
+    url = run_page(tracking, tracked.experiment, run) if tracking else None
+    return MlflowRun(run=run, url=url)
 
 
 def _cost(state: StepState, step: spec.Step | None, price: float | None) -> float | None:

@@ -36,6 +36,7 @@ def facts(
     pipeline: spec.Pipeline | None,
     lineage: Lineage | None,
     basis: RunBasis | None,
+    images: Mapping[str, str],
 ) -> tuple[Fact, ...]:
     """Return where a run comes from.
 
@@ -44,8 +45,9 @@ def facts(
         pipeline: Its spec.
         lineage: Its tags.
         basis: What it was made from.
+        images: Step -> the image that it runs in, where the service was told one.
     """
-    return tuple(_facts(state, pipeline, lineage, basis))
+    return tuple(_facts(state, pipeline, lineage, basis, images))
 
 
 def _facts(
@@ -53,6 +55,7 @@ def _facts(
     pipeline: spec.Pipeline | None,
     lineage: Lineage | None,
     basis: RunBasis | None,
+    images: Mapping[str, str],
 ) -> Iterator[Fact]:
     yield Fact(name="run", value=state.run, code=True)
     if state.execution:
@@ -65,18 +68,22 @@ def _facts(
             yield Fact(name=name, value=hiding.text(value), code=code)
     for uri, digest in (basis.data if basis is not None else {}).items():
         yield Fact(name="data", value=f"{hiding.address(uri)} {digest}", code=True)
-    images = {
-        image: None
-        for step in (pipeline.steps if pipeline else ())
-        for image in (
-            step.run.image if isinstance(step.run, spec.Container) else step.environment.image,
-        )
-        if image
-    }
-    for image in images:
+    named = images or _named_images(pipeline)
+    for image in dict.fromkeys(named.values()):
         yield Fact(name="image", value=image, code=True)
     for name, text in _libraries(basis):
         yield Fact(name=name, value=text)
+
+
+def _named_images(pipeline: spec.Pipeline | None) -> dict[str, str]:
+    """Return the images that steps name themselves, by step."""
+    named = {
+        step.name: step.run.image
+        if isinstance(step.run, spec.Container)
+        else step.environment.image
+        for step in (pipeline.steps if pipeline else ())
+    }
+    return {step: image for step, image in named.items() if image}
 
 
 def _changed(tags: Mapping[str, str]) -> str:

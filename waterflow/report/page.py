@@ -57,6 +57,7 @@ def page(report: Report, *, live: bool = False) -> str:
         style=Markup(_text("style.css")),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         script_digest=_base64(hashlib.sha256(script.encode()).digest()),
+        several_images=len({step.image for step in report.steps if step.image}) > 1,
         duration=length_of_time((end - report.started) / 1000)
         if report.started is not None and end is not None
         else "",
@@ -100,6 +101,7 @@ def _environment() -> Environment:
         "css": css,
         "figure_name": _figure_name,
         "iso": _iso,
+        "length_of_time": length_of_time,
         "moment": moment,
         "money": show_money,
         "sign": sign,

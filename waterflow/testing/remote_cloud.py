@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from waterflow.provider.emulators import Emulator
+    from waterflow.provider.state import StepState
     from waterflow.testing.passage import Refusal
 
 Moment = Literal["deploy", "record", "start", "resume", "stop"]
@@ -139,6 +140,22 @@ class RemoteCloud(ABC):
     @abstractmethod
     def refused(self, moment: Literal["deploy", "start"]) -> Refused:
         """Return how it refuses a request that is sent for something."""
+
+    # --- its bill -------------------------------------------------------------------------------
+
+    def billed_seconds(self, step: StepState) -> float | None:
+        """Return the machine time that the cloud's record of a step's job bills.
+
+        It is read by other means than the provider's.
+
+        Args:
+            step: A step that has run, as the provider tells it.
+
+        Returns:
+            None where the cloud bills no machines.
+        """
+        del step
+        return None
 
     # --- its places -----------------------------------------------------------------------------
 

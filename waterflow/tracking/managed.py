@@ -8,9 +8,12 @@ import importlib.util
 import re
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from waterflow.errors import ConfigurationError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GROUP: Final = "waterflow.trackers"
 """The entry-point group in which a package names what it knows: a URI's scheme, or a pattern of
@@ -30,6 +33,8 @@ class Managed:
         pages: Where its pages open, in words.
         auth: The plug-in of MLflow's that signs requests to it, and to no other server, by the name
             that MLFLOW_TRACKING_AUTH has for it; None where the plug-in for its scheme does.
+        page: Returns the page of a run of a tracking URI and the run's id, or None where it has no
+            lasting address; None where pages are MLflow's own, or open from the cloud's alone.
     """
 
     what: str
@@ -39,6 +44,7 @@ class Managed:
     install: str
     pages: str
     auth: str | None = None
+    page: Callable[[str, str], str | None] | None = None
 
     def check(self, uri: str, where: str) -> None:
         """See that a URI can be one.

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import TrackingError
+from waterflow.tracking import event_fields
 from waterflow.tracking.client import (
     ATTEMPT,
     KIND,
@@ -26,6 +27,7 @@ from waterflow.tracking.client import (
 from waterflow.tracking.client import EXECUTION as EXECUTION_TAG
 from waterflow.tracking.locks import locked
 from waterflow.tracking.names import GROUP, calls, valid_key
+from waterflow.tracking.pages import TrackedRun
 from waterflow.tracking.sink import METRICS, TAGS, Pending, Sink
 from waterflow.tracking.spool import NESTED
 from waterflow.tracking.waits import short_waits
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from waterflow.tracking.spool import Event
 
 _ORIGINS: Final = 8
-_SHOWN: Final = ("mlflow.user", "mlflow.source.name", "mlflow.source.type")
 _STATUS: Final = {
     "succeeded": "FINISHED",
     "failed": "FAILED",
@@ -91,6 +92,7 @@ class Replayer:
         for kind in ("metric", "param", "tag", "artifact", "dataset"):
             self._handlers[f"{NESTED}{kind}"] = self._handlers[kind]
         self._connected: tuple[MlflowClient, str] | None = None
+        self._written: dict[str, dict[str | None, str]] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -136,6 +138,19 @@ class Replayer:
         """
         self._guarded(self._flush_all)
 
+    def tracked(self, execution: str) -> TrackedRun | None:
+        """Return the runs in MLflow that this has written of an execution; None where it has none.
+
+        Args:
+            execution: The execution.
+        """
+        written = self._written.get(execution, {})
+        run = written.get(None)
+        if run is None or self._connected is None:
+            return None
+        steps = {step: one for step, one in written.items() if step is not None}
+        return TrackedRun(experiment=self._connected[1], run=run, steps=steps)
+
     def _guarded(self, do: Callable[[], None]) -> None:
         try:
             with short_waits():
@@ -156,8 +171,8 @@ class Replayer:
         pending.name = str(event.get("name") or execution)
         pending.start = event["time"]
         pending.tags |= {"waterflow.pipeline": str(event.get("pipeline", ""))}
-        pending.tags |= _texts(event.get("tags"))
-        self._who[execution] = _who(pending.tags)
+        pending.tags |= event_fields.texts(event.get("tags"))
+        self._who[execution] = event_fields.who(pending.tags)
         self._calls[execution] = calls(pending.tags)
         self._add_params(pending, event.get("parameters"))
         for name, path in (event.get("files") or {}).items():
@@ -181,7 +196,7 @@ class Replayer:
             # As a tag too: a job that has made its run itself did not know the label.
             pending.name = child_name(label, self._key(event)[2])
             pending.tags[NAME] = pending.name
-        pending.tags |= _texts(event.get("tags"))
+        pending.tags |= event_fields.texts(event.get("tags"))
         # A register step needs the run before its first event here arrives, and makes it itself.
         pending.search = pending.search or pending.tags.get(KIND) == "register"
         for name, digest in (event.get("inputs") or {}).items():
@@ -202,7 +217,7 @@ class Replayer:
             self._flush(nested)  # which may write the step's run, too
         pending = self._run(event)
         pending.start = pending.start or event["time"]
-        pending.tags |= _output_tags(event)
+        pending.tags |= event_fields.output_tags(event)
         self._end(pending, event)
         self._flush(key)
         for known in (self._known, self._within):
@@ -226,6 +241,7 @@ class Replayer:
         run_id = self._find_origin(at)
         if run_id is not None:
             pending.tags[f"waterflow.cached.{step}.run_id"] = run_id
+            self._written.setdefault(str(event["execution"]), {})[step] = run_id
         for metric in event.get("metrics") or []:
             named = {**metric, "key": f"{step}.{metric['key']}"}
             self._add_metric(pending, {"time": event["time"], **named})
@@ -285,7 +301,7 @@ class Replayer:
             if pending.run_id is None:
                 # Made only by who writes this journal, so one not seen before is new; but an
                 # event no newer than the newest may be told for the second time.
-                stamp = (int(event["time"]), _number(event))
+                stamp = (int(event["time"]), event_fields.number(event))
                 starts = event["kind"] in ("step.start", "nested.start")
                 pending.search = not starts or stamp <= self._newest
                 if starts:
@@ -344,10 +360,11 @@ class Replayer:
                 run_id = self._sink().create(experiment, pending, parent_tags(execution))
             else:
                 run_id = run.info.run_id
-                self._who.setdefault(execution, _who(run.data.tags))
+                self._who.setdefault(execution, event_fields.who(run.data.tags))
                 self._calls.setdefault(execution, calls(run.data.tags))
                 self._known |= self._children(execution)
         self._parents[execution] = pending.run_id = run_id
+        self._written.setdefault(execution, {})[None] = run_id
         return run_id
 
     def _children(self, execution: str) -> dict[_Key, str]:
@@ -415,6 +432,8 @@ class Replayer:
         else:
             run_id = pending.run_id or self._child(execution, step, attempt, pending)
         self._sink().write(run_id, pending)
+        if step is not None and not nested:
+            self._written.setdefault(execution, {})[step] = run_id
         del self._pending[key]
         if step is not None:
             if pending.end is None:
@@ -469,30 +488,3 @@ class Replayer:
                 if run is not None:
                     self._known[key] = run.info.run_id
         return self._known.get(key) or self._parent(key[0])
-
-
-def _who(tags: dict[str, str]) -> dict[str, str]:
-    """Return the tags by which MLflow shows who has run what: its steps' runs have them too."""
-    return {name: tags[name] for name in _SHOWN if name in tags}
-
-
-def _texts(tags: dict[str, Any] | None) -> dict[str, str]:
-    return {
-        str(name): value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-        for name, value in (tags or {}).items()
-        if value is not None
-    }
-
-
-def _output_tags(event: Event) -> dict[str, str]:
-    return {
-        f"waterflow.output.{name}.sha256": str(output["digest"])
-        for name, output in (event.get("outputs") or {}).items()
-        if output.get("digest")
-    }
-
-
-def _number(event: Event) -> int:
-    """Return an event's own number: what follows the last "/" of its id."""
-    tail = str(event.get("id", "")).rpartition("/")[2].rpartition(".")[2]
-    return int(tail) if tail.isdigit() else 0

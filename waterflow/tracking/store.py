@@ -60,10 +60,13 @@ def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path
 
 def artifact_location(uri: str, state: Path) -> str | None:
     """Return where an experiment made here keeps artifacts; None where the server decides."""
+    return str(state.absolute() / "mlartifacts") if is_database(uri) else None
+
+
+def is_database(uri: str) -> bool:
+    """Say whether a tracking URI is a database's, which MLflow opens by itself."""
     # A driver follows the plus sign: postgresql+psycopg://...
-    if uri.partition(":")[0].partition("+")[0] not in _DATABASES:
-        return None
-    return str(state.absolute() / "mlartifacts")
+    return uri.partition(":")[0].partition("+")[0] in _DATABASES
 
 
 def prepare(uri: str, state: Path) -> None:

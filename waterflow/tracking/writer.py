@@ -16,12 +16,13 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from waterflow.errors import TrackingError
 from waterflow.tracking import lean, store
+from waterflow.tracking.pages import TrackedRun
 from waterflow.tracking.spool import read
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ class Tail:
         self.offsets: dict[str, int] = {JOURNAL: 0}
         self.sent, self.complete = 0, False
         self.error: str | None = None
+        self.tracked: TrackedRun | None = None
         with contextlib.suppress(FileNotFoundError, ValueError):
             saved: dict[str, Any] = json.loads((run_folder / STATE).read_text(encoding="utf-8"))
             # Another store knows nothing of what this one was sent.
             if (saved["uri"], saved["experiment"]) == (self.uri, self.experiment):
                 self.offsets |= saved["offsets"]
                 self.sent, self.complete = saved["sent"], saved["complete"]
+                self.tracked = TrackedRun.read(saved.get("runs"))
         self._replayer: Any = None
 
     # --- sending ------------------------------------------------------------------------------
@@ -128,6 +131,8 @@ class Tail:
         """
         module, _, name = self.closing.partition(":")
         with contextlib.suppress(Exception):
+            self._flush()
+            self.save()  # the page links to the runs
             file = getattr(importlib.import_module(module), name)(self.folder)
             page = {"kind": "artifact", "id": f"{event['id']}/page", "file": file, "path": file}
             self._feed({**event, **page, "step": None, "attempt": None}, self.folder)
@@ -164,6 +169,8 @@ class Tail:
 
     def _flush(self) -> None:
         self._replay().flush()
+        now: TrackedRun | None = self._replay().tracked(self.folder.name)
+        self.tracked = now if self.tracked is None else self.tracked.updated(now)
 
     def _replay(self) -> Any:
         if self._replayer is None:
@@ -195,6 +202,7 @@ class Tail:
             "sent": self.sent,
             "complete": self.complete,
             "error": error,
+            "runs": None if self.tracked is None else asdict(self.tracked),
         }
         partial = self.folder / f"{STATE}.{os.getpid()}"
         partial.write_text(json.dumps(document), encoding="utf-8")

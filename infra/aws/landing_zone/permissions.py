@@ -113,6 +113,11 @@ def of_submitter(scope: Scope) -> list[Statement]:
             resources=EVERYTHING,
             conditions=scope.place.here,
         ),
+        Statement(
+            why="tell what jobs are billed",
+            actions=("sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"),
+            resources=scope.jobs,
+        ),
         _pass_role("give pipelines their role", scope.jobs_role_arn, "sagemaker"),
         _pass_role("give schedules their role", scope.scheduler_role_arn, "scheduler"),
         *_bucket(scope, "send code and data and fetch results", deletes=True),

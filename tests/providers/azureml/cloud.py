@@ -144,6 +144,11 @@ class AzureMLCloud(RemoteCloud):
             "poll": 0.1,
         }
 
+    def billed_seconds(self, step):
+        run = azure().history("GetRun", f"runs/{step.job}")
+        hours, minutes, seconds = map(float, run["duration"].split(":"))
+        return (hours * 3600 + minutes * 60 + seconds) * run["compute"]["instanceCount"]
+
     def uri(self, bucket: str, name: str) -> str:
         return f"abfss://{bucket}@{account()}.dfs.core.windows.net/{name}"
 

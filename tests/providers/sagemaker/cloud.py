@@ -56,6 +56,18 @@ class SageMakerCloud(RemoteCloud):
     def start(self, *, images=None, faults=None):
         return Emulator(images=images, faults=faults, grace=2)
 
+    def billed_seconds(self, step):
+        sagemaker = client("sagemaker")
+        try:
+            job = sagemaker.describe_training_job(TrainingJobName=step.job)
+        except sagemaker.exceptions.ClientError:
+            job = sagemaker.describe_processing_job(ProcessingJobName=step.job)
+            taken = job["ProcessingEndTime"] - job["ProcessingStartTime"]
+            return (
+                taken.total_seconds() * job["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
+            )
+        return job["BillableTimeInSeconds"] * job["ResourceConfig"]["InstanceCount"]
+
     def forget(self):
         boto3.DEFAULT_SESSION = None
 

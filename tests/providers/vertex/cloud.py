@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote
@@ -123,6 +124,15 @@ class VertexCloud(RemoteCloud):
             "libraries": "image",
             "poll": 0.1,
         }
+
+    def billed_seconds(self, step):
+        job = step.url.partition("/training/")[2].partition("?")[0]
+        found = google().call("GetCustomJob", "GET", f"{JOBS}/customJobs/{job}")
+        started, ended = (
+            datetime.fromisoformat(found[name][:19]) for name in ("startTime", "endTime")
+        )
+        increments = (ended - started).total_seconds() // 30 + 1
+        return increments * 30 * int(found["jobSpec"]["workerPoolSpecs"][0]["replicaCount"])
 
     def uri(self, bucket: str, name: str) -> str:
         return f"gs://{bucket}/{name}"

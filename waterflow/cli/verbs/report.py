@@ -11,6 +11,7 @@ from waterflow.cli import options
 if TYPE_CHECKING:
     from waterflow.provider import Provider
     from waterflow.provider.state import RunState
+    from waterflow.report.data import Report
 
 _NAME: Final = "waterflow-report-{run}.html"
 
@@ -36,12 +37,13 @@ def command(
 ) -> None:
     """Write RUN as one page of HTML that needs no network; by default the latest run.
 
-    Without -o it is ./waterflow-report-RUN.html.
+    Without -o it is ./waterflow-report-RUN.html. --json tells what the run cost, too.
     """
     from pathlib import Path
 
     from waterflow.cli.output import print_json, write
     from waterflow.cli.project import latest, open_here
+    from waterflow.report import page
 
     provider = open_here(profile)
     state = provider.status(run) if run else latest(provider)
@@ -49,21 +51,23 @@ def command(
         _serve(provider, state, output, opened=opened, as_json=as_json)
         return
     file = output or _NAME.format(run=state.run)
-    write(_page(provider, state), file)
+    report = _gathered(provider, state)
+    write(page(report), file)
     if as_json:
-        print_json({"run": state.run, "status": str(state.status), "file": file})
+        money = {"estimated": report.cost, "billed": report.bill}
+        print_json({"run": state.run, "status": str(state.status), "file": file, "cost": money})
     else:
         click.echo(file)
     if opened:
         click.launch(Path(file).resolve().as_uri())
 
 
-def _page(provider: Provider, state: RunState) -> str:
-    from waterflow.report import Gathering, page
+def _gathered(provider: Provider, state: RunState) -> Report:
+    from waterflow.report import Gathering
     from waterflow.runs.run import Run
 
     Run(state.run, provider).explain(state)
-    return page(Gathering(provider, state.run).report(state))
+    return Gathering(provider, state.run).report(state)
 
 
 def _serve(
