@@ -48,7 +48,7 @@ def watch(run: Run, view: View) -> RunState:
     """
     began = time.monotonic()
     try:
-        with run.tracked():
+        with run.tracked(beside=True):
             while True:
                 state = run.state
                 run.explain(state)

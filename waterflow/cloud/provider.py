@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from waterflow.cloud.records import Records
     from waterflow.cloud.results import Results
     from waterflow.cloud.runs import Look, Runs
+    from waterflow.cloud.sending import Sending
     from waterflow.cloud.service import Service
     from waterflow.cloud.starting import Starter
     from waterflow.cloud.tracking import Tracking
@@ -164,6 +165,13 @@ class CloudProvider(Provider, Generic[S]):
         return Events(self.profile_runs, self._results, self._logs)
 
     @cached_property
+    def sending(self) -> Sending:
+        """The processes that send runs to MLflow beside the commands."""
+        from waterflow.cloud.sending import Sending
+
+        return Sending(self._state_folder / self.name)
+
+    @cached_property
     def _tracking(self) -> Tracking:
         from waterflow.cloud.tracking import Tracking
         from waterflow.tracking.managed import need_plugin
@@ -228,6 +236,7 @@ class CloudProvider(Provider, Generic[S]):
         state.tracking_uri = self._tracking.destination(look.execution)[0]
         if unsent and state.status.final:
             state.unsent = self._tracking.left(look)
+            state.sending = state.unsent > 0 and self.sending.goes_on(state.run)
         return state
 
     def runs(self) -> Iterator[RunState]:
@@ -261,6 +270,10 @@ class CloudProvider(Provider, Generic[S]):
     def sync(self, run_id: str) -> Sent:
         """Send what MLflow has not got yet of a run."""
         return self._tracking.sync(run_id)
+
+    def send_beside(self, run_id: str) -> bool:
+        """Let a process of its own send a run's tracking as it comes."""
+        return self.sending.begin(self.root, self.profile.name, run_id, self.poll)
 
     def deployed(self, document: Document) -> tuple[str, spec.Pipeline] | None:
         """Return the pipeline that the cloud holds now."""

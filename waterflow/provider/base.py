@@ -370,6 +370,18 @@ class Provider(ABC):
             "Look at the run itself: waterflow status"
         )
 
+    def send_beside(self, run_id: str) -> bool:
+        """Let a process of its own send a run's tracking as it comes, so that nobody waits for it.
+
+        Args:
+            run_id: The run.
+
+        Returns:
+            Whether one does; where not, whoever waits for the run sends its tracking.
+        """
+        del run_id
+        return False
+
     def cache_size(self) -> CacheSize:
         """Return what the cache holds.
 

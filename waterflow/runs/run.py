@@ -142,9 +142,14 @@ class Run:
         return self.settle(state)
 
     @contextlib.contextmanager
-    def tracked(self) -> Generator[None]:
-        """Send the run's tracking now and then while the block runs, where nothing else does."""
-        if not self.provider.capabilities.tracks_later:
+    def tracked(self, *, beside: bool = False) -> Generator[None]:
+        """Send the run's tracking now and then while the block runs, where nothing else does.
+
+        Args:
+            beside: Let another process do it where one can, which goes on after the block.
+        """
+        elsewhere = not self.provider.capabilities.tracks_later
+        if elsewhere or (beside and self.provider.send_beside(self.id)):
             yield
             return
         done = threading.Event()

@@ -143,6 +143,30 @@ class Tracking(RemoteBase):
             ("after", 1): "FINISHED",
         }  # fmt: skip
 
+    def test_no_command_waits_for_mlflow(
+        self, pointing: Emulator, server: TrackingServer, tmp_path: Path
+    ) -> None:
+        del pointing
+        with passage(server.url) as opened:
+            project = RemoteProject(self.cloud, tmp_path / "project", tracking=opened.url)
+            opened.hold("runs/create", "before")
+            # Where CI is set nothing outlives a command, so that it waits.
+            run = project.start_cli(
+                "run", "kit_runs.py:chain", "--run-id", "one", "--json", through={"CI": ""}
+            )
+            out, err = run.communicate(timeout=300)
+            assert run.returncode == 0, err
+            state = json.loads(out)
+            assert (state["status"], state["sending"], state["unsent"]) == ("succeeded", True, 4)
+            assert project.json("status", "one")["sending"] is True
+            assert project.cli("sync").stdout == "Being sent already: one\n"
+            opened.opened.set()
+            until(lambda: not project.fresh("one").state.unsent, "the tracking")
+        parent, children = tracked(server, project.fresh("one").state.execution)
+        assert set(children) == {("first", 1), ("second", 1)}
+        assert parent.info.status == "FINISHED"
+        until(lambda: not [*project.root.rglob("sending-*")], "the sender's end")
+
     @pytest.mark.parametrize("follower", ["itself", "another"])
     def test_who_sends_and_is_killed_is_followed(
         self,

@@ -52,9 +52,16 @@ def seconds(idle: float, variables: Mapping[str, str]) -> float:
         return 0.0
     if not all(map(os.path.isabs, identity.python_path(variables))):
         return 0.0  # what they lead to depends on the working folder
-    if variables.get(_CI, "").lower() in ("true", "1", "yes") and not variables.get(SHARED):
-        return 0.0
-    return idle
+    return 0.0 if in_ci(variables) and not variables.get(SHARED) else idle
+
+
+def in_ci(variables: Mapping[str, str]) -> bool:
+    """Say whether this is continuous integration, whose jobs take all their processes with them.
+
+    Args:
+        variables: The environment.
+    """
+    return variables.get(_CI, "").lower() in ("true", "1", "yes")
 
 
 class Helper:
