@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from tests.values.plain_classes import Box, Colour, Level, Pair, Point
 from tests.values.sameness import difference
 from tests.values.serve import Worker
-from tests.values.table_plain import Box, Colour, Level, Pair, Point
 
 if TYPE_CHECKING:
     from collections.abc import Generator

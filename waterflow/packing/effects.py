@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-import sys
 from typing import TYPE_CHECKING, Final
 
+from waterflow.packing.bindings import Names
 from waterflow.packing.harmless import BASES, CALLS, CHANGING, DECORATORS, METHODS
 from waterflow.packing.references import Comprehension, arguments
 
@@ -33,29 +33,17 @@ class Effects:
 
     Args:
         sources: The modules by name.
+
+    Attributes:
+        names: What their names are bound to.
     """
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
-        self._sources = sources
-        self._stored = frozenset(name for one in sources.values() for name in one.stored)
-        # Whoever sets attributes of a module by names made at run time has the module in hand.
-        self._free = any(one.sets for one in sources.values()) and any(
-            one.holds or self._passes_modules(one) for one in sources.values()
-        )
+        self.names = Names(sources)
         self._known: dict[Statement, bool] = {}
         self._changed: dict[str, dict[str, list[Statement]]] = {}
         self._under_way: set[Statement] = set()
         self._targets: frozenset[str] = frozenset()
-
-    def _passes_modules(self, source: Source) -> bool:
-        """Say whether code hands on a module of the project as a value."""
-        return any(
-            ".".join((module, *taken)) in self._sources
-            for one in source.statements
-            for name, origins in one.aliases.items()
-            if name in source.bare
-            for module, taken in origins
-        )
 
     def has_effect(self, source: Source, statement: Statement) -> bool:
         """Say whether running a statement may do more than bind its names.
@@ -74,7 +62,7 @@ class Effects:
             return False
         if not statement.binds or self.changes(source, statement):
             return False
-        if not all(self._is_single(source, name) for name in statement.binds):
+        if not all(self.names.is_single(source, name) for name in statement.binds):
             return False
         evaluated = list(_evaluated(statement.node))
         names = {
@@ -89,7 +77,7 @@ class Effects:
             for one in ast.walk(part)
             if isinstance(one, ast.Attribute)
         }
-        return attributes.isdisjoint(self._stored) and all(
+        return attributes.isdisjoint(self.names.stored) and all(
             self._is_settled(source, name) for name in names
         )
 
@@ -97,65 +85,12 @@ class Effects:
         """Say whether a name means the same at every place where it is bound."""
         bound = source.by_name.get(name)
         if bound is None:
-            return not self._starred(source, name) and name not in self._stored
-        if not self._is_single(source, name):
+            return not self.names.is_starred(source, name) and name not in self.names.stored
+        if not self.names.is_single(source, name):
             return False
         if bound[0].alias is not None:
-            return not any(self._is_project(module) for module, _ in bound[0].aliases[name])
+            return not any(self.names.is_project(module) for module, _ in bound[0].aliases[name])
         return isinstance(bound[0].node, (*_FUNCTIONS, ast.ClassDef))
-
-    def resolve(self, source: Source, node: ast.expr) -> str | None:
-        """Return the full name of what a library or Python itself calls so; None for others."""
-        attributes: list[str] = []
-        while isinstance(node, ast.Attribute):
-            attributes.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return None
-        chain = ".".join(reversed(attributes))
-        bound = source.by_name.get(node.id)
-        if bound is None:
-            known = hasattr(builtins, node.id) and not self._starred(source, node.id)
-            known = known and node.id not in self._stored and not self._free
-            name = node.id if known else None
-        elif self._is_single(source, node.id) and bound[0].alias is not None:
-            ((module, taken),) = bound[0].aliases[node.id]
-            name = None if self._is_project(module) else ".".join((module, *taken))
-        else:
-            return None
-        return name if name is None or not chain else f"{name}.{chain}"
-
-    def _is_project(self, module: str) -> bool:
-        top = module.partition(".")[0]
-        return module in self._sources or any(
-            one == top or one.startswith(f"{top}.") for one in self._sources
-        )
-
-    def _is_single(self, source: Source, name: str) -> bool:
-        """Say whether nothing but one statement of the module binds a name in it."""
-        return len(source.by_name.get(name, ())) == 1 and self._is_own(source, name)
-
-    def _is_own(self, source: Source, name: str) -> bool:
-        """Say whether nothing but statements of the module's top bind a name in it."""
-        return (
-            name not in source.declared
-            and name not in self._stored
-            and not self._free
-            and not self._starred(source, name)
-        )
-
-    def _starred(self, source: Source, name: str) -> bool:
-        """Say whether an import of everything may bind a name in a module."""
-        seen, waiting = {source.name}, list(source.stars)
-        while waiting:
-            star = waiting.pop()
-            inner = self._sources.get(star)
-            if inner is None or name in inner.by_name or f"{star}.{name}" in self._sources:
-                return True
-            if star not in seen:
-                seen.add(star)
-                waiting.extend(inner.stars)
-        return False
 
     def changes(self, source: Source, statement: Statement) -> frozenset[str]:
         """Return the names whose own values a statement changes, and nothing else.
@@ -212,7 +147,7 @@ class Effects:
             if isinstance(one.node, (ast.Assign, ast.AnnAssign)) and one.node.value is not None
         ]
         simple = len(values) == len([o for o in bound if not isinstance(o.node, ast.AugAssign)])
-        if not simple or not values or not self._is_own(source, name):
+        if not simple or not values or not self.names.is_own(source, name):
             return False
         return all(
             not isinstance(one, ast.Name) and self._is_plain(source, value)
@@ -281,10 +216,14 @@ class Effects:
             node = node.func
         if not all(self._is_inert(source, one, own) for one in arguments):
             return False
-        if self.resolve(source, node) in DECORATORS:
+        if self.names.resolve(source, node) in DECORATORS:
             return calls <= 1
         bound = source.by_name.get(node.id) if isinstance(node, ast.Name) else None
-        if bound is None or not isinstance(node, ast.Name) or not self._is_single(source, node.id):
+        if (
+            bound is None
+            or not isinstance(node, ast.Name)
+            or not self.names.is_single(source, node.id)
+        ):
             return False
         function = bound[0].node
         return (
@@ -300,7 +239,9 @@ class Effects:
         if not all(self._is_decorator(source, one, frozenset()) for one in node.decorator_list):
             return False
         making = _OWN_MAKING if not node.bases else _OWN_MAKING | _ENUM_MAKING
-        enum = any((self.resolve(source, one) or "").startswith("enum.") for one in node.bases)
+        enum = any(
+            (self.names.resolve(source, one) or "").startswith("enum.") for one in node.bases
+        )
         own: set[str] = set()
         for one in node.body:
             if isinstance(one, _FUNCTIONS):
@@ -321,10 +262,10 @@ class Effects:
     def _is_base(self, source: Source, node: ast.expr) -> bool:
         if isinstance(node, ast.Subscript):
             return self._is_base(source, node.value) and self._is_annotation(source, node.slice)
-        name = self.resolve(source, node)
+        name = self.names.resolve(source, node)
         if name is not None:
             return name in BASES or isinstance(getattr(builtins, name, None), type)
-        if not isinstance(node, ast.Name) or not self._is_single(source, node.id):
+        if not isinstance(node, ast.Name) or not self.names.is_single(source, node.id):
             return False
         statement = source.by_name[node.id][0]
         return isinstance(statement.node, ast.ClassDef) and not self.has_effect(source, statement)
@@ -370,7 +311,7 @@ class Effects:
     def _is_module_chain(self, source: Source, node: ast.expr) -> bool:
         while isinstance(node, ast.Attribute):
             node = node.value
-        if not isinstance(node, ast.Name) or not self._is_single(source, node.id):
+        if not isinstance(node, ast.Name) or not self.names.is_single(source, node.id):
             return False
         return source.by_name[node.id][0].alias is not None
 
@@ -384,10 +325,12 @@ class Effects:
             parts = (one for one in ast.iter_child_nodes(node) if isinstance(one, ast.expr))
             return all(self._is_plain(source, one) for one in parts)
         if isinstance(node, ast.Attribute):
-            return self.resolve(source, node) is not None
+            return self.names.resolve(source, node) is not None
         if isinstance(node, ast.Call):
             arguments = [*node.args, *(one.value for one in node.keywords)]
-            known = self.resolve(source, node.func) in CALLS or self._is_method(source, node.func)
+            known = self.names.resolve(source, node.func) in CALLS or self._is_method(
+                source, node.func
+            )
             return known and all(
                 self._is_plain_loop(source, one)
                 if isinstance(one, ast.GeneratorExp)
@@ -419,14 +362,14 @@ class Effects:
             return True
         bound = source.by_name.get(name)
         if bound is None:
-            return self.resolve(source, ast.Name(name)) is not None
-        if not self._is_own(source, name):
+            return self.names.resolve(source, ast.Name(name)) is not None
+        if not self.names.is_own(source, name):
             return False
         return all(self._binds_plain(source, one, name) for one in bound)
 
     def _binds_plain(self, source: Source, statement: Statement, name: str) -> bool:
         if statement.alias is not None:
-            return not any(self._is_project(module) for module, _ in statement.aliases[name])
+            return not any(self.names.is_project(module) for module, _ in statement.aliases[name])
         if statement in self._under_way:
             return False
         if isinstance(statement.node, _FUNCTIONS):
@@ -498,9 +441,3 @@ def _is_wraps(node: ast.expr) -> bool:
     called = node.func if isinstance(node, ast.Call) else node
     name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", None)
     return name == "wraps"
-
-
-def is_library(module: str) -> bool:
-    """Say whether a module that is not the project's is neither Python's nor Waterflow's own."""
-    top = module.partition(".")[0]
-    return bool(top) and top not in sys.stdlib_module_names and top != "waterflow"

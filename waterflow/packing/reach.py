@@ -6,7 +6,7 @@ import ast
 import copy
 from typing import TYPE_CHECKING, Final
 
-from waterflow.packing.effects import Effects, is_library
+from waterflow.packing.bindings import is_library
 from waterflow.packing.harmless import STEP
 from waterflow.packing.references import EVERYTHING, references
 from waterflow.packing.sources import canonical, text_sha256
@@ -14,6 +14,7 @@ from waterflow.packing.sources import canonical, text_sha256
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from waterflow.packing.effects import Effects
     from waterflow.packing.references import Chain, References
     from waterflow.packing.sources import Source, Statement
 
@@ -359,7 +360,7 @@ def code_of(effects: Effects, source: Source, statement: Statement) -> tuple[str
     kept = [
         one
         for one in node.decorator_list
-        if effects.resolve(source, one.func if isinstance(one, ast.Call) else one) not in STEP
+        if effects.names.resolve(source, one.func if isinstance(one, ast.Call) else one) not in STEP
     ]
     if len(kept) == len(node.decorator_list):
         return statement.text, statement.references
