@@ -88,6 +88,7 @@ class ToyService(Service[CloudDocument]):
                 step["name"].removeprefix("gate ") if "condition" in step else None,
                 tuple((gate, side) for gate, side in step["when"]),
                 () if "condition" in step else tuple(tuple(group) for group in step["needs"]),
+                image=(step.get("job") or {}).get("image", ""),
             )
             for step in definition["steps"]
         }
