@@ -182,7 +182,8 @@ class Tracking(RemoteBase):
             run = project.submit("chain")
             assert project.finish(run).status is Status.SUCCEEDED
             opened.hold("runs/create", "after", number=2)
-            sender = project.start_cli("sync", run.id)
+            patience = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "300"}  # it is to wait until it is killed
+            sender = project.start_cli("sync", run.id, through=patience)
             assert opened.reached.wait(300), sender.communicate()
             other = project.copied(tmp_path / "elsewhere")
             for one in (project, other):
