@@ -23,6 +23,8 @@ _SHOWN: Final = re.compile(r"user_logs/std_log.*\.txt|(azureml-logs|logs/azureml
 https://learn.microsoft.com/azure/machine-learning/how-to-log-view-metrics#view-and-download-logs"""
 _FIRST: Final = re.compile(r"user_logs/std_log[\D]*[0]*(?:_ps)?\.txt")
 """What the first process has printed, as azure-ai-ml knows it."""
+_TAIL: Final = 64 << 10
+"""How many of a log's last bytes are looked at."""
 _NOTHING_NEW: Final = 416
 _PARTIAL: Final = 206
 
@@ -48,13 +50,7 @@ def lines(
     Yields:
         Milliseconds since the epoch, and a line.
     """
-    if not run.job:
-        return
-    try:
-        details = connections.history("GetRunDetails", f"runs/{run.job}/details")
-    except NotFoundError:
-        return  # it found no machine, so it has printed nothing
-    files: dict[str, str] = details.get("logFiles") or {}
+    files = _files(connections, run)
     pattern = _FIRST if first_machine else _SHOWN
     for name in sorted(files):
         if pattern.fullmatch(name):
@@ -62,20 +58,56 @@ def lines(
             yield from _file(connections, files[name], key, cursor, whole=run.status.final)
 
 
+def tail(connections: Connections, run: NativeRun) -> Iterator[str]:
+    """Yield the last lines of what a job's first process has printed, the first of them cut.
+
+    Args:
+        connections: The ways to Azure.
+        run: The step, and its job.
+    """
+    for name, url in _files(connections, run).items():
+        if _FIRST.fullmatch(name):
+            head = _sent(connections, "HEAD", url)
+            size = int(head.headers.get("Content-Length") or 0) if head.status_code < 400 else 0
+            begin = max(size - _TAIL, 0)
+            # Blob Storage knows no range that is counted from the end.
+            end: Any = _sent(connections, "GET", url, begin) if size else None
+            if end is not None and end.status_code < 400:
+                yield from split_lines(end.body()[-_TAIL:])
+
+
+def _files(connections: Connections, run: NativeRun) -> dict[str, str]:
+    """Return the addresses of a job's log files by name."""
+    if not run.job:
+        return {}
+    try:
+        details = connections.history("GetRunDetails", f"runs/{run.job}/details")
+    except NotFoundError:
+        return {}  # it found no machine, so it has printed nothing
+    files: dict[str, str] = details.get("logFiles") or {}
+    return files
+
+
+def _sent(connections: Connections, method: str, url: str, begin: int | None = None) -> Any:
+    """Return the answer to a request for a log file, from a byte on, whether it is there or not."""
+    signed = "sig" in parse_qs(urlsplit(url).query)
+    headers = {} if begin is None else {"Range": f"bytes={begin}-"}
+    return connections.send(
+        "ReadLog",
+        method,
+        url,
+        # A datastore that goes by identities gives addresses that nothing is signed in.
+        scope=None if signed else STORAGE_SCOPE,
+        headers={**headers, "x-ms-version": "2023-11-03"},
+        passed=lambda status: status < 400 or status in (404, _NOTHING_NEW),
+    )
+
+
 def _file(
     connections: Connections, url: str, key: str, cursor: dict[str, str], *, whole: bool
 ) -> Iterator[tuple[int, str]]:
     start = int(cursor.get(key, "0"))
-    signed = "sig" in parse_qs(urlsplit(url).query)
-    response: Any = connections.send(
-        "ReadLog",
-        "GET",
-        url,
-        # A datastore that goes by identities gives addresses that nothing is signed in.
-        scope=None if signed else STORAGE_SCOPE,
-        headers={"Range": f"bytes={start}-", "x-ms-version": "2023-11-03"},
-        passed=lambda status: status < 400 or status in (404, _NOTHING_NEW),
-    )
+    response = _sent(connections, "GET", url, start)
     if response.status_code >= 400:
         return
     content: bytes = response.body()

@@ -404,6 +404,10 @@ class AzureMLService(Service[CloudDocument]):
         """Yield the lines of a job's logs, one file after the other."""
         return logs.lines(self._connections, run, cursor, first_machine=first_machine)
 
+    def log_tail(self, run: NativeRun) -> Iterator[str]:
+        """Yield the last lines of what a job's first process has printed."""
+        return logs.tail(self._connections, run)
+
     def shows(self, line: str) -> bool:
         """Say whether a line is for people: Azure sets MLflow's variables in every job."""
         return not line.startswith(_CLEARED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
@@ -121,6 +122,11 @@ class Layout:
     def parts(self, place: Place) -> Mapping[str, Place]:
         """Return the other tasks of a step that has a job for each item, by what they do."""
         return self._parts.get(_part(place)[0], {})
+
+    def iterations(self, place: Place) -> int | None:
+        """Return how often a task is iterated, where that stands in the pipeline spec itself."""
+        items = (place.task.get("parameterIterator") or {}).get("items") or {}
+        return len(json.loads(items["raw"])) if "raw" in items else None
 
     def gate(self, place: Place) -> tuple[str, str, bool | None] | None:
         """Return the gate that a DAG belongs to: native name, gate, and side; None for no gate."""

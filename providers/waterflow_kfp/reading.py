@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from waterflow.cloud.fingerprint import Fingerprint, NativeExpression
 from waterflow.cloud.service import Origin
 from waterflow.cloud.states import NativeRun, NativeStep, joined
-from waterflow.provider.state import Status
+from waterflow.provider.state import ItemCounts, Status
 from waterflow_kfp import naming
 from waterflow_kfp.layout import Layout, Place
 
@@ -117,12 +117,34 @@ def _whole(native: str, layout: Layout, runs: Mapping[str, NativeRun]) -> Native
         return runs.get(native)
     names = [parts[part].name for part in (naming.COUNT, naming.ITEM) if part in parts]
     begun = [run for name in (*names, native) if (run := runs.get(name)) is not None]
+    known = layout.iterations(parts[naming.ITEMS])
+    items = _items(runs.get(parts[naming.ITEM].name), known)
     if not begun:
         loop = runs.get(parts[naming.ITEMS].name)
         return None if loop is None else replace(loop, native=native, job="", kind="")
     # Between the items' end and what gathers them it is not over.
     over = begun[-1].native == native or begun[-1].status in (Status.FAILED, Status.CANCELLED)
-    return joined(native, begun, over=over)
+    whole = joined(native, begun, over=over)
+    return whole if whole.status is Status.CACHED else replace(whole, items=items)
+
+
+def _items(run: NativeRun | None, known: int | None) -> ItemCounts | None:
+    """Return how far the jobs of a map's items have come; None where nobody can say.
+
+    Args:
+        run: The items' task, made of all that were begun.
+        known: How many items there are, where the pipeline spec says so.
+    """
+    jobs = run.jobs if run is not None else ()
+    if known is None and not jobs:
+        return None
+    states = [job.status for job in jobs]
+    return ItemCounts(
+        total=max(known or 0, len(jobs)),
+        done=sum(one in (Status.SUCCEEDED, Status.CACHED) for one in states),
+        failed=states.count(Status.FAILED),
+        running=states.count(Status.RUNNING),
+    )
 
 
 def _outcome(gate: str, runs: Mapping[str, NativeRun]) -> NativeRun | None:

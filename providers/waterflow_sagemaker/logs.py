@@ -21,6 +21,8 @@ _GROUPS: Final = {
 """Kind of a job -> its log group."""
 _FIRST: Final = "algo-1-"
 """What the log streams of a job's first machine are called, after the job."""
+_TAIL: Final = 1000
+"""How many of a stream's last lines are looked at."""
 _VALUE: Final = "::waterflow-value:: "
 """What a line begins with that tells SageMaker a metric."""
 
@@ -54,6 +56,25 @@ def lines(
     host = _FIRST if first_machine else ""
     for stream in _streams(client, group, f"{run.job}/{host}"):
         yield from _stream(client, group, stream, cursor)
+
+
+def tail(client: CloudWatchLogsClient, run: NativeRun) -> Iterator[str]:
+    """Yield the last lines of a job's first machine, in one answer.
+
+    Args:
+        client: The client of CloudWatch Logs.
+        run: The step, and its job.
+    """
+    group = _GROUPS.get(run.kind)
+    if group is None or not run.job:
+        return
+    for stream in _streams(client, group, f"{run.job}/{_FIRST}"):
+        with translated("GetLogEvents"):
+            page = client.get_log_events(
+                logGroupName=group, logStreamName=stream, startFromHead=False, limit=_TAIL
+            )
+        for event in page["events"]:
+            yield event.get("message", "")
 
 
 def _streams(client: CloudWatchLogsClient, group: str, prefix: str) -> list[str]:

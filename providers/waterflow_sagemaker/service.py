@@ -425,6 +425,10 @@ class SageMakerService(Service[SageMakerDocument]):
         """Yield the lines of a job's log streams, one stream after the other."""
         yield from logs.lines(self._connections.logs, run, cursor, first_machine=first_machine)
 
+    def log_tail(self, run: NativeRun) -> Iterator[str]:
+        """Yield the last lines of a job's first machine."""
+        return logs.tail(self._connections.logs, run)
+
     def shows(self, line: str) -> bool:
         """Say whether a line is for people, and no metric for SageMaker."""
         return logs.shows(line)

@@ -306,6 +306,10 @@ class VertexService(SpecService):
             run = self._origin_of(run)
         yield from self._logs.lines(run, cursor, first_machine=first_machine)
 
+    def log_tail(self, run: NativeRun) -> Iterator[str]:
+        """Yield the last lines of a task's that are for Waterflow, the latest first."""
+        return self._logs.tail(run) if isinstance(run, TaskRun) else iter(())
+
     def _origin_of(self, run: TaskRun) -> TaskRun:
         """Return the task that did the work of one that the cache has answered."""
         if not run.origin:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,9 @@ from waterflow.errors import DefinitionError
 from waterflow.language.mapped import Mapped
 from waterflow.runtime import fan
 from waterflow.runtime.failure import Failure
-from waterflow.runtime.progress import Progress
+from waterflow.runtime.progress import FileTeller, LogTeller, Progress
 from waterflow.spec.job import step_document
+from waterflow.tracking.spool import Spool, parse_frames, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +118,7 @@ def test_the_others_go_on_and_the_file_says_how_far(tmp_path: Path, workers: int
 
     failed = fan.run(
         reciprocal.function, {}, "x", [1, 0, 2, 0, 4], save, workers,
-        skip=True, progress=Progress(tmp_path / "progress.json"),
+        skip=True, progress=Progress(FileTeller(tmp_path / "progress.json")),
     )  # fmt: skip
     assert {at: (one.kind, one.message) for at, one in failed.items()} == {
         1: ("ZeroDivisionError", "item 1: float division by zero"),
@@ -129,8 +132,35 @@ def test_the_others_go_on_and_the_file_says_how_far(tmp_path: Path, workers: int
         fan.run(reciprocal.function, {}, "x", [0, 0], save, workers, skip=True)
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_log_says_how_far(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], workers: int
+) -> None:
+    with Spool(
+        tmp_path / "spool.jsonl", execution="e", step="s", attempt=1, frames=sys.__stdout__
+    ) as spool:
+        teller = LogTeller(spool)
+        teller.pause = 0.1
+        fan.run(
+            slow_last, {}, "x", [0, 0, 1], lambda *_: None, workers, progress=Progress(teller)
+        )  # fmt: skip
+        kept = [event for event, _ in read(spool.path)]
+    told = list(parse_frames(capfd.readouterr().out.splitlines()))
+    counts = [(one["total"], one["done"], one["failed"], one["running"]) for one in told]
+    assert counts[0] == (3, 0, 0, workers)
+    assert counts[-1] == (3, 3, 0, 0)
+    # What the last item leaves unsaid for long is said of the others meanwhile.
+    assert (3, 2, 0, 1) in counts
+    assert len(counts) <= 4
+    assert [(one["kind"], one["done"]) for one in kept] == [("items", 3)]
+
+
+def slow_last(x: int) -> None:
+    time.sleep(x)
+
+
 def test_items_that_never_ran_are_not_counted(tmp_path: Path) -> None:
-    progress = Progress(tmp_path / "p.json")
+    progress = Progress(FileTeller(tmp_path / "p.json"))
     progress.begin(4, 2)
     assert json.loads((tmp_path / "p.json").read_text())["running"] == 2
     cancelled: Future[Any] = Future()

@@ -135,15 +135,7 @@ def show_money(dollars: float | None) -> str:
 
 def show_items(step: StepState) -> str:
     """Return how far a map has come; nothing for other steps."""
-    if step.items is None:
-        return ""
-    items = step.items
-    words = [
-        f"{items.done} of {items.total} items done",
-        *([f"{items.failed} failed"] if items.failed else []),
-        *([f"{items.running} running"] if items.running else []),
-    ]
-    return ", ".join(words)
+    return "" if step.items is None else str(step.items)
 
 
 def step_seconds(step: StepState, now: int | None = None) -> float | None:

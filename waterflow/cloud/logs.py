@@ -72,8 +72,10 @@ class Logs:
                 if job.origin != look.execution.id:
                     continue
                 for moment, text in self._service.log(job, cursor):
-                    if FRAME not in text and self._service.shows(text):
-                        yield LogLine(step=own.name, text=overwritten(text), time=moment)
+                    # A frame may come in the middle of a line that a step is about to write.
+                    shown, frame, _ = text.partition(FRAME)
+                    if (shown or not frame) and self._service.shows(shown):
+                        yield LogLine(step=own.name, text=overwritten(shown), time=moment)
 
     def raw(self, run: NativeRun) -> list[str]:
         """Return all lines of a step's log, those for Waterflow too."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from waterflow import spec
     from waterflow.cloud.events import Events
+    from waterflow.cloud.items import Items
     from waterflow.cloud.logs import Logs
     from waterflow.cloud.objects import Bucket
     from waterflow.cloud.records import Records
@@ -159,6 +160,12 @@ class CloudProvider(Provider, Generic[S]):
         return Results(self.profile_runs, self._state_folder / self.name)
 
     @cached_property
+    def _items(self) -> Items:
+        from waterflow.cloud.items import Items
+
+        return Items(self.service, self.poll)
+
+    @cached_property
     def _events(self) -> Events:
         from waterflow.cloud.events import Events
 
@@ -229,10 +236,12 @@ class CloudProvider(Provider, Generic[S]):
                 state.steps[step.name].origin = self.profile_runs.origin(look.execution, run)
         return state
 
-    def _refined(self, look: Look, *, unsent: bool = True) -> RunState:
+    def _refined(self, look: Look, *, unsent: bool = True, items: bool = True) -> RunState:
         """Return a run's state with what its steps and, where it is asked for, tracking tell."""
         state = copy.deepcopy(look.state)
-        self._results.refine(look, state, self._logs)
+        self._results.refine(look, state, self._logs, items=items)
+        if items and not state.status.final:
+            self._items.add(look, state)
         state.tracking_uri = self._tracking.destination(look.execution)[0]
         if unsent and state.status.final:
             state.unsent = self._tracking.left(look)
@@ -241,7 +250,7 @@ class CloudProvider(Provider, Generic[S]):
 
     def runs(self) -> Iterator[RunState]:
         """Yield the runs of the profile's pipelines, newest first."""
-        return map(self._refined, self.profile_runs.runs())
+        return (self._refined(look, items=False) for look in self.profile_runs.runs())
 
     def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[LogLine]:
         """Yield log lines."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waterflow import artifacts, spec
+from waterflow.cloud.items import latest, within_job
 from waterflow.cloud.records import bundle_name
 from waterflow.cloud.wholeness import is_whole
 from waterflow.errors import ArtifactError, NotFoundError, ProviderError, UnknownNameError
@@ -239,13 +240,14 @@ class Results:
             self._bucket.download(f"{beside}{spool.FILES}/", folder / spool.FILES)
         return events
 
-    def refine(self, look: Look, state: RunState, logs: Logs) -> None:
+    def refine(self, look: Look, state: RunState, logs: Logs, *, items: bool = True) -> None:
         """Add to a state what only the steps themselves tell: attempts, and their own errors.
 
         Args:
             look: The look at the run.
             state: Its state, to be added to.
             logs: The logs.
+            items: Whether what came of the items of maps is asked for, too.
         """
         for name, one in state.steps.items():
             if one.status is Status.SKIPPED:
@@ -255,7 +257,7 @@ class Results:
             if step is None or not run.status.final or run.status is Status.CACHED:
                 continue
             succeeded = run.status is Status.SUCCEEDED
-            if succeeded and not step.retry.retries:
+            if succeeded and not (step.retry.retries or (items and within_job(step))):
                 continue
             key = f"{run.native}/{run.job}/{run.status}"
             if key not in self._events:
@@ -267,6 +269,8 @@ class Results:
                 except ProviderError:
                     continue  # what the cloud itself says of the step stands
             _refine(state.steps[step.name], self._events[key])
+            if within_job(step):
+                state.steps[step.name].items = latest(self._events[key], over=True)
             if run.status is Status.FAILED and (lost := self._lost(look, step, key)):
                 state.steps[step.name].error = lost
 

@@ -370,6 +370,17 @@ class Service(ABC, Generic[D]):
             first_machine: Only what the first of several machines has printed.
         """
 
+    def log_tail(self, run: NativeRun) -> Iterator[str]:
+        """Yield what the first machine of a running step has printed last, in whichever order.
+
+        A cloud that can reads the end of the log alone.
+
+        Args:
+            run: The step.
+        """
+        for _, text in self.log(run, {}, first_machine=True):
+            yield text
+
     def shows(self, line: str) -> bool:
         """Say whether a line of a log is for people, and not for the cloud."""
         del line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from waterflow.provider.state import RunState, Status, StepState
+from waterflow.provider.state import ItemCounts, RunState, Status, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +55,7 @@ class NativeRun:
         ended: Milliseconds since the epoch.
         failure: The cloud's own words.
         parts: The jobs that it is made of, where it has several: one for each item of a map.
+        items: Of a map with a job for each item, how far it has come.
     """
 
     native: str
@@ -67,6 +68,7 @@ class NativeRun:
     ended: int | None = None
     failure: str | None = None
     parts: tuple[NativeRun, ...] = ()
+    items: ItemCounts | None = None
 
     @property
     def jobs(self) -> tuple[NativeRun, ...]:
@@ -178,6 +180,7 @@ def _step_state(name: str, run: NativeRun, link: str | None) -> StepState:
         error=run.failure if run.status is Status.FAILED else None,
         job=run.job or None,
         url=link,
+        items=run.items,
     )
 
 

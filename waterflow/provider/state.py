@@ -47,6 +47,14 @@ class ItemCounts(Struct, kw_only=True, frozen=True):
     failed: int
     running: int
 
+    def __str__(self) -> str:
+        words = [
+            f"{self.done} of {self.total} items done",
+            *([f"{self.failed} failed"] if self.failed else []),
+            *([f"{self.running} running"] if self.running else []),
+        ]
+        return ", ".join(words)
+
 
 class StepState(Struct, kw_only=True, omit_defaults=True):
     """A step run as its provider tells it.

@@ -72,6 +72,7 @@ class Step(Struct, frozen=True, kw_only=True):
         reason: Why it was skipped.
         why: Why it ran, and no earlier result stood for it.
         origin: For a cached one the run that did the work.
+        items: Of a map, how far it has come, in words.
         job: The native job's id.
         url: Its page in the console.
         machine: What it runs on, where that is known.
@@ -97,6 +98,7 @@ class Step(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     why: tuple[str, ...] = ()
     origin: str | None = None
+    items: str = ""
     job: str | None = None
     url: str | None = None
     machine: str = ""

@@ -222,6 +222,7 @@ class Gathering:
             reason=state.reason,
             why=state.why,
             origin=state.origin,
+            items=str(state.items or ""),
             job=state.job,
             url=state.url,
             machine=str(job.get("machine") or (billed.machine if billed is not None else "")),

@@ -179,7 +179,10 @@ class LivePage:
 
     def _look(self) -> None:
         state = self._explained()
-        seen = (state.status, [(s.status, s.attempt, s.started) for s in state.steps.values()])
+        seen = (
+            state.status,
+            [(s.status, s.attempt, s.started, s.items) for s in state.steps.values()],
+        )
         if seen == self._seen:
             return
         html = page(self._gathering.report(state), live=True)

@@ -40,6 +40,7 @@ from waterflow.runtime.failure import (
     unforeseen,
 )
 from waterflow.runtime.mapping import COUNT, GATHER, ITEM, Map, length, refuse_many
+from waterflow.runtime.progress import Progress, teller
 from waterflow.tracking.lean import uncollected
 from waterflow.tracking.spool import Spool, clear_foreign_mlflow, point_mlflow_at
 
@@ -277,7 +278,8 @@ class _Attempt:
         returned: Any = hints.get("return", Any)
         if over is not None:
             if index is None:
-                built = maps.all(function, arguments, over, returned)
+                progress = Progress(teller(self.spool))
+                built = maps.all(function, arguments, over, returned, progress)
             else:
                 built = maps.one(function, arguments, index, returned)
             self.ending.await_threads()

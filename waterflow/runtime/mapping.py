@@ -13,13 +13,13 @@ from waterflow.language.mapped import FAILURES, RESULTS, SKIP
 from waterflow.language.signature import SINGLE
 from waterflow.runtime import contract, fan
 from waterflow.runtime.failure import Failure
-from waterflow.runtime.progress import Progress
 from waterflow.tracking.spool import FILES, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from waterflow.runtime.progress import Progress
     from waterflow.tracking.spool import Spool
 
     Named = Callable[[Any], dict[str, Any]]
@@ -49,7 +49,12 @@ class Map:
         self._named, self._write = named, write
 
     def all(
-        self, function: Callable[..., Any], fixed: dict[str, Any], over: str, returned: Any
+        self,
+        function: Callable[..., Any],
+        fixed: dict[str, Any],
+        over: str,
+        returned: Any,
+        progress: Progress,
     ) -> dict[str, Path]:
         """Call a function for all items, in processes of this job; return the step's outputs.
 
@@ -58,6 +63,7 @@ class Map:
             fixed: Its arguments, the list among them.
             over: The argument that takes an item.
             returned: What the function says that it returns.
+            progress: Is told of each item that ends.
 
         Raises:
             Failure: An item has failed, or its result could not be written.
@@ -83,7 +89,7 @@ class Map:
                 save,
                 self._file.threads,
                 skip=skips,
-                progress=Progress.from_environment(),
+                progress=progress,
             )
             if skips:
                 self._tell_failures(kept.pop(FAILURES), failed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from waterflow.provider.state import Status
+from waterflow.provider.state import ItemCounts, Status
 
 if TYPE_CHECKING:
     from waterflow.runs.run import Run
@@ -43,6 +43,9 @@ class Fanning:
         assert run.artifact("jobs_plain").load() == [1, 2]
         assert run.artifact("jobs_none").load() == []
         assert run.artifact("jobs_files.at").load() == [0, 1]
+        items = {name: step.items for name, step in run.state.steps.items()}
+        assert items["jobs_plain"] == ItemCounts(total=2, done=2, failed=0, running=0)
+        assert items["of_constant"] == ItemCounts(total=1, done=1, failed=0, running=0)
         digests = world.digests(run)
         for step, output in list(digests):
             if step.startswith("jobs_"):
@@ -76,6 +79,7 @@ class Fanning:
         assert state.status is Status.FAILED
         step = state.steps["stumbling"]
         assert (step.status, step.attempt) == (Status.FAILED, 2)
+        assert step.items == ItemCounts(total=2, done=1, failed=1, running=0)
         assert step.error is not None
         assert "item 1: cannot take 1" in step.error
         assert state.steps["total"].status is Status.NOT_RUN

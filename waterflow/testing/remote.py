@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from waterflow.testing.faults import Faults
 from waterflow.testing.foretelling import Foretelling
+from waterflow.testing.items import Items
 from waterflow.testing.libraries import Libraries, Progress
 from waterflow.testing.random_pipelines import RandomPipelines
 from waterflow.testing.scheduling import Scheduling
@@ -33,6 +34,7 @@ class RemoteConformance(
     Scheduling,
     Tracking,
     Watching,
+    Items,
     Starting,
     Faults,
 ):

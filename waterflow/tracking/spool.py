@@ -20,10 +20,13 @@ from urllib.parse import parse_qs, quote, unquote_to_bytes, urlencode, urlsplit
 from waterflow.errors import TrackingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, MutableMapping
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
 FRAME: Final = "::waterflow:: "
 """What a framed event on standard output begins with."""
+
+ITEMS: Final = "items"
+"""The kind of events that tell how far a map has come: `total`, `done`, `failed`, `running`."""
 
 SCHEME: Final = "waterflow-spool"
 """The scheme of the URIs under which MLflow finds a spool."""
@@ -147,22 +150,42 @@ class Spool:
         """
         if "step" in fields:
             fields["at"] = fields.pop("step")
-        event: Event = {
-            "id": f"{self.step}/{self.attempt}/{self._counter.take()}",
-            "kind": kind,
-            "time": time.time_ns() // 1_000_000,
-            "execution": self.execution,
-            "step": self.step,
-            "attempt": self.attempt,
-            **{name: finite(value) for name, value in fields.items()},
-        }
-        text = json.dumps(event, separators=(",", ":"), ensure_ascii=False, default=str)
+        event = self._event(f"{self.step}/{self.attempt}/{self._counter.take()}", kind, fields)
+        text = _text(event)
         # One write on an O_APPEND descriptor: lines of several processes never mix.
         os.write(self._descriptor, text.encode("utf-8", "backslashreplace") + b"\n")
         if self.frames is not None:
             self.frames.write(f"{FRAME}{text}\n")
             self.frames.flush()
         return event
+
+    def frame(self, kind: str, **fields: Any) -> None:
+        """Write one event as a framed line alone: it is of use while the step runs.
+
+        It goes past the stream's buffer, whose lock a process may hold that forks meanwhile.
+
+        Args:
+            kind: The event's kind.
+            fields: What the kind calls for.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self.frames is None:
+            return
+        line = f"{FRAME}{_text(self._event('', kind, fields))}\n"
+        os.write(self.frames.fileno(), line.encode("utf-8", "backslashreplace"))
+
+    def _event(self, name: str, kind: str, fields: Mapping[str, Any]) -> Event:
+        return {
+            "id": name,
+            "kind": kind,
+            "time": time.time_ns() // 1_000_000,
+            "execution": self.execution,
+            "step": self.step,
+            "attempt": self.attempt,
+            **{key: finite(value) for key, value in fields.items()},
+        }
 
     def log_artifact(self, local_path: Path | str, artifact_path: str = "", run: str = "") -> None:
         """Copy a file, or a folder with all in it, beside the spool and write its events.
@@ -214,6 +237,10 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _text(event: Event) -> str:
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def inner(artifact_path: str) -> PurePosixPath:

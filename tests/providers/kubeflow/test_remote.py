@@ -14,6 +14,7 @@ from tests.providers.kubeflow.cloud import CLOUD
 from waterflow.testing import ExamplesConformance, RemoteConformance
 from waterflow.testing.faults import Faults
 from waterflow.testing.foretelling import Foretelling
+from waterflow.testing.items import Items
 from waterflow.testing.libraries import Libraries, Progress
 from waterflow.testing.random_pipelines import RandomPipelines
 from waterflow.testing.remote_base import RemoteBase
@@ -41,7 +42,7 @@ class TestStarting(Kubeflow, Starting):
     """What one run is, whatever happens while it is started."""
 
 
-class TestWatching(Kubeflow, Watching):
+class TestWatching(Kubeflow, Watching, Items):
     """What is seen of a run."""
 
 

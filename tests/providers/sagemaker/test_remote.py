@@ -15,6 +15,7 @@ from tests.providers.sagemaker.cloud import CLOUD, client
 from waterflow.testing import ExamplesConformance, RemoteConformance
 from waterflow.testing.faults import Faults
 from waterflow.testing.foretelling import Foretelling
+from waterflow.testing.items import Items
 from waterflow.testing.libraries import Libraries, Progress
 from waterflow.testing.random_pipelines import RandomPipelines
 from waterflow.testing.remote_base import RemoteBase
@@ -51,7 +52,7 @@ class TestStarting(SageMaker, Starting):
         assert names["PipelineSummaries"] == []
 
 
-class TestWatching(SageMaker, Watching):
+class TestWatching(SageMaker, Watching, Items):
     def test_two_instances_know_each_other_and_the_first_writes(self, project, tmp_path):
         super().test_two_instances_know_each_other_and_the_first_writes(project, tmp_path)
         variables = [(tmp_path / "place" / rank).read_text().split("|") for rank in ("0", "1")]

@@ -14,6 +14,7 @@ from tests.providers.vertex.cloud import CLOUD
 from waterflow.testing import ExamplesConformance, RemoteConformance
 from waterflow.testing.faults import Faults
 from waterflow.testing.foretelling import Foretelling
+from waterflow.testing.items import Items
 from waterflow.testing.libraries import Libraries, Progress
 from waterflow.testing.random_pipelines import RandomPipelines
 from waterflow.testing.remote_base import RemoteBase
@@ -41,7 +42,7 @@ class TestStarting(Vertex, Starting):
     """What one run is, whatever happens while it is started."""
 
 
-class TestWatching(Vertex, Watching):
+class TestWatching(Vertex, Watching, Items):
     """What is seen of a run."""
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import waterflow as wf
 
@@ -314,3 +315,46 @@ def using() -> None:
 def requiring(requirement: wf.Static[str]) -> None:
     """Bring a library that nobody imports."""
     word.options(requirements=[requirement])("none of it")
+
+
+@wf.step
+def listed(numbers: list[int]) -> list[int]:
+    """Make the list at run time."""
+    return numbers
+
+
+@wf.step(cpu=2)
+def halve(number: int, bell: str) -> float:
+    """Fail for 0, and for 9 go on when a file is there."""
+    print(f"taking {number}", flush=True)
+    if number == 0:
+        raise ValueError("nothing to halve")
+    while number == 9 and not Path(bell).exists():
+        time.sleep(0.02)
+    return number / 2
+
+
+@wf.step
+def told(results: list[float], failures: list[dict[str, Any]]) -> int:
+    """Count what has succeeded, beside one that has not."""
+    assert len(failures) == 1
+    return len(results)
+
+
+@wf.step
+def add(number: int) -> int:
+    """Return the next number."""
+    return number + 1
+
+
+@wf.pipeline
+def halved(numbers: list[int], bell: str) -> int:
+    """A map that leaves out what fails, and what reads of it."""
+    halves = wf.map(halve, numbers, on_error="skip", bell=bell)
+    return told(halves.results, halves.failures)
+
+
+@wf.pipeline
+def halves(numbers: list[int], bell: str) -> None:
+    """A pipeline in a pipeline."""
+    add(halved.named("inner")(listed(numbers), bell))
