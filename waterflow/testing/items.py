@@ -32,9 +32,9 @@ class Items(RemoteBase):
 
         def counted() -> bool:
             items = other.fresh(run.id).state.steps[STEP].items
-            return items is not None and items.done == 2
+            return items is not None and (items.done, items.failed) == (2, 1)
 
-        until(counted, "two items that are done")
+        until(counted, "three items that have ended")
         items = ItemCounts(total=4, done=2, failed=1, running=1)
         assert run.state.steps[STEP].items == items
         shown = other.cli("status", run.id)

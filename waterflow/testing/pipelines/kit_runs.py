@@ -326,7 +326,8 @@ def listed(numbers: list[int]) -> list[int]:
 @wf.step(cpu=2)
 def halve(number: int, bell: str) -> float:
     """Fail for 0, and for 9 go on when a file is there."""
-    print(f"taking {number}", flush=True)
+    sys.stdout.write(f"taking {number}\n")  # at once: another item prints, too
+    sys.stdout.flush()
     if number == 0:
         raise ValueError("nothing to halve")
     while number == 9 and not Path(bell).exists():
