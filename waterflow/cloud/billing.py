@@ -29,11 +29,12 @@ def billed(service: Service[Any], look: Look) -> list[Billed]:
     Raises:
         ProviderError: The cloud cannot be asked.
     """
-    jobs = {
-        native.step or native.gate or native.name: [job for job in run.jobs if _has_run(job)]
-        for run in look.steps.values()
-        if (native := look.execution.natives.get(run.native)) is not None
-    }
+    jobs: dict[str, list[NativeRun]] = {}
+    for run in look.steps.values():
+        native = look.execution.natives.get(run.native)
+        if native is not None:  # a step may stand in several branches
+            own = jobs.setdefault(native.step or native.gate or native.name, [])
+            own += [job for job in run.jobs if _has_run(job)]
     service.connect()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         asked = {
