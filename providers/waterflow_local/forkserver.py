@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
     from waterflow.warm.asking import Helper
 
+MODULES: Final = (
+    "waterflow.language.pipeline", "waterflow.artifacts.plain", "waterflow.artifacts.tables",
+    "waterflow.artifacts.models", "waterflow.artifacts.files", "waterflow.artifacts.own",
+    "waterflow.artifacts.registry", "waterflow.artifacts.tensors", "waterflow.runtime.fan",
+)  # fmt: skip
+"""Waterflow's own modules that a step's process needs."""
 LATER: Final = 5
 """How far the registry's server steps back: the user's steps come first."""
 

@@ -13,21 +13,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow_local import paths
+from waterflow_local import forkserver, paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_LAUNCHING: Final = (
-    "waterflow.language.pipeline", "waterflow.artifacts.plain", "waterflow.artifacts.tables",
-    "waterflow.artifacts.models", "waterflow.artifacts.files", "waterflow.runtime.fan",
-)  # fmt: skip
 _COMMANDS: Final = (
     "waterflow.cli.warmed", "waterflow.cli.verbs.run", "waterflow.cli.targets",
     "waterflow.cli.outcome", "waterflow.cli.watch", "waterflow.cli.progress",
     "waterflow.cli.log_view", "waterflow_local.provider", "waterflow_local.__main__",
-    "waterflow.artifacts.advice", "waterflow.artifacts.own", "waterflow.artifacts.registry",
-    "packaging.requirements", "rich.live", "rich.table",
+    "waterflow.artifacts.advice", "packaging.requirements", "rich.live", "rich.table",
 )  # fmt: skip
 """What `waterflow run` needs besides, which is forked from what the steps are."""
 _WHOLE: Final = (
@@ -47,7 +42,7 @@ def steps(modules: Iterable[str], folders: Iterable[str]) -> dict[str, Any]:
         modules: The libraries that the steps import.
         folders: From where nothing may be imported.
     """
-    held = _stock((*_LAUNCHING, *_COMMANDS), modules, folders)
+    held = _stock((*forkserver.MODULES, *_COMMANDS), modules, folders)
     return held | {"whole": list(_WHOLE)}
 
 
@@ -63,7 +58,7 @@ def registry(
         uri: Where MLflow is.
         state: The project's state folder.
     """
-    held = _stock(_LAUNCHING, modules, folders)
+    held = _stock(forkserver.MODULES, modules, folders)
     return held | {"without": sorted(without)} | _store(uri, state)
 
 

@@ -30,16 +30,11 @@ from waterflow.runtime import execute
 from waterflow.runtime.contract import BAD_STORAGE, UNFORESEEN
 from waterflow.tracking import lean
 from waterflow_local import descendants, following, paths, threads
+from waterflow_local.forkserver import MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import FrameType
-
-OWN: Final = (
-    "waterflow.language.pipeline", "waterflow.artifacts.plain", "waterflow.artifacts.tables",
-    "waterflow.artifacts.models", "waterflow.artifacts.files", "waterflow.runtime.fan",
-)  # fmt: skip
-"""Waterflow's own modules that a step's process needs."""
 
 _READING: Final = 10.0
 """Seconds in which what an attempt has printed is to be read once it has ended."""
@@ -326,7 +321,7 @@ def _redirect(log: str) -> None:
 def run(connection: socket.socket) -> None:
     """Serve a runner at the other end of a socket, until it has gone."""
     reaping.adopt()
-    _import(OWN)  # before it is asked to: the runner still imports what it needs itself
+    _import(MODULES)  # before it is asked to: the runner still imports what it needs itself
     _settle()
     Launcher(connection).serve()
 
