@@ -17,6 +17,7 @@
 | `usage` | DescribeTrainingJob, DescribeProcessingJob | what run history has told already | GetCustomJob; nothing |
 | `stop` | StopPipelineExecution | POST cancel | CancelPipelineJob |
 | `log` | CloudWatch Logs, a stream a machine | `logFiles` of a child's details | Cloud Logging, by the job of the task |
+| `log_tail` | GetLogEvents from the stream's end | the last bytes of the log file | Cloud Logging, the latest first; Kubeflow's server has no tail |
 | `identity` | GetCallerIdentity | who the token is of | who the token is of |
 | `examine` | GetRole, DescribeRepositories, DescribeSecret | the workspace, its identity | the service account |
 | `copy` | CopyObject, where the data is in S3 | Copy Blob, where it is in Blob or ADLS | a rewrite, where it is in Cloud Storage |
