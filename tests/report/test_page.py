@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.report.conftest import picture, pipeline_of, sample
-from waterflow.provider.state import Status
+from waterflow.provider.state import ItemCounts, Status
 from waterflow.report import data, hiding, page
 from waterflow.report.timeline import rows
 
@@ -206,6 +206,15 @@ def test_images_are_told_of_steps_where_they_differ() -> None:
     assert "<dt>image</dt><dd><code>plain:1</code></dd>" in page(one)
     steps = tuple(msgspec.structs.replace(step, image="the same") for step in one.steps)
     assert "<dt>image</dt>" not in page(msgspec.structs.replace(one, steps=steps))
+
+
+def test_a_map_says_how_far_it_is() -> None:
+    one = sample(["a", "b"])
+    assert "items done" not in page(one)
+    items = str(ItemCounts(total=40, done=12, failed=1, running=4))
+    steps = (msgspec.structs.replace(one.steps[0], items=items), *one.steps[1:])
+    text = Reader(page(msgspec.structs.replace(one, steps=steps), live=True)).text
+    assert "12 of 40 items done, 1 failed, 4 running" in text
 
 
 SECRETS = [
