@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import threading
@@ -93,9 +94,12 @@ class Reader:
     def refresh(self) -> RunState:
         """Read what has come since, see whether the runner still lives, and return the state."""
         with self._reading:
-            return self._refreshed()
+            self._read_on()
+            state = copy.copy(self.state)  # who has it is to see it as it is now
+            state.steps = {name: copy.copy(step) for name, step in self.state.steps.items()}
+            return state
 
-    def _refreshed(self) -> RunState:
+    def _read_on(self) -> None:
         self._read()
         if not self.state.status.final:
             lock = Lock(self._folder.lock)
@@ -109,7 +113,6 @@ class Reader:
                     lock.release()
         for name in self._maps:
             self._read_progress(self.state.steps[name])
-        return self.state
 
     def _read_progress(self, step: StepState) -> None:
         """Note how far a map has come; that of one that is over stays as it was at its end."""

@@ -15,7 +15,7 @@ from waterflow.provider.state import ItemCounts, Status
 from waterflow.tracking.spool import ITEMS, parse_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from waterflow.cloud.runs import Look
     from waterflow.cloud.service import Service
@@ -45,10 +45,13 @@ class Items:
     Args:
         service: The cloud.
         poll: Seconds between two looks at a run, at first.
+        clock: The clock that time is measured by, in seconds.
     """
 
-    def __init__(self, service: Service[Any], poll: float) -> None:
-        self._service, self._pause = service, min(_PAUSE, 2 * poll)
+    def __init__(
+        self, service: Service[Any], poll: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._service, self._pause, self._clock = service, min(_PAUSE, 2 * poll), clock
         self._known: dict[str, _Known] = {}
 
     def add(self, look: Look, state: RunState) -> None:
@@ -64,10 +67,10 @@ class Items:
             for run in running
             if (step := look.execution.step_of(run)) is not None and within_job(step)
         ]
-        began = time.monotonic()
+        began = self._clock()
         mapped.sort(key=lambda pair: self._due(pair[1]))
         for step, run in mapped:
-            if self._due(run) <= time.monotonic() < began + _PATIENCE:
+            if self._due(run) <= self._clock() < began + _PATIENCE:
                 self._ask(run)
             known = self._known.get(run.job)
             if known is not None and known.counts is not None:
@@ -78,13 +81,13 @@ class Items:
         return 0.0 if known is None else known.due
 
     def _ask(self, run: NativeRun) -> None:
-        began = time.monotonic()
+        began = self._clock()
         counts = None
         with contextlib.suppress(ProviderError):  # the state is worth more than this
             counts = latest(parse_frames(self._service.log_tail(run)))
         if counts is None and run.job in self._known:
             counts = self._known[run.job].counts  # it has printed much since
-        now = time.monotonic()
+        now = self._clock()
         self._known[run.job] = _Known(counts, now + max(self._pause, _SHARE * (now - began)))
 
 

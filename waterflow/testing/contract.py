@@ -127,9 +127,11 @@ class Contract(Language):
                 world.path("early").touch()
                 world.start("tracked early", "tracked", hold=early, slope=3.0, **switches)
                 world.finish(world.started["tracked early"])
-                assert not world.state(world.started["tracked late"]).status.final
+                running = world.state(world.started["tracked late"])
+                assert not running.status.final
             world.path("late").touch()
             world.finish(world.started["tracked late"])
+            assert not running.status.final, "a state is of its own moment"
             again = world.start("tracked again", "tracked", hold=late, slope=2.0, **switches)
             world.finish(again)
         return tuple(world.started[f"tracked {which}"] for which in ("late", "early", "again"))  # type: ignore[return-value]
