@@ -110,8 +110,8 @@ def chain(folder: Path) -> list[Row]:
     }
     seconds = dict(zip(actions, in_turn(_ROUNDS, *actions.values(), of=min), strict=True))
     rows: list[Row] = []
-    for what, until, limit in (("ended", "it has ended", 0.6), ("tracked", "MLflow has it", 1.0)):
-        for low, high in ((10, 50), (50, 100), (10, 100)):
+    for what, until, whole in (("ended", "it has ended", 0.6), ("tracked", "MLflow has it", 1.0)):
+        for low, high, limit in ((10, 50, 1.0), (50, 100, 1.0), (10, 100, whole)):
             step, step_base = (
                 (seconds[one, high] - seconds[one, low]) / (high - low) for one in (what, "plain")
             )

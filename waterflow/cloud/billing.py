@@ -40,11 +40,11 @@ def billed(service: Service[Any], look: Look) -> list[Billed]:
         asked = {
             name: [pool.submit(service.usage, job) for job in parts] for name, parts in jobs.items()
         }
-        told = {
+        by_name = {
             name: [usage for one in answers for usage in one.result()]
             for name, answers in asked.items()
         }
-    return [_billed(name, usages) for name, usages in told.items() if usages]
+    return [_billed(name, usages) for name, usages in by_name.items() if usages]
 
 
 def _has_run(job: NativeRun) -> bool:

@@ -104,9 +104,9 @@ def latest(events: Iterable[Event], *, over: bool = False) -> ItemCounts | None:
         events: The events, in any order.
         over: Whether the map is over, be it that its job was ended.
     """
-    told = [event for event in events if event["kind"] == ITEMS]
-    told.sort(key=lambda event: event.get("time") or 0)
-    for event in reversed(told):
+    counted = [event for event in events if event["kind"] == ITEMS]
+    counted.sort(key=lambda event: event.get("time") or 0)
+    for event in reversed(counted):
         with contextlib.suppress(msgspec.ValidationError):
             counts = msgspec.convert(
                 {name: event.get(name) for name in ItemCounts.__struct_fields__}, ItemCounts
