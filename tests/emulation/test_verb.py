@@ -10,6 +10,7 @@ import pytest
 
 from tests.emulate_verb import answers, emulate, entry, exported, started
 from tests.servers import wait_for
+from waterflow.provider.emulators import PASSING
 
 __all__ = ["started"]
 
@@ -23,7 +24,7 @@ def test_a_signal_and_a_missing_program_have_the_shell_s_codes(tmp_path):
 
 
 def test_it_leaves_nothing_in_the_folder_and_says_how_jobs_are_walled_in(tmp_path):
-    done = emulate("toy", "--", "true", cwd=tmp_path)
+    done = emulate("toy", "--", "sh", "-c", f'test -n "${PASSING}"', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Jobs: " in done.stderr
     assert "Made for the toy: {}" in done.stderr

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from waterflow.errors import WaterflowError
+from waterflow.provider.emulators import PASSING
 from waterflow.warm.asking import in_ci
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Sending:
         self._folder = folder
 
     def begin(self, root: Path, profile: str, run_id: str, pause: float) -> bool:
-        """Start one for a run, if none is at it; False where it would not outlive the command.
+        """Start one for a run, if none is at it; False where nothing outlives the command.
 
         Args:
             root: The project's folder.
@@ -47,7 +48,7 @@ class Sending:
             run_id: The run.
             pause: Seconds between two looks at the run.
         """
-        if in_ci(os.environ):
+        if in_ci(os.environ) or PASSING in os.environ:
             return False
         self._folder.mkdir(parents=True, exist_ok=True)
         with (

@@ -41,6 +41,8 @@ FAULTS: Final = {
 """The faults that emulators can inject, with their meaning; each emulator names those it has."""
 
 
+PASSING: Final = "WATERFLOW_EMULATOR_PASSING"
+"""The variable that tells a command that its cloud ends with it: nothing can be done later."""
 SHARED: Final = "WATERFLOW_EMULATOR_SHARED"
 """The variable that names folders which emulated jobs may change, as PATH names folders."""
 

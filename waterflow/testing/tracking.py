@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from waterflow.cloud import lease
+from waterflow.provider.emulators import PASSING
 from waterflow.provider.state import Status
 from waterflow.testing.passage import passage
 from waterflow.testing.remote_base import RemoteBase
@@ -162,6 +163,11 @@ class Tracking(RemoteBase):
             assert project.cli("sync").stdout == "Being sent already: one\n"
             opened.opened.set()
             until(lambda: not project.fresh("one").state.unsent, "the tracking")
+            # A cloud that is emulated for one command ends with it: that one waits.
+            passing = {"CI": "", PASSING: "1"}
+            run = project.start_cli("run", "kit_runs.py:chain", "--json", through=passing)
+            state = json.loads(run.communicate(timeout=300)[0])
+            assert (state["status"], state["sending"], state["unsent"]) == ("succeeded", False, 0)
         parent, children = tracked(server, project.fresh("one").state.execution)
         assert set(children) == {("first", 1), ("second", 1)}
         assert parent.info.status == "FINISHED"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from waterflow.cli import options
-from waterflow.provider.emulators import FAULTS
+from waterflow.provider.emulators import FAULTS, PASSING
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -273,7 +273,8 @@ def _run(command_line: tuple[str, ...], running: Emulator, terminated: threading
     kept = {key: value for key, value in os.environ.items() if key not in running.unset}
     click.echo(f"Jobs: {running.isolation}", err=True)
     try:
-        process = subprocess.Popen(command_line, env=kept | running.environment)
+        own = {PASSING: "1"}
+        process = subprocess.Popen(command_line, env=kept | running.environment | own)
     except OSError as error:
         raise ConfigurationError(
             f"{command_line[0]} cannot be run: {error.strerror}. Check what follows --"
