@@ -16,6 +16,8 @@ __all__ = ["blank_store", "server"]
 # The libraries of all clouds lie in one process: to look through them for garbage takes its time.
 gc.set_threshold(20_000, 20, 20)
 
+_WAYS = [name for one in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY") for name in (one, one.lower())]
+
 # Each test has a project of its own: a helper for each would stay for ten minutes.
 os.environ.setdefault("CI", "true")
 
@@ -59,6 +61,15 @@ def _nothing_leaves_this_machine(_refused_hosts):
     yield
     hosts = _refused_hosts.read_bytes()[before:].decode().split()
     assert not hosts, f"{len(hosts)} connections would have left this machine: {sorted(set(hosts))}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_surroundings():
+    """A module leaves no way to its emulators in the environment of those after it."""
+    before = {name: os.environ.get(name) for name in _WAYS}
+    yield
+    left = {name: value for name in _WAYS if (value := os.environ.get(name)) != before[name]}
+    assert not left, f"the environment was changed: {left}"
 
 
 @pytest.fixture(autouse=True, scope="session")

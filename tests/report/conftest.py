@@ -172,7 +172,8 @@ def browser() -> Iterator[Any]:
     if path is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on PATH. Bring it: make browser")
     with sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        # Without it Debian's asks its makers for news, by whatever way there is.
+        arguments = ["--no-proxy-server", *["--no-sandbox"] * (os.geteuid() == 0)]
         chromium = playwright.chromium.launch(executable_path=path, args=arguments)
         yield chromium
         with contextlib.suppress(Exception):

@@ -16,7 +16,7 @@ import types
 import typing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
 from waterflow.errors import (
@@ -141,15 +141,31 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
+_forking: Final = threading.local()
+"""The signals that the thread which forks had blocked before."""
+
+
+def _before_fork() -> None:
+    """Let a SIGTERM for the process that is forked wait until it ends by it: none is lost."""
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+
+def _after_fork() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
 def _end_as_others_do() -> None:
     """Let SIGTERM end a process that a step has forked, and let it be that process's own affair."""
     with contextlib.suppress(ValueError):
         if signal.getsignal(signal.SIGTERM) is _terminate:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)  # inline it is the runner's, which would take it for its own
+    _after_fork()
 
 
-os.register_at_fork(after_in_child=_end_as_others_do)
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_end_as_others_do
+)
 
 
 def _check_terminated() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +37,11 @@ class Processes:
         state = world.finish(run)
         assert state.steps[step].status is Status.SUCCEEDED, state
         assert run.artifact(step).load() == [1, 4, 9]
+
+    def test_a_worker_that_is_ended_at_once_ends(self, world: World) -> None:
+        run = self._started(world)
+        world.finish(run)
+        assert run.artifact("ended_at_once").load() == [-signal.SIGTERM] * 30
 
     def test_workers_print_to_the_steps_log_and_log_to_its_run(self, world: World) -> None:
         run = self._started(world)

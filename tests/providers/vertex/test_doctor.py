@@ -85,12 +85,16 @@ def tracking(tmp_path_factory):
 
 
 @pytest.fixture
-def project(service, tracking, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def project(service, tracking, tmp_path):
     path, modules = list(sys.path), set(sys.modules)
-    with CLOUD.pointing(service), passage(service.endpoint, CLOUD.request_name) as opened:
+    with (
+        CLOUD.pointing(service),
+        passage(service.endpoint, CLOUD.request_name) as opened,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.chdir(tmp_path)
         for name, value in CLOUD.through(opened.url).items():
-            monkeypatch.setenv(name, value)
+            patch.setenv(name, value)
         yield Project(tmp_path, tracking, opened)
     sys.path[:] = path
     for name in set(sys.modules) - modules:

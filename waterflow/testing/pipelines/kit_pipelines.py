@@ -316,6 +316,7 @@ def processes() -> None:
             kit_processes.by_method.options(name=f"{way}_{method}")(way, method)
     kit_processes.by_joblib()
     kit_processes.by_command()
+    kit_processes.ended_at_once()
     kit_processes.reporting()
     kit_processes.names.options(name="of_thread")(kit_processes.leaves_a_thread())
     kit_processes.names.options(name="of_pools")(kit_processes.leaves_work_in_pools())

@@ -164,6 +164,20 @@ def by_command() -> list[int]:
     return [int(number) for number in done.stdout.strip()[1:-1].split(",")]
 
 
+@wf.step(cpu=0.2)
+def ended_at_once(times: int = 30) -> list[int]:
+    """Return the exit codes of workers that are ended when they have only just been forked."""
+    codes: list[int] = []
+    for _ in range(times):
+        worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+        worker.start()
+        worker.terminate()
+        worker.join(20)
+        codes.append(worker.exitcode or 0)
+        worker.kill()
+    return codes
+
+
 def _report(number: int) -> None:
     print(f"worker {number} speaks")
     wf.log_metrics({"reported": float(number)}, step=number)
