@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import sys
 import threading
 import time
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from waterflow.errors import WaterflowError
+from waterflow.runs.origin import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,7 +117,7 @@ def display(run: ShownRun) -> Follower | None:
     Returns:
         What follows a run that goes on.
     """
-    if "ipykernel" not in sys.modules:
+    if not in_notebook():
         print(repr(run))
         return None
     from IPython.display import display as show

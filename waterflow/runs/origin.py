@@ -8,7 +8,7 @@ import shlex
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.packing import jobparts
 from waterflow.packing.imports import search_path
@@ -35,7 +35,7 @@ def origin(build: Build, source: Path, words: Sequence[str]) -> dict[str, str]:
         source: The file in which the pipeline is defined.
         words: The command line of this process.
     """
-    notebook = "ipykernel" in sys.modules
+    notebook = in_notebook()
     tags = {
         "mlflow.user": _user(),
         "mlflow.source.name": _shown(build.root, source if source.is_file() else _notebook()),
@@ -70,6 +70,12 @@ def changes(build: Build) -> tuple[dict[str, str], dict[str, str]]:
         remark = f"left out: {show_size(size)}, more than {show_size(LARGEST)}"
         return {"waterflow.patch": f"{remark}. For the files: waterflow code RUN"}, {}
     return {"waterflow.patch": PATCH}, {PATCH: text}
+
+
+def in_notebook() -> bool:
+    """Say whether this process is a notebook's kernel: who only speaks to one imports it, too."""
+    kernels: Any = sys.modules.get("ipykernel.kernelapp")
+    return kernels is not None and kernels.IPKernelApp.initialized()
 
 
 def command_line(words: Sequence[str]) -> str:

@@ -70,7 +70,7 @@ class CloudProviderConformance(CloudSuite, ProviderConformance):
         else:
             assert report.bill is not None
             # Gates may be jobs too.
-            assert report.bill.seconds >= sum(bill.seconds for bill in bills.values())
+            assert report.bill.seconds > sum(bill.seconds for bill in bills.values()) - 0.01
         cached = [step for step in _report(world, again).steps if step.status is Status.CACHED]
         assert cached
         assert [step.bill for step in cached] == [None] * len(cached)
