@@ -107,7 +107,7 @@ def prepare(stock: dict[str, Any]) -> None:
     Args:
         stock: What one of the functions above has returned.
     """
-    from waterflow.tracking import distributions, lean
+    from waterflow.tracking import distributions, lean, managed
 
     for name in (*stock["own"], *_in(stock["whole"])):
         # Before the folders go: Waterflow may lie in one.
@@ -117,7 +117,8 @@ def prepare(stock: dict[str, Any]) -> None:
     if stock["lean"]:
         lean.import_mlflow()
     else:
-        distributions.owners()  # what is installed is read once
+        distributions.owners()  # what is installed is read once, and what it names for MLflow
+        managed.managed("sqlite:///")
     with lean.hidden(stock["without"]):
         for name in stock["modules"]:
             with contextlib.suppress(Exception):  # the step itself will tell, in its own log

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from waterflow.provider.state import RunState, Status, StepState
     from waterflow.runs.run import Run
 
+_NEAR: Final = 0.01
 _FIRST: Final = 0.1
 _LONGEST: Final = 2.0
-"""Seconds between two looks: short at first, then a hundredth of the time that has passed."""
+"""Seconds between two looks: short at first, shorter where nobody far is asked, then a hundredth of
+the time that has passed."""
 _PATIENCE: Final = 1.0
 """Seconds after which a wait is explained."""
 
@@ -47,6 +49,7 @@ def watch(run: Run, view: View) -> RunState:
         The final state.
     """
     began = time.monotonic()
+    first = _FIRST if run.provider.capabilities.tracks_later else _NEAR
     try:
         with run.tracked(beside=True):
             while True:
@@ -55,7 +58,7 @@ def watch(run: Run, view: View) -> RunState:
                 view.show(state)
                 if state.status.final:
                     return state
-                time.sleep(min(_LONGEST, max(_FIRST, (time.monotonic() - began) / 100)))
+                time.sleep(min(_LONGEST, max(first, (time.monotonic() - began) / 100)))
     finally:
         view.close()
 
