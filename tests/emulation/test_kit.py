@@ -2,9 +2,12 @@
 
 import http.client
 import json
+import os
+import signal
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -146,6 +149,19 @@ def test_the_clock_is_advanced_and_a_schedule_fires(toy, client):
         assert cloud.wait(names[0])["log"] == ["by the schedule"]
         with pytest.raises(urllib.error.HTTPError, match="400"):
             emulator.advance(-1)
+
+
+def test_the_state_is_saved_however_often_it_is_told_to_end(toy, client, tmp_path):
+    with toy(state=tmp_path / "state") as emulator:
+        cloud = client(emulator)
+        cloud.start("one", "true")
+        cloud.wait("one")
+        deadline = time.monotonic() + 300
+        while emulator.ended() is None:
+            os.kill(emulator.ready["pid"], signal.SIGTERM)
+            assert time.monotonic() < deadline, "it waits for itself"
+    with toy(state=tmp_path / "state") as emulator:
+        assert client(emulator)("GET", "jobs/one")[0] == 200
 
 
 def test_the_state_is_saved_and_loaded(toy, client, tmp_path):

@@ -308,7 +308,10 @@ class EmulatorProcess(ABC):
     def _complaint(self) -> str:
         if self._folder is None or self._errors is None:
             return "it was stopped"
-        text = (self._folder / "errors.log").read_text("utf-8", "replace").strip()
+        try:
+            text = (self._folder / "errors.log").read_text("utf-8", "replace").strip()
+        except FileNotFoundError:  # it has ended as it was told to, and taken its folder along
+            return "it was stopped"
         return text[-_TAIL:] or "it said nothing"
 
 

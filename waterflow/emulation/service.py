@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import queue
 import shutil
 import signal
 import sys
@@ -139,10 +140,12 @@ def main(cloud: type[Cloud], arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
     warnings.simplefilter("ignore")  # they are libraries' own about their libraries
-    over = threading.Event()
+    # Not an Event: its lock may be held by what the signal's handler interrupts, which then waits
+    # for itself.
+    over: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        over.set()
+        over.put(None)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
@@ -154,7 +157,7 @@ def main(cloud: type[Cloud], arguments: list[str] | None = None) -> int:
         print(json.dumps({"error": str(error)}), flush=True)
         return error.exit_code
     print(json.dumps(service.ready), flush=True)
-    over.wait()
+    over.get()
     service.close()
     if options.attached:  # the one who made it may be gone
         shutil.rmtree(options.work, ignore_errors=True)
@@ -280,11 +283,11 @@ def _reach(cloud: Cloud, options: argparse.Namespace, server: Server, door: Door
     return Reach(own, allowed if grpc is None else [*allowed, grpc])
 
 
-def _await_parent(over: threading.Event) -> None:
+def _await_parent(over: queue.SimpleQueue[None]) -> None:
     with contextlib.suppress(OSError):
         while os.read(0, 1024):
             pass
-    over.set()
+    over.put(None)
 
 
 def _image(text: str) -> tuple[str, Image]:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -148,11 +147,11 @@ def command(
         shared=shared,
         allowed=allowed,
     )
-    with _interrupted_by_sigterm() as terminated, instance as running:
+    with _interrupted_by_sigterm() as signals, instance as running:
         for line in running.prepared:
             click.echo(line, err=True)
         if command_line:
-            code = _run(command_line, running, terminated)
+            code = _run(command_line, running, signals)
         else:
             with contextlib.suppress(KeyboardInterrupt):  # whoever has read the end may send it
                 _show(name, running, as_json)
@@ -264,7 +263,7 @@ def _stay(name: str, running: Emulator) -> None:
     )
 
 
-def _run(command_line: tuple[str, ...], running: Emulator, terminated: threading.Event) -> int:
+def _run(command_line: tuple[str, ...], running: Emulator, signals: list[int]) -> int:
     """Run a command in the emulator's environment, and return its exit code."""
     import sys
 
@@ -284,7 +283,7 @@ def _run(command_line: tuple[str, ...], running: Emulator, terminated: threading
             code = process.wait()
             return 128 - code if code < 0 else code
         except KeyboardInterrupt:
-            if terminated.is_set():
+            if signals:
                 _end(process)
             elif not sys.stdin.isatty():
                 process.send_signal(signal.SIGINT)
@@ -301,16 +300,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _interrupted_by_sigterm() -> Generator[threading.Event]:
-    """Let SIGTERM end everything as Ctrl-C does; the event tells one from the other."""
-    terminated = threading.Event()
+def _interrupted_by_sigterm() -> Generator[list[int]]:
+    """Let SIGTERM end everything as Ctrl-C does; the signals that came tell one from the other."""
+    signals: list[int] = []
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        terminated.set()
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        signals.append(number)
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield terminated
+        yield signals
     finally:
         signal.signal(signal.SIGTERM, before)
