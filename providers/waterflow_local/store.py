@@ -56,6 +56,15 @@ class Result:
     metrics: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     seconds: float = 0.0
 
+    def record(self) -> dict[str, Any]:
+        """Return what is written down of it, but for who did the work."""
+        return {
+            "values": self.values,
+            "outputs": {name: dict(vars(stored)) for name, stored in self.outputs.items()},
+            "metrics": self.metrics,
+            "seconds": self.seconds,
+        }
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -166,7 +175,8 @@ class Store:
         kept: dict[str, Any] = {"pipeline": pipeline}
         kept |= {} if basis is None else {"basis": basis.to_json()}
         created = int(time.time() * 1000)
-        write_json(self._entry(key), {**asdict(result), "created": created, **kept})
+        made = {**result.record(), "origin": result.origin, "created": created}
+        write_json(self._entry(key), made | kept)
 
     def note_latest(self, pipeline: str, step: str, key: str) -> None:
         """Note which result a step had last: what the next is compared with."""

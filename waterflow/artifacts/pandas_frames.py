@@ -59,9 +59,9 @@ def encode(frame: Any, kind: str, besides: dict[str, Any] | None = None) -> Any:
     arrow = library("pyarrow", NEEDS)
     arrays: list[Any] = []
     forms: dict[str, Form] = {}
-    for position in range(frame.shape[1]):
-        shown = f"The column {frame.columns[position]!r}" if kind == "dataframe" else f"The {kind}"
-        array, form = pandas_columns.encode(frame.iloc[:, position], shown)
+    for position, (name, column) in enumerate(frame.items()):
+        shown = f"The column {name!r}" if kind == "dataframe" else f"The {kind}"
+        array, form = pandas_columns.encode(column, shown)
         arrays.append(array)
         if form is not None:
             forms[str(position)] = form

@@ -111,7 +111,7 @@ class State:
         parts = {name: one.snapshot() for name, one in components.items()}
         draft = self.folder / f"{_FILE}.new"
         with draft.open("w", encoding="utf-8") as file:
-            json.dump({"version": self._version, "parts": parts}, file, default=_plain)
+            file.write(json.dumps({"version": self._version, "parts": parts}, default=_plain))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self.folder / _FILE)

@@ -14,6 +14,7 @@ import threading
 import types
 import weakref
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ from waterflow.runtime.contract import BAD_CODE, FAILED, OK
 from waterflow.tracking.spool import failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
 RETURNED: Final = "WATERFLOW_RETURNED"
 """Environment variable: the file that an attempt makes when it has ended well."""
@@ -67,6 +68,7 @@ class Ending:
     def __init__(self, *, alone: bool) -> None:
         self._alone = alone
         self._before = set(threading.enumerate())
+        self._handlers = atexit._ncallbacks()  # noqa: SLF001 - nothing else tells  # pyright: ignore[reportPrivateUsage]
         # No child of the step's is to leave the mark.
         self._mark = os.environ.pop(RETURNED, None)
 
@@ -107,8 +109,13 @@ class Ending:
         """
         if self._alone:
             run: Callable[[], None] = atexit._run_exitfuncs  # noqa: SLF001 - as the interpreter does  # pyright: ignore[reportPrivateUsage]
-            with _told():
+            with _told() if self._may_last() else nullcontext():
                 run()
+
+    def _may_last(self) -> bool:
+        """Return whether the step's code has left anything that exit handlers may wait for."""
+        added = atexit._ncallbacks() != self._handlers  # noqa: SLF001 - as above  # pyright: ignore[reportPrivateUsage]
+        return added or bool(_processes())
 
     def mark(self) -> None:
         """Leave the mark that the attempt has ended well."""
@@ -135,9 +142,7 @@ def _told() -> Generator[None]:
     def tell() -> None:
         if not over.wait(_PATIENCE):
             names = [one.name for one in threading.enumerate() if _holds(one)]
-            processes: Any = sys.modules.get("multiprocessing.process")
-            if processes is not None:
-                names += [one.name for one in processes._children if one.is_alive()]  # noqa: SLF001 - active_children() would wait for them here
+            names += [one.name for one in _processes() if one.is_alive()]
             print(
                 "waterflow: the function has returned; waiting for what it has started: "
                 f"{', '.join(sorted(names)) or 'exit handlers'}. Threads and processes that need "
@@ -153,6 +158,12 @@ def _told() -> Generator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def _processes() -> Iterable[Any]:
+    """Return the processes that multiprocessing has started here."""
+    # active_children() would wait for those that have ended.
+    return getattr(sys.modules.get("multiprocessing.process"), "_children", ())
 
 
 def _holds(thread: threading.Thread) -> bool:
