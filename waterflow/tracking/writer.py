@@ -24,6 +24,7 @@ from waterflow.errors import TrackingError
 from waterflow.tracking import lean, store
 from waterflow.tracking.pages import TrackedRun
 from waterflow.tracking.spool import read
+from waterflow.warm.priority import step_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -355,7 +356,7 @@ def main(arguments: list[str]) -> int:
     """Be the background writer of the run folder named in the arguments."""
     # The terminal sends Ctrl-C to all its processes; the run's end is still to be sent then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICE)
+    step_back(NICE)
     lock = int(arguments[1]) if len(arguments) > 1 else None
     with lean.sparing():
         write(Path(arguments[0]), lock)

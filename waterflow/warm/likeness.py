@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from waterflow.warm.priority import step_back
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -61,8 +63,7 @@ def assume(description: Mapping[str, Any], log: int, nice: int) -> None:
     for name in os.environ.keys() - variables.keys():
         del os.environ[name]
     os.environ.update(variables)
-    if nice:
-        os.nice(nice)
+    step_back(nice)
     signal.pthread_sigmask(signal.SIG_SETMASK, description["blocked"])
 
 
