@@ -200,7 +200,7 @@ def write_json(path: Path, value: Any) -> None:
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(fd, "w") as file:
-            json.dump(value, file, separators=(",", ":"))
+            file.write(json.dumps(value, separators=(",", ":")))  # in C, as json.dump is not
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

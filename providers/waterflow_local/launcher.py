@@ -29,6 +29,7 @@ from waterflow.runtime import descendants as reaping
 from waterflow.runtime import execute
 from waterflow.runtime.contract import BAD_STORAGE, UNFORESEEN
 from waterflow.tracking import lean
+from waterflow.warm.priority import step_back
 from waterflow_local import descendants, following, paths, threads
 from waterflow_local.forkserver import MODULES
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _READING: Final = 10.0
 """Seconds in which what an attempt has printed is to be read once it has ended."""
+_ENDED: Final = "ended"
+"""The file in which an attempt tells its exit code: to take its process down takes a while more."""
 
 
 @dataclass
@@ -73,6 +76,8 @@ class Launcher:
         self.places: dict[int, str] = {}
         self.buffer = b""
         self.may_fork = False
+        self.ending: set[int] = set()
+        """Attempts that have told their exit code, and whose processes are still there."""
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
         os.set_blocking(self.wake_read, False)
@@ -89,6 +94,7 @@ class Launcher:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.wake_read, 4096)
                 self._reap()
+                self._look()
             if self.connection in ready:
                 received = self.connection.recv(1 << 20)
                 if not received:
@@ -133,7 +139,7 @@ class Launcher:
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         self.children[pid] = request["job"]
-        self.places[pid] = str(Path(request["spool"]).parent)
+        self.places[pid] = str(_place(request))
         if request["metrics"]:
             self._follow(request, pid)
         self._answer({"job": request["job"], "pid": pid})
@@ -170,7 +176,7 @@ class Launcher:
         _redirect(request["log"])
 
     def _child(self, request: dict[str, Any]) -> NoReturn:
-        code = UNFORESEEN
+        code, pid = UNFORESEEN, os.getpid()
         try:
             self._become(request)
             _set_environment(request["environment"])
@@ -201,6 +207,9 @@ class Launcher:
             with contextlib.suppress(Exception):
                 sys.stdout.flush()
                 sys.stderr.flush()
+                if os.getpid() == pid:  # and no fork of the step's that has come to this
+                    (_place(request) / _ENDED).write_text(str(code))
+                    os.kill(os.getppid(), signal.SIGCHLD)
             os._exit(code)
 
     def _reap(self) -> None:
@@ -214,24 +223,39 @@ class Launcher:
             if pid in self.followers:
                 self._followed(self.followers.pop(pid))
                 continue
-            if pid not in self.children:
-                self._end_adopted()  # its own children are adopted in turn
+            if pid in self.children:
+                code = os.waitstatus_to_exitcode(status)
+                self._ended(pid, code if code >= 0 else 128 - code)
+            else:  # one that has told so itself, or an adopted one, whose own children are adopted
+                self.ending.discard(pid)
+                self._end_adopted()
+
+    def _look(self) -> None:
+        """Take the word of attempts that have told that they end, and end what they have left."""
+        for pid, place in list(self.places.items()):
+            try:
+                code = int((Path(place) / _ENDED).read_text())
+            except (OSError, ValueError):
                 continue
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # whatever the step has left behind
-            job = self.children.pop(pid)
-            del self.places[pid]
-            self._end_adopted()
-            code = os.waitstatus_to_exitcode(status)
-            answer = {"job": job, "code": code if code >= 0 else 128 - code}
-            follower = next((one for one in self.followers.values() if one.attempt == pid), None)
-            if follower is None:
-                self._answer(answer)
-            else:  # the attempt has ended when all that it printed was read
-                follower.answer, follower.until = answer, time.monotonic() + _READING
-                self._answer({"job": job, "ended": True})
-                with contextlib.suppress(BrokenPipeError):
-                    os.write(follower.tell, b".")
+            self.ending.add(pid)
+            reaping.kill(reaping.below(pid))
+            self._ended(pid, code)
+
+    def _ended(self, pid: int, code: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)  # whatever the step has left behind
+        job = self.children.pop(pid)
+        del self.places[pid]
+        self._end_adopted()
+        answer = {"job": job, "code": code}
+        follower = next((one for one in self.followers.values() if one.attempt == pid), None)
+        if follower is None:
+            self._answer(answer)
+        else:  # the attempt has ended when all that it printed was read
+            follower.answer, follower.until = answer, time.monotonic() + _READING
+            self._answer({"job": job, "ended": True})
+            with contextlib.suppress(BrokenPipeError):
+                os.write(follower.tell, b".")
 
     def _hurry(self) -> float | None:
         """Kill followers that are late, and return the seconds until the next one is."""
@@ -259,17 +283,27 @@ class Launcher:
     def _end_adopted(self) -> None:
         """Kill what ended attempts have left running in sessions and groups of their own."""
         places = tuple(self.places.values())
-        for pid in descendants.adopted({*self.children, *self.followers}):
+        for pid in descendants.adopted(self._own):
             place = descendants.place(pid)
             # One that does not tell where it comes from may be of an attempt that still runs.
             if not places or (place and not any(place.startswith(f"{p}/") for p in places)):
                 reaping.kill(reaping.below(pid))
 
+    @property
+    def _own(self) -> set[int]:
+        """The processes that this one has forked and that have not ended."""
+        return {*self.children, *self.ending, *self.followers}
+
     def _end_all(self) -> None:
-        for pid in self.children:
+        for pid in self._own:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
         reaping.end_all()
+
+
+def _place(request: dict[str, Any]) -> Path:
+    """Return the folder of an attempt."""
+    return Path(request["spool"]).parent
 
 
 def _import(modules: Iterable[str]) -> None:
@@ -328,7 +362,7 @@ def run(connection: socket.socket) -> None:
 
 def main() -> None:
     """Serve on the socket whose descriptor is the first argument; the second is for nice."""
-    os.nice(int(sys.argv[2]))
+    step_back(int(sys.argv[2]))
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         run(connection)
 

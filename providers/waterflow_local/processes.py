@@ -12,6 +12,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from waterflow.errors import ProviderError
 from waterflow.runtime import execute
 from waterflow.runtime.contract import TIMED_OUT
 from waterflow_local import following, forkserver
@@ -56,6 +57,7 @@ class Forked:
         folders: The live tree, from which nothing may be imported.
         fork: Whether attempts are forked without exec.
         grace: Seconds between SIGTERM and SIGKILL.
+        log: Where what it prints itself is found.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class Forked:
         folders: list[str],
         fork: bool,
         grace: float,
+        log: Path,
     ) -> None:
         self._server, self._preload, self._fork, self._grace = server, preload, fork, grace
+        self._log = log
         self._folders = folders
         self._preloaded: asyncio.Future[None] | None = None
         self._jobs: dict[int, asyncio.Future[int]] = {}
@@ -96,6 +100,8 @@ class Forked:
         """Let the server import its libraries, once, and return what is done when it has."""
         if self._preloaded is None:
             self._preloaded = asyncio.get_running_loop().create_future()
+            if self._gone:
+                self._preloaded.set_result(None)
             self._ask_to_preload()
             if self._server.process is None:
                 loop = asyncio.get_running_loop()
@@ -141,6 +147,11 @@ class Forked:
             self._preloaded.set_result(None)
 
     @property
+    def _gone(self) -> bool:
+        """Whether no server answers any more."""
+        return self._listener is not None and self._listener.done()
+
+    @property
     def _ready(self) -> bool:
         return self._preloaded is not None and self._preloaded.done()
 
@@ -160,18 +171,27 @@ class Forked:
                     job.set_result(answer["code"])
 
     async def run(self, request: dict[str, Any], timeout: float | None) -> int:
-        """Run one attempt and return its exit code; 124 when it took longer than it may."""
+        """Run one attempt and return its exit code; 124 when it took longer than it may.
+
+        Raises:
+            ProviderError: The server has ended before, and cannot start it.
+        """
         if not self._stopping:  # a step's time runs from its own start
             await asyncio.shield(self.preload())
         if self._stopping:
             return _DIED
+        if self._gone:
+            raise ProviderError(
+                "the process that starts steps has ended, most often for want of memory. What it "
+                f"said is in {self._log}. Run again",
+                provider="local",
+                operation="launch",
+            )
         self._count += 1
         number = self._count
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._jobs[number] = ended
         self._send({"do": "launch", "job": number, **request})
-        if self._listener is not None and self._listener.done():
-            return _DIED
         try:
             return await asyncio.wait_for(asyncio.shield(ended), timeout)
         except TimeoutError:

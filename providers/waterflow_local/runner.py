@@ -7,7 +7,6 @@ import contextlib
 import signal
 import time
 import traceback
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,7 +211,7 @@ class Runner:
         result = self._remembered(name, job, key)
         if result is not None:
             self.journal.append(
-                "step.cached", name, 1, origin=result.origin, key=key, **_record(result)
+                "step.cached", name, 1, origin=result.origin, key=key, **result.record()
             )
             self._note_latest(name, job, key)
             return Outcome(result.outputs, result.values)
@@ -341,7 +340,7 @@ class Runner:
 
     def _succeed(self, step: StepRun, number: int, result: Result) -> Outcome:
         self.journal.append(
-            "step.end", step.name, number, status="succeeded", key=step.key, **_record(result)
+            "step.end", step.name, number, status="succeeded", key=step.key, **result.record()
         )
         return Outcome(result.outputs, result.values)
 
@@ -349,16 +348,6 @@ class Runner:
 def _error(problem: Exception, text: str = "") -> dict[str, Any]:
     """Return what the journal says of an error."""
     return {"type": type(problem).__name__, "message": str(problem), "traceback": text}
-
-
-def _record(result: Result) -> dict[str, Any]:
-    """Return what the journal says of a step's result."""
-    return {
-        "values": result.values,
-        "outputs": {name: asdict(stored) for name, stored in result.outputs.items()},
-        "metrics": result.metrics,
-        "seconds": result.seconds,
-    }
 
 
 def fork_servers(folder: RunFolder, server: Server, helper: Helper | None) -> Launch:
@@ -375,7 +364,7 @@ def fork_servers(folder: RunFolder, server: Server, helper: Helper | None) -> La
 
     def forked(name: str, preload: Preload) -> Forked:
         started = server if name == STEPS else registry(preload)
-        return Forked(started, preload, folders, settings.fork, settings.grace)
+        return Forked(started, preload, folders, settings.fork, settings.grace, folder.runner_log)
 
     def registry(preload: Preload) -> Server:
         if helper is not None and settings.fork:
