@@ -24,7 +24,6 @@ from waterflow.errors import TrackingError
 from waterflow.tracking import lean, store
 from waterflow.tracking.pages import TrackedRun
 from waterflow.tracking.spool import read
-from waterflow.warm.priority import step_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -354,6 +353,8 @@ def sync(run_folder: Path, wait: float = 10.0) -> SyncResult:
 
 def main(arguments: list[str]) -> int:
     """Be the background writer of the run folder named in the arguments."""
+    from waterflow.warm.priority import step_back  # no job has the package of the helper
+
     # The terminal sends Ctrl-C to all its processes; the run's end is still to be sent then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     step_back(NICE)
