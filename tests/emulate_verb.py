@@ -57,7 +57,7 @@ def without_a_way_out(
         unset: Variables of the emulator's that the client does not get.
     """
     if shutil.which("unshare") is None or subprocess.run([*_WALLS, "true"], check=False).returncode:
-        pytest.skip("no network namespace can be made here")
+        pytest.skip("the kernel lets nobody make a network namespace (unshare)")
     (cwd / "client.py").write_text(client)
     variables = [part for name in unset for part in ("-u", name)]
     verb = [*_VERB, emulator, "--", "env", *variables, sys.executable, "client.py"]

@@ -100,8 +100,9 @@ class Forked:
         """Let the server import its libraries, once, and return what is done when it has."""
         if self._preloaded is None:
             self._preloaded = asyncio.get_running_loop().create_future()
-            if self._gone:
+            if self._gone:  # `run` tells
                 self._preloaded.set_result(None)
+                return self._preloaded
             self._ask_to_preload()
             if self._server.process is None:
                 loop = asyncio.get_running_loop()

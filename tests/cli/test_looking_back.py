@@ -165,7 +165,9 @@ def test_names_of_the_project_are_offered(
     assert bash.complete().splitlines() == [f"plain,{word}" for word in offered]
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.skipif(
+    shutil.which("bash") is None, reason="bash itself completes here, and is not installed"
+)
 def test_bash_itself_completes_after_a_colon(history: Path, ask: Callable[..., Result]) -> None:
     script = ask("completion", "bash").stdout
     program = Path(sys.executable).with_name("waterflow")

@@ -47,7 +47,7 @@ def run(isolation, folder, paths, script, start=None):
 def test_a_job_sees_its_own_paths(tmp_path, level, paths):
     isolation = probe(paths, level)
     if isolation.level is not level:
-        pytest.skip(isolation.reason)
+        pytest.skip(f"the kernel refuses this isolation: {isolation.reason}")
     there = {path: Path(path).exists() for path in paths}
     lines, code = run(isolation, tmp_path / "job", paths, SCRIPTS[paths], start=paths[0])
     assert code == 0, lines
@@ -61,7 +61,7 @@ def test_a_job_sees_its_own_paths(tmp_path, level, paths):
 def test_what_a_job_writes_at_the_root_stays_in_its_folder(tmp_path):
     isolation = probe(("/gcs",))
     if not isolation.mounts:
-        pytest.skip(isolation.reason)
+        pytest.skip(f"the kernel refuses this isolation: {isolation.reason}")
     _, code = run(isolation, tmp_path / "job", ("/gcs",), "mkdir /gcs/b; echo x > /gcs/b/o")
     assert code == 0
     assert (tmp_path / "job" / "own-0" / "b" / "o").read_text() == "x\n"
@@ -71,7 +71,7 @@ def test_what_a_job_writes_at_the_root_stays_in_its_folder(tmp_path):
 def test_links_and_hosts_are_as_before_at_a_new_root(tmp_path):
     isolation = probe(("/gcs",))
     if not isolation.mounts:
-        pytest.skip(isolation.reason)
+        pytest.skip(f"the kernel refuses this isolation: {isolation.reason}")
     names = sorted(path.name for path in Path("/").iterdir() if not path.name.startswith("."))
     lines, code = run(isolation, tmp_path / "job", ("/gcs",), "ls /")
     assert code == 0

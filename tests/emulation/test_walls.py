@@ -29,7 +29,7 @@ def emulator(_installed):
 
     with Emulator(grace=5) as running:
         if "thrown away" not in running.isolation:
-            pytest.skip(running.isolation)
+            pytest.skip(f"the kernel has no overlay for jobs: {running.isolation}")
         yield running
 
 
@@ -151,7 +151,7 @@ def test_jobs_do_not_see_each_other_s_folders(toy):
 
 def test_two_jobs_serve_at_the_same_port_of_all_addresses_at_once(toy, tmp_path):
     if "a network of its own" not in toy.emulator.isolation:
-        pytest.skip(toy.emulator.isolation)
+        pytest.skip(f"jobs have no network of their own here: {toy.emulator.isolation}")
     program = f"""
         import http.server, os, pathlib, threading, time, urllib.request
         server = http.server.ThreadingHTTPServer(

@@ -113,9 +113,9 @@ class Ending:
                 run()
 
     def _may_last(self) -> bool:
-        """Return whether the step's code has left anything that exit handlers may wait for."""
+        """Return whether there is anything that exit handlers may wait for."""
         added = atexit._ncallbacks() != self._handlers  # noqa: SLF001 - as above  # pyright: ignore[reportPrivateUsage]
-        return added or bool(_processes())
+        return added or threading.active_count() > 1 or bool(_processes())
 
     def mark(self) -> None:
         """Leave the mark that the attempt has ended well."""
