@@ -97,6 +97,11 @@ def cut(value: str, limit: int, kept: str) -> str:
     return value[: limit - len(note)] + note
 
 
+def encodable(text: str) -> str:
+    """Return a text that can be written as UTF-8: a name of a file need not be such a text."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def file_name(text: str) -> str:
     """Return a file's name for any text: what is readable of it, and a digest of the rest."""
     plain = re.sub(r"[^\w.\-]", "_", text)[:60].strip(".") or "_"

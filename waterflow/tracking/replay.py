@@ -28,7 +28,9 @@ from waterflow.tracking.client import EXECUTION as EXECUTION_TAG
 from waterflow.tracking.locks import locked
 from waterflow.tracking.names import GROUP, calls, valid_key
 from waterflow.tracking.pages import TrackedRun
-from waterflow.tracking.sink import METRICS, TAGS, Pending, Sink
+from waterflow.tracking.pending import Pending
+from waterflow.tracking.run_tables import RunTables
+from waterflow.tracking.sink import METRICS, TAGS, Sink
 from waterflow.tracking.spool import NESTED
 from waterflow.tracking.waits import short_waits
 
@@ -92,6 +94,7 @@ class Replayer:
         for kind in ("metric", "param", "tag", "artifact", "dataset"):
             self._handlers[f"{NESTED}{kind}"] = self._handlers[kind]
         self._connected: tuple[MlflowClient, str] | None = None
+        self._written_by: Sink | None = None
         self._written: dict[str, dict[str | None, str]] = {}
         self._forget()
 
@@ -345,7 +348,10 @@ class Replayer:
         return self._connected
 
     def _sink(self) -> Sink:
-        return Sink(self._client()[0])
+        if self._written_by is None:
+            client, experiment = self._client()
+            self._written_by = Sink(client, RunTables.of(self.uri, experiment))
+        return self._written_by
 
     def _parent(self, execution: str) -> str:
         """Return the run of an execution, found or made; a found one's children are learnt."""

@@ -1,20 +1,20 @@
-"""The sink: what is to be written to one MLflow run, and the few requests that write it."""
+"""The sink: the few requests that write to one MLflow run what is pending."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.tracking.client import call, find_runs, is_refusal, make
-from waterflow.tracking.names import PARAM_LIMIT, TAG_LIMIT, cut, file_name, valid_key
+from waterflow.tracking.names import encodable, file_name
+from waterflow.tracking.pending import Pending, fit, note_refused
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from waterflow.tracking.spool import Event
+    from waterflow.tracking.run_tables import RunTables
 
 METRICS: Final = 1000
 """Entries that one request may have in all."""
@@ -28,58 +28,16 @@ TAGS: Final = 100
 _DIGEST: Final = 36
 
 
-@dataclass
-class Pending:
-    """What is to be written to one run.
-
-    Attributes:
-        run_id: The run, once it is known.
-        search: Whether it may be there already, so that it is searched before it is made.
-        name: The name it shows under.
-        start: When it started, in ms since the epoch.
-        end: Its status in MLflow's words and when it ended; None while it runs.
-        metrics: Key, value, timestamp in ms, step.
-        files: A local file, and its name among the run's artifacts.
-        texts: Artifacts that are written here: name and text.
-        datasets: Events of the kind `dataset`.
-    """
-
-    run_id: str | None = None
-    search: bool = False
-    name: str = ""
-    start: int = 0
-    end: tuple[str, int] | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-    params: dict[str, str] = field(default_factory=dict)
-    metrics: list[tuple[str, float, int, int]] = field(default_factory=list)
-    files: list[tuple[Path, str]] = field(default_factory=list)
-    texts: dict[str, str] = field(default_factory=dict)
-    datasets: list[Event] = field(default_factory=list)
-
-
-def fit(pending: Pending) -> None:
-    """Make names and values such as MLflow takes; what is cut is kept whole as an artifact."""
-    for what, limit in (("params", PARAM_LIMIT), ("tags", TAG_LIMIT)):
-        entries: dict[str, str] = getattr(pending, what)
-        fitted: dict[str, str] = {}
-        for key, value in entries.items():
-            name = valid_key(key)
-            artifact = f"waterflow/{what}/{file_name(key)}.txt"
-            fitted[name] = cut(value, limit, artifact)
-            if fitted[name] != value:
-                pending.texts[artifact] = value
-        setattr(pending, what, fitted)
-
-
 class Sink:
     """Writes to the runs of one store.
 
     Args:
         client: The store's client.
+        tables: The store's tables, where they may be written to.
     """
 
-    def __init__(self, client: MlflowClient) -> None:
-        self.client, self.uri = client, client.tracking_uri
+    def __init__(self, client: MlflowClient, tables: RunTables | None = None) -> None:
+        self.client, self.uri, self.tables = client, client.tracking_uri, tables
 
     def write(self, run_id: str, pending: Pending) -> None:
         """Write all that is pending to its run.
@@ -89,10 +47,13 @@ class Sink:
             TrackingError: MLflow cannot be reached or failed.
         """
         fit(pending)
+        tables = self.tables
+        if tables is not None:
+            call(self.uri, lambda: tables.add_to_run(run_id, pending))
         self._batches(run_id, pending)
         self._files(run_id, pending)
         self._datasets(run_id, pending)
-        if pending.end is not None:
+        if pending.end is not None and not pending.closed:
             self.terminate(run_id, *pending.end)
 
     def create(self, experiment: str, pending: Pending, identity: dict[str, str]) -> str:
@@ -104,6 +65,11 @@ class Sink:
             identity: The tags that no other run has together.
         """
         fit(pending)
+        tables = self.tables
+        if tables is not None:
+            made = call(self.uri, lambda: tables.add_run(pending, identity))
+            if made is not None:
+                return made
         first = dict(list(pending.tags.items())[: TAGS - len(identity)])
         run = make(
             self.uri,
@@ -153,11 +119,7 @@ class Sink:
                     self._batch(run_id, [], [], [entry], pending)
                 return
             entry = (metrics + params + tags)[0]
-            note = {"entry": dict(entry), "refused": error.message}
-            name = f"{type(entry).__name__}-{file_name(f'{entry.key}={entry.value}')}"
-            pending.texts[f"waterflow/refused/{name}.json"] = json.dumps(
-                note, default=str, indent=1
-            )
+            note_refused(pending, type(entry).__name__, dict(entry), str(error.message))
 
     def _files(self, run_id: str, pending: Pending) -> None:
         for path, name in {name: (path, name) for path, name in pending.files}.values():
@@ -169,7 +131,7 @@ class Sink:
         for name, text in pending.texts.items():
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, Path(name).name)
-                path.write_text(text, encoding="utf-8")
+                path.write_text(encodable(text), encoding="utf-8")
                 self._upload(run_id, path, name)
 
     def _upload(self, run_id: str, path: Path, name: str) -> None:
@@ -199,11 +161,11 @@ class Sink:
         inputs = [
             DatasetInput(
                 Dataset(
-                    name=str(data["name"])[:500],
+                    name=encodable(str(data["name"]))[:500],
                     # MLflow's digest has 36 characters; a sha256 is told apart by as many.
                     digest=str(data.get("digest") or "unknown")[:_DIGEST],
                     source_type=str(data.get("source_type") or "uri"),
-                    source=str(data.get("source") or ""),
+                    source=encodable(str(data.get("source") or "")),
                 ),
                 [InputTag("mlflow.data.context", str(data["context"])[:500])]
                 if data.get("context")

@@ -34,6 +34,8 @@ _once: list[object] = []
 """The blocks in which a request is sent once: even one of them decides."""
 _users: dict[str, str] = {}
 """What the environment said before the first block."""
+_said: dict[str, str] = {}
+"""What the blocks that run have last made it say."""
 
 
 @contextlib.contextmanager
@@ -69,6 +71,8 @@ def _running(blocks: list[T], block: T) -> Generator[None]:
         if not _blocks and not _once:
             _users.clear()
             _users.update({name: os.environ[name] for name in _NAMES if name in os.environ})
+            _said.clear()
+            _said.update(_users)
         blocks.append(block)
         _write()
     try:
@@ -84,8 +88,12 @@ def _write() -> None:
     variables = (_blocks[0] if _blocks else {}) | _users
     if _once:
         variables[_RETRIES] = "0"
+    if variables == _said:
+        return
     for name in _NAMES:
         if name in variables:
             os.environ[name] = variables[name]
         else:
             os.environ.pop(name, None)
+    _said.clear()
+    _said.update(variables)

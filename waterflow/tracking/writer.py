@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ from waterflow.errors import TrackingError
 from waterflow.tracking import lean, store
 from waterflow.tracking.pages import TrackedRun
 from waterflow.tracking.spool import read
+from waterflow.tracking.waits import short_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -100,14 +101,16 @@ class Tail:
             TrackingError: MLflow cannot be used; nothing of the batch counts as sent.
         """
         offsets, sent, complete = dict(self.offsets), 0, False
-        for event, end in read(self.folder / JOURNAL, offsets[JOURNAL]):
-            sent += self._send(event, offsets)
-            offsets[JOURNAL] = end
-            complete = event["kind"] == "run.end"
-            if complete or sent >= _BATCH:
-                break
+        with short_waits():  # for all events at once: each asks for it, too
+            for event, end in read(self.folder / JOURNAL, offsets[JOURNAL]):
+                sent += self._send(event, offsets)
+                offsets[JOURNAL] = end
+                complete = event["kind"] == "run.end"
+                if complete or sent >= _BATCH:
+                    break
+            if sent:
+                self._flush()
         if sent:
-            self._flush()
             self._save(offsets, sent, complete)
         return sent > 0
 
@@ -202,7 +205,7 @@ class Tail:
             "sent": self.sent,
             "complete": self.complete,
             "error": error,
-            "runs": None if self.tracked is None else asdict(self.tracked),
+            "runs": None if self.tracked is None else vars(self.tracked),
         }
         partial = self.folder / f"{STATE}.{os.getpid()}"
         partial.write_text(json.dumps(document), encoding="utf-8")
