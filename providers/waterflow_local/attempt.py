@@ -117,7 +117,8 @@ class Attempt:
             ArtifactError: A program's input is not what was stored.
         """
         work, job, file = self.place / "work", self.step.job, self.step.job.file
-        work.mkdir(parents=True)
+        self.place.mkdir(parents=True, exist_ok=True)
+        work.mkdir()
         (self.place / "scratch").mkdir()
         bundle = self.state.bundles / job.bundle if job.bundle else None
         if bundle is not None and job.include:

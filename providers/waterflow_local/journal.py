@@ -87,6 +87,9 @@ class Reader:
             started=submitted.created,
             tracking_uri=submitted.tracking.uri,
         )
+        self._copies: dict[str, StepState] = {}
+        """The steps as they were told last, in their order."""
+        self._changed = list(self.state.steps)
         self._offset = 0
         self._reading = threading.Lock()  # a notebook's table follows the run beside `wait`
         self._maps = [n for n, job in document.jobs.items() if job.file.work.over is not None]
@@ -96,7 +99,10 @@ class Reader:
         with self._reading:
             self._read_on()
             state = copy.copy(self.state)  # who has it is to see it as it is now
-            state.steps = {name: copy.copy(step) for name, step in self.state.steps.items()}
+            for name in self._changed:
+                self._copies[name] = copy.copy(self.state.steps[name])
+            self._changed.clear()
+            state.steps = dict(self._copies)
             return state
 
     def _read_on(self) -> None:
@@ -119,6 +125,7 @@ class Reader:
         if step.attempt and (step.items is None or not step.status.final or step.items.running):
             with contextlib.suppress(OSError, ValueError):
                 step.items = ItemCounts(**read_json(self._folder.progress(step.name, step.attempt)))
+                self._changed.append(step.name)
 
     def _bury(self) -> None:
         """Write the end that a killed runner could not write."""
@@ -144,15 +151,21 @@ class Reader:
                 error = {"type": type(fault).__name__, "message": str(fault)}
             now = {"time": int(time.time() * 1000), "status": "failed", "error": error}
             for step in open_steps:
-                apply(self.state, {"kind": "step.end", "step": step.name, **now})
-            apply(self.state, {"kind": "run.end", **now})
+                self._apply({"kind": "step.end", "step": step.name, **now})
+            self._apply({"kind": "run.end", **now})
 
     def _read(self) -> None:
         if not self._folder.journal.exists():
             return
         for event, offset in read(self._folder.journal, self._offset):
-            apply(self.state, event)
+            self._apply(event)
             self._offset = offset
+
+    def _apply(self, event: dict[str, Any]) -> None:
+        apply(self.state, event)
+        step = event.get("step")
+        # What a run's end means for steps is the state's affair.
+        self._changed += self.state.steps if step is None else {step} & self.state.steps.keys()
 
 
 def apply(state: RunState, event: dict[str, Any]) -> None:

@@ -131,11 +131,13 @@ class Lines:
 
     def show(self, state: RunState) -> None:
         """Print what has changed, oldest first."""
-        titles = _titles(state)
         changes: list[tuple[int, str, str]] = []
         for name, step in state.steps.items():
+            if self._seen.get(name) == (step.status, step.attempt):
+                continue
             changes += ((moment, name, text) for moment, text in self._changes(step))
             self._seen[name] = (step.status, step.attempt)
+        titles = _titles(state) if changes else {}
         for moment, name, text in sorted(changes, key=lambda change: change[0]):
             when = show_time(moment, "%H:%M:%S")
             self._say(f"{when}  {titles[name]}  {text}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from waterflow.data.fingerprints import text_digest
@@ -71,17 +72,16 @@ class Basis:
             parts=dict(parts or {}),
         )
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The key under which the result may be found again, in hex."""
-        counted = self.to_json()
-        del counted["parts"]
+        counted = {name: value for name, value in self.to_json().items() if name != "parts"}
         text = json.dumps(counted, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return text_digest(text)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return asdict(self)
+        """Return it as plain data, which is not to be changed."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from waterflow import artifacts
 from waterflow.errors import ConfigurationError, ConflictError
+from waterflow.provider import discovery
 from waterflow.provider.state import Status
 from waterflow.runs.run import Run
 from waterflow.testing import reference_digests
@@ -49,6 +50,19 @@ def test_steps_run_at_once_as_far_as_their_shares_allow(
     run = project.submit("crowd", folder=str(notes), **parameters)
     assert project.finish(run).status is Status.SUCCEEDED
     assert overlaps(notes) == at_once
+
+
+def test_each_look_at_a_run_stays_as_it_was(project):
+    """Also when a later look finds changes, and when two readers look in turn."""
+    run = project.submit("many", count=5)
+    looks = [(state := run.state, repr(state))]
+    while not state.status.final:
+        state = run.state
+        looks.append((state, repr(state)))
+    last = discovery.open_provider(project.root, "mine").status(run.id)
+    assert [repr(state) for state, _ in looks] == [text for _, text in looks]
+    assert repr(looks[-1][0].steps) == repr(last.steps)
+    assert {step.status for step in last.steps.values()} == {Status.SUCCEEDED}
 
 
 def test_resuming_runs_what_failed_and_reuses_what_did_not(project, tmp_path):
