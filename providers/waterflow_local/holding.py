@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow_local import forkserver, paths
+from waterflow_local import forkserver, pages, paths, rehearsal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ def steps(modules: Iterable[str], folders: Iterable[str]) -> dict[str, Any]:
         folders: From where nothing may be imported.
     """
     held = _stock((*forkserver.MODULES, *_COMMANDS), modules, folders)
-    return held | {"whole": list(_WHOLE)}
+    return held | {"whole": list(_WHOLE), "attempts": True}
 
 
 def registry(
@@ -82,6 +82,7 @@ def _stock(own: Iterable[str], modules: Iterable[str], folders: Iterable[str]) -
         "folders": _telling(folders),
         "without": [],
         "lean": False,
+        "attempts": False,
         "store": "",
         "state": "",
     }
@@ -123,6 +124,9 @@ def prepare(stock: dict[str, Any]) -> None:
         for name in stock["modules"]:
             with contextlib.suppress(Exception):  # the step itself will tell, in its own log
                 importlib.import_module(name)
+    if stock["attempts"]:
+        rehearsal.play()
+        pages.shared()
     if stock["store"]:
         _open_store(stock["store"], Path(stock["state"]))
 

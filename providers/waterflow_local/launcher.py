@@ -30,11 +30,12 @@ from waterflow.runtime import execute
 from waterflow.runtime.contract import BAD_STORAGE, UNFORESEEN
 from waterflow.tracking import lean
 from waterflow.warm.priority import step_back
-from waterflow_local import descendants, following, paths, threads
+from waterflow_local import descendants, following, pages, paths, rehearsal, threads
 from waterflow_local.forkserver import MODULES
+from waterflow_local.spare import Spare, awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
 _READING: Final = 10.0
@@ -78,6 +79,8 @@ class Launcher:
         self.may_fork = False
         self.ending: set[int] = set()
         """Attempts that have told their exit code, and whose processes are still there."""
+        self.spare: Spare | None = None
+        self.pages = pages.shared()
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
         os.set_blocking(self.wake_read, False)
@@ -125,24 +128,63 @@ class Launcher:
         paths.drop(request["folders"])  # children inherit this: they import the bundle's code only
         with lean.hidden(request["without"]):
             _import(request["modules"])
+        prepare = request["many"] and request["fork"] and threads_alive() == 1
+        if prepare:
+            rehearsal.play()
         _settle()
+        if prepare:
+            pages.fill_holes()
         self.may_fork = request["fork"] and threads_alive() == 1
         self._answer({"preloaded": True})
 
     def _launch(self, request: dict[str, Any]) -> None:
-        # A signal for the attempt waits until its process no longer ignores it as this one does.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        pid = os.fork()
-        if pid == 0:
-            self._child(request)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        with contextlib.suppress(OSError):
-            os.setpgid(pid, pid)
+        forks = self.may_fork and request["program"] is None and not request["anew"]
+        pid = self._use_spare(request) if forks else None
+        if pid is None:
+            pid = self._fork(lambda: self._child(request))
         self.children[pid] = request["job"]
         self.places[pid] = str(_place(request))
         if request["metrics"]:
             self._follow(request, pid)
         self._answer({"job": request["job"], "pid": pid})
+        if forks and request["more"] and self.spare is None:
+            self.spare = Spare.fork(self._fork, self._wait)
+
+    def _fork(self, be: Callable[[], None]) -> int:
+        """Fork an attempt's process, in a group of its own, and return its id."""
+        # A signal for the attempt waits until its process no longer ignores it as this one does.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        pid = os.fork()
+        if pid == 0:
+            be()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        return pid
+
+    def _use_spare(self, request: dict[str, Any]) -> int | None:
+        """Let the process that waits be an attempt's, and return its id; None without one."""
+        spare, self.spare = self.spare, None
+        if spare is None:
+            return None
+        if spare.use(request):
+            return spare.pid
+        self.ending.add(spare.pid)
+        return None
+
+    def _wait(self, orders: int) -> NoReturn:
+        """Be an attempt's process before it is known which, and then that attempt's."""
+        request: dict[str, Any] | None = None
+        try:
+            self._leave()
+            self.pages.take()
+            request = awaited(orders)
+        except Exception:  # noqa: BLE001 - whoever reads the runner's log is to know
+            traceback.print_exc()
+        finally:
+            if request is None:
+                os._exit(0)
+        self._child(request, left=True)
 
     def _follow(self, request: dict[str, Any], attempt: int) -> None:
         """Start a process that reads an attempt's log, so that nothing stands in the step's way."""
@@ -150,7 +192,8 @@ class Launcher:
         pid = os.fork()
         if pid == 0:
             try:
-                self._become(request)
+                self._leave()
+                _redirect(request["log"])
                 following.follow(request, ended)
             except Exception:  # noqa: BLE001 - the step's log is to tell, and the step goes on
                 traceback.print_exc()
@@ -159,8 +202,8 @@ class Launcher:
         os.close(ended)
         self.followers[pid] = _Follower(attempt, tell, request["log"])
 
-    def _become(self, request: dict[str, Any]) -> None:
-        """Make a process of its own out of a fork of this one, writing to the attempt's log."""
+    def _leave(self) -> None:
+        """Make a process of its own out of a fork of this one."""
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)
         descendants.end_with_parent()
@@ -173,12 +216,21 @@ class Launcher:
         os.close(self.wake_write)
         for follower in self.followers.values():
             os.close(follower.tell)
-        _redirect(request["log"])
+        if self.spare is not None:
+            self.spare.close()
 
-    def _child(self, request: dict[str, Any]) -> NoReturn:
+    def _child(self, request: dict[str, Any], *, left: bool = False) -> NoReturn:
+        """Be an attempt's process.
+
+        Args:
+            request: What is to be done.
+            left: Whether this is a process of its own already.
+        """
         code, pid = UNFORESEEN, os.getpid()
         try:
-            self._become(request)
+            if not left:
+                self._leave()
+            _redirect(request["log"])
             _set_environment(request["environment"])
             os.chdir(request["folder"])
             program = request["program"]
@@ -208,6 +260,8 @@ class Launcher:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 if os.getpid() == pid:  # and no fork of the step's that has come to this
+                    if request["more"]:
+                        self.pages.learn()  # before all: who has told is ended
                     (_place(request) / _ENDED).write_text(str(code))
                     os.kill(os.getppid(), signal.SIGCHLD)
             os._exit(code)
@@ -220,6 +274,10 @@ class Launcher:
                 return
             if pid == 0:
                 return
+            if self.spare is not None and pid == self.spare.pid:
+                self.spare.close()
+                self.spare = None
+                continue
             if pid in self.followers:
                 self._followed(self.followers.pop(pid))
                 continue
@@ -292,7 +350,8 @@ class Launcher:
     @property
     def _own(self) -> set[int]:
         """The processes that this one has forked and that have not ended."""
-        return {*self.children, *self.ending, *self.followers}
+        spare = () if self.spare is None else (self.spare.pid,)
+        return {*self.children, *self.ending, *self.followers, *spare}
 
     def _end_all(self) -> None:
         for pid in self._own:

@@ -58,6 +58,7 @@ class Forked:
         fork: Whether attempts are forked without exec.
         grace: Seconds between SIGTERM and SIGKILL.
         log: Where what it prints itself is found.
+        many: Whether there are so many attempts that it is worth while to prepare for them.
     """
 
     def __init__(
@@ -68,7 +69,10 @@ class Forked:
         fork: bool,
         grace: float,
         log: Path,
+        *,
+        many: bool = False,
     ) -> None:
+        self._many = many
         self._server, self._preload, self._fork, self._grace = server, preload, fork, grace
         self._log = log
         self._folders = folders
@@ -120,6 +124,7 @@ class Forked:
             {
                 "do": "preload",
                 "fork": self._fork,
+                "many": self._many,
                 "folders": self._folders,
                 "modules": self._preload.modules,
                 "without": self._preload.without,

@@ -8,7 +8,7 @@ import signal
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import LocalStorageError, WaterflowError
 from waterflow.runs.why import NO_CACHE
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from waterflow.warm.asking import Helper
     from waterflow_local.document import LocalJob, Preload
     from waterflow_local.forkserver import Server
+
+
+MANY: Final = 10
+"""Steps from which on the fork server uses once, before all, what attempts use."""
 
 
 class StepFailedError(Exception):
@@ -246,6 +250,11 @@ class Runner:
         """Whether nothing is to start any more."""
         return self.fault is not None or self.cancelled
 
+    @property
+    def _more(self) -> bool:
+        """Whether steps are left that may be started later."""
+        return len(self.outcomes) + len(self._active) + len(self._lost) < len(self.jobs)
+
     async def _attempts(self, step: StepRun) -> Outcome:
         retry = step.job.file.retry
         delay = retry.delay
@@ -314,7 +323,8 @@ class Runner:
             )
             began = time.monotonic()
             async with log_times.kept(self.folder.log(step.name, attempt.number)):
-                code = await self.launch.run(attempt.request(), step.job.file.timeout)
+                request = attempt.request() | {"more": self._more}
+                code = await self.launch.run(request, step.job.file.timeout)
             return attempt.ended(code), time.monotonic() - began
 
     def _tidy(self, attempt: Attempt) -> None:
@@ -364,7 +374,10 @@ def fork_servers(folder: RunFolder, server: Server, helper: Helper | None) -> La
 
     def forked(name: str, preload: Preload) -> Forked:
         started = server if name == STEPS else registry(preload)
-        return Forked(started, preload, folders, settings.fork, settings.grace, folder.runner_log)
+        many = name == STEPS and len(document.jobs) >= MANY
+        return Forked(
+            started, preload, folders, settings.fork, settings.grace, folder.runner_log, many=many
+        )
 
     def registry(preload: Preload) -> Server:
         if helper is not None and settings.fork:
@@ -375,7 +388,8 @@ def fork_servers(folder: RunFolder, server: Server, helper: Helper | None) -> La
                 return borrowed
         return forkserver.start(forkserver.LATER)
 
-    preloads = read_document(folder).servers
+    document = read_document(folder)
+    preloads = document.servers
     return Servers({name: forked(name, preloads[name]) for name in preloads}, early=REGISTRY)
 
 

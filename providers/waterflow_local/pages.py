@@ -1,0 +1,149 @@
+"""Which pages of memory every attempt uses, so that a process in waiting has its own of them.
+
+A forked process shares each page with the one it comes from until it writes to it; then the kernel
+copies it, and the process waits. Attempts write to mostly the same two thousand pages: the first
+two that end tell which, and a process that is forked ahead has them copied while it waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import itertools
+import mmap
+import os
+import re
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_PAGE: Final = mmap.PAGESIZE
+_SIZE: Final = 1 << 17
+"""Bytes of the memory that the processes share: lessons, number of ranges, ranges."""
+_HEAD: Final = struct.Struct("QQ")
+_RANGE: Final = struct.Struct("QII")
+"""Address, bytes, and what to ask for."""
+_LESSONS: Final = 2
+_ENTRY: Final = 8
+"""Bytes of an entry of /proc/self/pagemap."""
+_LONGEST: Final = 1 << 14
+"""Pages of one mapping that are looked at: an allocator may have reserved gigabytes."""
+_GRAIN: Final = 16
+_OVERHEAD: Final = 8
+_LARGE: Final = 1040
+"""Bytes by which glibc's blocks differ, which it needs for itself, and above which it keeps one bin
+for several sizes: https://sourceware.org/glibc/wiki/MallocInternals
+"""
+_HOLES: Final = 10_000
+_ROW: Final = 8
+"""Blocks of one size that are taken at most; neighbours by which the end of the heap is known."""
+_READ: Final = 22
+_WRITE: Final = 23
+"""MADV_POPULATE_READ and MADV_POPULATE_WRITE, which Linux has since 5.14; others refuse them."""
+_USED: Final = {
+    b"rw-p": (_WRITE, re.compile(rb"\x81+")),
+    b"r-xp": (_READ, re.compile(rb"[\xa0\xa1]+")),
+    b"r--p": (_READ, re.compile(rb"[\xa0\xa1]+")),
+}
+"""For pages with these rights: what to ask for, and the highest byte of the entries of those that
+are there, and are of no file and this process's alone where they can be written to, else of a file:
+https://docs.kernel.org/admin-guide/mm/pagemap.html
+"""
+
+
+class UsedPages:
+    """The pages that attempts use, known to all forks of the process that made it."""
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, _SIZE)
+        self._madvise = ctypes.CDLL(None).madvise
+        self._madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+    def learn(self) -> None:
+        """Tell which pages this process has used since it was forked, while that is news."""
+        lessons, _ = _HEAD.unpack_from(self._shared)
+        if lessons == _LESSONS:
+            return
+        pages: set[tuple[int, int]] = set()
+        with contextlib.suppress(OSError):
+            pages.update(_used())
+        if lessons:
+            pages.intersection_update(
+                (page, advice)
+                for address, size, advice in self._ranges()
+                for page in range(address // _PAGE, (address + size) // _PAGE)
+            )
+        room = (_SIZE - _HEAD.size) // _RANGE.size
+        ranges = list(itertools.islice(_joined(sorted(pages)), room))
+        for index, one in enumerate(ranges):
+            _RANGE.pack_into(self._shared, _HEAD.size + index * _RANGE.size, *one)
+        _HEAD.pack_into(self._shared, 0, lessons + 1, len(ranges))
+
+    def take(self) -> None:
+        """Have this process's own copies of those pages, once they are known."""
+        lessons, _ = _HEAD.unpack_from(self._shared)
+        if lessons == _LESSONS:
+            madvise = self._madvise
+            for address, size, advice in self._ranges():
+                madvise(address, size, advice)
+
+    def _ranges(self) -> Iterator[tuple[int, int, int]]:
+        _, count = _HEAD.unpack_from(self._shared)
+        return _RANGE.iter_unpack(self._shared[_HEAD.size : _HEAD.size + count * _RANGE.size])
+
+
+def fill_holes() -> None:
+    """Use up what is free within this process's heap, for good: at most a megabyte.
+
+    A fork's small blocks then lie together, on pages that are new, where holes all over the heap
+    would have a page copied for each.
+    """
+    allocate = ctypes.CDLL(None).malloc
+    allocate.argtypes, allocate.restype = (ctypes.c_size_t,), ctypes.c_void_p
+    for size in range(_GRAIN, _LARGE, _GRAIN):
+        before = in_a_row = 0
+        for _ in range(_HOLES):
+            block = allocate(size - _OVERHEAD) or 0
+            in_a_row = in_a_row + 1 if block - before == size else 0
+            before = block
+            if in_a_row == _ROW:  # no hole any more, but the heap's end
+                break
+
+
+@functools.cache
+def shared() -> UsedPages:
+    """Return the pages that forks of this process use, or of the one that it was forked from."""
+    return UsedPages()
+
+
+def _used() -> Iterator[tuple[int, int]]:
+    """Yield the pages that this process has used since it was forked, and what to ask for."""
+    with Path("/proc/self/pagemap").open("rb", buffering=0) as entries:
+        for line in Path("/proc/self/maps").read_bytes().splitlines():
+            addresses, rights, *_ = line.split(maxsplit=2)
+            if rights not in _USED:
+                continue
+            advice, used = _USED[rights]
+            start, end = (int(one, 16) // _PAGE for one in addresses.split(b"-"))
+            count = min(end - start, _LONGEST)
+            highest = os.pread(entries.fileno(), count * _ENTRY, start * _ENTRY)
+            for match in used.finditer(highest[_ENTRY - 1 :: _ENTRY]):
+                yield from ((start + index, advice) for index in range(*match.span()))
+
+
+def _joined(pages: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield neighbouring pages for which the same is to be asked: address, bytes, what."""
+    first = count = advice = 0
+    for page, what in pages:
+        if count and (page, what) == (first + count, advice):
+            count += 1
+            continue
+        if count:
+            yield first * _PAGE, count * _PAGE, advice
+        first, count, advice = page, 1, what
+    if count:
+        yield first * _PAGE, count * _PAGE, advice
