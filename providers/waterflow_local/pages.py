@@ -2,7 +2,8 @@
 
 A forked process shares each page with the one it comes from until it writes to it; then the kernel
 copies it, and the process waits. Attempts write to mostly the same two thousand pages: the first
-two that end tell which, and a process that is forked ahead has them copied while it waits.
+three that end tell which, and a process that is forked ahead has those copied while it waits that
+two of them have used.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ _PAGE: Final = mmap.PAGESIZE
 _SIZE: Final = 1 << 17
 """Bytes of the memory that the processes share: lessons, number of ranges, ranges."""
 _HEAD: Final = struct.Struct("QQ")
-_RANGE: Final = struct.Struct("QII")
-"""Address, bytes, and what to ask for."""
-_LESSONS: Final = 2
+_RANGE: Final = struct.Struct("QIHH")
+"""Address, bytes, what to ask for, and of how many lessons, up to those that are enough."""
+_LESSONS: Final = 3
+_ENOUGH: Final = 2
 _ENTRY: Final = 8
 """Bytes of an entry of /proc/self/pagemap."""
 _LONGEST: Final = 1 << 14
@@ -68,30 +70,28 @@ class UsedPages:
         lessons, _ = _HEAD.unpack_from(self._shared)
         if lessons == _LESSONS:
             return
-        pages: set[tuple[int, int]] = set()
+        pages = {
+            (page, advice): times
+            for address, size, advice, times in self._ranges()
+            for page in range(address // _PAGE, (address + size) // _PAGE)
+        }
         with contextlib.suppress(OSError):
-            pages.update(_used())
-        if lessons:
-            pages.intersection_update(
-                (page, advice)
-                for address, size, advice in self._ranges()
-                for page in range(address // _PAGE, (address + size) // _PAGE)
-            )
+            for page in _used():
+                pages[page] = min(pages.get(page, 0) + 1, _ENOUGH)
         room = (_SIZE - _HEAD.size) // _RANGE.size
-        ranges = list(itertools.islice(_joined(sorted(pages)), room))
+        ranges = list(itertools.islice(_joined(sorted(pages.items())), room))
         for index, one in enumerate(ranges):
             _RANGE.pack_into(self._shared, _HEAD.size + index * _RANGE.size, *one)
         _HEAD.pack_into(self._shared, 0, lessons + 1, len(ranges))
 
     def take(self) -> None:
         """Have this process's own copies of those pages, once they are known."""
-        lessons, _ = _HEAD.unpack_from(self._shared)
-        if lessons == _LESSONS:
-            madvise = self._madvise
-            for address, size, advice in self._ranges():
+        madvise = self._madvise
+        for address, size, advice, times in self._ranges():
+            if times == _ENOUGH:
                 madvise(address, size, advice)
 
-    def _ranges(self) -> Iterator[tuple[int, int, int]]:
+    def _ranges(self) -> Iterator[tuple[int, int, int, int]]:
         _, count = _HEAD.unpack_from(self._shared)
         return _RANGE.iter_unpack(self._shared[_HEAD.size : _HEAD.size + count * _RANGE.size])
 
@@ -121,29 +121,50 @@ def shared() -> UsedPages:
 
 
 def _used() -> Iterator[tuple[int, int]]:
-    """Yield the pages that this process has used since it was forked, and what to ask for."""
-    with Path("/proc/self/pagemap").open("rb", buffering=0) as entries:
-        for line in Path("/proc/self/maps").read_bytes().splitlines():
-            addresses, rights, *_ = line.split(maxsplit=2)
-            if rights not in _USED:
-                continue
+    """Yield the pages that this process has used since it was forked, and what to ask for.
+
+    All is looked at before the first is told: what takes memory afterwards does not count.
+    """
+    mappings = list(_mappings())
+    with (
+        mmap.mmap(-1, sum(count for _, count, _ in mappings) * _ENTRY) as entries,
+        Path("/proc/self/pagemap").open("rb", buffering=0) as file,
+    ):
+        at = 0
+        with memoryview(entries) as view:
+            for start, count, _ in mappings:
+                with view[at : at + count * _ENTRY] as part:
+                    os.preadv(file.fileno(), [part], start * _ENTRY)
+                at += count * _ENTRY
+        at = 0
+        for start, count, rights in mappings:
             advice, used = _USED[rights]
-            start, end = (int(one, 16) // _PAGE for one in addresses.split(b"-"))
-            count = min(end - start, _LONGEST)
-            highest = os.pread(entries.fileno(), count * _ENTRY, start * _ENTRY)
-            for match in used.finditer(highest[_ENTRY - 1 :: _ENTRY]):
+            highest = entries[at + _ENTRY - 1 : at + count * _ENTRY : _ENTRY]
+            at += count * _ENTRY
+            for match in used.finditer(highest):
                 yield from ((start + index, advice) for index in range(*match.span()))
 
 
-def _joined(pages: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
-    """Yield neighbouring pages for which the same is to be asked: address, bytes, what."""
-    first = count = advice = 0
-    for page, what in pages:
-        if count and (page, what) == (first + count, advice):
+def _mappings() -> Iterator[tuple[int, int, bytes]]:
+    """Yield those of this process's mappings whose pages count: first page, number, rights."""
+    for line in Path("/proc/self/maps").read_bytes().splitlines():
+        addresses, rights, *_ = line.split(maxsplit=2)
+        if rights in _USED:
+            start, end = (int(one, 16) // _PAGE for one in addresses.split(b"-"))
+            yield start, min(end - start, _LONGEST), rights
+
+
+def _joined(
+    pages: Iterable[tuple[tuple[int, int], int]],
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield neighbouring pages of which the same holds as one range, as it is shared."""
+    first = count = advice = times = 0
+    for (page, what), often in pages:
+        if count and (page, what, often) == (first + count, advice, times):
             count += 1
             continue
         if count:
-            yield first * _PAGE, count * _PAGE, advice
-        first, count, advice = page, 1, what
+            yield first * _PAGE, count * _PAGE, advice, times
+        first, count, advice, times = page, 1, what, often
     if count:
-        yield first * _PAGE, count * _PAGE, advice
+        yield first * _PAGE, count * _PAGE, advice, times
