@@ -40,9 +40,11 @@ _LARGE: Final = 1040
 """Bytes by which glibc's blocks differ, which it needs for itself, and above which it keeps one bin
 for several sizes: https://sourceware.org/glibc/wiki/MallocInternals
 """
-_HOLES: Final = 10_000
+_FILLED: Final = 2**21
 _ROW: Final = 8
-"""Blocks of one size that are taken at most; neighbours by which the end of the heap is known."""
+"""Bytes that are taken at most; neighbours of one size by which the heap's end is known."""
+_MOST: Final = 1 << 18
+"""Pages of all that are looked at: an attempt that has more is not short, and tells nothing."""
 _READ: Final = 22
 _WRITE: Final = 23
 """MADV_POPULATE_READ and MADV_POPULATE_WRITE, which Linux has since 5.14; others refuse them."""
@@ -97,21 +99,21 @@ class UsedPages:
 
 
 def fill_holes() -> None:
-    """Use up what is free within this process's heap, for good: at most a megabyte.
+    """Use up what is free within this process's heap, for good: at most two megabytes.
 
     A fork's small blocks then lie together, on pages that are new, where holes all over the heap
     would have a page copied for each.
     """
     allocate = ctypes.CDLL(None).malloc
     allocate.argtypes, allocate.restype = (ctypes.c_size_t,), ctypes.c_void_p
+    left = _FILLED
     for size in range(_GRAIN, _LARGE, _GRAIN):
         before = in_a_row = 0
-        for _ in range(_HOLES):
+        while in_a_row < _ROW and left > 0:  # such a row is no hole any more, but the heap's end
             block = allocate(size - _OVERHEAD) or 0
             in_a_row = in_a_row + 1 if block - before == size else 0
             before = block
-            if in_a_row == _ROW:  # no hole any more, but the heap's end
-                break
+            left -= size
 
 
 @functools.cache
@@ -126,8 +128,11 @@ def _used() -> Iterator[tuple[int, int]]:
     All is looked at before the first is told: what takes memory afterwards does not count.
     """
     mappings = list(_mappings())
+    count = sum(count for _, count, _ in mappings)
+    if not 0 < count < _MOST:
+        return
     with (
-        mmap.mmap(-1, sum(count for _, count, _ in mappings) * _ENTRY) as entries,
+        mmap.mmap(-1, count * _ENTRY) as entries,
         Path("/proc/self/pagemap").open("rb", buffering=0) as file,
     ):
         at = 0

@@ -56,11 +56,13 @@ def _is_safe() -> bool:
                 os.write(tell, b"1")
         os._exit(0)
     os.close(tell)
-    safe = bool(select.select([answers], [], [], _PATIENCE)[0]) and os.read(answers, 1) == b"1"
+    over = bool(select.select([answers], [], [], _PATIENCE)[0])
+    safe = over and os.read(answers, 1) == b"1"
     os.close(answers)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
+    if not over:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # whoever ignores SIGCHLD need not wait
         os.waitpid(pid, 0)
     return safe
 
