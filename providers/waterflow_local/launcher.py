@@ -1,8 +1,9 @@
 """The fork server: imports libraries once, then forks a process for each attempt of a step.
 
-It is started by the runner with a socket, computes nothing, imports no code of the user's, and
-ends with the runner: when the socket closes it kills what still runs. Requests and answers are
-JSON, one a line.
+It is started by the runner with a socket, computes nothing (but what `rehearsal` does, in one
+thread), imports no code of the user's, and ends with the runner: when the socket closes it kills
+what still runs. While an attempt runs, the process of the next is forked, and waits. Requests and
+answers are JSON, one a line.
 """
 
 from __future__ import annotations
