@@ -19,7 +19,7 @@ _MARK = "waterflow-test-mark"
 @pytest.fixture
 def walled(aws):
     if "thrown away" not in aws.emulator.isolation:
-        pytest.skip(aws.emulator.isolation)
+        pytest.skip(f"the kernel has no overlay for jobs: {aws.emulator.isolation}")
     return aws
 
 
@@ -126,7 +126,7 @@ def test_instances_of_an_isolated_job_reach_each_other_and_nothing_else(walled):
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
     """
     if "DEGRADED: jobs" in walled.emulator.isolation:
-        pytest.skip(walled.emulator.isolation)
+        pytest.skip(f"jobs have no network of their own here: {walled.emulator.isolation}")
     port = walled.emulator.endpoint.rpartition(":")[2]
     program = f"""
         import json, socket, time
@@ -162,7 +162,7 @@ def test_instances_of_an_isolated_job_reach_each_other_and_nothing_else(walled):
 
 def test_a_fork_bomb_ends_in_itself(walled):
     if "nothing bounds" in walled.emulator.isolation:
-        pytest.skip(walled.emulator.isolation)
+        pytest.skip(f"no cgroup bounds a job's processes here: {walled.emulator.isolation}")
     program = """
         import os, signal
         count = 0
