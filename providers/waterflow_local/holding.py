@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from waterflow_local import forkserver, pages, paths, rehearsal
+from waterflow_local import forkserver, paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -125,6 +125,8 @@ def prepare(stock: dict[str, Any]) -> None:
             with contextlib.suppress(Exception):  # the step itself will tell, in its own log
                 importlib.import_module(name)
     if stock["attempts"]:
+        from waterflow_local import pages, rehearsal  # the command imports this module, too
+
         rehearsal.play()
         pages.shared()
     if stock["store"]:

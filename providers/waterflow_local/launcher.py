@@ -17,7 +17,6 @@ import select
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 import weakref
@@ -31,7 +30,7 @@ from waterflow.runtime import execute
 from waterflow.runtime.contract import BAD_STORAGE, UNFORESEEN
 from waterflow.tracking import lean
 from waterflow.warm.priority import step_back
-from waterflow_local import descendants, following, pages, paths, rehearsal, threads
+from waterflow_local import descendants, following, heap, pages, paths, rehearsal, threads
 from waterflow_local.forkserver import MODULES
 from waterflow_local.spare import Spare, awaited
 
@@ -129,13 +128,13 @@ class Launcher:
         paths.drop(request["folders"])  # children inherit this: they import the bundle's code only
         with lean.hidden(request["without"]):
             _import(request["modules"])
-        prepare = request["many"] and request["fork"] and threads_alive() == 1
+        prepare = request["many"] and request["fork"] and threads.alive() == 1
         if prepare:
             rehearsal.play()
         _settle()
         if prepare:
-            pages.fill_holes()
-        self.may_fork = request["fork"] and threads_alive() == 1
+            heap.fill_holes()
+        self.may_fork = request["fork"] and threads.alive() == 1
         self._answer({"preloaded": True})
 
     def _launch(self, request: dict[str, Any]) -> None:
@@ -148,16 +147,26 @@ class Launcher:
         if request["metrics"]:
             self._follow(request, pid)
         self._answer({"job": request["job"], "pid": pid})
-        if forks and request["more"] and self.spare is None:
+        if forks and request["more"]:
             self.spare = Spare.fork(self._fork, self._wait)
 
     def _fork(self, be: Callable[[], None]) -> int:
-        """Fork an attempt's process, in a group of its own, and return its id."""
+        """Fork a process of its own, in a group of its own, and return its id.
+
+        Args:
+            be: What it does; it ends the process itself.
+        """
         # A signal for the attempt waits until its process no longer ignores it as this one does.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         pid = os.fork()
         if pid == 0:
-            be()
+            try:
+                self._leave()
+                be()
+            except Exception:  # noqa: BLE001 - whoever reads the log is to know
+                traceback.print_exc()
+            finally:
+                os._exit(UNFORESEEN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
@@ -175,31 +184,16 @@ class Launcher:
 
     def _wait(self, orders: int) -> NoReturn:
         """Be an attempt's process before it is known which, and then that attempt's."""
-        request: dict[str, Any] | None = None
-        try:
-            self._leave()
-            self.pages.take()
-            request = awaited(orders)
-        except Exception:  # noqa: BLE001 - whoever reads the runner's log is to know
-            traceback.print_exc()
-        finally:
-            if request is None:
-                os._exit(0)
-        self._child(request, left=True)
+        self.pages.take()
+        request = awaited(orders)
+        if request is None:
+            os._exit(0)
+        self._child(request)
 
     def _follow(self, request: dict[str, Any], attempt: int) -> None:
         """Start a process that reads an attempt's log, so that nothing stands in the step's way."""
         ended, tell = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self._leave()
-                _redirect(request["log"])
-                following.follow(request, ended)
-            except Exception:  # noqa: BLE001 - the step's log is to tell, and the step goes on
-                traceback.print_exc()
-            finally:
-                os._exit(0)
+        pid = self._fork(lambda: _read_along(request, ended))
         os.close(ended)
         self.followers[pid] = _Follower(attempt, tell, request["log"])
 
@@ -220,17 +214,10 @@ class Launcher:
         if self.spare is not None:
             self.spare.close()
 
-    def _child(self, request: dict[str, Any], *, left: bool = False) -> NoReturn:
-        """Be an attempt's process.
-
-        Args:
-            request: What is to be done.
-            left: Whether this is a process of its own already.
-        """
+    def _child(self, request: dict[str, Any]) -> NoReturn:
+        """Be an attempt's process."""
         code, pid = UNFORESEEN, os.getpid()
         try:
-            if not left:
-                self._leave()
             _redirect(request["log"])
             _set_environment(request["environment"])
             os.chdir(request["folder"])
@@ -361,6 +348,13 @@ class Launcher:
         reaping.end_all()
 
 
+def _read_along(request: dict[str, Any], ended: int) -> NoReturn:
+    """Be the process that reads along in an attempt's log; what goes wrong stands there."""
+    _redirect(request["log"])
+    following.follow(request, ended)
+    os._exit(0)
+
+
 def _place(request: dict[str, Any]) -> Path:
     """Return the folder of an attempt."""
     return Path(request["spool"]).parent
@@ -380,14 +374,6 @@ def _settle() -> None:
 
 def _nothing(_signal: int, _frame: FrameType | None) -> None:
     """Take SIGCHLD, so that it wakes the server."""
-
-
-def threads_alive() -> int:
-    """Return how many threads this process has; a fork keeps just one of them."""
-    try:
-        return len(list(Path("/proc/self/task").iterdir()))
-    except OSError:
-        return threading.active_count()
 
 
 def _set_environment(variables: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ the first of its own process. Nothing of the user's is touched, and no result is
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow import artifacts
+from waterflow_local import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,23 +28,20 @@ _PATIENCE: Final = 10.0
 _TIMES: Final = 3
 """How often each value is written and read: what the interpreter learns of code it learns late."""
 
-_played: list[bool] = []
-"""Not empty once all was used."""
 
-
-def play() -> None:
-    """Write and read a value of each type whose library is imported; nothing that it does fails.
+@functools.cache
+def play() -> bool:
+    """Write and read a value of each type whose library is imported, once for all forks.
 
     A fork tries it first. Should a library start a thread by it, it is left to the attempts.
+
+    Returns:
+        Whether it was done, here or in the process that this one was forked from.
     """
-    if not _played and _is_safe():
-        _played.append(True)
-        use()
-
-
-def played() -> bool:
-    """Say whether all was used, here or in the process that this one was forked from."""
-    return bool(_played)
+    safe = _is_safe()
+    if safe:
+        _use()
+    return safe
 
 
 def _is_safe() -> bool:
@@ -51,8 +50,8 @@ def _is_safe() -> bool:
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
-            use()
-            if len(list(Path("/proc/self/task").iterdir())) == 1:
+            _use()
+            if threads.alive() == 1:
                 os.write(tell, b"1")
         os._exit(0)
     os.close(tell)
@@ -67,7 +66,7 @@ def _is_safe() -> bool:
     return safe
 
 
-def use() -> None:
+def _use() -> None:
     """Write and read a value of each type whose library is imported."""
     context = artifacts.Context(())
     with tempfile.TemporaryDirectory(prefix="waterflow-") as name, warnings.catch_warnings():

@@ -1,4 +1,7 @@
-"""How many threads a step's numerical libraries use: its CPUs, or what its own variables say."""
+"""How many threads a step's numerical libraries use: its CPUs, or what its own variables say.
+
+And how many a process has, which decides whether it can be forked.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import contextlib
 import importlib
 import os
 import sys
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -47,3 +52,11 @@ def _number(text: str, otherwise: int) -> int:
     """Return the first number of a variable such as "4" or "4,2"."""
     first = text.partition(",")[0].strip()
     return max(1, int(first)) if first.isdecimal() else otherwise
+
+
+def alive() -> int:
+    """Return how many threads this process has; a fork keeps just one of them."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir()))
+    except OSError:
+        return threading.active_count()

@@ -26,12 +26,11 @@ class Pending:
         search: Whether it may be there already, so that it is searched before it is made.
         name: The name it shows under.
         start: When it started, in ms since the epoch.
-        end: Its status in MLflow's words and when it ended; None while it runs.
+        end: Its status in MLflow's words and when it ended; None while it runs, or once written.
         metrics: Key, value, timestamp in ms, step.
         files: A local file, and its name among the run's artifacts.
         texts: Artifacts that are written here: name and text.
         datasets: Events of the kind `dataset`.
-        closed: Whether its end is written already.
     """
 
     run_id: str | None = None
@@ -45,7 +44,6 @@ class Pending:
     files: list[tuple[Path, str]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     datasets: list[Event] = field(default_factory=list)
-    closed: bool = False
 
     @property
     def has_files(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from waterflow.errors import TrackingError
@@ -94,7 +95,6 @@ class Replayer:
         for kind in ("metric", "param", "tag", "artifact", "dataset"):
             self._handlers[f"{NESTED}{kind}"] = self._handlers[kind]
         self._connected: tuple[MlflowClient, str] | None = None
-        self._written_by: Sink | None = None
         self._written: dict[str, dict[str | None, str]] = {}
         self._forget()
 
@@ -347,11 +347,10 @@ class Replayer:
             self._connected = client, experiment_id(client, self.experiment, self._location)
         return self._connected
 
+    @cached_property
     def _sink(self) -> Sink:
-        if self._written_by is None:
-            client, experiment = self._client()
-            self._written_by = Sink(client, RunTables.of(self.uri, experiment))
-        return self._written_by
+        client, experiment = self._client()
+        return Sink(client, RunTables.of(self.uri, experiment))
 
     def _parent(self, execution: str) -> str:
         """Return the run of an execution, found or made; a found one's children are learnt."""
@@ -363,7 +362,7 @@ class Replayer:
         with locked(self._lease):
             run = find_parent(client, experiment, execution)
             if run is None:
-                run_id = self._sink().create(experiment, pending, parent_tags(execution))
+                run_id = self._sink.create(experiment, pending, parent_tags(execution))
             else:
                 run_id = run.info.run_id
                 self._who.setdefault(execution, event_fields.who(run.data.tags))
@@ -406,12 +405,12 @@ class Replayer:
             if run.info.status == "RUNNING" and NESTED_RUN in run.data.tags:
                 # Its process has ended, and has not come to tell.
                 status = "FINISHED" if event["status"] == "succeeded" else "FAILED"
-                self._sink().terminate(run.info.run_id, status, end)
+                self._sink.terminate(run.info.run_id, status, end)
             if step is None:
                 continue
             if run.info.status == "RUNNING" and event["status"] != "succeeded":
                 status = "KILLED" if event["status"] == "cancelled" else "FAILED"
-                self._sink().terminate(run.info.run_id, status, end)
+                self._sink.terminate(run.info.run_id, status, end)
             attempt = int(run.data.tags.get(ATTEMPT, "1"))
             for key, value in run.data.metrics.items():
                 name = valid_key(f"{step}.{key}")
@@ -431,21 +430,22 @@ class Replayer:
         if pending is None:
             return  # written already, for one within it
         execution, step, attempt, nested = key
+        ended = pending.end is not None
         if step is None:
             run_id = self._parent(execution)
         elif nested:
             run_id = pending.run_id or self._nested(key, pending)
         else:
             run_id = pending.run_id or self._child(execution, step, attempt, pending)
-        self._sink().write(run_id, pending)
+        self._sink.write(run_id, pending)
         if step is not None and not nested:
             self._written.setdefault(execution, {})[step] = run_id
         del self._pending[key]
         if step is not None:
-            if pending.end is None:
-                self._known[key] = run_id
-            else:
+            if ended:
                 self._known.pop(key, None)  # so that memory does not grow with the steps done
+            else:
+                self._known[key] = run_id
 
     def _child(self, execution: str, step: str, attempt: int, pending: Pending) -> str:
         parent = self._parent(execution)
@@ -463,7 +463,7 @@ class Replayer:
     def _create(self, experiment: str, pending: Pending, tags: dict[str, str]) -> str:
         """Make a step's run; MLflow takes no name that differs between argument and tag."""
         pending.name = pending.tags.pop(NAME, pending.name)
-        return self._sink().create(experiment, pending, tags)
+        return self._sink.create(experiment, pending, tags)
 
     def _nested(self, key: _Key, pending: Pending) -> str:
         """Return the run of one that a step has started within its own, found or made."""
@@ -478,7 +478,7 @@ class Replayer:
             run = next(find_runs(client, experiment, identity), None)
             if run is not None:
                 return run.info.run_id
-        return self._sink().create(experiment, pending, tags)
+        return self._sink.create(experiment, pending, tags)
 
     def _enclosing(self, key: _Key) -> str:
         """Return the run that another is within."""

@@ -15,16 +15,15 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from waterflow.tracking.client import NAME
+from waterflow.tracking.store import BUSY, SQLITE
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Generator, Iterable
 
     from waterflow.tracking.pending import Pending
 
-_SQLITE: Final = "sqlite:///"
-_BUSY: Final = 30.0
-"""Seconds to wait for whoever else writes."""
-_NAME: Final = "mlflow.runName"
 _USER: Final = "mlflow.user"
 
 _Metric = tuple[str, float, int, int]
@@ -90,7 +89,7 @@ class RunTables:
             uri: The tracking URI.
             experiment: The id of an experiment that is there.
         """
-        path = uri.removeprefix(_SQLITE)
+        path = uri.removeprefix(SQLITE)
         if path == uri or "?" in path:
             return None
         import sqlite3  # no job needs it
@@ -98,7 +97,7 @@ class RunTables:
         place = f"file:{quote(path)}?mode=rw"  # which makes no file
         try:
             connection = sqlite3.connect(
-                place, timeout=_BUSY, isolation_level=None, uri=True, check_same_thread=False
+                place, timeout=BUSY, isolation_level=None, uri=True, check_same_thread=False
             )
         except sqlite3.Error:
             return None
@@ -126,8 +125,8 @@ class RunTables:
         Raises:
             sqlite3.Error: The file cannot be written; it is as it was.
         """
-        tags = {_NAME: pending.name} | pending.tags | identity
-        if tags[_NAME] != pending.name or not pending.name or not _are_plain(pending.metrics):
+        tags = {NAME: pending.name} | pending.tags | identity
+        if tags[NAME] != pending.name or not pending.name or not _are_plain(pending.metrics):
             return None
         run = uuid.uuid4().hex
         end = None if pending.has_files else pending.end
@@ -153,7 +152,7 @@ class RunTables:
                 )
             self._write_metrics(run, pending.metrics)
         pending.tags, pending.params, pending.metrics = {}, {}, []
-        pending.closed = end is not None
+        pending.end = None if end else pending.end
         return run
 
     def add_to_run(self, run: str, pending: Pending) -> None:
@@ -170,7 +169,7 @@ class RunTables:
         Raises:
             sqlite3.Error: The file cannot be written; it is as it was.
         """
-        if pending.params or _NAME in pending.tags or not _are_plain(pending.metrics):
+        if pending.params or NAME in pending.tags or not _are_plain(pending.metrics):
             return
         end = None if pending.has_files else pending.end
         if not (pending.tags or pending.metrics or end):
@@ -188,7 +187,7 @@ class RunTables:
                     "UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?", (*end, run)
                 )
         pending.tags, pending.metrics = {}, []
-        pending.closed = end is not None
+        pending.end = None if end else pending.end
 
     def _write_metrics(self, run: str, metrics: list[_Metric]) -> None:
         latest: dict[str, _Metric] = {}

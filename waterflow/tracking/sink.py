@@ -53,7 +53,7 @@ class Sink:
         self._batches(run_id, pending)
         self._files(run_id, pending)
         self._datasets(run_id, pending)
-        if pending.end is not None and not pending.closed:
+        if pending.end is not None:
             self.terminate(run_id, *pending.end)
 
     def create(self, experiment: str, pending: Pending, identity: dict[str, str]) -> str:

@@ -16,8 +16,8 @@ from waterflow.tracking.managed import managed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SQLITE: Final = "sqlite:///"
-_BUSY: Final = 30.0
+SQLITE: Final = "sqlite:///"
+BUSY: Final = 30.0
 """Seconds to wait for whoever else writes."""
 _DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
 """Schemes of the stores that MLflow opens by itself: no server decides where files go."""
@@ -25,7 +25,7 @@ _DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
 
 def default_uri(project_state: Path) -> str:
     """Return the tracking URI of the store in a project's state folder (`.waterflow`)."""
-    return f"{_SQLITE}{project_state.absolute() / 'mlflow.db'}"
+    return f"{SQLITE}{project_state.absolute() / 'mlflow.db'}"
 
 
 def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path) -> str:
@@ -43,8 +43,8 @@ def resolve_uri(profile_uri: str | None, environ: Mapping[str, str], state: Path
     uri = profile_uri or environ.get("MLFLOW_TRACKING_URI") or ""
     if not uri or uri.startswith("waterflow-spool:"):
         return default_uri(state)
-    if uri.startswith(_SQLITE):
-        return f"{_SQLITE}{state.absolute().parent / uri.removeprefix(_SQLITE)}"
+    if uri.startswith(SQLITE):
+        return f"{SQLITE}{state.absolute().parent / uri.removeprefix(SQLITE)}"
     where = "the profile" if profile_uri else "MLFLOW_TRACKING_URI"
     tracker = managed(uri)
     if tracker is not None:
@@ -82,9 +82,9 @@ def prepare(uri: str, state: Path) -> None:
     Raises:
         TrackingError: The store is not to be opened, or is of another MLflow and not ours.
     """
-    if not uri.startswith(_SQLITE):
+    if not uri.startswith(SQLITE):
         return
-    database = Path(uri.removeprefix(_SQLITE))
+    database = Path(uri.removeprefix(SQLITE))
     version = importlib.metadata.version("mlflow")
     ready = database.with_name(f"{database.name}.ready")
     if _is_ready(database, ready, version):
@@ -147,7 +147,7 @@ def _upgrade(database: Path, location: str) -> None:
         _copy(database, unfinished)
         unfinished.replace(backup)
     helpers: Any = utils
-    engine = sqlalchemy.create_engine(f"{_SQLITE}{database}")
+    engine = sqlalchemy.create_engine(f"{SQLITE}{database}")
     if sqlalchemy.inspect(engine).has_table("experiments"):
         # The store's own engine keeps to foreign keys, and no table that has some can be altered.
         helpers._upgrade_db(engine)  # noqa: SLF001 - MLflow offers it as a command only
@@ -167,8 +167,8 @@ def _unfinished(database: Path) -> Path:
 def _copy(source: Path, target: Path) -> None:
     """Copy a database into another, whoever else has them open."""
     with (
-        contextlib.closing(sqlite3.connect(source, timeout=_BUSY)) as read,
-        contextlib.closing(sqlite3.connect(target, timeout=_BUSY)) as written,
+        contextlib.closing(sqlite3.connect(source, timeout=BUSY)) as read,
+        contextlib.closing(sqlite3.connect(target, timeout=BUSY)) as written,
     ):
         read.backup(written)
 
@@ -177,6 +177,6 @@ def _open(database: Path, location: str) -> None:
     """Let MLflow open a store, which makes what is missing in it."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with contextlib.closing(sqlite3.connect(database, timeout=_BUSY)) as connection:
+    with contextlib.closing(sqlite3.connect(database, timeout=BUSY)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-    SqlAlchemyStore(f"{_SQLITE}{database}", location).engine.dispose()
+    SqlAlchemyStore(f"{SQLITE}{database}", location).engine.dispose()

@@ -34,8 +34,6 @@ _once: list[object] = []
 """The blocks in which a request is sent once: even one of them decides."""
 _users: dict[str, str] = {}
 """What the environment said before the first block."""
-_said: dict[str, str] = {}
-"""What the blocks that run have last made it say."""
 
 
 @contextlib.contextmanager
@@ -71,8 +69,6 @@ def _running(blocks: list[T], block: T) -> Generator[None]:
         if not _blocks and not _once:
             _users.clear()
             _users.update({name: os.environ[name] for name in _NAMES if name in os.environ})
-            _said.clear()
-            _said.update(_users)
         blocks.append(block)
         _write()
     try:
@@ -88,12 +84,11 @@ def _write() -> None:
     variables = (_blocks[0] if _blocks else {}) | _users
     if _once:
         variables[_RETRIES] = "0"
-    if variables == _said:
-        return
     for name in _NAMES:
-        if name in variables:
-            os.environ[name] = variables[name]
+        value = variables.get(name)
+        if value == os.environ.get(name):
+            continue  # as where one block runs within another
+        if value is None:
+            del os.environ[name]
         else:
-            os.environ.pop(name, None)
-    _said.clear()
-    _said.update(variables)
+            os.environ[name] = value
